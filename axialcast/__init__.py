@@ -1,0 +1,1 @@
+"""axialcast: weather forecasting with axial attention."""

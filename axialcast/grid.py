@@ -1,0 +1,211 @@
+"""A latitude-longitude grid: coordinates, exact cell areas, periodicity, and what is wrong with it.
+
+numpy only. Shapes: h latitudes, w longitudes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["EARTH_RADIUS", "LatLonGrid"]
+
+EARTH_RADIUS = 6_371_000.0
+"""Mean radius of the Earth (m)."""
+
+TOLERANCE_DEGREES = 1e-3
+"""Two coordinates closer than this are the same: stores keep them in float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class LatLonGrid:
+    """A separable grid of h latitudes by w longitudes, as stored: no order is assumed or changed.
+
+    Latitudes must be strictly monotonic (either way) within [-90, 90]; longitudes strictly
+    increasing and evenly spaced, and cover at most one turn. Their origin is free.
+
+    Args:
+        latitude: (h,) degrees north of the cell centres.
+        longitude: (w,) degrees east of the cell centres.
+
+    Raises:
+        ValueError: if the coordinates are not such a grid.
+
+    Example:
+        >>> LatLonGrid.regular(3, 4, poles=False).areas.sum() / (4 * np.pi)
+        1.0
+    """
+
+    latitude: NDArray[np.float64]
+    longitude: NDArray[np.float64]
+
+    def __init__(self, latitude: ArrayLike, longitude: ArrayLike) -> None:
+        object.__setattr__(self, "latitude", _frozen(latitude))
+        object.__setattr__(self, "longitude", _frozen(longitude))
+        _check_latitude(self.latitude)
+        _check_longitude(self.longitude)
+
+    @classmethod
+    def regular(cls, num_latitudes: int, num_longitudes: int, *, poles: bool) -> "LatLonGrid":
+        """Evenly spaced global grid, north to south from 0°E; `poles`: rows on both poles."""
+        edges = np.linspace(90.0, -90.0, num_latitudes + (0 if poles else 1))
+        latitude = edges if poles else (edges[1:] + edges[:-1]) / 2
+        return cls(latitude, np.arange(num_longitudes) * 360.0 / num_longitudes)
+
+    @classmethod
+    def gauss_legendre(cls, num_latitudes: int, num_longitudes: int) -> "LatLonGrid":
+        """Global Gauss-Legendre grid, north to south from 0°E, as spectral models use."""
+        nodes, _ = np.polynomial.legendre.leggauss(num_latitudes)
+        latitude = np.degrees(np.arcsin(nodes))[::-1]
+        return cls(latitude, np.arange(num_longitudes) * 360.0 / num_longitudes)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(h, w)."""
+        return len(self.latitude), len(self.longitude)
+
+    @property
+    def is_periodic(self) -> bool:
+        """Whether the longitudes close a full turn, so that the last column adjoins the first."""
+        if len(self.longitude) < 2:
+            return False
+        step = (self.longitude[-1] - self.longitude[0]) / (len(self.longitude) - 1)
+        return bool(abs(step * len(self.longitude) - 360.0) < 0.01 * step)
+
+    @cached_property
+    def latitude_bounds(self) -> NDArray[np.float64]:
+        """(h + 1,) cell edges in degrees: midpoints; the outer ones half a cell out, or the pole.
+
+        A grid whose outer rows lie within one spacing of the poles is taken to reach them.
+        """
+        centre = self.latitude
+        if len(centre) == 1:
+            return np.array([centre[0] + 0.5, centre[0] - 0.5]).clip(-90, 90)
+        inner = (centre[1:] + centre[:-1]) / 2
+        first, last = centre[1] - centre[0], centre[-1] - centre[-2]
+        outer = np.array([_outer_edge(centre[0], -first), _outer_edge(centre[-1], last)])
+        return np.concatenate([outer[:1], inner, outer[1:]])
+
+    @cached_property
+    def areas(self) -> NDArray[np.float64]:
+        """(h, w) exact cell areas in steradians; a global grid's sum to 4 pi.
+
+        Area of a cell: (sin of its northern edge - sin of its southern edge) x width in radians.
+        """
+        band = np.abs(np.diff(np.sin(np.radians(self.latitude_bounds))))
+        if self.is_periodic:
+            width = 2 * np.pi / len(self.longitude)
+        elif len(self.longitude) == 1:
+            width = np.radians(1.0)
+        else:
+            span = np.radians(self.longitude[-1] - self.longitude[0])
+            width = span / (len(self.longitude) - 1)
+        areas = np.repeat(band[:, None] * width, len(self.longitude), axis=1)
+        areas.flags.writeable = False
+        return areas
+
+    @cached_property
+    def area_weights(self) -> NDArray[np.float64]:
+        """(h, w) cell areas divided by their mean."""
+        weights = self.areas / self.areas.mean()
+        weights.flags.writeable = False
+        return weights
+
+    def difference(self, other: "LatLonGrid") -> str | None:
+        """What differs between this grid (expected) and the other (got); None if nothing does."""
+        pairs = [
+            ("latitude", self.latitude, other.latitude),
+            ("longitude", self.longitude, other.longitude),
+        ]
+        for name, want, got in pairs:
+            if want.shape == got.shape and np.abs(want - got).max() <= TOLERANCE_DEGREES:
+                continue
+            difference = f"{name}: expected {_describe(want)}, got {_describe(got)}"
+            if want.shape == got.shape and np.abs(want - got[::-1]).max() <= TOLERANCE_DEGREES:
+                return f"{difference}; the order is reversed: sort the data the other way"
+            if want.shape == got.shape and name == "longitude":
+                turns = (np.sort(got % 360) - np.sort(want % 360)) / TOLERANCE_DEGREES
+                if np.abs(turns).max() <= 1:
+                    return (
+                        f"{difference}; the origin differs: roll the data to start at {want[0]:g}"
+                    )
+            return difference
+        return None
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """JSON-ready coordinates, the inverse of `from_dict`."""
+        return {"latitude": self.latitude.tolist(), "longitude": self.longitude.tolist()}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Sequence[float]]) -> "LatLonGrid":
+        return cls(value["latitude"], value["longitude"])
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, LatLonGrid) and self.difference(other) is None
+
+    def __hash__(self) -> int:
+        return hash(self.shape)
+
+    def __repr__(self) -> str:
+        return f"LatLonGrid({_describe(self.latitude)} N, {_describe(self.longitude)} E)"
+
+
+def _frozen(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.array(values, dtype=np.float64)
+    array.flags.writeable = False
+    return array
+
+
+def _outer_edge(centre: float, step: float) -> float:
+    pole = np.copysign(90.0, step)
+    return float(pole if abs(pole - centre) < abs(step) else centre + step / 2)
+
+
+def _describe(values: NDArray[np.float64]) -> str:
+    return f"{len(values)} values {values[0]:g} to {values[-1]:g}"
+
+
+def _check_latitude(latitude: NDArray[np.float64]) -> None:
+    if latitude.ndim != 1 or latitude.size == 0:
+        raise ValueError(f"latitude: expected one dimension, got shape {latitude.shape}")
+    if not np.isfinite(latitude).all() or np.abs(latitude).max() > 90 + TOLERANCE_DEGREES:
+        raise ValueError(
+            f"latitude: expected degrees within -90 to 90, got {_describe(latitude)}; "
+            "are latitude and longitude swapped?"
+        )
+    if len(latitude) > 2 and np.abs(latitude).max() <= np.pi / 2 + TOLERANCE_DEGREES:
+        spacing = np.abs(np.diff(latitude)).max()
+        if spacing < 0.2 and np.ptp(latitude) > 1:
+            raise ValueError(
+                f"latitude: {_describe(latitude)} looks like radians; convert with np.degrees"
+            )
+    steps = np.diff(latitude)
+    if not ((steps > 0).all() or (steps < 0).all()):
+        raise ValueError(
+            "latitude: expected strictly monotonic values, got "
+            f"{_describe(latitude)} with a repeat or a turn; sort them"
+        )
+
+
+def _check_longitude(longitude: NDArray[np.float64]) -> None:
+    if longitude.ndim != 1 or longitude.size == 0:
+        raise ValueError(f"longitude: expected one dimension, got shape {longitude.shape}")
+    if not np.isfinite(longitude).all():
+        raise ValueError("longitude: holds NaN or infinity; expected degrees east")
+    steps = np.diff(longitude)
+    if not (steps > 0).all():
+        raise ValueError(
+            f"longitude: expected strictly increasing degrees east, got {_describe(longitude)}; "
+            "sort them, or wrap them to one turn first"
+        )
+    if len(steps) and steps.max() - steps.min() > 2 * TOLERANCE_DEGREES + 1e-2 * steps.mean():
+        raise ValueError(
+            f"longitude: expected even spacing, got steps {steps.min():g} to {steps.max():g} degrees"
+        )
+    if len(steps) and longitude[-1] - longitude[0] >= 360 - TOLERANCE_DEGREES:
+        raise ValueError(
+            f"longitude: {_describe(longitude)} covers more than one turn; drop the repeated column"
+        )

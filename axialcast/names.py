@@ -1,0 +1,111 @@
+"""Names of dimensions, coordinates and well-known variables, with their CF attributes.
+
+The vocabulary of the whole package: nothing else spells a dimension name or a unit of its own.
+Variable names follow WeatherBench 2, `standard_name` and `units` the CF standard-name table.
+"""
+
+from dataclasses import dataclass
+
+TIME = "time"
+INIT_TIME = "init_time"
+LEAD_TIME = "lead_time"
+VALID_TIME = "valid_time"
+NUMBER = "number"
+LEVEL = "level"
+LATITUDE = "latitude"
+LONGITUDE = "longitude"
+
+CONVENTIONS = "CF-1.11"
+
+COORDINATE_ATTRS: dict[str, dict[str, str]] = {
+    TIME: {"standard_name": "time", "long_name": "time", "axis": "T"},
+    INIT_TIME: {
+        "standard_name": "forecast_reference_time",
+        "long_name": "initial time",
+        "axis": "T",
+    },
+    LEAD_TIME: {"standard_name": "forecast_period", "long_name": "time since initial time"},
+    VALID_TIME: {"standard_name": "time", "long_name": "time for which the forecast is valid"},
+    NUMBER: {"standard_name": "realization", "long_name": "ensemble member", "units": "1"},
+    LEVEL: {
+        "standard_name": "air_pressure",
+        "long_name": "pressure",
+        "units": "hPa",
+        "positive": "down",
+        "axis": "Z",
+    },
+    LATITUDE: {
+        "standard_name": "latitude",
+        "long_name": "latitude",
+        "units": "degrees_north",
+        "axis": "Y",
+    },
+    LONGITUDE: {
+        "standard_name": "longitude",
+        "long_name": "longitude",
+        "units": "degrees_east",
+        "axis": "X",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A well-known variable: its CF attributes and the foreign names it goes by.
+
+    `units` are canonical: `axialcast.data.open_analysis` converts to them.
+    """
+
+    standard_name: str | None
+    units: str
+    long_name: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        attrs = {"units": self.units, "long_name": self.long_name}
+        return {"standard_name": self.standard_name, **attrs} if self.standard_name else attrs
+
+
+VARIABLES: dict[str, Variable] = {
+    "geopotential": Variable("geopotential", "m2 s-2", "geopotential", ("z", "phi")),
+    "temperature": Variable("air_temperature", "K", "temperature", ("t", "ta")),
+    "u_component_of_wind": Variable(
+        "eastward_wind", "m s-1", "eastward wind", ("u", "ua", "UWND", "uwnd")
+    ),
+    "v_component_of_wind": Variable(
+        "northward_wind", "m s-1", "northward wind", ("v", "va", "VWND", "vwnd")
+    ),
+    "specific_humidity": Variable(
+        "specific_humidity", "kg kg-1", "specific humidity", ("q", "hus")
+    ),
+    "vertical_velocity": Variable(
+        "lagrangian_tendency_of_air_pressure", "Pa s-1", "vertical velocity", ("w", "wap", "omega")
+    ),
+    "2m_temperature": Variable(None, "K", "temperature 2 m above ground", ("t2m", "2t", "tas")),
+    "10m_u_component_of_wind": Variable(
+        None, "m s-1", "eastward wind 10 m above ground", ("u10", "10u", "u10m", "uas")
+    ),
+    "10m_v_component_of_wind": Variable(
+        None, "m s-1", "northward wind 10 m above ground", ("v10", "10v", "v10m", "vas")
+    ),
+    "mean_sea_level_pressure": Variable(
+        "air_pressure_at_mean_sea_level",
+        "Pa",
+        "air pressure at mean sea level",
+        ("msl", "slp", "psl", "prmsl"),
+    ),
+    "surface_pressure": Variable("surface_air_pressure", "Pa", "surface pressure", ("sp", "ps")),
+    "sea_surface_temperature": Variable(
+        "sea_surface_temperature", "K", "sea surface temperature", ("sst", "tos")
+    ),
+    "total_precipitation": Variable(None, "m", "total precipitation", ("tp",)),
+}
+
+COORDINATE_ALIASES: dict[str, tuple[str, ...]] = {
+    TIME: ("time", "valid_time", "T", "t", "TIME", "date"),
+    LEVEL: ("level", "pressure_level", "isobaricInhPa", "plev", "lev", "pressure"),
+    LATITUDE: ("latitude", "lat", "y", "Y", "LAT", "nav_lat"),
+    LONGITUDE: ("longitude", "lon", "x", "X", "LON", "nav_lon"),
+    NUMBER: ("number", "member", "realization", "ensemble"),
+}
