@@ -1,1 +1,49 @@
-"""axialcast: weather forecasting with axial attention."""
+"""axialcast: weather forecasting with axial attention.
+
+The names below are imported when they are first used, so that a part of the package costs only
+what that part needs: `import axialcast.nn` costs torch and nothing else.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from axialcast.config import Config, load_config
+    from axialcast.data import open_analysis
+    from axialcast.forecast import Forecaster, load
+    from axialcast.grid import LatLonGrid
+    from axialcast.model import ForecastNetwork
+
+__all__ = [
+    "Config",
+    "ForecastNetwork",
+    "Forecaster",
+    "LatLonGrid",
+    "load",
+    "load_config",
+    "open_analysis",
+]
+
+_HOMES = {
+    "Config": "config",
+    "ForecastNetwork": "model",
+    "Forecaster": "forecast",
+    "LatLonGrid": "grid",
+    "load": "forecast",
+    "load_config": "config",
+    "open_analysis": "data",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("axialcast")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'axialcast' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"axialcast.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

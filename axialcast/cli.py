@@ -1,0 +1,184 @@
+"""The `axialcast` command: run, ls, cp, check, inspect.
+
+Only light modules are imported at the top, so that help appears at once.
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from axialcast import shipped
+
+if TYPE_CHECKING:
+    from axialcast.config import Config
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would double the time to show help
+    help="Weather forecasting with axial attention, driven by one YAML file.",
+)
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="YAML file, or the name of a shipped one.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Keys to change, e.g. train.batch_size=8."),
+]
+Traceback = Annotated[
+    bool, typer.Option("--traceback", help="Show where in the program an error arose.")
+]
+
+
+@app.command()
+def run(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run stages that are up to date, too.")
+    ] = False,
+    traceback: Traceback = False,
+) -> None:
+    """Run the pipelines of a config in order; stages that are up to date are skipped."""
+    with _plain_errors(traceback):
+        start = time.monotonic()
+        path, settings = _load(config, overrides)
+        from axialcast.config import save_config
+        from axialcast.stages import run_stages
+
+        def before() -> None:
+            from axialcast.preflight import check_run
+
+            check_run(settings)
+            settings.output.mkdir(parents=True, exist_ok=True)
+            save_config(settings, settings.output / "config.yaml")
+
+        _require_writable(settings.output)
+        run_stages(settings, folder=path.parent, force=force, before=before, say=typer.echo)
+        typer.echo(f"done in {time.monotonic() - start:.0f} s: {settings.output}")
+
+
+@app.command("ls")
+def list_shipped() -> None:
+    """List the shipped pipelines and configs."""
+    for title, files in (("pipelines", shipped.pipelines()), ("configs", shipped.configs())):
+        typer.echo(f"{title}:")
+        for name, path in files.items():
+            typer.echo(f"  {name:<20} {shipped.first_line(path)}".rstrip())
+
+
+@app.command()
+def cp(
+    name: Annotated[str, typer.Argument(help="A shipped pipeline or config, as `ls` names it.")],
+    dest: Annotated[Path, typer.Argument(help="File or folder to copy it to.")] = Path(),
+    traceback: Traceback = False,
+) -> None:
+    """Copy a shipped pipeline or config, to change it."""
+    with _plain_errors(traceback):
+        known = shipped.pipelines() | shipped.configs()
+        known |= {path.name: path for path in known.values()}
+        if name not in known:
+            raise ValueError(
+                f"{name}: no such pipeline or config{shipped.nearest(name, known)}; "
+                "`axialcast ls` lists them"
+            )
+        target = dest / known[name].name if dest.is_dir() else dest
+        if target.exists():
+            raise FileExistsError(f"{target}: exists already; give another name")
+        shutil.copyfile(known[name], target)
+        typer.echo(f"copied to {target}")
+
+
+@app.command()
+def check(
+    config: ConfigArgument, overrides: Overrides = None, traceback: Traceback = False
+) -> None:
+    """Check a config, its paths and its data before anything runs; say what the run will cost."""
+    with _plain_errors(traceback):
+        _, settings = _load(config, overrides)
+        _require_writable(settings.output)
+        from axialcast.preflight import check_run
+
+        preflight = check_run(settings, scan=True)
+        for line in [*preflight.facts(), *preflight.costs()] if preflight else []:
+            typer.echo(line)
+        typer.echo("all checks passed")
+
+
+@app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help="Checkpoint folder, forecast or analysis store.")],
+    traceback: Traceback = False,
+) -> None:
+    """Say what a checkpoint or a store holds."""
+    with _plain_errors(traceback):
+        from axialcast.inspection import describe
+
+        for line in describe(path):
+            typer.echo(line)
+
+
+def main() -> None:
+    """Entry point of the `axialcast` command."""
+    app()
+
+
+def _load(config: str, overrides: list[str] | None) -> "tuple[Path, Config]":
+    path = shipped.find_config(config)
+    from axialcast.config import load_config
+
+    return path, load_config(path, overrides or [])
+
+
+def _require_writable(folder: Path) -> None:
+    """Raises where the folder cannot be made or written; leaves nothing there."""
+    there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"output {folder}: {there} is a file; set output= to a folder")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise PermissionError(
+            f"output {folder}: cannot write in {there} ({error.strerror}); set output= elsewhere"
+        ) from None
+
+
+@contextmanager
+def _plain_errors(traceback: bool) -> Iterator[None]:
+    """Errors that a user can mend, one line each and exit status 2; Ctrl-C gives 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("axialcast: interrupted; the unfinished stage will run again", err=True)
+        raise typer.Exit(130) from None
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError) as error:
+        if traceback:
+            raise
+        for line in _lines(error):
+            typer.echo(f"axialcast: error: {line}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _lines(error: Exception) -> list[str]:
+    if "axialcast.config" in sys.modules:
+        from axialcast.config import ConfigError
+
+        if isinstance(error, ConfigError):
+            return error.lines
+    if isinstance(error, OSError) and error.strerror:
+        return [f"{error.filename}: {error.strerror}" if error.filename else error.strerror]
+    return [" ".join(str(error).split())]

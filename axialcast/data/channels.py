@@ -1,0 +1,158 @@
+"""Channels: the only bridge between labelled datasets and tensors.
+
+A channel is a variable at a level. Shapes: n times, c channels, h latitudes, w longitudes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.names import LATITUDE, LEVEL, LONGITUDE, VARIABLES
+
+__all__ = ["Channel", "Channels"]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A variable at a level: `level` in hPa, None for a field without levels."""
+
+    variable: str
+    level: float | None
+    units: str
+
+    def __str__(self) -> str:
+        return self.variable if self.level is None else f"{self.variable} {self.level:g} hPa"
+
+
+class Channels(Sequence[Channel]):
+    """An ordered set of channels: variables in order, each with its levels in order."""
+
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        self._channels = tuple(channels)
+
+    @classmethod
+    def of(cls, dataset: xr.Dataset) -> "Channels":
+        """The channels of an analysis, every variable at every one of its levels."""
+        return cls(
+            [
+                Channel(str(name), level, str(array.attrs.get("units", "1")))
+                for name, array in dataset.data_vars.items()
+                for level in (array[LEVEL].values.tolist() if LEVEL in array.dims else [None])
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._channels[index]
+
+    def __iter__(self) -> Iterator[Channel]:
+        return iter(self._channels)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Channels) and self._channels == other._channels
+
+    def __hash__(self) -> int:
+        return hash(self._channels)
+
+    def __repr__(self) -> str:
+        return f"Channels({', '.join(map(str, self))})"
+
+    @property
+    def variables(self) -> list[str]:
+        """Variable names, each once, in order."""
+        return list(dict.fromkeys(channel.variable for channel in self))
+
+    def levels(self, variable: str) -> list[float | None]:
+        """Levels of a variable, in order; [None] for a field without levels."""
+        return [channel.level for channel in self if channel.variable == variable]
+
+    def stack(self, dataset: xr.Dataset) -> NDArray[np.float32]:
+        """Values of the dataset as one array.
+
+        Args:
+            dataset: variables of dims (n, [level], latitude, longitude), the leading dimension of
+                any name; NaNs pass through.
+
+        Returns:
+            (n, c, h, w) float32 in physical units.
+        """
+        first = dataset[self[0].variable]
+        shape = (first.shape[0], len(self), first.sizes[LATITUDE], first.sizes[LONGITUDE])
+        out = np.empty(shape, np.float32)
+        start = 0
+        for variable in self.variables:
+            levels = self.levels(variable)
+            array = dataset[variable]
+            if levels == [None]:
+                out[:, start] = array.values
+            else:
+                out[:, start : start + len(levels)] = array.sel({LEVEL: levels}).values
+            start += len(levels)
+        return out
+
+    def unstack(
+        self,
+        values: NDArray[np.float32],
+        coords: Mapping[str, Any],
+        leading: Sequence[str],
+        channel_axis: int = -3,
+    ) -> xr.Dataset:
+        """Labelled variables from one array, the inverse of `stack`.
+
+        Args:
+            values: (*leading, c, h, w) in physical units.
+            coords: coordinates of every dimension but level.
+            leading: names of the leading dimensions.
+        """
+        variables = {}
+        parts = np.moveaxis(values, channel_axis, 0)
+        start = 0
+        for variable in self.variables:
+            levels = self.levels(variable)
+            part = parts[start : start + len(levels)]
+            start += len(levels)
+            attrs = self.attrs(variable)
+            if levels == [None]:
+                dims = (*leading, LATITUDE, LONGITUDE)
+                variables[variable] = xr.DataArray(part[0], dims=dims, attrs=attrs)
+            else:
+                dims = (*leading, LEVEL, LATITUDE, LONGITUDE)
+                part = np.moveaxis(part, 0, len(leading))
+                level = {LEVEL: np.array(levels, np.float64)}
+                variables[variable] = xr.DataArray(part, dims=dims, attrs=attrs, coords=level)
+        return xr.Dataset(variables, coords=dict(coords))
+
+    def attrs(self, variable: str) -> dict[str, str]:
+        """CF attributes of a variable; units as in the analysis the channels came from."""
+        units = next(channel.units for channel in self if channel.variable == variable)
+        known = VARIABLES.get(variable)
+        return {**(known.attrs if known else {"long_name": variable}), "units": units}
+
+    def difference(self, other: "Channels") -> str | None:
+        """What differs between these channels (expected) and the others (got), or None."""
+        if self == other:
+            return None
+        missing = [str(c) for c in self if c not in other]
+        surplus = [str(c) for c in other if c not in self]
+        for want in self:
+            for got in other:
+                same = (want.variable, want.level) == (got.variable, got.level)
+                if same and want.units != got.units:
+                    return f"{want}: expected units {want.units!r}, got {got.units!r}"
+        if missing:
+            return f"lacks {', '.join(missing)}"
+        return f"has {', '.join(surplus)} besides" if surplus else "order of channels differs"
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """JSON-ready, the inverse of `from_list`."""
+        return [asdict(channel) for channel in self]
+
+    @classmethod
+    def from_list(cls, values: Sequence[Mapping[str, Any]]) -> "Channels":
+        return cls([Channel(**value) for value in values])

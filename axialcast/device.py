@@ -1,0 +1,35 @@
+"""Which device to compute on, and in which precision."""
+
+import contextlib
+from typing import Literal
+
+import torch
+
+__all__ = ["autocast", "choose_device"]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The named device; for `auto` CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        ValueError: this machine has no such device.
+    """
+    available = {"cpu": True, "cuda": torch.cuda.is_available()}
+    available["mps"] = torch.backends.mps.is_available()
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
+    kind = name.partition(":")[0]
+    if not available.get(kind, False):
+        have = ", ".join(kind for kind, there in available.items() if there)
+        raise ValueError(f"device: {name!r} is not on this machine, which has {have}; use auto")
+    return torch.device(name)
+
+
+def autocast(
+    device: torch.device, precision: Literal["auto", "float32", "bfloat16"]
+) -> contextlib.AbstractContextManager[object]:
+    """Autocast to bfloat16 where asked; `auto` asks for it on GPUs that compute in it."""
+    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bfloat16" or (precision == "auto" and fast):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()

@@ -1,0 +1,256 @@
+"""Forecaster: labelled analysis in, labelled forecast out.
+
+Shapes: b initial times, t input states, k lead times, c channels, h latitudes, w longitudes.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.data import cadence, grid_of, normalize_, open_analysis, unnormalize
+from axialcast.data.channels import Channels
+from axialcast.device import autocast, choose_device
+from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint
+from axialcast.forecast.rollout import rollout
+from axialcast.names import (
+    CONVENTIONS,
+    COORDINATE_ATTRS,
+    INIT_TIME,
+    LATITUDE,
+    LEAD_TIME,
+    LONGITUDE,
+    TIME,
+    VALID_TIME,
+)
+
+__all__ = ["Forecaster", "load"]
+
+
+def load(path: str | Path, *, device: str = "auto") -> "Forecaster":
+    """The forecaster of a checkpoint folder.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint at `path`.
+        ValueError: it is damaged, or this machine lacks the device.
+    """
+    return Forecaster(load_checkpoint(path), device=device)
+
+
+class Forecaster:
+    """A trained network with the labels it was trained on.
+
+    Args:
+        checkpoint: what was trained.
+        device: auto, cpu, cuda, cuda:1, mps.
+        precision: auto (bfloat16 on GPUs that compute in it), float32 or bfloat16.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, *, device: str = "auto", precision: Any = "auto"
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.device = choose_device(device)
+        self.precision = precision
+        self.network = checkpoint.build().to(self.device)
+
+    def __repr__(self) -> str:
+        channels = ", ".join(map(str, self.checkpoint.channels))
+        return f"Forecaster({channels}; {self.checkpoint.grid}; step {self.step_hours:g} h)"
+
+    @property
+    def step_hours(self) -> float:
+        """Hours from one state to the next; lead times are multiples of it."""
+        return float(self.checkpoint.step / np.timedelta64(1, "h"))
+
+    def predict(
+        self,
+        analysis: xr.Dataset | str | Path,
+        *,
+        init_times: Any,
+        lead_times: Any,
+        batch_size: int = 16,
+    ) -> xr.Dataset:
+        """Forecasts from every initial time, in memory.
+
+        Args:
+            analysis: Dataset (time, [level], latitude, longitude) or the path of one; holds
+                every initial time and the input states before it.
+            init_times: datetimes, or one: "2010-01-01" or a sequence of such.
+            lead_times: timedeltas, or one: "24h" or a sequence of such; each a multiple of the
+                model step.
+            batch_size: initial times computed together.
+
+        Returns:
+            Dataset (init_time, lead_time, [level], latitude, longitude) in physical units, with
+            `valid_time` and CF attributes.
+
+        Raises:
+            FileNotFoundError: there is no such store.
+            ValueError: the analysis differs from what the model was trained on (variables,
+                levels, units, grid, cadence), lacks a time, or holds NaN.
+        """
+        blocks = self.predict_blocks(
+            analysis, init_times=init_times, lead_times=lead_times, batch_size=batch_size
+        )
+        parts = [block for _, block in blocks]
+        combined = xr.concat(parts, INIT_TIME, data_vars="minimal", coords="minimal")
+        return combined.assign_attrs(parts[0].attrs)
+
+    def predict_blocks(
+        self,
+        analysis: xr.Dataset | str | Path,
+        *,
+        init_times: Any,
+        lead_times: Any,
+        batch_size: int = 16,
+    ) -> Iterator[tuple[int, xr.Dataset]]:
+        """As `predict`, but yields blocks of `batch_size` initial times with their position."""
+        inits, leads = _datetimes(init_times), _timedeltas(lead_times, self.checkpoint.step)
+        analysis = self.check(analysis)
+        positions = self._positions(analysis, inits)
+
+        def blocks() -> Iterator[tuple[int, xr.Dataset]]:
+            for first in range(0, len(inits), batch_size):
+                chosen = slice(first, first + batch_size)
+                values = self._compute(analysis, positions[chosen], leads)
+                yield first, self._label(values, inits[chosen], leads)
+
+        return blocks()
+
+    def template(self, init_times: Any, lead_times: Any) -> xr.Dataset:
+        """The forecast's labels without its values: coordinates and attributes alone."""
+        inits, leads = _datetimes(init_times), _timedeltas(lead_times, self.checkpoint.step)
+        shape = (len(inits), len(leads), len(self.checkpoint.channels), *self.checkpoint.grid.shape)
+        # A broadcast zero takes no memory, whatever its shape.
+        return self._label(np.broadcast_to(np.float32(0), shape), inits, leads)
+
+    def check(self, analysis: xr.Dataset | str | Path) -> xr.Dataset:
+        """The analysis with the model's channels, if it is of the kind the model was trained on.
+
+        Raises:
+            ValueError: names what differs.
+        """
+        channels, grid = self.checkpoint.channels, self.checkpoint.grid
+        levels = sorted({channel.level for channel in channels if channel.level is not None})
+        opened = open_analysis(analysis, variables=channels.variables, levels=levels or None)
+        problem = channels.difference(_matching(Channels.of(opened), channels))
+        problem = problem or grid.difference(grid_of(opened))
+        if problem:
+            raise ValueError(f"analysis does not fit the checkpoint: {problem}")
+        if opened.sizes[TIME] > 1 and self.checkpoint.step % cadence(opened):
+            hours = cadence(opened) / np.timedelta64(1, "h")
+            raise ValueError(
+                f"analysis does not fit the checkpoint: its cadence of {hours:g} h does not "
+                f"divide the model step of {self.step_hours:g} h"
+            )
+        return opened
+
+    def _positions(self, analysis: xr.Dataset, inits: NDArray[np.datetime64]) -> NDArray[np.int64]:
+        """(b, t) positions of the input states in the analysis."""
+        steps = np.arange(self.network.input_steps - 1, -1, -1)
+        wanted = inits[:, None] - steps * self.checkpoint.step
+        positions = analysis.indexes[TIME].get_indexer(wanted.ravel()).reshape(wanted.shape)
+        if (positions < 0).any():
+            init, time = inits[(positions < 0).any(1)][0], wanted[positions < 0][0]
+            have = analysis[TIME].values[[0, -1]].astype("datetime64[h]")
+            raise ValueError(
+                f"init_times: {init.astype('datetime64[h]')} needs the analysis of "
+                f"{time.astype('datetime64[h]')}, which is not among its times "
+                f"{have[0]} to {have[1]}"
+            )
+        return positions
+
+    def _compute(
+        self, analysis: xr.Dataset, positions: NDArray[np.int64], leads: NDArray[np.timedelta64]
+    ) -> NDArray[np.float32]:
+        """(b, k, c, h, w) forecasts in physical units."""
+        rows, inverse = np.unique(positions, return_inverse=True)
+        values = self.checkpoint.channels.stack(analysis.isel({TIME: rows}))
+        times = analysis[TIME].values[positions]
+        if np.isnan(values).any():
+            time, channel = np.argwhere(np.isnan(values).any((2, 3)))[0]
+            when = analysis[TIME].values[rows[time]].astype("datetime64[h]")
+            raise ValueError(
+                f"{self.checkpoint.channels[channel]}: NaN in the analysis of {when}; "
+                "fill it, or leave out the initial times that need it"
+            )
+        states = normalize_(torch.from_numpy(values), self.checkpoint.statistics)
+        states = states[torch.from_numpy(inverse.reshape(positions.shape))].to(self.device)
+        wanted = set((leads // self.checkpoint.step).tolist())
+        kept = []
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            steps = rollout(
+                self.network, states, times, step=self.checkpoint.step, num_steps=max(wanted)
+            )
+            for number, state in enumerate(steps, 1):
+                if number in wanted:
+                    kept.append(unnormalize(state.float(), self.checkpoint.statistics).cpu())
+        return torch.stack(kept, 1).numpy()
+
+    def _label(
+        self,
+        values: NDArray[np.float32],
+        inits: NDArray[np.datetime64],
+        leads: NDArray[np.timedelta64],
+    ) -> xr.Dataset:
+        grid = self.checkpoint.grid
+        valid = inits[:, None] + leads
+        coords = {
+            INIT_TIME: (INIT_TIME, inits, COORDINATE_ATTRS[INIT_TIME]),
+            LEAD_TIME: (LEAD_TIME, leads, COORDINATE_ATTRS[LEAD_TIME]),
+            VALID_TIME: ((INIT_TIME, LEAD_TIME), valid, COORDINATE_ATTRS[VALID_TIME]),
+            LATITUDE: (LATITUDE, grid.latitude, COORDINATE_ATTRS[LATITUDE]),
+            LONGITUDE: (LONGITUDE, grid.longitude, COORDINATE_ATTRS[LONGITUDE]),
+        }
+        forecast = self.checkpoint.channels.unstack(values, coords, (INIT_TIME, LEAD_TIME))
+        trained_on = self.checkpoint.provenance.get("train")
+        return forecast.assign_attrs(
+            Conventions=CONVENTIONS,
+            title="axialcast forecast",
+            source="axial attention transformer"
+            + (f", trained on {trained_on[0]} to {trained_on[1]}" if trained_on else ""),
+            step_hours=self.step_hours,
+        )
+
+
+def _matching(got: Channels, want: Channels) -> Channels:
+    """The channels got, without those the wanted variables have on levels not wanted."""
+    wanted = {(channel.variable, channel.level) for channel in want}
+    return Channels([channel for channel in got if (channel.variable, channel.level) in wanted])
+
+
+def _datetimes(values: Any) -> NDArray[np.datetime64]:
+    try:
+        times = np.atleast_1d(np.asarray(pd.to_datetime(values), "datetime64[ns]"))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"init_times: expected datetimes, got {values!r} ({error})") from None
+    if not len(times) or len(np.unique(times)) < len(times):
+        raise ValueError(f"init_times: expected one or more different times, got {len(times)}")
+    return times
+
+
+def _timedeltas(values: Any, step: np.timedelta64) -> NDArray[np.timedelta64]:
+    """Sorted multiples of the model step; bare numbers are refused, since their unit is a guess."""
+    numeric = np.asarray(values).dtype.kind in "iuf"
+    try:
+        if numeric:
+            raise ValueError("state the unit")
+        leads = np.sort(np.atleast_1d(np.asarray(pd.to_timedelta(values), "timedelta64[ns]")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"lead_times: expected timedeltas such as '24h', got {values!r} ({error})"
+        ) from None
+    bad = [lead for lead in leads if lead <= np.timedelta64(0) or lead % step]
+    if bad or not len(leads) or len(np.unique(leads)) < len(leads):
+        got = ", ".join(f"{lead / np.timedelta64(1, 'h'):g} h" for lead in leads)
+        raise ValueError(
+            "lead_times: expected different positive multiples of the model step of "
+            f"{step / np.timedelta64(1, 'h'):g} h, got {got or 'none'}"
+        )
+    return leads

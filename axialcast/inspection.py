@@ -1,0 +1,97 @@
+"""What a checkpoint or a store holds, in words."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from axialcast.forecast import load_checkpoint
+from axialcast.forecast.checkpoint import DESCRIPTION
+from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, TIME
+
+__all__ = ["describe"]
+
+
+def describe(path: str | Path) -> list[str]:
+    """Lines about a checkpoint folder, or a forecast, analysis or score file that xarray opens.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: it is neither a checkpoint nor a store.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    if (path / DESCRIPTION).is_file():
+        return _describe_checkpoint(path)
+    if (path / "checkpoint" / DESCRIPTION).is_file():
+        return _describe_checkpoint(path / "checkpoint")
+    return _describe_store(path)
+
+
+def _describe_checkpoint(path: Path) -> list[str]:
+    checkpoint = load_checkpoint(path)
+    num_weights = sum(weight.numel() for weight in checkpoint.weights.values())
+    hours = checkpoint.step / np.timedelta64(1, "h")
+    lines = [
+        f"checkpoint {path}",
+        f"channels: {', '.join(f'{c} ({c.units})' for c in checkpoint.channels)}",
+        f"grid: {checkpoint.grid}",
+        f"step: {hours:g} h",
+        f"weights: {num_weights:,}",
+        f"network: {_pairs(checkpoint.network)}",
+    ]
+    return [*lines, *(f"{key}: {_words(value)}" for key, value in checkpoint.provenance.items())]
+
+
+def _describe_store(path: Path) -> list[str]:
+    with _open(path) as dataset:
+        lines = [f"{_kind(dataset)} {path}", f"dimensions: {_pairs(dataset.sizes)}"]
+        for name in (TIME, INIT_TIME, LEAD_TIME, "level", LATITUDE, LONGITUDE):
+            if name in dataset.coords and dataset[name].ndim == 1 and dataset[name].size:
+                lines.append(f"{name}: {_range(dataset[name])}")
+        for variable, array in dataset.data_vars.items():
+            units = f" ({array.attrs['units']})" if "units" in array.attrs else ""
+            lines.append(f"variable {variable}{units}: {', '.join(map(str, array.dims))}")
+        lines.append(f"size: {dataset.nbytes / 1e6:,.1f} MB decoded")
+        return [*lines, *(f"{key}: {value}" for key, value in dataset.attrs.items())]
+
+
+def _open(path: Path) -> xr.Dataset:
+    try:
+        engine = "zarr" if path.is_dir() else "netcdf4"
+        return xr.open_dataset(path, engine=engine, chunks={})
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path}: neither a checkpoint, a Zarr store nor a NetCDF file ({error})"
+        ) from None
+
+
+def _kind(dataset: xr.Dataset) -> str:
+    if INIT_TIME in dataset.dims:
+        return "forecast"
+    return "analysis" if TIME in dataset.dims else "store"
+
+
+def _range(coordinate: xr.DataArray) -> str:
+    values = coordinate.values
+    if np.issubdtype(values.dtype, np.timedelta64):
+        values = values / np.timedelta64(1, "h")
+        return f"{values[0]:g} to {values[-1]:g} h, {len(values)} values"
+    if np.issubdtype(values.dtype, np.datetime64):
+        first, last = np.datetime_as_string(values[[0, -1]], "h")
+        return f"{first} to {last}, {len(values):,} values"
+    return f"{values[0]:g} to {values[-1]:g}, {len(values)} values"
+
+
+def _pairs(values: Mapping[Any, Any]) -> str:
+    return ", ".join(f"{key} {_words(value)}" for key, value in values.items())
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " to ".join(map(str, value)) if len(value) == 2 else str(list(value))
+    return f"{value:g}" if isinstance(value, float) and not math.isnan(value) else str(value)

@@ -1,0 +1,138 @@
+"""Patches in and out, and what a patch knows of where and when it is.
+
+Shapes: b windows, t times, c channels, h latitudes, w longitudes; T, H, W the same counted in
+patches; d features.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from axialcast.grid import LatLonGrid
+
+__all__ = ["PatchEmbedding", "PatchHead", "SphereFeatures", "num_patches"]
+
+
+def num_patches(size: Sequence[int], patch: Sequence[int]) -> tuple[int, ...]:
+    """Patches along each axis; the last one may be partly padding."""
+    return tuple(-(-s // p) for s, p in zip(size, patch, strict=True))
+
+
+class PatchEmbedding(nn.Module):
+    """Projects patches of time × latitude × longitude to features.
+
+    Grids that patches do not divide are padded: around the globe in longitude where it is
+    periodic, else by repeating the edge.
+
+    Args:
+        num_channels: c.
+        dim: d.
+        patch: times, latitudes and longitudes in a patch.
+        is_periodic: whether the last longitude adjoins the first.
+    """
+
+    def __init__(
+        self, num_channels: int, dim: int, *, patch: tuple[int, int, int], is_periodic: bool
+    ) -> None:
+        super().__init__()
+        self.patch, self.is_periodic = patch, is_periodic
+        self.project = nn.Linear(num_channels * patch[0] * patch[1] * patch[2], dim)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(b, t, c, h, w) → (b, T, H, W, d)."""
+        _, p, q = self.patch
+        south, east = -states.shape[-2] % p, -states.shape[-1] % q
+        if east:
+            edge = states[..., :east] if self.is_periodic else states[..., -1:]
+            repeat = 1 if self.is_periodic else east
+            states = torch.cat([states, edge.repeat_interleave(repeat, -1)], -1)
+        if south:
+            states = torch.cat([states, states[..., -1:, :].repeat_interleave(south, -2)], -2)
+        patches = rearrange(
+            states,
+            "b (T o) c (H p) (W q) -> b T H W (o c p q)",
+            o=self.patch[0],
+            p=p,
+            q=q,
+        )
+        return self.project(patches)
+
+
+class PatchHead(nn.Module):
+    """Projects features of one time back to a grid; zero at first, so that nothing changes.
+
+    Args:
+        dim: d.
+        num_channels: c.
+        patch: latitudes and longitudes in a patch.
+        shape: (h, w) of the grid, to which padded patches are cropped.
+    """
+
+    def __init__(
+        self, dim: int, num_channels: int, *, patch: tuple[int, int], shape: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.patch, self.shape = patch, shape
+        self.project = nn.Linear(dim, num_channels * patch[0] * patch[1])
+        nn.init.zeros_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(b, H, W, d) → (b, c, h, w)."""
+        p, q = self.patch
+        fields = rearrange(self.project(features), "b H W (c p q) -> b c (H p) (W q)", p=p, q=q)
+        return fields[..., : self.shape[0], : self.shape[1]]
+
+
+class SphereFeatures(nn.Module):
+    """Features of place and time at the centre of every patch.
+
+    Sine and cosine of latitude, longitude, time of year and local solar time; the seasons of the
+    two hemispheres differ, so time of year also comes multiplied by the sine of latitude.
+
+    Args:
+        grid: of the states.
+        dim: d.
+        patch: latitudes and longitudes in a patch.
+    """
+
+    place: Tensor
+    longitude: Tensor
+
+    def __init__(self, grid: LatLonGrid, dim: int, *, patch: tuple[int, int]) -> None:
+        super().__init__()
+        latitude = _patch_centres(torch.tensor(grid.latitude), patch[0])
+        longitude = _patch_centres(torch.tensor(grid.longitude), patch[1])
+        phi, theta = torch.deg2rad(latitude)[:, None], torch.deg2rad(longitude)[None, :]
+        place = [phi.sin() + 0 * theta, phi.cos() + 0 * theta]
+        place += [theta.sin() + 0 * phi, theta.cos() + 0 * phi]
+        self.register_buffer("place", torch.stack(place, -1).float(), persistent=False)
+        self.register_buffer("longitude", (longitude / 360.0).float(), persistent=False)
+        self.project = nn.Linear(10, dim)
+
+    def forward(self, calendar: Tensor) -> Tensor:
+        """(b, T, 2) fractions of the year and of the UTC day → (b, T, H, W, d)."""
+        turn = 2 * torch.pi
+        year, day = calendar[..., 0, None, None] * turn, calendar[..., 1, None, None]
+        solar = (day + self.longitude) * turn
+        sine = self.place[None, None, ..., 0]
+        season = [year.sin(), year.cos(), year.sin() * sine, year.cos() * sine]
+        season += [solar.sin(), solar.cos()]
+        shape = (*calendar.shape[:2], *self.place.shape[:2])
+        moving = torch.stack([feature.expand(shape) for feature in season], -1)
+        features = torch.cat([self.place.expand(*shape, 4), moving], -1)
+        projected: Tensor = self.project(features)
+        return projected
+
+
+def _patch_centres(coordinate: Tensor, patch: int) -> Tensor:
+    """Mean coordinate of every patch; a partial one is continued at the grid's spacing."""
+    missing = -len(coordinate) % patch
+    if missing:
+        step = coordinate[-1] - coordinate[-2] if len(coordinate) > 1 else coordinate.new_zeros(())
+        more = coordinate[-1] + step * torch.arange(1, missing + 1)
+        coordinate = torch.cat([coordinate, more])
+    return F.avg_pool1d(coordinate[None], patch)[0]

@@ -1,0 +1,103 @@
+"""The forecast network: embed → axial transformer → head, one model step at a time.
+
+Shapes: b windows, t input states, c channels, h latitudes, w longitudes; T, H, W the same counted
+in patches; d features.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from axialcast.grid import LatLonGrid
+from axialcast.model.embedding import PatchEmbedding, PatchHead, SphereFeatures, num_patches
+from axialcast.nn import AxialTransformer
+
+__all__ = ["ForecastNetwork"]
+
+
+class ForecastNetwork(nn.Module):
+    """Predicts the next normalised state from the last t of them.
+
+    The head predicts the change over one step in units of its standard deviation:
+    next = last + increment_scale · head(transformer(embed(states) + features)).
+
+    Args:
+        num_channels: c.
+        grid: (h, w) latitudes and longitudes, in the order of the data.
+        increment_scale: (c,) standard deviation of the change over one step, in units of the
+            standard deviation of the state.
+        input_steps: t.
+        dim: features d.
+        depth: layers of the transformer.
+        heads: attention heads; must divide `dim`.
+        patch: times, latitudes and longitudes in a patch; times must divide `input_steps`.
+        position: of the transformer: learned, sinusoidal, rotary or none.
+        mlp_ratio: width of a layer's perceptron over `dim`.
+        dropout: of residual branches.
+        reversible: recompute activations in backward instead of keeping them.
+
+    Raises:
+        ValueError: `patch` does not divide `input_steps`, or as AxialTransformer.
+    """
+
+    increment_scale: Tensor
+
+    def __init__(
+        self,
+        *,
+        num_channels: int,
+        grid: LatLonGrid,
+        increment_scale: Sequence[float],
+        input_steps: int = 2,
+        dim: int = 128,
+        depth: int = 4,
+        heads: int = 4,
+        patch: tuple[int, int, int] = (1, 2, 2),
+        position: Literal["learned", "sinusoidal", "rotary", "none"] = "learned",
+        mlp_ratio: float = 2.0,
+        dropout: float = 0.0,
+        reversible: bool = True,
+    ) -> None:
+        super().__init__()
+        if input_steps % patch[0]:
+            raise ValueError(
+                f"patch: {patch[0]} times do not divide input_steps={input_steps}; "
+                f"choose 1 or {input_steps}"
+            )
+        self.input_steps, self.patch = input_steps, tuple(patch)
+        scale = torch.as_tensor(increment_scale, dtype=torch.float32)[:, None, None]
+        self.register_buffer("increment_scale", scale)
+        self.embed = PatchEmbedding(num_channels, dim, patch=patch, is_periodic=grid.is_periodic)
+        self.features = SphereFeatures(grid, dim, patch=patch[1:])
+        self.transformer = AxialTransformer(
+            dim,
+            depth,
+            num_dimensions=3,
+            heads=heads,
+            shape=num_patches((input_steps, *grid.shape), patch),
+            position=position,
+            periodic=(False, False, grid.is_periodic),
+            mlp_ratio=mlp_ratio,
+            dropout=dropout,
+            reversible=reversible,
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.head = PatchHead(dim, num_channels, patch=patch[1:], shape=grid.shape)
+
+    def forward(self, states: Tensor, calendar: Tensor) -> Tensor:
+        """The state one step after the last.
+
+        Args:
+            states: (b, t, c, h, w) normalised.
+            calendar: (b, t, 2) fractions of the year and of the UTC day of the states' times.
+
+        Returns:
+            (b, c, h, w) normalised.
+        """
+        latest = self.patch[0] - 1
+        tokens = self.embed(states) + self.features(calendar[:, latest :: self.patch[0]])
+        features = self.transformer(tokens)
+        increment = self.head(self.norm(features[:, -1]))
+        return states[:, -1] + self.increment_scale * increment.to(states.dtype)

@@ -1,0 +1,245 @@
+"""Reversible residual blocks: activation memory that does not grow with depth.
+
+x1, x2 are the two streams that enter a block, y1, y2 those that leave it, all of one shape.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+__all__ = ["ReversibleBlock", "ReversibleSequence"]
+
+
+class Branch(nn.Module):
+    """One residual branch; `net` is its name in the state dicts of the original."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor, **kwargs: Any) -> Tensor:
+        out: Tensor = self.net(x, **kwargs)
+        if out.shape != x.shape:
+            raise ValueError(
+                f"blocks: a reversible branch must keep its input's shape {tuple(x.shape)}, "
+                f"{type(self.net).__name__} returned {tuple(out.shape)}"
+            )
+        return out
+
+
+class ReversibleBlock(nn.Module):
+    """y1 = x1 + f(x2), y2 = x2 + g(y1): a residual block that can be run backwards.
+
+    Gomez et al. 2017, equation 8. The inverse is x2 = y2 - g(y1), x1 = y1 - f(x2).
+
+    Args:
+        f: module that keeps the shape of its input.
+        g: likewise.
+    """
+
+    def __init__(self, f: nn.Module, g: nn.Module) -> None:
+        super().__init__()
+        self.f = Branch(f)
+        self.g = Branch(g)
+
+    def forward(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
+        y1 = x1 + self.f(x2)
+        return y1, x2 + self.g(y1)
+
+    def inverse(self, y1: Tensor, y2: Tensor) -> tuple[Tensor, Tensor]:
+        x2 = y2 - self.g(y1)
+        return y1 - self.f(x2), x2
+
+
+class ReversibleSequence(nn.Module):
+    """Reversible blocks one after another, x to the mean of the two streams that start as x.
+
+    Training keeps the streams that leave the last block and nothing in between: the backward pass
+    runs the blocks backwards to recover what entered them, evaluates every branch a second time
+    (under the random numbers and the autocast of the first), and takes its gradient. Gradients are
+    those of the plain network, up to the rounding of the recovered streams: keep the input in
+    float32 or better. A drop-in for `axial_attention.reversible.ReversibleSequence`.
+
+    Branches must be functions of their inputs and parameters: one that updates a buffer (batch
+    normalisation's statistics) or counts its calls does so twice per training step. Gradients of
+    gradients are not available; `reversible=False` gives them.
+
+    Args:
+        blocks: pairs (f, g) of modules that keep the shape of their input.
+        reversible: False runs the same function with ordinary autograd: memory grows with depth,
+            and a training step saves the second evaluation.
+
+    Shape: any, kept.
+    """
+
+    def __init__(self, blocks: Iterable[Sequence[nn.Module]], *, reversible: bool = True) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(ReversibleBlock(f, g) for f, g in blocks)
+        self.reversible = reversible
+
+    def forward(
+        self, x: Tensor, arg_route: tuple[bool, bool] = (True, True), **kwargs: Any
+    ) -> Tensor:
+        """Mean of the last block's streams; `kwargs` go to every f and g that `arg_route` names."""
+        f_kwargs, g_kwargs = (kwargs if route else {} for route in arg_route)
+        branches: list[tuple[nn.Module, dict[str, Any]]] = []
+        for block in self.blocks:
+            assert isinstance(block, ReversibleBlock)
+            branches += [(block.f, f_kwargs), (block.g, g_kwargs)]
+        run = _Run(branches, x.device)
+        trained = torch.is_grad_enabled() and (x.requires_grad or bool(run.tensors))
+        if self.reversible and trained and branches:
+            apply = cast(Callable[..., tuple[Tensor, Tensor]], _Reversible.apply)
+            streams = apply(run, x, x, *run.tensors)
+        else:
+            streams = run.forward(x, x)
+        return (streams[0] + streams[1]) / 2
+
+
+@dataclass
+class _Run:
+    """One pass through the branches f, g, f, g, ... and what replaying it takes.
+
+    A pass has its own: a sequence may be used twice in one graph.
+    """
+
+    branches: list[tuple[nn.Module, dict[str, Any]]]
+    device: torch.device
+    tensors: list[Tensor] = field(init=False)
+    """Tensors besides the streams that take a gradient: parameters and keyword arguments."""
+    used: list[list[int]] = field(init=False)
+    """Per branch, which of `tensors` it may use."""
+    autocast: partial[torch.autocast] = field(init=False)
+    random_states: list["_RandomState"] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        places: dict[Tensor, int] = {}
+        self.used = []
+        for branch, kwargs in self.branches:
+            inputs = [value for value in kwargs.values() if isinstance(value, Tensor)]
+            wanted = [t for t in (*branch.parameters(), *inputs) if t.requires_grad]
+            self.used.append([places.setdefault(t, len(places)) for t in wanted])
+        self.tensors = list(places)
+        kind = self.device.type
+        self.autocast = partial(
+            torch.autocast,
+            kind,
+            dtype=torch.get_autocast_dtype(kind),
+            enabled=torch.is_autocast_enabled(kind),
+            # A cast cached while no graph is recorded would cut the weight off from its gradient.
+            cache_enabled=False,
+        )
+
+    def forward(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
+        for branch, kwargs in self.branches:
+            x1, x2 = x2, x1 + branch(x2, **kwargs)
+        return x1, x2
+
+    def recorded(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
+        """`forward` without a graph, noting the random state before every branch."""
+        with self.autocast():
+            for branch, kwargs in self.branches:
+                self.random_states.append(_RandomState.now(self.device))
+                x1, x2 = x2, x1 + branch(x2, **kwargs)
+        return x1, x2
+
+    def replayed(self, index: int, x: Tensor) -> Tensor:
+        """Branch `index` of x once more, with a graph."""
+        branch, kwargs = self.branches[index]
+        self.random_states[index].restore()
+        with torch.enable_grad(), self.autocast():
+            out: Tensor = branch(x, **kwargs)
+        return out
+
+
+class _Reversible(torch.autograd.Function):
+    """A whole pass as one node of the graph.
+
+    The parameters are inputs of the node and their gradients its results. They reach `.grad` by
+    the way of any other gradient, so hooks on it (DistributedDataParallel's among them) run once,
+    `torch.autograd.grad` works, and nothing needs to be trainable ahead of the blocks.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, run: _Run, x1: Tensor, x2: Tensor, *tensors: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        ctx.run = run
+        y1, y2 = run.recorded(x1, x2)
+        ctx.save_for_backward(y1, y2)
+        return y1, y2
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy1: Tensor, dy2: Tensor) -> tuple[Tensor | None, ...]:
+        run: _Run = ctx.run
+        y1, y2 = ctx.saved_tensors
+        totals: list[Tensor | None] = [None] * len(run.tensors)
+        with _random_state_kept(run.device):
+            for index in reversed(range(len(run.branches))):
+                # The last step was (y1, y2) = (x2, x1 + branch(x2)).
+                x2 = y1.detach().requires_grad_()
+                out = run.replayed(index, x2)
+                used = run.used[index]
+                grads = _gradients(out, [x2, *(run.tensors[i] for i in used)], dy2)
+                y1, y2 = y2 - out.detach(), x2.detach()
+                dy1, dy2 = dy2, _total(dy1, grads[0])
+                for i, grad in zip(used, grads[1:], strict=True):
+                    totals[i] = _total(totals[i], grad)
+        return None, dy1, dy2, *totals
+
+
+def _gradients(out: Tensor, inputs: list[Tensor], grad: Tensor) -> Sequence[Tensor | None]:
+    if not out.requires_grad:
+        return [None] * len(inputs)
+    # Under autocast a branch may return another dtype than the stream it is added to.
+    return torch.autograd.grad(out, inputs, grad.to(out.dtype), allow_unused=True)
+
+
+def _total(total: Any, grad: Any) -> Any:
+    """Sum of two gradients, None being zero."""
+    if total is None or grad is None:
+        return grad if total is None else total
+    return total + grad
+
+
+@dataclass(frozen=True)
+class _RandomState:
+    """State of the random generators that a branch on `device` can draw from."""
+
+    cpu: Tensor
+    accelerator: Tensor | None
+    device: torch.device
+
+    @classmethod
+    def now(cls, device: torch.device) -> "_RandomState":
+        accelerator = None
+        if device.type not in ("cpu", "meta"):
+            module = torch.get_device_module(device)
+            accelerator = module.get_rng_state(*_which(device))
+        return cls(torch.get_rng_state(), accelerator, device)
+
+    def restore(self) -> None:
+        torch.set_rng_state(self.cpu)
+        if self.accelerator is not None:
+            module = torch.get_device_module(self.device)
+            module.set_rng_state(self.accelerator, *_which(self.device))
+
+
+def _which(device: torch.device) -> tuple[torch.device, ...]:
+    return () if device.type == "mps" else (device,)  # torch.mps has one device and takes none
+
+
+@contextmanager
+def _random_state_kept(device: torch.device) -> Iterator[None]:
+    state = _RandomState.now(device)
+    try:
+        yield
+    finally:
+        state.restore()

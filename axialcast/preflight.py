@@ -1,0 +1,297 @@
+"""What `axialcast check` does: finds what would fail later, and says what a run will cost."""
+
+import math
+import resource
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from axialcast.config import Config, ConfigError, DataConfig
+from axialcast.data import (
+    Channels,
+    States,
+    Statistics,
+    WindowLoader,
+    cadence,
+    grid_of,
+    open_analysis,
+    statistics,
+)
+from axialcast.data.nature_run import LEVELS, output_times
+from axialcast.data.spectral import SphericalHarmonics
+from axialcast.device import choose_device
+from axialcast.forecast import Forecaster, calendar, load_checkpoint
+from axialcast.model import ForecastNetwork
+from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME, VARIABLES
+from axialcast.sections import is_multiple, period_bounds
+
+__all__ = ["Preflight", "check_run"]
+
+SPLITS = {"train": ("train", "validate"), "forecast": ("test",), "verify": ("train", "test")}
+"""The periods of data that each shipped pipeline reads."""
+
+SCAN_BYTES = 2**27
+"""Decoded data looked through for NaNs and constant channels."""
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """A run that passed its checks: what it reads, and from that what it will cost."""
+
+    config: Config
+    data: DataConfig
+    analysis: xr.Dataset
+    stride: int
+
+    def facts(self) -> list[str]:
+        """What the data are, one line each."""
+        times, grid = self.analysis[TIME].values, grid_of(self.analysis)
+        hours = cadence(self.analysis) / np.timedelta64(1, "h")
+        first, last = np.datetime_as_string(times[[0, -1]], "h")
+        extent = "global" if grid.is_periodic else "regional"
+        splits = (f"{name} {len(self.split(name)):,}" for name in ("train", "validate", "test"))
+        return [
+            f"channels: {', '.join(map(str, Channels.of(self.analysis)))}",
+            f"grid: {grid.shape[0]} x {grid.shape[1]}, {extent}",
+            f"times: {len(times):,}, every {hours:g} h, {first} to {last} ({', '.join(splits)})",
+            f"model step: {hours * self.stride:g} h",
+        ]
+
+    def costs(self) -> list[str]:
+        """Parameters, memory, reading and writing of the run, one line each."""
+        states = self.states("train")
+        network = self.network()
+        num_parameters = sum(p.numel() for p in network.parameters())
+        held = min(len(states) * states.bytes_per_state, states.buffer_bytes)
+        # Weights, gradients, two moments of AdamW and the averaged weights.
+        parts = {
+            "network and optimizer": 5 * 4 * num_parameters,
+            "activations": self.activation_bytes(network),
+            "data": held,
+            "libraries": _resident_bytes(),
+        }
+        detail = ", ".join(f"{name} {_size(value)}" for name, value in parts.items())
+        read = len(states) * states.bytes_per_state
+        then = ", once: they are then held in memory" if states.in_memory else ""
+        return [
+            f"parameters: {num_parameters:,}",
+            f"peak memory: about {_size(sum(parts.values()))} ({detail})",
+            f"read per epoch: {_size(read)} (decoded){then}",
+            f"output: about {_size(self.output_bytes(4 * num_parameters))} before compression",
+        ]
+
+    def split(self, name: str) -> Any:
+        """Times of a period of data."""
+        return self.analysis[TIME].sel({TIME: slice(*getattr(self.data, name))}).values
+
+    def states(self, name: str) -> States:
+        """States of a period of data, not read."""
+        period = self.analysis.sel({TIME: slice(*getattr(self.data, name))})
+        channels = Channels.of(self.analysis)
+        ones = np.ones(len(channels))
+        return States(period, channels, Statistics(0 * ones, ones, ones))
+
+    def network(self, **changes: Any) -> ForecastNetwork:
+        """The network that train would build."""
+        num_channels = len(Channels.of(self.analysis))
+        settings = {"input_steps": self.data.input_steps, **self.config.model.model_dump()}
+        return ForecastNetwork(
+            num_channels=num_channels,
+            grid=grid_of(self.analysis),
+            increment_scale=[1.0] * num_channels,
+            **(settings | changes),
+        )
+
+    def activation_bytes(self, network: ForecastNetwork) -> int:
+        """What autograd keeps of one training batch at the longest rollout.
+
+        Counted on one window and one step. A reversible network also holds, while it runs
+        backwards, what one of its layers keeps.
+        """
+        kept = self._saved_bytes(network)
+        if self.config.model.reversible:
+            kept += self._saved_bytes(self.network(depth=1, reversible=False))
+        train = self.config.train
+        return kept * train.batch_size * max(stage.rollout_steps for stage in train.schedule)
+
+    def _saved_bytes(self, network: ForecastNetwork) -> int:
+        saved = {}
+        parameters = {p.untyped_storage().data_ptr() for p in network.parameters()}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in parameters:
+                saved[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        shape = (1, self.data.input_steps, len(Channels.of(self.analysis)))
+        states = torch.zeros(*shape, *grid_of(self.analysis).shape)
+        moments = calendar(self.analysis[TIME].values[None, : self.data.input_steps])
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            result = network(states, moments)
+        del result
+        return sum(saved.values())
+
+    def output_bytes(self, checkpoint: int) -> int:
+        """Size of everything written, uncompressed."""
+        forecast = self.config.forecast
+        state = self.states("test").bytes_per_state
+        step = cadence(self.analysis) / np.timedelta64(1, "h")
+        num_leads = round(forecast.lead_time_hours / (step * self.stride))
+        if forecast.init_times == "test":
+            num_inits = math.ceil(
+                len(self.split("test")) * step / (forecast.init_every_hours or step)
+            )
+        else:
+            num_inits = len(forecast.init_times)
+        sizes = {
+            "simulate": len(self.analysis[TIME]) * state,
+            "train": checkpoint,
+            "forecast": num_inits * num_leads * state,
+        }
+        return sum(size for name, size in sizes.items() if name in self.config.pipeline)
+
+
+def check_run(config: Config, *, scan: bool = False) -> Preflight | None:
+    """The run, checked against its data and this machine; None if it reads no data.
+
+    Args:
+        config: the run.
+        scan: also read a part of the training period, for NaNs and constant channels.
+
+    Raises:
+        FileNotFoundError: the store or a checkpoint that is needed is not there.
+        ValueError: what is wrong with the store.
+        ConfigError: what in the config does not fit the store, one line each.
+    """
+    choose_device(config.device)
+    if config.data is None:
+        return None
+    data = config.data
+    is_simulated = "simulate" in config.pipeline
+    analysis = open_analysis(
+        _planned_nature_run(config) if is_simulated else config.analysis_store,
+        variables=data.variables,
+        levels=data.levels,
+    )
+    spacing = cadence(analysis) / np.timedelta64(1, "h")
+    problems = _step_problems(config, data, spacing)
+    stride = round((data.step_hours or spacing) / spacing) or 1
+    preflight = Preflight(config, data, analysis, stride)
+    problems += _period_problems(preflight)
+    if not problems and "train" in config.pipeline:
+        problems += _window_problems(preflight)
+    if problems:
+        raise ConfigError([f"{config.analysis_store}: {problem}" for problem in problems])
+    if "forecast" in config.pipeline and "train" not in config.pipeline:
+        Forecaster(load_checkpoint(config.output / "checkpoint"), device="cpu").check(analysis)
+    if scan and not is_simulated:
+        _scan(preflight)
+    return preflight
+
+
+def _planned_nature_run(config: Config) -> xr.Dataset:
+    """The analysis that simulate would write, all zeros that take no memory."""
+    simulate = config.simulate
+    grid = SphericalHarmonics(simulate.truncation).grid
+    coordinates = {
+        TIME: output_times(simulate.start, simulate.end),
+        LEVEL: np.array(LEVELS),
+        LATITUDE: grid.latitude,
+        LONGITUDE: grid.longitude,
+    }
+    zeros = np.broadcast_to(np.float32(0), tuple(map(len, coordinates.values())))
+    names = ("geopotential", "u_component_of_wind", "v_component_of_wind")
+    fields = {name: (tuple(coordinates), zeros, VARIABLES[name].attrs) for name in names}
+    return xr.Dataset(fields, coordinates)
+
+
+def _step_problems(config: Config, data: DataConfig, spacing: float) -> list[str]:
+    step = data.step_hours or spacing
+    every, longest = config.forecast.init_every_hours, config.forecast.lead_time_hours
+    problems = []
+    if not is_multiple(step, spacing):
+        problems.append(
+            f"data.step_hours: {step:g} is not a multiple of the cadence, {spacing:g} h"
+        )
+    if "forecast" in config.pipeline and not is_multiple(longest, step):
+        problems.append(
+            f"forecast.lead_time_hours: {longest:g} is not a multiple of the model step, {step:g} h"
+        )
+    if every is not None and not is_multiple(every, spacing):
+        problems.append(
+            f"forecast.init_every_hours: {every:g} is not a multiple of the cadence, {spacing:g} h"
+        )
+    return problems
+
+
+def _period_problems(preflight: Preflight) -> list[str]:
+    """Periods that the store does not cover."""
+    config, times = preflight.config, preflight.analysis[TIME].values
+    needed = {name for stage in config.pipeline for name in SPLITS.get(stage, ())}
+    if config.forecast.init_times != "test" and "verify" not in config.pipeline:
+        needed -= {"test"}
+    step = cadence(preflight.analysis)
+    problems = []
+    for name in [name for name in ("train", "validate", "test") if name in needed]:
+        period = getattr(preflight.data, name)
+        first, last = period_bounds(period)
+        if first <= times[0] - step or last >= times[-1] + step:
+            begin, end = np.datetime_as_string(times[[0, -1]], "h")
+            problems.append(
+                f"data.{name}: {period[0]} to {period[1]} is not within the store, "
+                f"which holds {begin} to {end}"
+            )
+    earlier = (preflight.data.input_steps - 1) * preflight.stride
+    chosen = preflight.split("test")
+    if not problems and "test" in needed and len(chosen) and chosen[0] < times[0] + earlier * step:
+        problems.append(
+            f"data.test: starts at the store's first time, but a forecast needs {earlier} times "
+            "before it; start it later"
+        )
+    return problems
+
+
+def _window_problems(preflight: Preflight) -> list[str]:
+    train, problems = preflight.config.train, []
+    longest = max(stage.rollout_steps for stage in train.schedule)
+    for name in ("train", "validate"):
+        try:
+            WindowLoader(
+                preflight.states(name),
+                length=preflight.data.input_steps + longest,
+                step=preflight.stride,
+                batch_size=train.batch_size,
+                shuffle=name == "train",
+            )
+        except ValueError as error:
+            problems.append(f"data.{name}: {error}")
+    return problems
+
+
+def _scan(preflight: Preflight) -> None:
+    """Raises on NaNs and constant channels in the first part of the training period."""
+    count = max(SCAN_BYTES // preflight.states("train").bytes_per_state, 16)
+    period = preflight.analysis.sel({TIME: slice(*preflight.data.train)})
+    try:
+        statistics(period.isel({TIME: slice(count)}), Channels.of(period), step=preflight.stride)
+    except ValueError as error:
+        raise ValueError(f"{preflight.config.analysis_store}: {error}") from None
+
+
+def _resident_bytes() -> int:
+    """Largest memory of this process so far: mostly the libraries."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _size(num_bytes: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.3g} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.3g} TB"

@@ -1,0 +1,102 @@
+"""Progress of anything long: a bar where a terminal is attached, plain lines where not.
+
+Everything goes to stderr, so that output can be piped. Nothing shows in the first two seconds.
+"""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+__all__ = ["track"]
+
+T = TypeVar("T")
+
+QUIET_SECONDS = 2.0
+LINE_SECONDS = 30.0
+LINE_FRACTION = 0.1
+
+
+def track(
+    items: Iterable[T], *, description: str, total: int | None = None, unit: str = "it"
+) -> Iterator[T]:
+    """The items, unchanged; shows on stderr how many are done, their rate and the time left.
+
+    Args:
+        items: what to go through; an item counts as done when the next one is asked for.
+        description: what is being done, e.g. `"train"`.
+        total: number of items; by default `len(items)` where they have a length.
+        unit: what one item is, in the plural, e.g. `"steps"`.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    if sys.stderr.isatty():
+        return _bar(items, description, total, unit)
+    return _lines(items, description, total, unit)
+
+
+def _lines(items: Iterable[T], description: str, total: int | None, unit: str) -> Iterator[T]:
+    start = last_time = time.monotonic()
+    last_count, count, shown = 0, 0, False
+    for item in items:
+        yield item
+        count += 1
+        now = time.monotonic()
+        share = (count - last_count) / total if total else 0.0
+        is_due = share >= LINE_FRACTION or now - last_time >= LINE_SECONDS
+        if is_due and now - start >= QUIET_SECONDS and count != total:
+            pace = _pace(count, total, now - start, unit)
+            _say(f"{description}: {_counted(count, total, unit)}, {pace}")
+            last_time, last_count, shown = now, count, True
+    if shown:
+        seconds = time.monotonic() - start
+        _say(f"{description}: {count} {unit} in {_clock(seconds)}")
+
+
+def _bar(items: Iterable[T], description: str, total: int | None, unit: str) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[counted]}, {task.fields[pace]}"),
+    )
+    progress = Progress(*columns, console=Console(stderr=True))
+    task = progress.add_task(description, total=total, counted="", pace="")
+    start, count = time.monotonic(), 0
+    try:
+        for item in items:
+            yield item
+            count += 1
+            seconds = time.monotonic() - start
+            counted, pace = _counted(count, total, unit), _pace(count, total, seconds, unit)
+            progress.update(task, completed=count, counted=counted, pace=pace)
+            if seconds >= QUIET_SECONDS:
+                progress.start()
+    finally:
+        progress.stop()
+
+
+def _counted(count: int, total: int | None, unit: str) -> str:
+    return f"{count} of {total} {unit} ({count / total:.0%})" if total else f"{count} {unit}"
+
+
+def _pace(count: int, total: int | None, seconds: float, unit: str) -> str:
+    rate = count / max(seconds, 1e-9)
+    pace = f"{rate:.3g} {unit}/s"
+    return f"{pace}, {_clock((total - count) / rate)} left" if total else pace
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as a person would say them: `42 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,224 @@
+"""Scores of a forecast and its baselines by variable, level, lead time and region.
+
+Shapes: i init times, l lead times, z levels, h latitudes, w longitudes, r regions.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, TIME
+from axialcast.verify.baselines import Baseline, Climatology, states_at
+from axialcast.verify.matching import grid_of, matched, valid_times
+from axialcast.verify.metrics import METRICS, STATISTICS, area_sums, pair_statistics
+from axialcast.verify.regions import Region, region_weights
+
+__all__ = ["evaluate", "num_pairs_name", "skill_map", "to_table"]
+
+BLOCK_VALUES = 2**21
+"""Values of one model scored at once (8 MB in float32)."""
+
+COLUMNS = ["model", "variable", "level", "lead_time_hours", "metric", "region", "value"]
+
+
+def evaluate(
+    forecast: xr.Dataset,
+    analysis: xr.Dataset,
+    *,
+    climatology: Climatology,
+    baselines: Mapping[str, Baseline] | None = None,
+    metrics: Sequence[str] = tuple(METRICS),
+    regions: Mapping[str, Region] | None = None,
+    block_values: int = BLOCK_VALUES,
+) -> xr.Dataset:
+    """Area-weighted scores, every model on the same pairs of forecast and truth.
+
+    A pair is one init time at one lead time. A grid point where the truth, the climatology or any
+    model is missing is left out for all models, by a weight of zero; where nothing is left the
+    score is NaN. Nothing is left out silently: see the counts below.
+
+    Args:
+        forecast: (init_time, lead_time, [level], latitude, longitude); may be lazy.
+        analysis: (time, [level], latitude, longitude) truth and initial states; may be lazy.
+        climatology: fitted on training years; anomalies of `acc` depart from it.
+        baselines: other models to score, by name.
+        metrics: names in `axialcast.verify.METRICS`.
+        regions: boxes by name, {"latitude": [south, north], "longitude": [west, east]} in degrees;
+            west may exceed east, across the meridian. `all`, the whole grid, is always there.
+        block_values: values of one model held at once; decides memory, never the scores.
+
+    Returns:
+        One variable per forecast variable, of dimensions (model, metric, region, lead_time,
+        [level]); `<variable>_num_pairs` (region, lead_time, [level]), pairs with anything to score;
+        `<variable>_masked`, the share of area left out of them; and `num_missing_truth`
+        (lead_time), pairs whose valid time the analysis does not hold.
+
+    Raises:
+        ValueError: forecast and analysis differ in grid, levels, units or variables, or share no
+            time; a metric is unknown; a region is empty.
+    """
+    unknown = [name for name in metrics if name not in METRICS]
+    if unknown:
+        raise ValueError(f"metrics: unknown {unknown[0]!r}; choose from {', '.join(METRICS)}")
+    forecast, analysis = matched(forecast, analysis)
+    weights = region_weights(grid_of(analysis), regions or {})
+    models: dict[str, Baseline | None] = {"forecast": None, **(baselines or {})}
+    sums = {
+        name: _Sums(np.stack(list(weights.values())), len(models), array.shape[1:-2])
+        for name, array in forecast.data_vars.items()
+    }
+    for inits, leads in _blocks(forecast, block_values):
+        block = forecast.isel({INIT_TIME: inits, LEAD_TIME: leads}).load()
+        when = block[INIT_TIME].values, block[LEAD_TIME].values
+        truth = states_at(analysis, valid_times(block).ravel())
+        reference = climatology.forecast(analysis, *when)
+        predictions = [
+            block if model is None else model.forecast(analysis, *when) for model in models.values()
+        ]
+        for name, array in block.data_vars.items():
+            sums[name].add(
+                leads,
+                [prediction[name].transpose(*array.dims).values for prediction in predictions],
+                truth[name].values.reshape(array.shape),
+                reference[name].values,
+            )
+    scores = xr.Dataset(attrs={"title": "axialcast scores"})
+    for name, array in forecast.data_vars.items():
+        scores = scores.merge(
+            _labelled(sums[name], array, list(models), list(metrics), list(weights))
+        )
+    missing = ~np.isin(valid_times(forecast), analysis[TIME].values)
+    scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))
+    scores["num_missing_truth"].attrs = {"long_name": "pairs past the analysis", "units": "1"}
+    scores.attrs["num_init_times"] = forecast.sizes[INIT_TIME]
+    return scores
+
+
+def to_table(scores: xr.Dataset) -> pd.DataFrame:
+    """Scores in tidy form: model, variable, level, lead_time_hours, metric, region, value.
+
+    `level` is NaN for variables without levels; a score without pairs is kept, as NaN.
+    """
+    tables = []
+    for name, array in scores.data_vars.items():
+        if "metric" not in array.dims:
+            continue
+        table = array.drop_attrs().to_series().rename("value").reset_index()
+        table["variable"] = str(name)
+        table["lead_time_hours"] = table.pop(LEAD_TIME) / pd.Timedelta(hours=1)
+        tables.append(table if LEVEL in table else table.assign(**{LEVEL: np.nan}))
+    return pd.concat(tables, ignore_index=True)[COLUMNS]
+
+
+def skill_map(
+    forecast: xr.DataArray, analysis: xr.DataArray, reference: xr.DataArray
+) -> xr.DataArray:
+    """(latitude, longitude) skill in mean squared error, 1 - MSE(forecast) / MSE(reference).
+
+    Args:
+        forecast: (init_time, latitude, longitude) of one lead time, with `valid_time`.
+        analysis: (time, latitude, longitude).
+        reference: (init_time, latitude, longitude), e.g. climatology at the same valid times.
+    """
+    valid = forecast[INIT_TIME].values + forecast[LEAD_TIME].values
+    truth = states_at(analysis.to_dataset(name="truth"), valid)["truth"].values
+    squares = [
+        np.square(model.values.astype(np.float64) - truth) for model in (forecast, reference)
+    ]
+    keep = np.isfinite(squares[0]) & np.isfinite(squares[1])
+    error, scale = (np.where(keep, square, 0.0).sum(0) for square in squares)
+    skill = np.full_like(error, np.nan)
+    np.divide(error, scale, out=skill, where=scale > 0)
+    return forecast.isel({INIT_TIME: 0}, drop=True).copy(data=1.0 - skill)
+
+
+def num_pairs_name(variable: str) -> str:
+    """Name of the variable of `evaluate`'s result that counts the pairs."""
+    return f"{variable}_num_pairs"
+
+
+class _Sums:
+    """Running weighted sums of one variable's statistics, over cases and area.
+
+    Args:
+        weights: (r, h, w) cell areas of each region.
+        num_models: models scored.
+        shape: lead times, and levels where there are any.
+    """
+
+    def __init__(
+        self, weights: NDArray[np.float64], num_models: int, shape: tuple[int, ...]
+    ) -> None:
+        self.weights = weights
+        by_region = (*shape, len(weights))
+        self.sums = np.zeros((len(STATISTICS), num_models, *by_region))
+        self.area = np.zeros(by_region)
+        self.pairs = np.zeros(by_region, dtype=np.int64)
+
+    def add(
+        self,
+        leads: slice,
+        predictions: Sequence[NDArray[Any]],
+        truth: NDArray[Any],
+        reference: NDArray[Any],
+    ) -> None:
+        """Add pairs (i, l, [z], h, w) of these lead times, one init time after another."""
+        for case in range(len(truth)):
+            valid = np.isfinite(truth[case]) & np.isfinite(reference[case])
+            for prediction in predictions:
+                valid &= np.isfinite(prediction[case])
+            area = area_sums(valid.astype(np.float64), self.weights)
+            self.area[leads] += area
+            self.pairs[leads] += area > 0
+            for model, prediction in enumerate(predictions):
+                statistics = pair_statistics(prediction[case], truth[case], reference[case], valid)
+                for row, field in enumerate(statistics):
+                    self.sums[row, model, leads] += area_sums(field, self.weights)
+
+    def means(self) -> dict[str, NDArray[np.float64]]:
+        """Statistics by name, (model, l, [z], r); NaN where there is no pair."""
+        area = np.where(self.area > 0, self.area, np.nan)
+        return dict(zip(STATISTICS, self.sums / area, strict=True))
+
+    def masked(self) -> NDArray[np.float64]:
+        """(l, [z], r) share of the area that is left out of the pairs counted."""
+        whole = self.pairs * self.weights.sum((1, 2))
+        return np.clip(1 - self.area / np.where(whole > 0, whole, np.nan), 0, 1)
+
+
+def _labelled(
+    sums: _Sums, array: xr.DataArray, models: list[str], metrics: list[str], regions: list[str]
+) -> xr.Dataset:
+    means = sums.means()
+    dims = array.dims[1:-2]
+    coords = {"model": models, "metric": metrics, "region": regions}
+    coords |= {str(dim): array[dim] for dim in dims}
+    name = str(array.name)
+    counts = (*dims, "region")
+    pairs = {"long_name": f"number of forecasts of {name} scored", "units": "1"}
+    masked = {"long_name": f"share of their area where {name} is missing", "units": "1"}
+    fields = {
+        name: (
+            ("metric", "model", *counts),
+            np.stack([METRICS[metric](means) for metric in metrics]),
+            array.attrs,
+        ),
+        num_pairs_name(name): (counts, sums.pairs, pairs),
+        f"{name}_masked": (counts, sums.masked(), masked),
+    }
+    return xr.Dataset(fields, coords).transpose("model", "metric", "region", *dims)
+
+
+def _blocks(forecast: xr.Dataset, values: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of init times and lead times that hold about so many values."""
+    num_inits, num_leads = forecast.sizes[INIT_TIME], forecast.sizes[LEAD_TIME]
+    per_pair = sum(array[0, 0].size for array in forecast.data_vars.values())
+    leads = min(num_leads, max(1, values // per_pair))
+    inits = max(1, values // (per_pair * leads))
+    for init in range(0, num_inits, inits):
+        for lead in range(0, num_leads, leads):
+            yield slice(init, init + inits), slice(lead, min(lead + leads, num_leads))

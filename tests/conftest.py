@@ -1,0 +1,56 @@
+"""Fixtures that several rooms share: a small planet with known values, and the real data."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from axialcast.grid import LatLonGrid
+from axialcast.names import COORDINATE_ATTRS, VARIABLES
+
+DATA = Path(os.environ.get("AXIALCAST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def real_data(name: str) -> Path:
+    """The path of a real data file; skips the test where it is absent."""
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"{path} is absent; set AXIALCAST_DATA to the folder that holds it")
+    return path
+
+
+def make_analysis(
+    *, num_times: int = 40, grid: LatLonGrid | None = None, hours: int = 24, seed: int = 0
+) -> xr.Dataset:
+    """Waves that travel east over two levels of geopotential and one surface field, plus noise."""
+    grid = grid or LatLonGrid.regular(7, 12, poles=False)
+    rng = np.random.default_rng(seed)
+    times = np.datetime64("2001-01-01", "ns") + np.arange(num_times) * np.timedelta64(hours, "h")
+    day = np.arange(num_times)[:, None, None] * hours / 24
+    latitude, longitude = np.radians(grid.latitude)[:, None], np.radians(grid.longitude)
+    wave = np.cos(latitude) * np.sin(2 * longitude - 0.5 * day)
+    noise = rng.standard_normal((3, num_times, *grid.shape))
+    levels = np.stack([5.4e4 + 900 * wave, 1.5e4 + 500 * wave], 1) + 30 * np.stack(noise[:2], 1)
+    pressure = 1e5 + 800 * wave + 40 * noise[2]
+    coords = {
+        "time": ("time", times, COORDINATE_ATTRS["time"]),
+        "level": ("level", [500.0, 850.0], COORDINATE_ATTRS["level"]),
+        "latitude": ("latitude", grid.latitude, COORDINATE_ATTRS["latitude"]),
+        "longitude": ("longitude", grid.longitude, COORDINATE_ATTRS["longitude"]),
+    }
+    z, slp = VARIABLES["geopotential"].attrs, VARIABLES["mean_sea_level_pressure"].attrs
+    dims = ("time", "latitude", "longitude")
+    return xr.Dataset(
+        {
+            "geopotential": ((dims[0], "level", *dims[1:]), levels.astype(np.float32), z),
+            "mean_sea_level_pressure": (dims, pressure.astype(np.float32), slp),
+        },
+        coords=coords,
+    )
+
+
+@pytest.fixture
+def analysis() -> xr.Dataset:
+    return make_analysis()
