@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from axialcast.forecast import load_checkpoint
@@ -34,17 +35,40 @@ def describe(path: str | Path) -> list[str]:
 
 def _describe_checkpoint(path: Path) -> list[str]:
     checkpoint = load_checkpoint(path)
-    num_weights = sum(weight.numel() for weight in checkpoint.weights.values())
+    num_parameters = sum(p.numel() for p in checkpoint.build().parameters())
     hours = checkpoint.step / np.timedelta64(1, "h")
     lines = [
         f"checkpoint {path}",
         f"channels: {', '.join(f'{c} ({c.units})' for c in checkpoint.channels)}",
         f"grid: {checkpoint.grid}",
         f"step: {hours:g} h",
-        f"weights: {num_weights:,}",
+        f"parameters: {num_parameters:,}",
         f"network: {_pairs(checkpoint.network)}",
     ]
-    return [*lines, *(f"{key}: {_words(value)}" for key, value in checkpoint.provenance.items())]
+    lines += [f"{key}: {_words(value)}" for key, value in checkpoint.provenance.items()]
+    return lines + _skill(path.parent / "scores.csv")
+
+
+def _skill(scores: Path) -> list[str]:
+    """RMSE of the forecast beside persistence's, if the run was verified."""
+    if not scores.is_file():
+        return ["skill: not verified yet"]
+    table = pd.read_csv(scores)
+    table = table[(table.metric == "rmse") & (table.region == "all")]
+    table["channel"] = table.variable + table.level.map(
+        lambda level: "" if pd.isna(level) else f" {level:g} hPa"
+    )
+    lines = []
+    for channel, rows in table.groupby("channel", sort=False):
+        rmse = rows.pivot(index="lead_time_hours", columns="model", values="value")
+        picked = rmse.iloc[np.unique(np.linspace(0, len(rmse) - 1, 4).round().astype(int))]
+        skill = (
+            f"{lead:g} h {row.forecast:.4g}"
+            + (f" (persistence {row.persistence:.4g})" if "persistence" in picked else "")
+            for lead, row in picked.iterrows()
+        )
+        lines.append(f"RMSE of {channel}: {', '.join(skill)}")
+    return lines
 
 
 def _describe_store(path: Path) -> list[str]:
@@ -78,13 +102,13 @@ def _kind(dataset: xr.Dataset) -> str:
 
 def _range(coordinate: xr.DataArray) -> str:
     values = coordinate.values
-    if np.issubdtype(values.dtype, np.timedelta64):
-        values = values / np.timedelta64(1, "h")
-        return f"{values[0]:g} to {values[-1]:g} h, {len(values)} values"
     if np.issubdtype(values.dtype, np.datetime64):
-        first, last = np.datetime_as_string(values[[0, -1]], "h")
-        return f"{first} to {last}, {len(values):,} values"
-    return f"{values[0]:g} to {values[-1]:g}, {len(values)} values"
+        ends = [str(date) for date in np.datetime_as_string(values[[0, -1]], "h")]
+    else:
+        is_lead = np.issubdtype(values.dtype, np.timedelta64)
+        numbers = values / np.timedelta64(1, "h") if is_lead else values
+        ends = [f"{number:g}{' h' if is_lead else ''}" for number in numbers[[0, -1]]]
+    return f"{ends[0]} to {ends[1]}, {len(values):,} values" if len(values) > 1 else ends[0]
 
 
 def _pairs(values: Mapping[Any, Any]) -> str:

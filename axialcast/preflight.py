@@ -1,7 +1,6 @@
 """What `axialcast check` does: finds what would fail later, and says what a run will cost."""
 
 import math
-import resource
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -285,6 +284,10 @@ def _scan(preflight: Preflight) -> None:
 
 def _resident_bytes() -> int:
     """Largest memory of this process so far: mostly the libraries."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -1,6 +1,7 @@
 """Fixtures that several rooms share: a small planet with known values, and the real data."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,31 @@ from axialcast.names import COORDINATE_ATTRS, VARIABLES
 DATA = Path(os.environ.get("AXIALCAST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
-def real_data(name: str) -> Path:
-    """The path of a real data file; skips the test where it is absent."""
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"{path} is absent; set AXIALCAST_DATA to the folder that holds it")
-    return path
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """A function that finds a real data file by name and skips the test where it is absent."""
+
+    def find(name: str) -> Path:
+        path = DATA / name
+        if not path.exists():
+            pytest.skip(f"{path} is absent; set AXIALCAST_DATA to the folder that holds it")
+        return path
+
+    return find
 
 
-def make_analysis(
+@pytest.fixture(scope="session")
+def make_analysis() -> Callable[..., xr.Dataset]:
+    """A function that makes a small analysis with known values."""
+    return _waves
+
+
+@pytest.fixture
+def analysis() -> xr.Dataset:
+    return _waves()
+
+
+def _waves(
     *, num_times: int = 40, grid: LatLonGrid | None = None, hours: int = 24, seed: int = 0
 ) -> xr.Dataset:
     """Waves that travel east over two levels of geopotential and one surface field, plus noise."""
@@ -49,8 +66,3 @@ def make_analysis(
         },
         coords=coords,
     )
-
-
-@pytest.fixture
-def analysis() -> xr.Dataset:
-    return make_analysis()

@@ -1,6 +1,7 @@
 """Writes forecasts to Zarr: labels first, then whole chunks from a bounded background queue."""
 
 import shutil
+import warnings
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -74,7 +75,6 @@ class ForecastWriter:
                 while self._pending:
                     self._pending.popleft().result()
                 self._thread.shutdown()
-                zarr.consolidate_metadata(self.temporary)
                 shutil.rmtree(self.path, ignore_errors=True)
                 self.temporary.rename(self.path)
         finally:
@@ -102,4 +102,8 @@ class ForecastWriter:
             lazy[name] = (array.dims, zeros, array.attrs)
             codec = zarr.codecs.BloscCodec(cname="lz4", shuffle="shuffle")
             encoding[str(name)] = {"chunks": chunks, "compressors": [codec]}
-        lazy.to_zarr(self.temporary, mode="w", compute=False, encoding=encoding, consolidated=False)
+        with warnings.catch_warnings():
+            # Zarr warns that version 3 has not standardised consolidated metadata; xarray reads
+            # stores with and without.
+            warnings.filterwarnings("ignore", "Consolidated metadata")
+            lazy.to_zarr(self.temporary, mode="w", compute=False, encoding=encoding)

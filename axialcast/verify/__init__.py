@@ -1,6 +1,7 @@
 """How good a forecast is: scores against analyses, baselines to beat, and a report."""
 
-from axialcast.verify.baselines import Baseline, Climatology, DampedPersistence, Persistence
+from axialcast.verify.baselines import Baseline, DampedPersistence, Persistence
+from axialcast.verify.climatology import Climatology
 from axialcast.verify.linear_inverse_model import LinearInverseModel
 from axialcast.verify.metrics import METRICS
 from axialcast.verify.scores import evaluate, skill_map, to_table

@@ -11,16 +11,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.grid import LatLonGrid
-from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, TIME
-from axialcast.verify.baselines import (
-    Climatology,
-    Leads,
-    Times,
-    blocks,
-    spacing,
-    states_at,
-    whole_steps,
-)
+from axialcast.names import LATITUDE, LONGITUDE, TIME
+from axialcast.verify.baselines import states_at, whole_steps
+from axialcast.verify.climatology import Climatology, Leads, Times, blocks, spacing
 
 __all__ = ["LinearInverseModel"]
 
@@ -99,7 +92,7 @@ class LinearInverseModel:
         for step in range(steps.max() + 1):
             series[:, steps == step] = now[:, None]
             now, before = np.concatenate([now, before], axis=1) @ self.propagator, now
-        anomalies = (series.astype(np.float32) @ self.patterns.T) / self.scale
+        anomalies = series.astype(np.float32) @ (self.patterns / self.scale[:, None]).T
         forecast = self.climatology.forecast(analysis, init_times, lead_times)
         start = 0
         for name, array in forecast.data_vars.items():
@@ -120,17 +113,19 @@ class LinearInverseModel:
 def _matrix(anomalies: xr.Dataset) -> NDArray[np.float32]:
     """(t, c) all variables side by side, zero where missing."""
     columns = [array.values.reshape(len(array), -1) for array in anomalies.data_vars.values()]
-    return np.nan_to_num(np.concatenate(columns, axis=1))
+    matrix = np.concatenate(columns, axis=1, dtype=np.float32)
+    matrix[np.isnan(matrix)] = 0.0
+    return matrix
 
 
 def _scale(training: xr.Dataset, variance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(c,) square root of area over the domain's standard deviation, for each variable and level."""
+    """(c,) root of area over the standard deviation of the variable and level on the domain."""
     grid = LatLonGrid(training[LATITUDE].values, training[LONGITUDE].values)
     weights = grid.areas.ravel() / grid.areas.sum()
     channels = variance.astype(np.float64).reshape(-1, weights.size)
     deviation = np.sqrt(channels @ weights)
     deviation[deviation == 0] = 1.0
-    return (np.sqrt(weights) / deviation[:, None]).astype(np.float32).ravel()
+    return np.asarray((np.sqrt(weights) / deviation[:, None]).ravel(), dtype=np.float32)
 
 
 def _eofs(sample: NDArray[np.float32], explained: float, most: int) -> NDArray[np.float32]:
@@ -144,10 +139,10 @@ def _eofs(sample: NDArray[np.float32], explained: float, most: int) -> NDArray[n
     variance, vectors = variance[::-1], vectors[:, ::-1]
     share = np.cumsum(variance) / np.trace(gram, dtype=np.float64)
     num = min(most, int(np.searchsorted(share, explained)) + 1)
-    vectors = vectors[:, :num].astype(np.float32)
-    if not small:
-        return vectors
-    return sample.T @ (vectors / np.sqrt(variance[:num]).astype(np.float32))
+    vectors = vectors[:, :num]
+    if small:
+        vectors = sample.T @ (vectors / np.sqrt(variance[:num])).astype(np.float32)
+    return np.asarray(vectors, dtype=np.float32)
 
 
 def _propagator(series: NDArray[np.float64], steps: int, ridge: float) -> NDArray[np.float64]:
@@ -161,4 +156,6 @@ def _propagator(series: NDArray[np.float64], steps: int, ridge: float) -> NDArra
     moments = predictors.T @ predictors
     penalty = ridge * np.trace(moments) / len(moments)
     moments[np.diag_indices_from(moments)] += penalty
-    return scipy.linalg.solve(moments, predictors.T @ series[2 * steps :], assume_a="pos")
+    return np.asarray(
+        scipy.linalg.solve(moments, predictors.T @ series[2 * steps :], assume_a="pos")
+    )

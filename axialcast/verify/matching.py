@@ -45,8 +45,8 @@ def matched(forecast: xr.Dataset, analysis: xr.Dataset) -> tuple[xr.Dataset, xr.
             f"{sorted(map(str, analysis.data_vars))}; {REMEDY}"
         )
     analysis = analysis[[str(name) for name in forecast.data_vars]]
-    for name in forecast.data_vars:
-        _check_variable(forecast[name], analysis[name])
+    for variable in forecast.data_vars:
+        _check_variable(forecast[variable], analysis[variable])
     difference = grid_of(analysis).difference(grid_of(forecast))
     if difference:
         raise ValueError(f"forecast: its grid is not the analysis's, {difference}; {REMEDY}")
@@ -72,7 +72,8 @@ def grid_of(dataset: xr.Dataset) -> LatLonGrid:
 
 def valid_times(forecast: xr.Dataset) -> NDArray[np.datetime64]:
     """(init_time, lead_time) times that the forecasts are for."""
-    return forecast[INIT_TIME].values[:, None] + forecast[LEAD_TIME].values[None, :]
+    init_times: NDArray[np.datetime64] = forecast[INIT_TIME].values
+    return init_times[:, None] + forecast[LEAD_TIME].values
 
 
 def _check_variable(forecast: xr.DataArray, analysis: xr.DataArray) -> None:

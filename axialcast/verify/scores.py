@@ -12,7 +12,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, TIME
-from axialcast.verify.baselines import Baseline, Climatology, states_at
+from axialcast.verify.baselines import Baseline, states_at
+from axialcast.verify.climatology import Climatology
 from axialcast.verify.matching import grid_of, matched, valid_times
 from axialcast.verify.metrics import METRICS, STATISTICS, area_sums, pair_statistics
 from axialcast.verify.regions import Region, region_weights
@@ -166,18 +167,19 @@ class _Sums:
         truth: NDArray[Any],
         reference: NDArray[Any],
     ) -> None:
-        """Add pairs (i, l, [z], h, w) of these lead times, one init time after another."""
-        for case in range(len(truth)):
-            valid = np.isfinite(truth[case]) & np.isfinite(reference[case])
-            for prediction in predictions:
-                valid &= np.isfinite(prediction[case])
+        """Add pairs (i, l, [z], h, w) of these lead times."""
+        # One pair at a time: its float64 fields stay in the processor's cache.
+        for case, lead in np.ndindex(truth.shape[:2]):
+            fields = [prediction[case, lead] for prediction in predictions]
+            observed, normal = truth[case, lead], reference[case, lead]
+            valid = np.logical_and.reduce([np.isfinite(f) for f in (*fields, observed, normal)])
             area = area_sums(valid.astype(np.float64), self.weights)
-            self.area[leads] += area
-            self.pairs[leads] += area > 0
-            for model, prediction in enumerate(predictions):
-                statistics = pair_statistics(prediction[case], truth[case], reference[case], valid)
-                for row, field in enumerate(statistics):
-                    self.sums[row, model, leads] += area_sums(field, self.weights)
+            row = leads.start + lead
+            self.area[row] += area
+            self.pairs[row] += area > 0
+            for model, field in enumerate(fields):
+                for number, statistic in enumerate(pair_statistics(field, observed, normal, valid)):
+                    self.sums[number, model, row] += area_sums(statistic, self.weights)
 
     def means(self) -> dict[str, NDArray[np.float64]]:
         """Statistics by name, (model, l, [z], r); NaN where there is no pair."""
@@ -187,16 +189,17 @@ class _Sums:
     def masked(self) -> NDArray[np.float64]:
         """(l, [z], r) share of the area that is left out of the pairs counted."""
         whole = self.pairs * self.weights.sum((1, 2))
-        return np.clip(1 - self.area / np.where(whole > 0, whole, np.nan), 0, 1)
+        share = 1 - self.area / np.where(whole > 0, whole, np.nan)
+        return np.where(share > 1e-12, share, 0.0 * share)
 
 
 def _labelled(
     sums: _Sums, array: xr.DataArray, models: list[str], metrics: list[str], regions: list[str]
 ) -> xr.Dataset:
     means = sums.means()
-    dims = array.dims[1:-2]
-    coords = {"model": models, "metric": metrics, "region": regions}
-    coords |= {str(dim): array[dim] for dim in dims}
+    dims = [str(dim) for dim in array.dims[1:-2]]
+    coords: dict[str, Any] = {"model": models, "metric": metrics, "region": regions}
+    coords |= {dim: array[dim] for dim in dims}
     name = str(array.name)
     counts = (*dims, "region")
     pairs = {"long_name": f"number of forecasts of {name} scored", "units": "1"}
