@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from axialcast.config import load_config
 from axialcast.grid import LatLonGrid
 from axialcast.names import COORDINATE_ATTRS, VARIABLES
+from axialcast.stages import run_stages
 
+CONFIGS = Path(__file__).parents[1] / "configs"
 DATA = Path(os.environ.get("AXIALCAST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
@@ -36,6 +39,15 @@ def make_analysis() -> Callable[..., xr.Dataset]:
 @pytest.fixture
 def analysis() -> xr.Dataset:
     return _waves()
+
+
+@pytest.fixture(scope="session")
+def smallest_run(tmp_path_factory) -> Path:
+    """The output folder of the smallest config, run from simulation to report."""
+    output = tmp_path_factory.mktemp("runs") / "smallest"
+    config = load_config(CONFIGS / "smallest.yaml", [f"output={output}", "device=cpu"])
+    run_stages(config, say=lambda line: None)
+    return output
 
 
 def _waves(

@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inspection": {"names", "forecast"},
     "preflight": LIBRARY | {"config", "sections"},
     "cli": {"shipped"},  # at the top; anything inside a command
+    "__main__": {"cli"},
     "__init__": set(),  # at the top; its names are imported when used
 }
 

@@ -59,9 +59,7 @@ class SphericalHarmonics:
     @cached_property
     def inverse_laplacian(self) -> Field:
         """(k,) 1 / laplacian; 0 for the mean, which no Laplacian has."""
-        return np.divide(
-            1.0, self.laplacian, out=np.zeros_like(self.laplacian), where=self.degree > 0
-        )
+        return np.where(self.degree > 0, 1.0 / np.minimum(self.laplacian, -1.0), 0.0)
 
     def synthesis(self, coefficients: Coefficients) -> Field:
         """(n, k) coefficients -> (n, h, w) values on the grid."""
@@ -119,4 +117,5 @@ class SphericalHarmonics:
     def _ring_weights(self) -> Field:
         height, width = self.grid.shape
         _, weights = np.polynomial.legendre.leggauss(height)
-        return weights * (2 * np.pi / width)
+        ring_weights: Field = weights * (2 * np.pi / width)
+        return ring_weights

@@ -169,17 +169,18 @@ class _Sums:
     ) -> None:
         """Add pairs (i, l, [z], h, w) of these lead times."""
         # One pair at a time: its float64 fields stay in the processor's cache.
+        work = np.empty((len(STATISTICS), *truth.shape[2:]))
         for case, lead in np.ndindex(truth.shape[:2]):
             fields = [prediction[case, lead] for prediction in predictions]
             observed, normal = truth[case, lead], reference[case, lead]
-            valid = np.logical_and.reduce([np.isfinite(f) for f in (*fields, observed, normal)])
+            valid = np.isfinite(sum(fields, observed + normal))
             area = area_sums(valid.astype(np.float64), self.weights)
             row = leads.start + lead
             self.area[row] += area
             self.pairs[row] += area > 0
             for model, field in enumerate(fields):
-                for number, statistic in enumerate(pair_statistics(field, observed, normal, valid)):
-                    self.sums[number, model, row] += area_sums(statistic, self.weights)
+                statistics = pair_statistics(field, observed, normal, valid, out=work)
+                self.sums[:, model, row] += area_sums(statistics, self.weights)
 
     def means(self) -> dict[str, NDArray[np.float64]]:
         """Statistics by name, (model, l, [z], r); NaN where there is no pair."""

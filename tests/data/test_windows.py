@@ -87,7 +87,9 @@ def test_unshuffled_windows_come_in_order_of_time_all_of_them(analysis, buffer_b
 
 
 def test_too_few_times_and_nan(analysis):
-    with pytest.raises(ValueError, match=r"40 times .* too few for one window of 21 states 2 apart"):
+    with pytest.raises(
+        ValueError, match=r"40 times .* too few for one window of 21 states 2 apart"
+    ):
         WindowLoader(make_states(analysis), length=21, step=2, batch_size=1)
     with pytest.raises(ValueError, match="39 windows are too few for a batch of 64 on 1 ranks"):
         WindowLoader(make_states(analysis), length=2, batch_size=64)

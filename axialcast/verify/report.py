@@ -1,0 +1,288 @@
+"""The verification report: one HTML page that needs nothing else."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+import xarray as xr
+
+from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
+from axialcast.verify.baselines import states_at
+from axialcast.verify.climatology import Climatology
+from axialcast.verify.figures import MODEL_NAMES, curves, map_panel, pretty_units, scorecard
+from axialcast.verify.matching import grid_of, matched
+from axialcast.verify.scores import num_pairs_name, skill_map
+
+__all__ = ["report_html"]
+
+MAX_FIELDS = 6
+"""Fields with curves and table rows of their own; the scorecard shows the rest."""
+PREFERRED_LEVEL = 500.0
+TABLE_DAYS = (1, 3, 5)
+METRIC_NAMES = {
+    "rmse": "Root-mean-square error",
+    "acc": "Anomaly correlation",
+    "mae": "Mean absolute error",
+    "bias": "Bias",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A variable, at a level where it has any."""
+
+    variable: str
+    level: float | None
+
+    def of(self, dataset: xr.Dataset) -> xr.DataArray:
+        array = dataset[self.variable]
+        return array if self.level is None else array.sel({LEVEL: self.level})
+
+    def name(self, dataset: xr.Dataset) -> str:
+        name = str(dataset[self.variable].attrs.get("long_name", self.variable.replace("_", " ")))
+        name = name[:1].upper() + name[1:]
+        return name if self.level is None else f"{name}, {self.level:g} hPa"
+
+
+def report_html(
+    scores: xr.Dataset,
+    forecast: xr.Dataset,
+    analysis: xr.Dataset,
+    climatology: Climatology,
+    *,
+    title: str,
+    facts: Mapping[str, str],
+    config: str,
+) -> str:
+    """The page: skill curves, scorecard, table, maps of a typical case, where skill is, the run.
+
+    The same arguments give the same page to the byte.
+
+    Args:
+        scores: of `axialcast.verify.evaluate`.
+        forecast, analysis: what was scored; maps are drawn of them.
+        title: of the run.
+        facts: what else is worth knowing by name: periods, versions.
+        config: the resolved configuration, as text.
+    """
+    forecast, analysis = matched(forecast, analysis)
+    fields = [
+        Field(str(name), level)
+        for name, array in forecast.data_vars.items()
+        for level in (array[LEVEL].values.tolist() if LEVEL in array.dims else [None])
+    ]
+    chosen = _headline(fields)
+    all_scores = scores.sel(region="all")
+    sections = [
+        _summary(all_scores, chosen[0]),
+        _facts(scores, forecast, facts),
+        "<h2>Skill against lead time</h2>",
+        _curves(all_scores, chosen),
+        _scorecard(all_scores, fields) if len(fields) > 1 else "",
+        _table(all_scores, chosen),
+        _maps(forecast, analysis, chosen[0]),
+        _skill(forecast, analysis, climatology, chosen[0]),
+        f"<h2>The run</h2><details><summary>Resolved configuration</summary>"
+        f"<pre>{html.escape(config)}</pre></details>",
+    ]
+    page = files("axialcast.verify").joinpath("page.html").read_text(encoding="utf-8")
+    return page.replace("{{title}}", html.escape(title)).replace("{{body}}", "\n".join(sections))
+
+
+def _headline(fields: Sequence[Field]) -> list[Field]:
+    """One field of each variable, the one nearest 500 hPa; geopotential first where there is any."""
+    best: dict[str, Field] = {}
+    for field in fields:
+        old = best.get(field.variable)
+        if old is None or abs((field.level or 0) - PREFERRED_LEVEL) < abs(
+            (old.level or 0) - PREFERRED_LEVEL
+        ):
+            best[field.variable] = field
+    return sorted(best.values(), key=lambda field: field.variable != "geopotential")[:MAX_FIELDS]
+
+
+def _metrics(scores: xr.Dataset) -> list[str]:
+    """At most two metrics to show, of those that were scored."""
+    return [name for name in METRIC_NAMES if name in scores["metric"].values][:2]
+
+
+def _summary(scores: xr.Dataset, field: Field) -> str:
+    """What the report says, in a sentence or two."""
+    metric = _metrics(scores)[0]
+    if metric != "rmse":
+        return ""
+    rmse = field.of(scores).sel(metric=metric)
+    lead = _nearest(rmse[LEAD_TIME].values, 3)
+    at = rmse.sel({LEAD_TIME: lead})
+    own = float(at.sel(model="forecast"))
+    others = [name for name in at["model"].values.tolist() if name != "forecast"]
+    parts = [f"{_percent(own / float(at.sel(model=m)) - 1)} {_model(m, inside=True)}" for m in others]
+    text = (
+        f"At {_lead(lead)} the forecast's root-mean-square error of "
+        f"{field.name(scores).lower().replace('hpa', 'hPa')} is <b>{_number(own)} "
+        f"{_units(scores, field)}</b>"
+    )
+    listed = ", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else "".join(parts)
+    return f'<p class="lead">{text}{": " + listed if listed else ""}.</p>'
+
+
+def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -> str:
+    times = forecast[INIT_TIME].values
+    leads = forecast[LEAD_TIME].values
+    missing = int(scores["num_missing_truth"].sum())
+    masked = max(float(scores[f"{name}_masked"].max()) for name in forecast.data_vars)
+    grid = grid_of(forecast)
+    known = {
+        "Forecasts": f"{len(times):,}, initialised {_date(times.min())} to {_date(times.max())}",
+        "Lead times": f"{_lead(leads.min())} to {_lead(leads.max())}",
+        "Grid": f"{grid.shape[0]} latitudes × {grid.shape[1]} longitudes"
+        f"{', global' if grid.is_periodic else ''}",
+        "Pairs without truth": f"{missing:,} of {len(times) * len(leads):,}, left out"
+        if missing
+        else "none",
+    }
+    if masked > 0:
+        known["Missing values"] = f"up to {100 * masked:.2g} % of the area, left out for all models"
+    rows = [
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
+        for name, value in {**known, **facts}.items()
+    ]
+    return f'<dl class="facts">{"".join(rows)}</dl>'
+
+
+def _curves(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
+    panels = []
+    for field in chosen:
+        for metric in _metrics(scores):
+            units = "" if metric == "acc" else f" ({_units(scores, field)})"
+            panel = curves(
+                field.of(scores).sel(metric=metric),
+                title=field.name(scores),
+                label=METRIC_NAMES[metric] + units,
+            )
+            panels.append(f"<figure>{panel}</figure>")
+    note = "<p>Area-weighted over the whole grid; every model is scored on the same pairs."
+    if "acc" in _metrics(scores):
+        note += " The dotted line at 0.6 is the customary limit of a useful forecast."
+    return f'{note}</p><div class="pairs">{"".join(panels)}</div>'
+
+
+def _scorecard(scores: xr.Dataset, fields: Sequence[Field]) -> str:
+    models = scores["model"].values.tolist()
+    reference = next((m for m in ("linear_inverse_model", *models[1:]) if m in models), None)
+    if reference is None or "rmse" not in scores["metric"].values:
+        return ""
+    leads = scores[LEAD_TIME].values
+    kept = leads[np.unique(np.linspace(0, len(leads) - 1, min(len(leads), 10)).round().astype(int))]
+    rows = [field.of(scores).sel({"metric": "rmse", LEAD_TIME: kept}) for field in fields]
+    skill = xr.concat(
+        [
+            100 * (row.sel(model="forecast", drop=True) / row.sel(model=reference, drop=True) - 1)
+            for row in (row.drop_vars(LEVEL, errors="ignore").rename("skill") for row in rows)
+        ],
+        "row",
+    ).transpose("row", LEAD_TIME)
+    card = scorecard(skill, names=[field.name(scores) for field in fields])
+    return (
+        f"<h2>Scorecard</h2><p>Root-mean-square error relative to the "
+        f"{_model(reference, inside=True)}, in percent: blue is better, red is worse.</p>"
+        f'<div class="scroll"><figure class="card">{card}</figure></div>'
+    )
+
+
+def _table(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
+    leads = list(dict.fromkeys(_nearest(scores[LEAD_TIME].values, day) for day in TABLE_DAYS))
+    tables = []
+    for field in chosen:
+        values = {
+            (metric, lead): field.of(scores).sel({"metric": metric, LEAD_TIME: lead})
+            for metric in _metrics(scores)
+            for lead in leads
+        }
+        best = {key: _best(key[0], value.values) for key, value in values.items()}
+        heads = "".join(
+            f'<th colspan="{len(leads)}">{METRIC_NAMES[metric]}'
+            f"{'' if metric == 'acc' else ' (' + _units(scores, field) + ')'}</th>"
+            for metric in _metrics(scores)
+        )
+        hours = "".join(f"<th>{_lead(lead)}</th>" for _, lead in values)
+        rows = []
+        for index, model in enumerate(scores["model"].values.tolist()):
+            cells = [
+                f"<td{' class=best' if index == best[key] else ''}>{_number(float(value[index]))}</td>"
+                for key, value in values.items()
+            ]
+            own = ' class="own"' if model == "forecast" else ""
+            rows.append(f"<tr{own}><th>{_model(model)}</th>{''.join(cells)}</tr>")
+        tables.append(
+            f'<div class="scroll"><table><caption>{field.name(scores)}</caption><thead>'
+            f"<tr><th></th>{heads}</tr><tr><th></th>{hours}</tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table></div>"
+        )
+    return (
+        "<h2>Scores</h2><p>The best of each column is bold. All scores are in scores.csv.</p>"
+        + "".join(tables)
+    )
+
+
+def _maps(forecast: xr.Dataset, analysis: xr.Dataset, field: Field) -> str:
+    """Forecast, truth and error of the case whose error is the median, at two lead times."""
+    case = _typical_case(forecast, analysis, field)
+    leads = list(dict.fromkeys(_nearest(forecast[LEAD_TIME].values, day) for day in (1, 3)))
+    init = forecast[INIT_TIME].values[case]
+    drawn = field.of(forecast).isel({INIT_TIME: case}).sel({LEAD_TIME: leads}).load()
+    truth = field.of(states_at(analysis, init + np.array(leads)))
+    error = drawn.copy(data=drawn.values - truth.values)
+    levels = _round_levels(np.concatenate([drawn.values.ravel(), truth.values.ravel()]), False)
+    departures = _round_levels(error.values, True)
+    label = f"{field.name(forecast)} ({_units(forecast, field)})"
+    panels = []
+    for index, lead in enumerate(leads):
+        valid = _date(init + lead)
+        for name, values, scale, cmap in (
+            (f"Forecast, {_lead(lead)} ahead, for {valid}", drawn[index], levels, "viridis"),
+            (f"Analysis, {valid}", truth[index], levels, "viridis"),
+            (f"Error, {_lead(lead)} ahead", error[index], departures, "RdBu_r"),
+        ):
+            panel = map_panel(values, title=name, label=label, levels=scale, cmap=cmap)
+            panels.append(f"<figure>{panel}</figure>")
+    return (
+        f"<h2>A typical case</h2><p>{field.name(forecast)}, forecast initialised {_date(init)}: the "
+        f"case whose error at {_lead(leads[-1])} is the median of all.</p>"
+        f'<div class="triples">{"".join(panels)}</div>'
+    )
+
+
+def _skill(
+    forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology, field: Field
+) -> str:
+    """Where the forecast is better than climatology."""
+    leads = list(dict.fromkeys(_nearest(forecast[LEAD_TIME].values, day) for day in (3, 5)))
+    panels = []
+    for lead in leads:
+        at = field.of(forecast).sel({LEAD_TIME: lead}).load()
+        normal = climatology.at(at[INIT_TIME].values + lead)
+        skill = skill_map(at, field.of(analysis), field.of(normal))
+        levels = np.linspace(-1, 1, 21)
+        label = "1 − MSE of the forecast / MSE of climatology"
+        panel = map_panel(skill, title=_lead(lead), label=label, levels=levels, cmap="RdBu")
+        panels.append(f"<figure>{panel}</figure>")
+    return (
+        f"<h2>Where the skill is</h2><p>{field.name(forecast)}: skill in mean squared error over "
+        f"climatology, all cases. 1 is perfect, 0 is climatology, below 0 (red) is worse.</p>"
+        f'<div class="pairs">{"".join(panels)}</div>'
+    )
+
+
+def _typical_case(forecast: xr.Dataset, analysis: xr.Dataset, field: Field) -> int:
+    lead = _nearest(forecast[LEAD_TIME].values, 3)
+    at = field.of(forecast).sel({LEAD_TIME: lead}).load()
+    truth = field.of(states_at(analysis, at[INIT_TIME].values + lead)).values
+    weights = xr.DataArray(grid_of(forecast).area_weights, dims=(LATITUDE, LONGITUDE))
+    squares = (np.square(at - truth) * weights).mean((LATITUDE, LONGITUDE), skipna=False).values
+    known = np.flatnonzero(np.isfinite(squares))
+    if not len(known):
+        return 0
+    return int(known[np.argsort(squares[known], kind="stable")[len(known) // 2]])

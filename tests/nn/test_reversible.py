@@ -1,0 +1,243 @@
+"""Reversible blocks: the plain network's function and gradients, wherever users put them."""
+
+import copy
+import functools
+from typing import Any
+
+import pytest
+import torch
+from axial_attention.reversible import ReversibleSequence as Original
+from torch import Tensor, nn
+
+from axialcast.nn import ReversibleBlock, ReversibleSequence
+
+DIM = 7
+
+
+def branch(dropout: float = 0.0) -> nn.Module:
+    return nn.Sequential(
+        nn.LayerNorm(DIM), nn.Linear(DIM, 11), nn.GELU(), nn.Dropout(dropout), nn.Linear(11, DIM)
+    )
+
+
+def pair_of(depth: int = 3, dropout: float = 0.0) -> tuple[ReversibleSequence, ReversibleSequence]:
+    """The same network, reversible and plain, in float64."""
+    torch.manual_seed(0)
+    blocks = [(branch(dropout), branch(dropout)) for _ in range(depth)]
+    reversible = ReversibleSequence(blocks).double()
+    plain = copy.deepcopy(reversible)
+    plain.reversible = False
+    return reversible, plain
+
+
+def gradients(module: nn.Module, x: Tensor, times: int = 1) -> dict[str, Tensor | None]:
+    module.zero_grad()
+    x = x.detach().clone().requires_grad_(x.requires_grad)
+    torch.manual_seed(5)
+    out = x
+    for _ in range(times):
+        out = module(out)
+    out.square().sum().backward()
+    return {"out": out, "x": x.grad, **{n: p.grad for n, p in module.named_parameters()}}
+
+
+def assert_equal(want: dict[str, Tensor | None], got: dict[str, Tensor | None]) -> None:
+    for name, value in want.items():
+        other = got[name]
+        assert (value is None) == (other is None), name
+        if value is not None and other is not None:
+            torch.testing.assert_close(other, value, rtol=1e-10, atol=1e-10, msg=name)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("needs_gradient", [True, False])
+@pytest.mark.parametrize("times", [1, 2])
+def test_gradients_are_those_of_the_plain_network(
+    training: bool, needs_gradient: bool, times: int
+) -> None:
+    """With dropout, train and eval, input with and without gradient, used once and twice."""
+    reversible, plain = (module.train(training) for module in pair_of(dropout=0.4))
+    x = torch.randn(2, 3, 5, DIM, dtype=torch.float64, requires_grad=needs_gradient)
+    assert_equal(gradients(plain, x, times), gradients(reversible, x, times))
+
+
+@pytest.mark.parametrize("frozen", ["blocks.0", "blocks.1.f", "blocks.2.g.net.1", ""])
+def test_frozen_parts(frozen: str) -> None:
+    reversible, plain = pair_of()
+    for module in (reversible, plain):
+        module.get_submodule(frozen).requires_grad_(False)
+    x = torch.randn(2, DIM, dtype=torch.float64, requires_grad=True)
+    assert_equal(gradients(plain, x), gradients(reversible, x))
+
+
+def test_random_numbers_go_on_as_if_nothing_was_replayed() -> None:
+    drawn = []
+    for module in pair_of(dropout=0.4):
+        gradients(module, torch.randn(2, DIM, dtype=torch.float64))
+        drawn.append(torch.rand(3))
+    torch.testing.assert_close(drawn[0], drawn[1], rtol=0, atol=0)
+
+
+def test_dropout_in_eval_with_functional_noise() -> None:
+    """Noise that ignores train and eval is replayed as well."""
+
+    class Noisy(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(nn.functional.dropout(x, 0.5, training=True))
+
+    torch.manual_seed(0)
+    reversible = ReversibleSequence([(Noisy(DIM, DIM), Noisy(DIM, DIM))]).double().eval()
+    plain = copy.deepcopy(reversible)
+    plain.reversible = False
+    x = torch.randn(5, DIM, dtype=torch.float64, requires_grad=True)
+    assert_equal(gradients(plain, x), gradients(reversible, x))
+
+
+def test_autocast_is_replayed() -> None:
+    """bfloat16 in the forward pass means bfloat16 in the replay, outside the context or in it."""
+    reversible, plain = (module.float() for module in pair_of())
+    seen: list[torch.dtype] = []
+    reversible.blocks[1].f.net[1].register_forward_hook(lambda *a: seen.append(a[2].dtype))
+    x = torch.randn(64, DIM)
+    results = []
+    for module in (plain, reversible):
+        for inside in (False, True):
+            module.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16):
+                loss = module(x).square().mean() + module(x).mean()
+                if inside:
+                    loss.backward()
+            if not inside:
+                loss.backward()
+            results.append([p.grad for p in module.parameters()])
+    assert set(seen) == {torch.bfloat16}
+    assert len(seen) == 8
+    for got in results[1:]:
+        for value, other in zip(results[0], got, strict=True):
+            torch.testing.assert_close(other, value, rtol=0.05, atol=2e-3)
+
+
+def test_gradient_functions_and_hooks_work() -> None:
+    """`torch.autograd.grad` for parameters, and tensor hooks, which run once."""
+    reversible, plain = pair_of()
+    x = torch.randn(3, DIM, dtype=torch.float64)
+    calls: list[str] = []
+    for name, parameter in reversible.named_parameters():
+        parameter.register_post_accumulate_grad_hook(lambda p, name=name: calls.append(name))
+    want = torch.autograd.grad(plain(x).square().sum(), list(plain.parameters()))
+    got = torch.autograd.grad(reversible(x).square().sum(), list(reversible.parameters()))
+    for value, other in zip(want, got, strict=True):
+        torch.testing.assert_close(other, value, rtol=1e-10, atol=1e-10)
+    assert calls == []
+    reversible(x).sum().backward()
+    assert sorted(calls) == sorted(name for name, _ in reversible.named_parameters())
+
+
+def test_shared_and_unused_parameters() -> None:
+    class Unused(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * 0.5
+
+    torch.manual_seed(0)
+    shared = branch()
+    reversible = ReversibleSequence([(shared, Unused(3, 3)), (shared, branch())]).double()
+    plain = copy.deepcopy(reversible)
+    plain.reversible = False
+    x = torch.randn(3, DIM, dtype=torch.float64, requires_grad=True)
+    assert_equal(gradients(plain, x), gradients(reversible, x))
+
+
+@pytest.mark.parametrize("route", [(True, False), (False, True), (True, True)])
+def test_keyword_arguments_reach_the_branches_and_take_gradients(route: tuple[bool, bool]) -> None:
+    class Shifted(nn.Linear):
+        def forward(self, x: Tensor, shift: float | Tensor = 0.0) -> Tensor:
+            return super().forward(x) + shift
+
+    torch.manual_seed(0)
+    blocks = [(Shifted(DIM, DIM), Shifted(DIM, DIM)) for _ in range(2)]
+    reversible = ReversibleSequence(blocks).double()
+    plain = copy.deepcopy(reversible)
+    plain.reversible = False
+    results = []
+    for module in (plain, reversible):
+        shift = torch.ones(DIM, dtype=torch.float64, requires_grad=True)
+        call: Any = functools.partial(module, arg_route=route, shift=shift)
+        x = torch.ones(2, DIM, dtype=torch.float64)
+        call(x).square().sum().backward()
+        results.append(shift.grad)
+    torch.testing.assert_close(results[0], results[1], rtol=1e-10, atol=1e-10)
+
+
+def test_the_original_has_the_same_state_dict_and_values() -> None:
+    torch.manual_seed(0)
+    blocks = [(nn.Conv1d(DIM, DIM, 1), nn.Conv1d(DIM, DIM, 1)) for _ in range(3)]
+    want = Original(nn.ModuleList(nn.ModuleList(pair) for pair in copy.deepcopy(blocks)))
+    got = ReversibleSequence([(nn.Conv1d(DIM, DIM, 1), nn.Conv1d(DIM, DIM, 1)) for _ in blocks])
+    got.load_state_dict(want.state_dict(), strict=True)
+    results = []
+    for module in (want, got):
+        x = torch.linspace(-1, 1, 2 * DIM * 5).view(2, DIM, 5).requires_grad_()
+        out = module(x)
+        out.square().sum().backward()
+        results.append([out, x.grad, *(p.grad for p in module.parameters())])
+    for value, other in zip(*results, strict=True):
+        torch.testing.assert_close(other, value, rtol=1e-5, atol=1e-6)
+
+
+def test_block_by_hand_and_its_inverse() -> None:
+    class Double(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * x
+
+    block = ReversibleBlock(Double(), Double())
+    x1, x2 = torch.tensor([1.0]), torch.tensor([3.0])
+    y1, y2 = block(x1, x2)
+    assert (y1.item(), y2.item()) == (7.0, 17.0)
+    assert block.inverse(y1, y2) == (x1, x2)
+    assert ReversibleSequence([(Double(), Double())])(x1).item() == (3.0 + 7.0) / 2
+
+
+def saved_bytes(module: nn.Module, x: Tensor) -> int:
+    """Bytes that the graph keeps for the backward pass, parameters aside."""
+    own = {p.untyped_storage().data_ptr() for p in module.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = module(x)
+    assert out.requires_grad
+    return sum(kept.values())
+
+
+def test_memory_does_not_grow_with_depth() -> None:
+    x = torch.randn(64, DIM, dtype=torch.float64)
+    sizes = {}
+    for depth in (2, 8):
+        reversible, plain = pair_of(depth)
+        sizes[depth] = saved_bytes(reversible, x), saved_bytes(plain, x)
+    assert sizes[2][0] == sizes[8][0] == 2 * x.numel() * 8
+    assert sizes[8][1] > 3 * sizes[2][1]
+
+
+def test_without_gradients_nothing_is_kept() -> None:
+    reversible, plain = pair_of()
+    x = torch.randn(3, DIM, dtype=torch.float64)
+    with torch.inference_mode():
+        torch.testing.assert_close(reversible(x), plain(x))
+    reversible.requires_grad_(False)
+    assert not reversible(x).requires_grad
+
+
+def test_a_branch_must_keep_the_shape() -> None:
+    with pytest.raises(ValueError, match=r"blocks: .* Linear returned \(2, 5\)"):
+        ReversibleSequence([(nn.Linear(7, 5), branch())])(torch.zeros(2, 7))
+
+
+def test_no_blocks_is_the_identity() -> None:
+    x = torch.randn(3, DIM, requires_grad=True)
+    torch.testing.assert_close(ReversibleSequence([])(x), x)

@@ -1,0 +1,98 @@
+"""Training: learns, is a function of its seed, and says what it cannot do."""
+
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import axialcast
+from axialcast.config import load_config
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = [
+    "pipeline=train",
+    "data.variables=[geopotential,mean_sea_level_pressure]",
+    "data.train=[2001-01-01,2001-03-31]",
+    "data.validate=[2001-04-01,2001-04-20]",
+    "data.test=[2001-04-21,2001-05-30]",
+    "data.levels=null",
+    "model.patch=[1,2,2]",
+    "train.batch_size=8",
+]
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return runpy.run_path(str(ROOT / "pipelines" / "train.py"))
+
+
+@pytest.fixture
+def store(make_analysis, tmp_path):
+    path = tmp_path / "analysis.nc"
+    make_analysis(num_times=150).to_netcdf(path)
+    return path
+
+
+def train(pipeline, store, output, *overrides):
+    settings = [*SETTINGS, f"data.store={store}", f"output={output}", *overrides]
+    pipeline["run"](load_config(ROOT / "configs" / "smallest.yaml", settings))
+    return [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+
+
+def test_it_learns_a_travelling_wave(pipeline, store, tmp_path):
+    """The waves move a quarter radian a day: persistence is far off, the network is not."""
+    log = train(
+        pipeline,
+        store,
+        tmp_path,
+        "train.schedule=[{steps: 100, rollout_steps: 1}, {steps: 20, rollout_steps: 2}]",
+        "train.learning_rate=1e-2",
+        "train.ema_decay=0.9",
+        "train.warmup_steps=5",
+        "train.validate_every=1000",
+    )
+    forecaster = axialcast.load(tmp_path / "checkpoint", device="cpu")
+    analysis = xr.open_dataset(store).load()
+    inits = analysis.sel(time=slice("2001-04-21", "2001-05-25")).time.values
+    forecast = forecaster.predict(analysis, init_times=inits, lead_times="24h")
+    truth = analysis.geopotential.sel(time=inits + np.timedelta64(1, "D")).values
+    error = np.sqrt(np.mean((forecast.geopotential.values[:, 0] - truth) ** 2))
+    persistence = np.sqrt(np.mean((analysis.geopotential.sel(time=inits).values - truth) ** 2))
+    assert error < 0.6 * persistence
+    assert log[-1]["loss"] < 0.5 * log[0]["loss"]
+
+
+def test_same_seed_same_weights(pipeline, store, tmp_path):
+    runs = [tmp_path / name for name in ("a", "b", "c")]
+    for output, seed in zip(runs, (1, 1, 2), strict=True):
+        train(pipeline, store, output, f"seed={seed}")
+    weights = [(path / "checkpoint" / "weights.safetensors").read_bytes() for path in runs]
+    assert weights[0] == weights[1]
+    assert weights[0] != weights[2]
+
+
+def test_rate_warms_up_and_falls_to_zero(pipeline):
+    config = load_config(ROOT / "configs" / "smallest.yaml", ["train.warmup_steps=4"])
+    rates = [pipeline["learning_rate"](config, step, 100) for step in range(1, 101)]
+    assert np.argmax(rates) == 3
+    assert rates[0] == pytest.approx(config.train.learning_rate / 4)
+    assert rates[-1] < 1e-3 * config.train.learning_rate
+    assert all(np.diff(rates[3:]) < 0)
+
+
+def test_only_matrices_decay(pipeline):
+    network = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.LayerNorm(5))
+    decaying, others = pipeline["parameter_groups"](network, 0.1)
+    assert [tuple(p.shape) for p in decaying["params"]] == [(5, 3)]
+    assert [tuple(p.shape) for p in others["params"]] == [(5,), (5,), (5,)]
+    assert (decaying["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+
+
+def test_a_step_that_the_cadence_does_not_divide(pipeline, store, tmp_path):
+    with pytest.raises(ValueError, match="36 is not a multiple of the store's cadence, 24 h"):
+        train(pipeline, store, tmp_path, "data.step_hours=36", "forecast.lead_time_hours=36")
+    assert not (tmp_path / "checkpoint").exists()
