@@ -83,7 +83,6 @@ class ForecastNetwork(nn.Module):
             dropout=dropout,
             reversible=reversible,
         )
-        self.norm = nn.LayerNorm(dim)
         self.head = PatchHead(dim, num_channels, patch=patch[1:], shape=grid.shape)
 
     def forward(self, states: Tensor, calendar: Tensor) -> Tensor:
@@ -99,5 +98,5 @@ class ForecastNetwork(nn.Module):
         latest = self.patch[0] - 1
         tokens = self.embed(states) + self.features(calendar[:, latest :: self.patch[0]])
         features = self.transformer(tokens)
-        increment = self.head(self.norm(features[:, -1]))
+        increment = self.head(features[:, -1])
         return states[:, -1] + self.increment_scale * increment.to(states.dtype)

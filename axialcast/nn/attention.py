@@ -14,7 +14,7 @@ from axialcast.nn.position import apply_rotary, check_channel, check_per_axis, r
 
 __all__ = ["AxialAttention", "SelfAttention"]
 
-# How a row is computed on a CPU, by measurement of forward + backward (one core of an EPYC 7763,
+# How a row is computed on a CPU, by measurement of forward + backward (one core of an AMD EPYC,
 # 39 168 rows of 2 to 153 of 256 tokens, e = 32). Accelerators always take the fused kernel.
 #
 #     tokens in a row                         2    9   17   32   64  128  256
@@ -218,7 +218,11 @@ class AxialAttention(nn.Module):
             out: Tensor = attentions[0].to_out(results[0])
             return out
         weight = torch.cat([fn.to_out.weight for fn in attentions], dim=1)
-        bias = torch.stack([fn.to_out.bias for fn in attentions]).sum(0)
+        # Added one by one: the gradients of a stack's sum would all lie in the same memory, and
+        # adding to one of them in place (a second backward pass does) would add to all.
+        bias: Tensor = attentions[0].to_out.bias
+        for fn in attentions[1:]:
+            bias = bias + fn.to_out.bias
         return F.linear(torch.cat(results, dim=-1), weight, bias)
 
     def _along(self, index: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
