@@ -80,7 +80,7 @@ def _describe_store(path: Path) -> list[str]:
         for variable, array in dataset.data_vars.items():
             units = f" ({array.attrs['units']})" if "units" in array.attrs else ""
             lines.append(f"variable {variable}{units}: {', '.join(map(str, array.dims))}")
-        lines.append(f"size: {dataset.nbytes / 1e6:,.1f} MB decoded")
+        lines.append(f"size: {dataset.nbytes / 1e6:.3g} MB decoded")
         return [*lines, *(f"{key}: {value}" for key, value in dataset.attrs.items())]
 
 

@@ -20,7 +20,8 @@ from axialcast.data import (
     open_analysis,
     statistics,
 )
-from axialcast.data.nature_run import LEVELS, output_times
+from axialcast.data.nature_run import output_times
+from axialcast.data.quasigeostrophic import LEVELS
 from axialcast.data.spectral import SphericalHarmonics
 from axialcast.device import choose_device
 from axialcast.forecast import Forecaster, calendar, load_checkpoint

@@ -50,6 +50,9 @@ def write_store(blocks: Iterable[xr.Dataset], store: Path) -> None:
 
 
 def _encoding(block: xr.Dataset) -> dict[str, dict[str, object]]:
-    chunks = {name: {"chunks": variable.shape} for name, variable in block.data_vars.items()}
     units = f"hours since {block.time.dt.strftime('%Y-%m-%d %H:%M').item(0)}"
-    return {**chunks, "time": {"units": units, "dtype": "int64", "chunks": (16_384,)}}
+    encoding: dict[str, dict[str, object]] = {
+        str(name): {"chunks": variable.shape} for name, variable in block.data_vars.items()
+    }
+    # One chunk of times for many years: every reader needs them all.
+    return encoding | {"time": {"units": units, "dtype": "int64", "chunks": (16_384,)}}

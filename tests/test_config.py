@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from axialcast.config import Config, ConfigError, load_config, period_bounds, save_config
-from axialcast.sections import ModelConfig, SimulateConfig, is_multiple
+from axialcast.sections import ModelConfig, SimulateConfig, VerifyConfig, is_multiple
 from axialcast.shipped import configs
 
 TEXT = """
@@ -250,3 +250,9 @@ def test_sections_have_their_constructors_keywords_and_defaults() -> None:
         for name, default in defaults_of(section).items():
             if parameters[name].default is not inspect.Parameter.empty:
                 assert parameters[name].default == default, name
+
+
+def test_metrics_are_those_of_the_library() -> None:
+    from axialcast.verify import METRICS
+
+    assert VerifyConfig().metrics == list(METRICS)

@@ -49,7 +49,7 @@ class SphericalHarmonics:
         degrees = [np.arange(m, truncation + 1) for m in range(truncation + 1)]
         self.order: NDArray[np.int64] = np.concatenate(orders)
         self.degree: NDArray[np.int64] = np.concatenate(degrees)
-        self.laplacian: Field = -1.0 * self.degree * (self.degree + 1)
+        self.laplacian: Field = (-self.degree * (self.degree + 1)).astype(np.float64)
 
     @property
     def num_coefficients(self) -> int:
@@ -94,6 +94,17 @@ class SphericalHarmonics:
             map=rows, spin=1, mode="DERIV1", ringfactor=self._ring_weights, **self._geometry
         )
         return cast(Coefficients, -coefficients[:, 0] * self.inverse_laplacian)
+
+    def linear_balance(self, psi: Coefficients) -> Coefficients:
+        """(n, k) psi -> (n, k) phi of zero mean: lap phi = div(sin(latitude) grad psi).
+
+        The truncation of the exact answer, which has one degree more.
+        """
+        latitude = np.radians(self.grid.latitude)[:, None]
+        vorticity = self.synthesis(self.laplacian * psi)
+        southward = self.gradient(psi)[:, 0]
+        divergence = np.sin(latitude) * vorticity - np.cos(latitude) * southward
+        return self.analysis(divergence) * self.inverse_laplacian
 
     def inner(self, first: Coefficients, second: Coefficients) -> Field:
         """Mean over the sphere of the product of two real fields: (..., k) x (..., k) -> (...)."""

@@ -112,8 +112,14 @@ class Climatology:
         )
 
     def anomalies(self, states: xr.Dataset) -> xr.Dataset:
-        """`states` (time, ...) less the climatology of their dates."""
-        return states - self.at(states[TIME].values)
+        """`states` (time, ...) less the climatology of their dates, in its order of variables.
+
+        Raises:
+            ValueError: the states are not on the grid and levels of the training data.
+        """
+        climatology = self.at(states[TIME].values)
+        states, climatology = xr.align(states[list(climatology)], climatology, join="exact")
+        return states - climatology
 
 
 def blocks(training: xr.Dataset, *, overlap: int = 0) -> Iterator[xr.Dataset]:

@@ -18,21 +18,15 @@ from numpy.typing import NDArray
 
 from axialcast.names import LATITUDE, LEAD_TIME, LONGITUDE
 from axialcast.verify.matching import grid_of
+from axialcast.verify.wording import model_name
 
-__all__ = ["MODEL_NAMES", "curves", "map_panel", "pretty_units", "scorecard"]
-
-MODEL_NAMES = {
-    "forecast": "Forecast",
-    "persistence": "Persistence",
-    "climatology": "Climatology",
-    "damped_persistence": "Damped persistence",
-    "linear_inverse_model": "Linear inverse model",
-}
+__all__ = ["contour_levels", "curves", "map_panel", "scorecard"]
 
 INK, GREY, RULE = "#1c2733", "#5f6b76", "#dfe3e7"
 FORECAST_LINE: dict[str, Any] = {"color": "#0b5cad", "linewidth": 2.6, "zorder": 5}
 OTHER_LINE: dict[str, Any] = {"color": "#9aa4ad", "linewidth": 1.2, "zorder": 2}
 # Greys tell apart by their dashes; the hardest to beat has a colour (Okabe and Ito's vermilion).
+DEGREE_STEPS = [1, 1.5, 2, 3, 5, 6, 10]
 LINES: dict[str, dict[str, Any]] = {
     "forecast": FORECAST_LINE,
     "linear_inverse_model": {"color": "#d55e00", "linewidth": 1.4, "zorder": 4},
@@ -70,8 +64,8 @@ def curves(scores: xr.DataArray, *, title: str, label: str) -> str:
     """
     days = _days(scores[LEAD_TIME].values)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.0, 3.7))
-        axes = figure.add_axes((0.105, 0.135, 0.645, 0.745))
+        figure = Figure(figsize=(5.3, 3.5))
+        axes = figure.add_axes((0.115, 0.14, 0.6, 0.73))
         ends: dict[str, float] = {}
         for model in scores["model"].values.tolist():
             values = scores.sel(model=model).values
@@ -97,9 +91,9 @@ def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> str:
     """
     values = skill.values
     with mpl.rc_context(STYLE):
-        height = 0.9 + 0.27 * len(names)
+        height = 0.65 + 0.27 * len(names)
         figure = Figure(figsize=(9.4, height))
-        axes = figure.add_axes((0.25, 0.5 / height, 0.74, 1 - 0.9 / height))
+        axes = figure.add_axes((0.25, 0.55 / height, 0.74, 1 - 0.6 / height))
         mesh = axes.pcolormesh(
             values, cmap="RdBu_r", vmin=-60, vmax=60, edgecolors="white", linewidth=1.5
         )
@@ -120,7 +114,13 @@ def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> str:
 
 
 def map_panel(
-    field: xr.DataArray, *, title: str, label: str, levels: NDArray[np.float64], cmap: str
+    field: xr.DataArray,
+    *,
+    title: str,
+    note: str,
+    label: str,
+    levels: NDArray[np.float64],
+    cmap: str,
 ) -> str:
     """A (latitude, longitude) field in filled contours on plain axes, with its colour bar."""
     grid = grid_of(field.to_dataset(name="field"))
@@ -130,11 +130,11 @@ def map_panel(
         values = np.concatenate([values, values[:, :1]], axis=1)
     span = longitude[-1] - longitude[0], np.ptp(grid.latitude)
     aspect = float(np.clip(span[0] / span[1], 1.0, 2.2))
-    width = 5.0
-    height = width * 0.88 / aspect + 1.15
+    width = 4.1
+    height = width * 0.87 / aspect + 1.25
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height))
-        axes = figure.add_axes((0.1, 0.78 / height, 0.88, 1 - 1.1 / height))
+        axes = figure.add_axes((0.11, 0.78 / height, 0.87, 1 - 1.25 / height))
         axes.spines[:].set_visible(True)
         axes.set_facecolor("#eceff1")
         mesh = axes.contourf(
@@ -147,14 +147,17 @@ def map_panel(
         ).set_rasterized(True)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _degrees(x, "E", "W")))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _degrees(y, "N", "S")))
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 1.5, 2, 3, 4.5, 6, 9, 10]))
-        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 1.5, 2, 3, 4.5, 6, 9, 10]))
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=DEGREE_STEPS))
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=DEGREE_STEPS))
         axes.tick_params(length=2.5, labelsize=8)
-        axes.set_title(title, color=INK, pad=6)
-        bar_axes = figure.add_axes((0.1, 0.36 / height, 0.88, 0.12 / height))
+        axes.set_title(title, color=INK, pad=17)
+        axes.text(0, 1.02, note, transform=axes.transAxes, color=GREY, va="bottom", size=8)
+        bar_axes = figure.add_axes((0.11, 0.36 / height, 0.87, 0.12 / height))
         bar = figure.colorbar(mesh, cax=bar_axes, orientation="horizontal")
         bar.outline.set_visible(False)
-        bar.ax.xaxis.set_major_locator(MaxNLocator(7))
+        every = -(-len(levels) // 6)
+        bar.set_ticks(levels[int(np.argmin(np.abs(levels))) % every :: every].tolist())
+        bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace("-", "−")))
         bar.ax.tick_params(length=0, labelsize=8, pad=2)
         bar.set_label(label, size=8, labelpad=1)
         assert bar.solids is not None
@@ -162,15 +165,16 @@ def map_panel(
         return _svg(figure, f"Map: {title}, {label}")
 
 
-def pretty_units(units: str) -> str:
-    """CF units with raised exponents.
-
-    Example:
-        >>> pretty_units("m2 s-2")
-        'm² s⁻²'
-    """
-    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-    return re.sub(r"(?<=[a-zA-Z])-?\d+", lambda match: match[0].translate(raised), units)
+def contour_levels(values: NDArray[Any], *, symmetric: bool) -> NDArray[np.float64]:
+    """About twenty round contour levels that hold nearly all values; about zero if `symmetric`."""
+    finite = np.asarray(values[np.isfinite(values)], dtype=np.float64)
+    low, high = np.percentile(finite, (0.5, 99.5)) if finite.size else (0.0, 1.0)
+    if symmetric:
+        high = max(abs(low), abs(high))
+        low = -high
+    if not high > low:
+        low, high = low - 1.0, low + 1.0
+    return np.asarray(MaxNLocator(20, steps=[1, 2, 2.5, 4, 5, 10]).tick_values(low, high))
 
 
 def _days(leads: NDArray[np.timedelta64]) -> NDArray[np.float64]:
@@ -207,7 +211,7 @@ def _label_ends(axes: Axes, ends: Mapping[str, float], x: float) -> None:
     for model, place in zip(order, places, strict=True):
         line = LINES.get(model, OTHER_LINE)
         axes.annotate(
-            MODEL_NAMES.get(model, model),
+            model_name(model),
             (x, ends[model]),
             (x + 0.045 * x, place),
             annotation_clip=False,

@@ -95,7 +95,7 @@ class LinearInverseModel:
         anomalies = series.astype(np.float32) @ (self.patterns / self.scale[:, None]).T
         forecast = self.climatology.forecast(analysis, init_times, lead_times)
         start = 0
-        for name, array in forecast.data_vars.items():
+        for name, array in forecast.data_vars.items():  # in the order that the patterns are in
             stop = start + int(np.prod(array.shape[2:]))
             forecast[name] = array + anomalies[..., start:stop].reshape(array.shape)
             start = stop
@@ -103,10 +103,11 @@ class LinearInverseModel:
 
     def _project(self, states: xr.Dataset) -> NDArray[np.float64]:
         """(t, k) amplitudes of the patterns; NaN for a state that is missing altogether."""
+        anomalies = self.climatology.anomalies(states)
         missing = np.logical_and.reduce(
-            [np.isnan(a.values).reshape(len(a), -1).all(1) for a in states.data_vars.values()]
+            [np.isnan(a.values).reshape(len(a), -1).all(1) for a in anomalies.data_vars.values()]
         )
-        series = _matrix(self.climatology.anomalies(states)) * self.scale @ self.patterns
+        series = _matrix(anomalies) * self.scale @ self.patterns
         return np.where(missing[:, None], np.nan, series.astype(np.float64))
 
 

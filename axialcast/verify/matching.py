@@ -70,10 +70,11 @@ def grid_of(dataset: xr.Dataset) -> LatLonGrid:
     return LatLonGrid(dataset[LATITUDE].values, dataset[LONGITUDE].values)
 
 
-def valid_times(forecast: xr.Dataset) -> NDArray[np.datetime64]:
-    """(init_time, lead_time) times that the forecasts are for."""
-    init_times: NDArray[np.datetime64] = forecast[INIT_TIME].values
-    return init_times[:, None] + forecast[LEAD_TIME].values
+def valid_times(forecast: xr.Dataset | xr.DataArray) -> NDArray[np.datetime64]:
+    """(init_time, lead_time) times that the forecasts are for; (init_time,) at one lead time."""
+    leads: NDArray[np.timedelta64] = forecast[LEAD_TIME].values
+    valid: NDArray[np.datetime64] = np.add.outer(forecast[INIT_TIME].values, leads)
+    return valid
 
 
 def _check_variable(forecast: xr.DataArray, analysis: xr.DataArray) -> None:

@@ -2,24 +2,30 @@
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
+from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.verify.baselines import states_at
 from axialcast.verify.climatology import Climatology
-from axialcast.verify.figures import MODEL_NAMES, curves, map_panel, pretty_units, scorecard
-from axialcast.verify.matching import grid_of, matched
-from axialcast.verify.scores import num_pairs_name, skill_map
+from axialcast.verify.fields import Field, fields_of, headline
+from axialcast.verify.figures import contour_levels, curves, map_panel, scorecard
+from axialcast.verify.matching import grid_of, matched, valid_times
+from axialcast.verify.scores import skill_map
+from axialcast.verify.wording import (
+    date,
+    duration,
+    model_name,
+    nearest,
+    number,
+    share,
+)
 
 __all__ = ["report_html"]
 
-MAX_FIELDS = 6
-"""Fields with curves and table rows of their own; the scorecard shows the rest."""
-PREFERRED_LEVEL = 500.0
 TABLE_DAYS = (1, 3, 5)
 METRIC_NAMES = {
     "rmse": "Root-mean-square error",
@@ -27,23 +33,6 @@ METRIC_NAMES = {
     "mae": "Mean absolute error",
     "bias": "Bias",
 }
-
-
-@dataclass(frozen=True)
-class Field:
-    """A variable, at a level where it has any."""
-
-    variable: str
-    level: float | None
-
-    def of(self, dataset: xr.Dataset) -> xr.DataArray:
-        array = dataset[self.variable]
-        return array if self.level is None else array.sel({LEVEL: self.level})
-
-    def name(self, dataset: xr.Dataset) -> str:
-        name = str(dataset[self.variable].attrs.get("long_name", self.variable.replace("_", " ")))
-        name = name[:1].upper() + name[1:]
-        return name if self.level is None else f"{name}, {self.level:g} hPa"
 
 
 def report_html(
@@ -68,12 +57,8 @@ def report_html(
         config: the resolved configuration, as text.
     """
     forecast, analysis = matched(forecast, analysis)
-    fields = [
-        Field(str(name), level)
-        for name, array in forecast.data_vars.items()
-        for level in (array[LEVEL].values.tolist() if LEVEL in array.dims else [None])
-    ]
-    chosen = _headline(fields)
+    fields = fields_of(forecast)
+    chosen = headline(fields)
     all_scores = scores.sel(region="all")
     sections = [
         _summary(all_scores, chosen[0]),
@@ -84,23 +69,11 @@ def report_html(
         _table(all_scores, chosen),
         _maps(forecast, analysis, chosen[0]),
         _skill(forecast, analysis, climatology, chosen[0]),
-        f"<h2>The run</h2><details><summary>Resolved configuration</summary>"
+        "<h2>The run</h2><details><summary>Resolved configuration</summary>",
         f"<pre>{html.escape(config)}</pre></details>",
     ]
     page = files("axialcast.verify").joinpath("page.html").read_text(encoding="utf-8")
     return page.replace("{{title}}", html.escape(title)).replace("{{body}}", "\n".join(sections))
-
-
-def _headline(fields: Sequence[Field]) -> list[Field]:
-    """One field of each variable, the one nearest 500 hPa; geopotential first where there is any."""
-    best: dict[str, Field] = {}
-    for field in fields:
-        old = best.get(field.variable)
-        if old is None or abs((field.level or 0) - PREFERRED_LEVEL) < abs(
-            (old.level or 0) - PREFERRED_LEVEL
-        ):
-            best[field.variable] = field
-    return sorted(best.values(), key=lambda field: field.variable != "geopotential")[:MAX_FIELDS]
 
 
 def _metrics(scores: xr.Dataset) -> list[str]:
@@ -114,15 +87,17 @@ def _summary(scores: xr.Dataset, field: Field) -> str:
     if metric != "rmse":
         return ""
     rmse = field.of(scores).sel(metric=metric)
-    lead = _nearest(rmse[LEAD_TIME].values, 3)
+    lead = nearest(rmse[LEAD_TIME].values, 3)
     at = rmse.sel({LEAD_TIME: lead})
     own = float(at.sel(model="forecast"))
     others = [name for name in at["model"].values.tolist() if name != "forecast"]
-    parts = [f"{_percent(own / float(at.sel(model=m)) - 1)} {_model(m, inside=True)}" for m in others]
+    parts = [
+        f"{share(own / float(at.sel(model=m)) - 1)} {model_name(m, inside=True)}" for m in others
+    ]
     text = (
-        f"At {_lead(lead)} the forecast's root-mean-square error of "
-        f"{field.name(scores).lower().replace('hpa', 'hPa')} is <b>{_number(own)} "
-        f"{_units(scores, field)}</b>"
+        f"At {duration(lead)} the forecast's root-mean-square error of "
+        f"{field.name(scores).lower().replace('hpa', 'hPa')} is <b>{number(own)} "
+        f"{field.units(scores)}</b>"
     )
     listed = ", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else "".join(parts)
     return f'<p class="lead">{text}{": " + listed if listed else ""}.</p>'
@@ -135,8 +110,8 @@ def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -
     masked = max(float(scores[f"{name}_masked"].max()) for name in forecast.data_vars)
     grid = grid_of(forecast)
     known = {
-        "Forecasts": f"{len(times):,}, initialised {_date(times.min())} to {_date(times.max())}",
-        "Lead times": f"{_lead(leads.min())} to {_lead(leads.max())}",
+        "Forecasts": f"{len(times):,}, initialised {date(times.min())} to {date(times.max())}",
+        "Lead times": f"{duration(leads.min())} to {duration(leads.max())}",
         "Grid": f"{grid.shape[0]} latitudes × {grid.shape[1]} longitudes"
         f"{', global' if grid.is_periodic else ''}",
         "Pairs without truth": f"{missing:,} of {len(times) * len(leads):,}, left out"
@@ -156,7 +131,7 @@ def _curves(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
     panels = []
     for field in chosen:
         for metric in _metrics(scores):
-            units = "" if metric == "acc" else f" ({_units(scores, field)})"
+            units = "" if metric == "acc" else f" ({field.units(scores)})"
             panel = curves(
                 field.of(scores).sel(metric=metric),
                 title=field.name(scores),
@@ -186,14 +161,14 @@ def _scorecard(scores: xr.Dataset, fields: Sequence[Field]) -> str:
     ).transpose("row", LEAD_TIME)
     card = scorecard(skill, names=[field.name(scores) for field in fields])
     return (
-        f"<h2>Scorecard</h2><p>Root-mean-square error relative to the "
-        f"{_model(reference, inside=True)}, in percent: blue is better, red is worse.</p>"
+        f"<h2>Scorecard</h2><p>Root-mean-square error relative to "
+        f"{model_name(reference, inside=True)}, in percent: blue is better, red is worse.</p>"
         f'<div class="scroll"><figure class="card">{card}</figure></div>'
     )
 
 
 def _table(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
-    leads = list(dict.fromkeys(_nearest(scores[LEAD_TIME].values, day) for day in TABLE_DAYS))
+    leads = list(dict.fromkeys(nearest(scores[LEAD_TIME].values, day) for day in TABLE_DAYS))
     tables = []
     for field in chosen:
         values = {
@@ -204,18 +179,18 @@ def _table(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
         best = {key: _best(key[0], value.values) for key, value in values.items()}
         heads = "".join(
             f'<th colspan="{len(leads)}">{METRIC_NAMES[metric]}'
-            f"{'' if metric == 'acc' else ' (' + _units(scores, field) + ')'}</th>"
+            f"{'' if metric == 'acc' else ' (' + field.units(scores) + ')'}</th>"
             for metric in _metrics(scores)
         )
-        hours = "".join(f"<th>{_lead(lead)}</th>" for _, lead in values)
+        hours = "".join(f"<th>{duration(lead)}</th>" for _, lead in values)
         rows = []
         for index, model in enumerate(scores["model"].values.tolist()):
             cells = [
-                f"<td{' class=best' if index == best[key] else ''}>{_number(float(value[index]))}</td>"
-                for key, value in values.items()
+                f"<td{' class=best' if index == best[key] else ''}>{number(float(row[index]))}</td>"
+                for key, row in values.items()
             ]
             own = ' class="own"' if model == "forecast" else ""
-            rows.append(f"<tr{own}><th>{_model(model)}</th>{''.join(cells)}</tr>")
+            rows.append(f"<tr{own}><th>{model_name(model)}</th>{''.join(cells)}</tr>")
         tables.append(
             f'<div class="scroll"><table><caption>{field.name(scores)}</caption><thead>'
             f"<tr><th></th>{heads}</tr><tr><th></th>{hours}</tr></thead>"
@@ -230,27 +205,30 @@ def _table(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
 def _maps(forecast: xr.Dataset, analysis: xr.Dataset, field: Field) -> str:
     """Forecast, truth and error of the case whose error is the median, at two lead times."""
     case = _typical_case(forecast, analysis, field)
-    leads = list(dict.fromkeys(_nearest(forecast[LEAD_TIME].values, day) for day in (1, 3)))
+    leads = list(dict.fromkeys(nearest(forecast[LEAD_TIME].values, day) for day in (1, 3)))
     init = forecast[INIT_TIME].values[case]
     drawn = field.of(forecast).isel({INIT_TIME: case}).sel({LEAD_TIME: leads}).load()
     truth = field.of(states_at(analysis, init + np.array(leads)))
     error = drawn.copy(data=drawn.values - truth.values)
-    levels = _round_levels(np.concatenate([drawn.values.ravel(), truth.values.ravel()]), False)
-    departures = _round_levels(error.values, True)
-    label = f"{field.name(forecast)} ({_units(forecast, field)})"
+    levels = contour_levels(
+        np.concatenate([drawn.values.ravel(), truth.values.ravel()]), symmetric=False
+    )
+    departures = contour_levels(error.values, symmetric=True)
+    label = f"{field.name(forecast)} ({field.units(forecast)})"
     panels = []
     for index, lead in enumerate(leads):
-        valid = _date(init + lead)
         for name, values, scale, cmap in (
-            (f"Forecast, {_lead(lead)} ahead, for {valid}", drawn[index], levels, "viridis"),
-            (f"Analysis, {valid}", truth[index], levels, "viridis"),
-            (f"Error, {_lead(lead)} ahead", error[index], departures, "RdBu_r"),
+            (f"Forecast, {duration(lead)} ahead", drawn[index], levels, "viridis"),
+            ("Analysis", truth[index], levels, "viridis"),
+            ("Forecast minus analysis", error[index], departures, "RdBu_r"),
         ):
-            panel = map_panel(values, title=name, label=label, levels=scale, cmap=cmap)
+            panel = map_panel(
+                values, title=name, note=date(init + lead), label=label, levels=scale, cmap=cmap
+            )
             panels.append(f"<figure>{panel}</figure>")
     return (
-        f"<h2>A typical case</h2><p>{field.name(forecast)}, forecast initialised {_date(init)}: the "
-        f"case whose error at {_lead(leads[-1])} is the median of all.</p>"
+        f"<h2>A typical case</h2><p>{field.name(forecast)}, forecast initialised {date(init)}: the "
+        f"case whose error at {duration(leads[-1])} is the median of all.</p>"
         f'<div class="triples">{"".join(panels)}</div>'
     )
 
@@ -259,29 +237,42 @@ def _skill(
     forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology, field: Field
 ) -> str:
     """Where the forecast is better than climatology."""
-    leads = list(dict.fromkeys(_nearest(forecast[LEAD_TIME].values, day) for day in (3, 5)))
+    leads = list(dict.fromkeys(nearest(forecast[LEAD_TIME].values, day) for day in TABLE_DAYS))
     panels = []
     for lead in leads:
         at = field.of(forecast).sel({LEAD_TIME: lead}).load()
-        normal = climatology.at(at[INIT_TIME].values + lead)
+        normal = climatology.at(valid_times(at))
         skill = skill_map(at, field.of(analysis), field.of(normal))
         levels = np.linspace(-1, 1, 21)
         label = "1 − MSE of the forecast / MSE of climatology"
-        panel = map_panel(skill, title=_lead(lead), label=label, levels=levels, cmap="RdBu")
+        panel = map_panel(
+            skill,
+            title=f"{duration(lead)} ahead",
+            note=f"{at.sizes[INIT_TIME]:,} forecasts",
+            label=label,
+            levels=levels,
+            cmap="RdBu",
+        )
         panels.append(f"<figure>{panel}</figure>")
     return (
         f"<h2>Where the skill is</h2><p>{field.name(forecast)}: skill in mean squared error over "
         f"climatology, all cases. 1 is perfect, 0 is climatology, below 0 (red) is worse.</p>"
-        f'<div class="pairs">{"".join(panels)}</div>'
+        f'<div class="triples">{"".join(panels)}</div>'
     )
 
 
+def _best(metric: str, values: NDArray[np.float64]) -> int | None:
+    """Which model is best: the highest correlation, the least error; None where all are NaN."""
+    cost = -values if metric == "acc" else np.abs(values)
+    return int(np.nanargmin(cost)) if np.isfinite(cost).any() else None
+
+
 def _typical_case(forecast: xr.Dataset, analysis: xr.Dataset, field: Field) -> int:
-    lead = _nearest(forecast[LEAD_TIME].values, 3)
+    lead = nearest(forecast[LEAD_TIME].values, 3)
     at = field.of(forecast).sel({LEAD_TIME: lead}).load()
-    truth = field.of(states_at(analysis, at[INIT_TIME].values + lead)).values
-    weights = xr.DataArray(grid_of(forecast).area_weights, dims=(LATITUDE, LONGITUDE))
-    squares = (np.square(at - truth) * weights).mean((LATITUDE, LONGITUDE), skipna=False).values
+    truth = field.of(states_at(analysis, valid_times(at)))
+    squares = np.square(at.values - truth.values) * grid_of(forecast).area_weights
+    squares = squares.sum((1, 2))
     known = np.flatnonzero(np.isfinite(squares))
     if not len(known):
         return 0

@@ -65,8 +65,8 @@ def evaluate(
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:
         raise ValueError(f"metrics: unknown {unknown[0]!r}; choose from {', '.join(METRICS)}")
-    forecast, analysis = matched(forecast, analysis)
-    weights = region_weights(grid_of(analysis), regions or {})
+    forecast, truths = matched(forecast, analysis)
+    weights = region_weights(grid_of(truths), regions or {})
     models: dict[str, Baseline | None] = {"forecast": None, **(baselines or {})}
     sums = {
         name: _Sums(np.stack(list(weights.values())), len(models), array.shape[1:-2])
@@ -75,7 +75,7 @@ def evaluate(
     for inits, leads in _blocks(forecast, block_values):
         block = forecast.isel({INIT_TIME: inits, LEAD_TIME: leads}).load()
         when = block[INIT_TIME].values, block[LEAD_TIME].values
-        truth = states_at(analysis, valid_times(block).ravel())
+        truth = states_at(truths, valid_times(block).ravel())
         reference = climatology.forecast(analysis, *when)
         predictions = [
             block if model is None else model.forecast(analysis, *when) for model in models.values()
@@ -83,16 +83,16 @@ def evaluate(
         for name, array in block.data_vars.items():
             sums[name].add(
                 leads,
-                [prediction[name].transpose(*array.dims).values for prediction in predictions],
+                [_like(prediction[name], array) for prediction in predictions],
                 truth[name].values.reshape(array.shape),
-                reference[name].values,
+                _like(reference[name], array),
             )
     scores = xr.Dataset(attrs={"title": "axialcast scores"})
     for name, array in forecast.data_vars.items():
         scores = scores.merge(
             _labelled(sums[name], array, list(models), list(metrics), list(weights))
         )
-    missing = ~np.isin(valid_times(forecast), analysis[TIME].values)
+    missing = ~np.isin(valid_times(forecast), truths[TIME].values)
     scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))
     scores["num_missing_truth"].attrs = {"long_name": "pairs past the analysis", "units": "1"}
     scores.attrs["num_init_times"] = forecast.sizes[INIT_TIME]
@@ -125,8 +125,7 @@ def skill_map(
         analysis: (time, latitude, longitude).
         reference: (init_time, latitude, longitude), e.g. climatology at the same valid times.
     """
-    valid = forecast[INIT_TIME].values + forecast[LEAD_TIME].values
-    truth = states_at(analysis.to_dataset(name="truth"), valid)["truth"].values
+    truth = states_at(analysis.to_dataset(name="truth"), valid_times(forecast))["truth"].values
     squares = [
         np.square(model.values.astype(np.float64) - truth) for model in (forecast, reference)
     ]
@@ -140,6 +139,13 @@ def skill_map(
 def num_pairs_name(variable: str) -> str:
     """Name of the variable of `evaluate`'s result that counts the pairs."""
     return f"{variable}_num_pairs"
+
+
+def _like(prediction: xr.DataArray, array: xr.DataArray) -> NDArray[Any]:
+    """The prediction's values at the levels of `array`, in its order of dimensions."""
+    if LEVEL in array.dims:
+        prediction = prediction.sel({LEVEL: array[LEVEL].values})
+    return np.asarray(prediction.transpose(*array.dims).values)
 
 
 class _Sums:

@@ -1,0 +1,95 @@
+"""How the report writes names, numbers, dates and lead times."""
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["date", "duration", "model_name", "nearest", "number", "pretty_units", "share"]
+
+MODEL_NAMES = {
+    "forecast": "Forecast",
+    "persistence": "Persistence",
+    "climatology": "Climatology",
+    "damped_persistence": "Damped persistence",
+    "linear_inverse_model": "Linear inverse model",
+}
+
+
+def model_name(model: str, *, inside: bool = False) -> str:
+    """The model's name as a heading, or `inside` a sentence.
+
+    Example:
+        >>> model_name("linear_inverse_model", inside=True)
+        'the linear inverse model'
+    """
+    name = MODEL_NAMES.get(model, model)
+    if not inside or model not in MODEL_NAMES:
+        return name
+    return f"the {name.lower()}" if name.endswith("model") else name.lower()
+
+
+def number(value: float) -> str:
+    """About four digits, with a proper minus sign.
+
+    Example:
+        >>> [number(value) for value in (12345.6, 415.27, -0.98765, float("nan"))]
+        ['12,346', '415', '−0.988', '–']
+    """
+    if not np.isfinite(value):
+        return "–"
+    size = abs(value)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def share(ratio: float) -> str:
+    """A relative difference in words, of something that is better small.
+
+    Example:
+        >>> share(-0.123), share(0.05)
+        ('12 % below', '5 % above')
+    """
+    return f"{100 * abs(ratio):.0f} % {'below' if ratio < 0 else 'above'}"
+
+
+def date(time: Any) -> str:
+    """Day and hour in UTC.
+
+    Example:
+        >>> date(np.datetime64("2009-01-01T06"))
+        '1 January 2009, 06 UTC'
+    """
+    stamp = np.datetime64(time, "m").item()
+    clock = f"{stamp:%H}" if stamp.minute == 0 else f"{stamp:%H:%M}"
+    return f"{stamp.day} {stamp:%B %Y}, {clock} UTC"
+
+
+def duration(lead: np.timedelta64) -> str:
+    """A lead time in days where it is whole days, else in hours.
+
+    Example:
+        >>> [duration(np.timedelta64(hours, "h")) for hours in (6, 24, 72)]
+        ['6 hours', '1 day', '3 days']
+    """
+    hours = lead / np.timedelta64(1, "h")
+    amount, unit = (hours / 24, "day") if hours % 24 == 0 else (hours, "hour")
+    return f"{amount:g} {unit}{'' if amount == 1 else 's'}"
+
+
+def nearest(leads: NDArray[np.timedelta64], days: float) -> np.timedelta64:
+    """The lead time nearest to so many days."""
+    distance = np.abs(leads - np.timedelta64(round(days * 24), "h"))
+    return np.timedelta64(leads[int(np.argmin(distance))])
+
+
+def pretty_units(units: str) -> str:
+    """CF units with raised exponents.
+
+    Example:
+        >>> pretty_units("m2 s-2")
+        'm² s⁻²'
+    """
+    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return re.sub(r"(?<=[a-zA-Z])-?\d+", lambda match: match[0].translate(raised), units)

@@ -1,0 +1,145 @@
+"""Scores the forecast and its baselines: forecast.zarr and analysis → scores.* and report.html."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+import yaml
+from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from axialcast.config import Config
+from axialcast.data import open_analysis
+from axialcast.names import INIT_TIME, LEAD_TIME
+from axialcast.verify import (
+    Baseline,
+    Climatology,
+    DampedPersistence,
+    LinearInverseModel,
+    Persistence,
+    evaluate,
+    to_table,
+)
+from axialcast.verify.fields import fields_of, headline
+from axialcast.verify.report import report_html
+from axialcast.verify.wording import duration
+
+READS = ("data", "verify")
+OUTPUTS = ("scores.nc", "scores.csv", "report.html")
+
+IN_MEMORY_BYTES = 2**29
+"""An analysis of the verified period that is smaller than this is read once and kept."""
+
+PACKAGES = ("axialcast", "torch", "xarray", "numpy")
+TABLE_DAYS = (1, 2, 3, 5)
+
+
+def run(config: Config) -> None:
+    """Fits the baselines on data.train and scores every forecast in forecast.zarr."""
+    output, data = config.output, config.data
+    forecast = open_forecast(output / "forecast.zarr")
+    analysis = open_analysis(config.analysis_store, variables=data.variables, levels=data.levels)
+    forecast = forecast[[name for name in analysis.data_vars if name in forecast]]
+    training = analysis.sel(time=slice(*data.train))
+    lag = forecast[LEAD_TIME].values[0]  # lead times count from one model step
+    climatology = Climatology.fit(training, harmonics=config.verify.harmonics)
+    baselines = {
+        name: fit_baseline(name, training, climatology, forecast[LEAD_TIME].values, lag)
+        for name in config.verify.baselines
+    }
+    verified = verified_period(analysis, forecast, lag)
+    scores = evaluate(
+        forecast,
+        verified,
+        climatology=climatology,
+        baselines=baselines,
+        metrics=config.verify.metrics,
+        regions={name: box.model_dump() for name, box in config.verify.regions.items()},
+    )
+    page = report_html(
+        scores,
+        forecast,
+        verified,
+        climatology,
+        title=output.resolve().name,
+        facts={
+            "Trained on": " to ".join(data.train),
+            "Software": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        },
+        config=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
+    )
+    table = to_table(scores)
+    write(output / "scores.nc", scores.to_netcdf)
+    write(output / "scores.csv", lambda path: table.to_csv(path, index=False, float_format="%.7g"))
+    write(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
+    print_scores(scores)
+
+
+def fit_baseline(
+    name: str,
+    training: xr.Dataset,
+    climatology: Climatology,
+    lead_times: NDArray[np.timedelta64],
+    lag: np.timedelta64,
+) -> Baseline:
+    """The baseline of that name, fitted on the training years."""
+    match name:
+        case "persistence":
+            return Persistence()
+        case "climatology":
+            return climatology
+        case "damped_persistence":
+            return DampedPersistence.fit(training, climatology, lead_times=lead_times)
+        case "linear_inverse_model":
+            return LinearInverseModel.fit(training, climatology, lag=lag)
+        case _:
+            raise ValueError(f"verify.baselines: unknown {name!r}")
+
+
+def open_forecast(store: Path) -> xr.Dataset:
+    """The forecast of this run, lazily.
+
+    Raises:
+        FileNotFoundError: it has not been made yet.
+    """
+    if not store.exists():
+        raise FileNotFoundError(f"{store}: no such forecast; run the pipeline `forecast` first")
+    return xr.open_zarr(store, decode_timedelta=True)
+
+
+def verified_period(analysis: xr.Dataset, forecast: xr.Dataset, lag: np.timedelta64) -> xr.Dataset:
+    """The analyses that the forecasts start from and are judged by, in memory where they fit."""
+    inits, leads = forecast[INIT_TIME].values, forecast[LEAD_TIME].values
+    period = analysis.sel(time=slice(inits.min() - lag, inits.max() + leads.max()))
+    return period.load() if period.nbytes < IN_MEMORY_BYTES else period
+
+
+def write(path: Path, save: Callable[[Path], object]) -> None:
+    """Saves under a temporary name, then moves: a file is never half-written."""
+    partial = path.with_name(f".{path.name}.partial")
+    save(partial)
+    partial.replace(path)
+
+
+def print_scores(scores: xr.Dataset) -> None:
+    """A short table per variable of the first metric over the whole grid, at a few lead times."""
+    metric = str(scores["metric"].values[0])
+    leads = scores[LEAD_TIME].values
+    days = [day for day in TABLE_DAYS if np.timedelta64(day, "D") in leads]
+    kept = np.array(days, "timedelta64[D]").astype(leads.dtype) if days else leads[-1:]
+    chosen = scores.sel({"metric": metric, "region": "all", LEAD_TIME: kept})
+    scored = [name for name, array in scores.data_vars.items() if "model" in array.dims]
+    for field in headline(fields_of(scores[scored])):
+        title = f"{metric} of {field.name(chosen).lower()} ({field.units(chosen)})"
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+        table.add_column("model")
+        for lead in kept:
+            table.add_column(duration(lead), justify="right")
+        for model in chosen["model"].values.tolist():
+            values = field.of(chosen).sel(model=model).values
+            table.add_row(model, *(f"{value:.5g}" for value in values))
+        Console().print(table)

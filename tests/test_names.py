@@ -1,0 +1,43 @@
+from itertools import combinations
+
+import pint
+import pytest
+
+from axialcast import names
+from axialcast.names import COORDINATE_ALIASES, COORDINATE_ATTRS, VARIABLES
+
+
+def test_an_alias_means_one_variable_only() -> None:
+    for (one, a), (other, b) in combinations(VARIABLES.items(), 2):
+        assert not {one, *a.aliases} & {other, *b.aliases}, (one, other)
+
+
+def test_an_alias_means_one_coordinate_only() -> None:
+    for (one, a), (other, b) in combinations(COORDINATE_ALIASES.items(), 2):
+        assert not {one, *a} & {other, *b}, (one, other)
+
+
+def test_a_standard_name_means_one_variable_only() -> None:
+    standard = [v.standard_name for v in VARIABLES.values() if v.standard_name]
+    assert len(standard) == len(set(standard))
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_variables_carry_cf_attributes(name: str) -> None:
+    attrs = VARIABLES[name].attrs
+    assert set(attrs) - {"standard_name"} == {"units", "long_name"}
+    assert all(attrs.values())
+
+
+@pytest.mark.parametrize("units", sorted({v.units for v in VARIABLES.values()}))
+def test_units_are_units(units: str) -> None:
+    import cf_xarray.units  # noqa: F401  (teaches pint the CF spelling of units)
+
+    assert pint.get_application_registry().Unit(units) is not None
+
+
+def test_every_dimension_of_an_analysis_and_a_forecast_has_cf_attributes() -> None:
+    constants = {k: v for k, v in vars(names).items() if k.isupper() and isinstance(v, str)}
+    assert set(constants.values()) - {names.CONVENTIONS} == set(COORDINATE_ATTRS)
+    axes = {name: attrs.get("axis") for name, attrs in COORDINATE_ATTRS.items()}
+    assert (axes["time"], axes["level"], axes["latitude"], axes["longitude"]) == (*"TZYX",)
