@@ -70,7 +70,8 @@ def _suggest(model: type[BaseModel], location: Location) -> tuple[str, str]:
         places.pop(".".join([*parents, key]), None)
     exact = [place for place, key in places.items() if key == name]
     near_here = difflib.get_close_matches(name, own, n=1)
-    near_there = difflib.get_close_matches(name, list(dict.fromkeys(places.values())), n=1, cutoff=0.75)
+    others = list(dict.fromkeys(places.values()))
+    near_there = difflib.get_close_matches(name, others, n=1, cutoff=0.75)
     if not exact and near_here:
         return f"did you mean {near_here[0]}?", ".".join([*parents, near_here[0]])
     if not exact and near_there:

@@ -47,6 +47,7 @@ class LatLonGrid:
         object.__setattr__(self, "longitude", _frozen(longitude))
         _check_latitude(self.latitude)
         _check_longitude(self.longitude)
+        _check_degrees(self.latitude, self.longitude)
 
     @classmethod
     def regular(cls, num_latitudes: int, num_longitudes: int, *, poles: bool) -> "LatLonGrid":
@@ -103,14 +104,14 @@ class LatLonGrid:
         else:
             span = np.radians(self.longitude[-1] - self.longitude[0])
             width = span / (len(self.longitude) - 1)
-        areas = np.repeat(band[:, None] * width, len(self.longitude), axis=1)
+        areas: NDArray[np.float64] = np.repeat(band[:, None] * width, len(self.longitude), axis=1)
         areas.flags.writeable = False
         return areas
 
     @cached_property
     def area_weights(self) -> NDArray[np.float64]:
         """(h, w) cell areas divided by their mean."""
-        weights = self.areas / self.areas.mean()
+        weights: NDArray[np.float64] = self.areas / self.areas.mean()
         weights.flags.writeable = False
         return weights
 
@@ -176,12 +177,6 @@ def _check_latitude(latitude: NDArray[np.float64]) -> None:
             f"latitude: expected degrees within -90 to 90, got {_describe(latitude)}; "
             "are latitude and longitude swapped?"
         )
-    if len(latitude) > 2 and np.abs(latitude).max() <= np.pi / 2 + TOLERANCE_DEGREES:
-        spacing = np.abs(np.diff(latitude)).max()
-        if spacing < 0.2 and np.ptp(latitude) > 1:
-            raise ValueError(
-                f"latitude: {_describe(latitude)} looks like radians; convert with np.degrees"
-            )
     steps = np.diff(latitude)
     if not ((steps > 0).all() or (steps < 0).all()):
         raise ValueError(
@@ -203,9 +198,22 @@ def _check_longitude(longitude: NDArray[np.float64]) -> None:
         )
     if len(steps) and steps.max() - steps.min() > 2 * TOLERANCE_DEGREES + 1e-2 * steps.mean():
         raise ValueError(
-            f"longitude: expected even spacing, got steps {steps.min():g} to {steps.max():g} degrees"
+            f"longitude: expected even spacing, got steps of {steps.min():g} to {steps.max():g} "
+            "degrees"
         )
     if len(steps) and longitude[-1] - longitude[0] >= 360 - TOLERANCE_DEGREES:
         raise ValueError(
             f"longitude: {_describe(longitude)} covers more than one turn; drop the repeated column"
+        )
+
+
+def _check_degrees(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> None:
+    """Refuses radians: no latitude above pi / 2, and longitudes that close a turn of 2 pi."""
+    if np.abs(latitude).max() > np.pi / 2 + TOLERANCE_DEGREES or len(longitude) < 2:
+        return
+    step = (longitude[-1] - longitude[0]) / (len(longitude) - 1)
+    if abs(step * len(longitude) - 2 * np.pi) < 0.01 * step:
+        raise ValueError(
+            f"latitude, longitude: {_describe(latitude)} and {_describe(longitude)} look like "
+            "radians; convert with np.degrees"
         )

@@ -79,7 +79,7 @@ class Preflight:
         then = ", once: they are then held in memory" if states.in_memory else ""
         return [
             f"parameters: {num_parameters:,}",
-            f"peak memory: about {_size(sum(parts.values()))} ({detail})",
+            f"peak memory while training: about {_size(sum(parts.values()))} ({detail})",
             f"read per epoch: {_size(read)} (decoded){then}",
             f"output: about {_size(self.output_bytes(4 * num_parameters))} before compression",
         ]
@@ -148,11 +148,9 @@ class Preflight:
             )
         else:
             num_inits = len(forecast.init_times)
-        sizes = {
-            "simulate": len(self.analysis[TIME]) * state,
-            "train": checkpoint,
-            "forecast": num_inits * num_leads * state,
-        }
+        sizes = {"train": checkpoint, "forecast": num_inits * num_leads * state}
+        if "simulate" in self.config.pipeline:
+            sizes["simulate"] = _planned_nature_run(self.config).nbytes
         return sum(size for name, size in sizes.items() if name in self.config.pipeline)
 
 

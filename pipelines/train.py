@@ -129,7 +129,7 @@ def fit(
         track(batches, description="train", total=total, unit="step"), start=1
     ):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, step, total)
+            group["lr"] = learning_rate(config, step)
         loss = loss_of(network, batch)
         if not math.isfinite(loss.item()):
             raise ValueError(
@@ -175,10 +175,19 @@ def validate_loss(model: nn.Module, loader: WindowLoader, loss_of: Any) -> float
     return float(np.average([loss for loss, _ in losses], weights=[n for _, n in losses]))
 
 
-def learning_rate(config: Config, step: int, total: int) -> float:
-    """Linear warm-up, then a cosine to zero (Loshchilov & Hutter 2017, SGDR, eq. 5)."""
+def learning_rate(config: Config, step: int) -> float:
+    """Linear warm-up, then a cosine to zero (Loshchilov & Hutter 2017, SGDR, eq. 5).
+
+    The cosine runs over model steps, not optimizer steps, so that stages with long rollouts, few
+    as their optimizer steps are, learn at a rate that still changes something.
+    """
+    left, done, total = step - 1, 0, 0
+    for stage in config.train.schedule:
+        done += min(left, stage.steps) * stage.rollout_steps
+        left -= min(left, stage.steps)
+        total += stage.steps * stage.rollout_steps
     warm = min(1.0, step / max(1, config.train.warmup_steps))
-    return config.train.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * (step - 1) / total))
+    return config.train.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * done / total))
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

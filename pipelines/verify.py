@@ -32,7 +32,7 @@ READS = ("data", "verify")
 OUTPUTS = ("scores.nc", "scores.csv", "report.html")
 
 IN_MEMORY_BYTES = 2**29
-"""An analysis of the verified period that is smaller than this is read once and kept."""
+"""A period of the analysis that is smaller than this is read once and kept."""
 
 PACKAGES = ("axialcast", "torch", "xarray", "numpy")
 TABLE_DAYS = (1, 2, 3, 5)
@@ -44,14 +44,12 @@ def run(config: Config) -> None:
     forecast = open_forecast(output / "forecast.zarr")
     analysis = open_analysis(config.analysis_store, variables=data.variables, levels=data.levels)
     forecast = forecast[[name for name in analysis.data_vars if name in forecast]]
-    training = analysis.sel(time=slice(*data.train))
-    lag = forecast[LEAD_TIME].values[0]  # lead times count from one model step
-    climatology = Climatology.fit(training, harmonics=config.verify.harmonics)
-    baselines = {
-        name: fit_baseline(name, training, climatology, forecast[LEAD_TIME].values, lag)
-        for name in config.verify.baselines
-    }
-    verified = verified_period(analysis, forecast, lag)
+    leads = forecast[LEAD_TIME].values
+    climatology, baselines = fit_baselines(config, analysis, leads)
+    inits = forecast[INIT_TIME].values
+    # From the state before the first initial time, which the linear inverse model wants too.
+    period = slice(inits.min() - leads[0], inits.max() + leads[-1])
+    verified = in_memory(analysis.sel(time=period))
     scores = evaluate(
         forecast,
         verified,
@@ -79,25 +77,28 @@ def run(config: Config) -> None:
     print_scores(scores)
 
 
-def fit_baseline(
-    name: str,
-    training: xr.Dataset,
-    climatology: Climatology,
-    lead_times: NDArray[np.timedelta64],
-    lag: np.timedelta64,
-) -> Baseline:
-    """The baseline of that name, fitted on the training years."""
-    match name:
-        case "persistence":
-            return Persistence()
-        case "climatology":
-            return climatology
-        case "damped_persistence":
-            return DampedPersistence.fit(training, climatology, lead_times=lead_times)
-        case "linear_inverse_model":
-            return LinearInverseModel.fit(training, climatology, lag=lag)
-        case _:
-            raise ValueError(f"verify.baselines: unknown {name!r}")
+def fit_baselines(
+    config: Config, analysis: xr.Dataset, lead_times: NDArray[np.timedelta64]
+) -> tuple[Climatology, dict[str, Baseline]]:
+    """The climatology and the baselines asked for, fitted on the training years."""
+    training = in_memory(analysis.sel(time=slice(*config.data.train)))
+    climatology = Climatology.fit(training, harmonics=config.verify.harmonics)
+    baselines: dict[str, Baseline] = {}
+    for name in config.verify.baselines:
+        match name:
+            case "persistence":
+                baselines[name] = Persistence()
+            case "climatology":
+                baselines[name] = climatology
+            case "damped_persistence":
+                baselines[name] = DampedPersistence.fit(
+                    training, climatology, lead_times=lead_times
+                )
+            case "linear_inverse_model":
+                # Lead times count from one model step: the states that the network is given.
+                lag = lead_times[0]
+                baselines[name] = LinearInverseModel.fit(training, climatology, lag=lag)
+    return climatology, baselines
 
 
 def open_forecast(store: Path) -> xr.Dataset:
@@ -111,11 +112,9 @@ def open_forecast(store: Path) -> xr.Dataset:
     return xr.open_zarr(store, decode_timedelta=True)
 
 
-def verified_period(analysis: xr.Dataset, forecast: xr.Dataset, lag: np.timedelta64) -> xr.Dataset:
-    """The analyses that the forecasts start from and are judged by, in memory where they fit."""
-    inits, leads = forecast[INIT_TIME].values, forecast[LEAD_TIME].values
-    period = analysis.sel(time=slice(inits.min() - lag, inits.max() + leads.max()))
-    return period.load() if period.nbytes < IN_MEMORY_BYTES else period
+def in_memory(analysis: xr.Dataset) -> xr.Dataset:
+    """The analysis, read once if it is small; a large one stays lazy and is read in blocks."""
+    return analysis.load() if analysis.nbytes < IN_MEMORY_BYTES else analysis
 
 
 def write(path: Path, save: Callable[[Path], object]) -> None:

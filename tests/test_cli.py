@@ -134,7 +134,7 @@ def test_check_says_what_a_run_will_cost(here: Path) -> None:
     assert any("every 24 h" in line and "(train 20, validate 7, test 13)" in line for line in lines)
     # 20 times x 3 channels x 7 x 12 points x 4 bytes
     assert "read per epoch: 20.2 kB (decoded), once: they are then held in memory" in lines
-    assert any(line.startswith("peak memory: about ") for line in lines)
+    assert any(line.startswith("peak memory while training: about ") for line in lines)
     assert not Path("runs").exists()
 
 

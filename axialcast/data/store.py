@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cf_xarray.units  # noqa: F401  (teaches pint the CF spelling of units)
+import cf_xarray.units
 import numpy as np
-import pint
 import xarray as xr
 
 from axialcast.grid import LatLonGrid
@@ -61,6 +60,9 @@ def open_analysis(
                     f"no dimension {coordinate!r} among {sorted(map(str, analysis.dims))}; "
                     f"rename it to one of {', '.join(COORDINATE_ALIASES[coordinate])}"
                 )
+        for coordinate in (LATITUDE, LONGITUDE):
+            if str(analysis[coordinate].attrs.get("units", "degrees")).startswith("rad"):
+                raise ValueError(f"{coordinate}: is in radians; convert with np.degrees")
         cadence(analysis)
         grid_of(analysis)
         analysis = _select_levels(_select_variables(analysis, variables), levels)
@@ -102,7 +104,8 @@ def cadence(analysis: xr.Dataset, dim: str = TIME) -> np.timedelta64:
             f"{dim}: cadence changes from {_hours(steps[0])} to {_hours(steps[uneven[0]])} after "
             f"{after}; select evenly spaced times or fill the gap with .reindex"
         )
-    return steps[0]
+    step: np.timedelta64 = steps[0]
+    return step
 
 
 def grid_of(dataset: xr.Dataset) -> LatLonGrid:
@@ -137,7 +140,8 @@ def _open_zarr(store: str, **options: Any) -> xr.Dataset:
         with warnings.catch_warnings():
             # Consolidated metadata is optional; without it xarray warns and lists the store.
             warnings.simplefilter("ignore", RuntimeWarning)
-            return xr.open_zarr(store, chunks={}, **options)
+            opened: xr.Dataset = xr.open_zarr(store, chunks={}, **options)
+            return opened
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{store}: no Zarr store there ({error})") from None
 
@@ -147,7 +151,7 @@ def _rename(dataset: xr.Dataset) -> xr.Dataset:
     names: dict[Any, str] = {}
     for want, aliases in COORDINATE_ALIASES.items():
         standard = COORDINATE_ATTRS[want].get("standard_name")
-        candidates = [d for d in dataset.dims if d in aliases]
+        candidates: list[Any] = [d for d in dataset.dims if d in aliases]
         candidates += [
             d for d in dataset.dims if d in dataset.coords and _standard(dataset[d]) == standard
         ]
@@ -224,7 +228,7 @@ def _in_canonical_units(array: xr.DataArray) -> xr.DataArray:
 
 
 def _convert(array: xr.DataArray, units: str, wanted: str) -> xr.DataArray:
-    registry = pint.get_application_registry()
+    registry = cf_xarray.units.units
     try:
         given = registry.Quantity(np.array([0.0, 1.0]), registry.Unit(units))
         zero, one = given.to(registry.Unit(wanted)).magnitude
@@ -232,4 +236,5 @@ def _convert(array: xr.DataArray, units: str, wanted: str) -> xr.DataArray:
         raise ValueError(f"{array.name}: cannot convert {units!r} to {wanted!r}: {error}") from None
     if (zero, one) == (0.0, 1.0):
         return array
-    return (array * (one - zero) + zero).astype(array.dtype).assign_attrs(array.attrs)
+    converted: xr.DataArray = (array * (one - zero) + zero).astype(array.dtype)
+    return converted.assign_attrs(array.attrs)

@@ -158,29 +158,27 @@ class WindowLoader:
     def _plan(self, epoch: int) -> tuple[NDArray[np.int64], list[range]]:
         """Window starts in the order of delivery, and which stretch of it each read serves."""
         if self.states.in_memory:
-            order = np.arange(self.num_windows)
-            if self.shuffle:
-                np.random.default_rng([self.seed, epoch]).shuffle(order)
-            return order, [range(self.num_windows)]
+            return self._shuffled(np.arange(self.num_windows), epoch), [range(self.num_windows)]
         capacity = max(self.states.buffer_bytes // (2 * self.states.bytes_per_state), self.span)
         block = max(1, capacity // 16 - self.span + 1)
-        starts = np.arange(0, self.num_windows, block)
+        blocks = self._shuffled(np.arange(0, self.num_windows, block), epoch)
         per_generation = max(1, capacity // (block + self.span - 1))
-        if self.shuffle:
-            np.random.default_rng([self.seed, epoch]).shuffle(starts)
         order: list[NDArray[np.int64]] = []
         generations: list[range] = []
-        for first in range(0, len(starts), per_generation):
-            chosen = starts[first : first + per_generation]
-            windows = np.concatenate(
-                [np.arange(s, min(s + block, self.num_windows)) for s in chosen]
-            )
-            if self.shuffle:
-                np.random.default_rng([self.seed, epoch, first + 1]).shuffle(windows)
+        for first in range(0, len(blocks), per_generation):
+            chosen = blocks[first : first + per_generation]
+            starts = [np.arange(s, min(s + block, self.num_windows)) for s in chosen]
+            windows = self._shuffled(np.concatenate(starts), epoch, first + 1)
             begin = generations[-1].stop if generations else 0
             generations.append(range(begin, begin + len(windows)))
             order.append(windows)
         return np.concatenate(order), generations
+
+    def _shuffled(self, values: NDArray[np.int64], *position: int) -> NDArray[np.int64]:
+        """The values in an order that depends on the seed and the position alone."""
+        if self.shuffle:
+            np.random.default_rng([self.seed, *position]).shuffle(values)
+        return values
 
     def _batches(
         self,
@@ -206,7 +204,7 @@ class WindowLoader:
                 where, values = pieces[g]
                 positions = order[_slice(_overlap(generations[g], batch))][:, None] + offsets
                 rows = torch.from_numpy(np.searchsorted(where, positions.ravel()))
-                parts.append(values.index_select(0, rows).unflatten(0, positions.shape))
+                parts.append(values[rows].view(*positions.shape, *values.shape[1:]))
             states = parts[0] if len(parts) == 1 else torch.cat(parts)
             yield Batch(states, self.states.times[order[_slice(batch)][:, None] + offsets])
 

@@ -155,7 +155,8 @@ class Forecaster:
         """(b, t) positions of the input states in the analysis."""
         steps = np.arange(self.network.input_steps - 1, -1, -1)
         wanted = inits[:, None] - steps * self.checkpoint.step
-        positions = analysis.indexes[TIME].get_indexer(wanted.ravel()).reshape(wanted.shape)
+        found = analysis.indexes[TIME].get_indexer(wanted.ravel())
+        positions: NDArray[np.int64] = found.reshape(wanted.shape)
         if (positions < 0).any():
             init, time = inits[(positions < 0).any(1)][0], wanted[positions < 0][0]
             have = analysis[TIME].values[[0, -1]].astype("datetime64[h]")

@@ -84,7 +84,9 @@ class ForecastWriter:
     def _write(self, first: int, block: xr.Dataset) -> None:
         stop = first + block.sizes[INIT_TIME]
         for name, array in block.data_vars.items():
-            self._arrays[str(name)][first:stop] = array.values
+            target = self._arrays[str(name)]
+            assert isinstance(target, zarr.Array)
+            target[first:stop] = array.values
 
     def _write_template(self) -> None:
         lazy = self._template.copy()
@@ -96,12 +98,12 @@ class ForecastWriter:
         for name in (LATITUDE, LONGITUDE, LEVEL):
             if name in lazy.coords:
                 encoding[name] = {"_FillValue": None}
-        for name, array in lazy.data_vars.items():
+        for variable, array in self._template.data_vars.items():
             chunks = (min(self.block, array.shape[0]), *array.shape[1:])
             zeros = dask.array.zeros(array.shape, dtype=np.float32, chunks=chunks)
-            lazy[name] = (array.dims, zeros, array.attrs)
+            lazy[variable] = (array.dims, zeros, array.attrs)
             codec = zarr.codecs.BloscCodec(cname="lz4", shuffle="shuffle")
-            encoding[str(name)] = {"chunks": chunks, "compressors": [codec]}
+            encoding[str(variable)] = {"chunks": chunks, "compressors": [codec]}
         with warnings.catch_warnings():
             # Zarr warns that version 3 has not standardised consolidated metadata; xarray reads
             # stores with and without.

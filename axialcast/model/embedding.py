@@ -58,7 +58,8 @@ class PatchEmbedding(nn.Module):
             p=p,
             q=q,
         )
-        return self.project(patches)
+        tokens: Tensor = self.project(patches)
+        return tokens
 
 
 class PatchHead(nn.Module):
@@ -83,7 +84,9 @@ class PatchHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(b, H, W, d) → (b, c, h, w)."""
         p, q = self.patch
-        fields = rearrange(self.project(features), "b H W (c p q) -> b c (H p) (W q)", p=p, q=q)
+        fields: Tensor = rearrange(
+            self.project(features), "b H W (c p q) -> b c (H p) (W q)", p=p, q=q
+        )
         return fields[..., : self.shape[0], : self.shape[1]]
 
 

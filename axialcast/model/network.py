@@ -98,5 +98,5 @@ class ForecastNetwork(nn.Module):
         latest = self.patch[0] - 1
         tokens = self.embed(states) + self.features(calendar[:, latest :: self.patch[0]])
         features = self.transformer(tokens)
-        increment = self.head(features[:, -1])
+        increment: Tensor = self.head(features[:, -1])
         return states[:, -1] + self.increment_scale * increment.to(states.dtype)

@@ -111,8 +111,12 @@ class DampedPersistence:
 def states_at(analysis: xr.Dataset, times: Times) -> xr.Dataset:
     """(time, ...) states of the analysis in memory, float32; NaN where it has none."""
     unique, inverse = np.unique(times, return_inverse=True)
-    states = analysis.reindex({TIME: unique}).astype(np.float32).load()
-    return states.isel({TIME: inverse})
+    states = analysis.reindex({TIME: unique}).astype(np.float32, copy=False).load()
+    return (
+        states
+        if len(unique) == len(times) and (unique == times).all()
+        else states.isel({TIME: inverse})
+    )
 
 
 def whole_steps(name: str, leads: Leads, step: np.timedelta64) -> NDArray[np.int64]:

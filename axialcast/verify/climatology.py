@@ -85,11 +85,12 @@ class Climatology:
                 f"times: the climatology was fitted at {fitted.tolist()} h UTC, got {unseen}; "
                 "fit it on analyses of the cadence that is verified"
             )
-        design = _annual_basis(times, self.coefficients.sizes[COEFFICIENT] // 2)
+        # Single precision rounds as the data do, and there is a field for every pair scored.
+        design = _annual_basis(times, self.coefficients.sizes[COEFFICIENT] // 2).astype(np.float32)
         fields = {}
         for name, array in self.coefficients.data_vars.items():
             values = np.empty((len(times), *array.shape[2:]), dtype=np.float32)
-            for hour, learned in zip(fitted, array.values, strict=True):
+            for hour, learned in zip(fitted, array.values.astype(np.float32), strict=True):
                 values[hours == hour] = np.tensordot(design[hours == hour], learned, axes=1)
             fields[name] = ((TIME, *array.dims[2:]), values)
         coords = {name: c for name, c in self.coefficients.coords.items() if name != HOUR}
@@ -131,7 +132,11 @@ def blocks(training: xr.Dataset, *, overlap: int = 0) -> Iterator[xr.Dataset]:
     size = max(1, overlap, BLOCK_VALUES // per_time)
     for start in range(0, training.sizes[TIME] - overlap, size):
         stop = min(start + size, training.sizes[TIME] - overlap)
-        yield training.isel({TIME: slice(start, stop + overlap)}).astype(np.float32).load()
+        yield (
+            training.isel({TIME: slice(start, stop + overlap)})
+            .astype(np.float32, copy=False)
+            .load()
+        )
 
 
 def spacing(times: Times) -> np.timedelta64:

@@ -67,8 +67,7 @@ def report_html(
         _curves(all_scores, chosen),
         _scorecard(all_scores, fields) if len(fields) > 1 else "",
         _table(all_scores, chosen),
-        _maps(forecast, analysis, chosen[0]),
-        _skill(forecast, analysis, climatology, chosen[0]),
+        *_pictures(forecast, analysis, climatology, chosen[0]),
         "<h2>The run</h2><details><summary>Resolved configuration</summary>",
         f"<pre>{html.escape(config)}</pre></details>",
     ]
@@ -202,61 +201,72 @@ def _table(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
     )
 
 
-def _maps(forecast: xr.Dataset, analysis: xr.Dataset, field: Field) -> str:
-    """Forecast, truth and error of the case whose error is the median, at two lead times."""
-    case = _typical_case(forecast, analysis, field)
-    leads = list(dict.fromkeys(nearest(forecast[LEAD_TIME].values, day) for day in (1, 3)))
-    init = forecast[INIT_TIME].values[case]
-    drawn = field.of(forecast).isel({INIT_TIME: case}).sel({LEAD_TIME: leads}).load()
-    truth = field.of(states_at(analysis, init + np.array(leads)))
+def _pictures(
+    forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology, field: Field
+) -> list[str]:
+    """The sections with maps, of one field at a few lead times."""
+    leads = list(dict.fromkeys(nearest(forecast[LEAD_TIME].values, day) for day in TABLE_DAYS))
+    drawn = field.of(forecast).sel({LEAD_TIME: leads}).load()
+    truth = field.of(analysis)
+    name, units = field.name(forecast), field.units(forecast)
+    fitted = Climatology(field.of(climatology.coefficients).to_dataset())
+    return [_case(drawn, truth, name, units), _skill(drawn, truth, fitted, name)]
+
+
+def _case(forecast: xr.DataArray, analysis: xr.DataArray, name: str, units: str) -> str:
+    """Forecast, truth and error of a typical case, at two lead times."""
+    forecast = forecast[:, :2]
+    case = _typical_case(forecast[:, -1], analysis)
+    init, leads = forecast[INIT_TIME].values[case], forecast[LEAD_TIME].values
+    drawn = forecast[case]
+    truth = _truth(analysis, init + leads)
     error = drawn.copy(data=drawn.values - truth.values)
-    levels = contour_levels(
-        np.concatenate([drawn.values.ravel(), truth.values.ravel()]), symmetric=False
-    )
+    both = np.concatenate([drawn.values.ravel(), truth.values.ravel()])
+    levels = contour_levels(both, symmetric=False)
     departures = contour_levels(error.values, symmetric=True)
-    label = f"{field.name(forecast)} ({field.units(forecast)})"
     panels = []
     for index, lead in enumerate(leads):
-        for name, values, scale, cmap in (
+        for title, values, scale, cmap in (
             (f"Forecast, {duration(lead)} ahead", drawn[index], levels, "viridis"),
             ("Analysis", truth[index], levels, "viridis"),
             ("Forecast minus analysis", error[index], departures, "RdBu_r"),
         ):
             panel = map_panel(
-                values, title=name, note=date(init + lead), label=label, levels=scale, cmap=cmap
+                values,
+                title=title,
+                note=date(init + lead),
+                label=f"{name} ({units})",
+                levels=scale,
+                cmap=cmap,
             )
             panels.append(f"<figure>{panel}</figure>")
     return (
-        f"<h2>A typical case</h2><p>{field.name(forecast)}, forecast initialised {date(init)}: the "
-        f"case whose error at {duration(leads[-1])} is the median of all.</p>"
+        f"<h2>A typical case</h2><p>{name}, forecast initialised {date(init)}: the case whose "
+        f"error at {duration(leads[-1])} is the median of all.</p>"
         f'<div class="triples">{"".join(panels)}</div>'
     )
 
 
 def _skill(
-    forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology, field: Field
+    forecast: xr.DataArray, analysis: xr.DataArray, climatology: Climatology, name: str
 ) -> str:
     """Where the forecast is better than climatology."""
-    leads = list(dict.fromkeys(nearest(forecast[LEAD_TIME].values, day) for day in TABLE_DAYS))
     panels = []
-    for lead in leads:
-        at = field.of(forecast).sel({LEAD_TIME: lead}).load()
-        normal = climatology.at(valid_times(at))
-        skill = skill_map(at, field.of(analysis), field.of(normal))
-        levels = np.linspace(-1, 1, 21)
-        label = "1 − MSE of the forecast / MSE of climatology"
+    for index, lead in enumerate(forecast[LEAD_TIME].values):
+        at = forecast[:, index]
+        normal = climatology.at(valid_times(at))[forecast.name]
         panel = map_panel(
-            skill,
+            skill_map(at, analysis, normal),
             title=f"{duration(lead)} ahead",
             note=f"{at.sizes[INIT_TIME]:,} forecasts",
-            label=label,
-            levels=levels,
+            label="1 − MSE of the forecast / MSE of climatology",
+            levels=np.linspace(-1, 1, 21),
             cmap="RdBu",
         )
         panels.append(f"<figure>{panel}</figure>")
     return (
-        f"<h2>Where the skill is</h2><p>{field.name(forecast)}: skill in mean squared error over "
-        f"climatology, all cases. 1 is perfect, 0 is climatology, below 0 (red) is worse.</p>"
+        f"<h2>Where the skill is</h2><p>{name}: skill in mean squared error over climatology, all "
+        "cases. 1 is perfect, 0 is climatology, below 0 (red) is worse.</p>"
         f'<div class="triples">{"".join(panels)}</div>'
     )
 
@@ -267,13 +277,16 @@ def _best(metric: str, values: NDArray[np.float64]) -> int | None:
     return int(np.nanargmin(cost)) if np.isfinite(cost).any() else None
 
 
-def _typical_case(forecast: xr.Dataset, analysis: xr.Dataset, field: Field) -> int:
-    lead = nearest(forecast[LEAD_TIME].values, 3)
-    at = field.of(forecast).sel({LEAD_TIME: lead}).load()
-    truth = field.of(states_at(analysis, valid_times(at)))
-    squares = np.square(at.values - truth.values) * grid_of(forecast).area_weights
-    squares = squares.sum((1, 2))
+def _typical_case(forecast: xr.DataArray, analysis: xr.DataArray) -> int:
+    """Position of the case (init_time) whose area-weighted squared error is the median."""
+    weights = grid_of(forecast.to_dataset(name="field")).area_weights
+    truth = _truth(analysis, valid_times(forecast))
+    squares = (np.square(forecast.values - truth.values) * weights).sum((1, 2))
     known = np.flatnonzero(np.isfinite(squares))
     if not len(known):
         return 0
     return int(known[np.argsort(squares[known], kind="stable")[len(known) // 2]])
+
+
+def _truth(analysis: xr.DataArray, times: NDArray[np.datetime64]) -> xr.DataArray:
+    return states_at(analysis.to_dataset(name="truth"), times)["truth"]

@@ -56,6 +56,11 @@ def test_levels_and_variables_are_selected_in_the_order_asked(analysis):
         (lambda ds: ds.isel(latitude=[0, 2, 1]), "strictly monotonic"),
         (lambda ds: ds.assign_coords(latitude=ds.latitude * 2), "within -90 to 90"),
         (lambda ds: ds.isel(longitude=slice(None, None, -1)), "strictly increasing"),
+        (lambda ds: _radians(ds), "look like radians; convert with np.degrees"),
+        (
+            lambda ds: ds.assign_coords(latitude=ds.latitude.assign_attrs(units="radian")),
+            "latitude: is in radians",
+        ),
         (lambda ds: ds.isel(longitude=[0, 1, 3]), "even spacing"),
         (lambda ds: _units(ds, "furlong"), "cannot convert 'furlong' to 'Pa'"),
         (lambda ds: _units(ds, None), "mean_sea_level_pressure: has no units"),
@@ -66,6 +71,11 @@ def test_what_is_wrong_is_named_in_one_line(analysis, change, message):
     with pytest.raises(ValueError, match=re.escape(message)) as raised:
         open_analysis(change(analysis))
     assert "\n" not in str(raised.value)
+
+
+def _radians(dataset):
+    coordinates = {name: np.radians(dataset[name].values) for name in ("latitude", "longitude")}
+    return dataset.assign_coords(coordinates)
 
 
 def _units(dataset, units):

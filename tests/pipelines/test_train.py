@@ -75,13 +75,17 @@ def test_same_seed_same_weights(pipeline, store, tmp_path):
     assert weights[0] != weights[2]
 
 
-def test_rate_warms_up_and_falls_to_zero(pipeline):
-    config = load_config(ROOT / "configs" / "smallest.yaml", ["train.warmup_steps=4"])
-    rates = [pipeline["learning_rate"](config, step, 100) for step in range(1, 101)]
+def test_rate_warms_up_and_follows_a_cosine_over_model_steps(pipeline):
+    schedule = "train.schedule=[{steps: 60, rollout_steps: 1}, {steps: 10, rollout_steps: 4}]"
+    config = load_config(
+        ROOT / "configs" / "smallest.yaml", [schedule, "train.warmup_steps=4", "pipeline=train"]
+    )
+    rates = np.array([pipeline["learning_rate"](config, step) for step in range(1, 71)])
+    peak = config.train.learning_rate
     assert np.argmax(rates) == 3
-    assert rates[0] == pytest.approx(config.train.learning_rate / 4)
-    assert rates[-1] < 1e-3 * config.train.learning_rate
-    assert all(np.diff(rates[3:]) < 0)
+    assert rates[0] == pytest.approx(peak / 4)
+    done = np.r_[np.arange(60), 60 + 4 * np.arange(10)]
+    np.testing.assert_allclose(rates[4:], peak / 2 * (1 + np.cos(np.pi * done[4:] / 100)))
 
 
 def test_only_matrices_decay(pipeline):
