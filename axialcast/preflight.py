@@ -28,6 +28,7 @@ from axialcast.forecast import Forecaster, calendar, load_checkpoint
 from axialcast.model import ForecastNetwork
 from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME, VARIABLES
 from axialcast.sections import is_multiple, period_bounds
+from axialcast.verify.climatology import SHORTEST_DAYS
 
 __all__ = ["Preflight", "check_run"]
 
@@ -244,6 +245,13 @@ def _period_problems(preflight: Preflight) -> list[str]:
                 f"data.{name}: {period[0]} to {period[1]} is not within the store, "
                 f"which holds {begin} to {end}"
             )
+    train = preflight.split("train")
+    span = (train[-1] - train[0]) / np.timedelta64(1, "D") if len(train) else 0.0
+    if "verify" in config.pipeline and config.verify.harmonics and span < SHORTEST_DAYS:
+        problems.append(
+            f"verify.harmonics: {config.verify.harmonics} annual harmonics need a training period "
+            f"of a year, got {span:.0f} days; extend data.train or set verify.harmonics=0"
+        )
     earlier = (preflight.data.input_steps - 1) * preflight.stride
     chosen = preflight.split("test")
     if not problems and "test" in needed and len(chosen) and chosen[0] < times[0] + earlier * step:

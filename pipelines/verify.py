@@ -120,8 +120,11 @@ def in_memory(analysis: xr.Dataset) -> xr.Dataset:
 def write(path: Path, save: Callable[[Path], object]) -> None:
     """Saves under a temporary name, then moves: a file is never half-written."""
     partial = path.with_name(f".{path.name}.partial")
-    save(partial)
-    partial.replace(path)
+    try:
+        save(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def print_scores(scores: xr.Dataset) -> None:
@@ -133,7 +136,7 @@ def print_scores(scores: xr.Dataset) -> None:
     chosen = scores.sel({"metric": metric, "region": "all", LEAD_TIME: kept})
     scored = [name for name, array in scores.data_vars.items() if "model" in array.dims]
     for field in headline(fields_of(scores[scored])):
-        title = f"{metric} of {field.name(chosen).lower()} ({field.units(chosen)})"
+        title = f"{metric} of {field.name(chosen, inside=True)} ({field.units(chosen)})"
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
         table.add_column("model")
         for lead in kept:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from typer.testing import CliRunner
 
-from axialcast.config import load_config
+from axialcast.cli import app
 from axialcast.grid import LatLonGrid
 from axialcast.names import COORDINATE_ATTRS, VARIABLES
-from axialcast.stages import run_stages
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 DATA = Path(os.environ.get("AXIALCAST_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -45,8 +45,9 @@ def analysis() -> xr.Dataset:
 def smallest_run(tmp_path_factory) -> Path:
     """The output folder of the smallest config, run from simulation to report."""
     output = tmp_path_factory.mktemp("runs") / "smallest"
-    config = load_config(CONFIGS / "smallest.yaml", [f"output={output}", "device=cpu"])
-    run_stages(config, say=lambda line: None)
+    arguments = ["run", str(CONFIGS / "smallest.yaml"), f"output={output}", "device=cpu"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
     return output
 
 

@@ -4,6 +4,7 @@ Everything foreign stops at this door: names and units are converted once, and w
 stated with certainty (cadence, order, units) is refused with the remedy.
 """
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,7 @@ def open_analysis(
 
     Raises:
         FileNotFoundError: there is no such store.
+        ConnectionError: it is remote and cannot be reached.
         ValueError: a variable or level is missing; times are unsorted, repeated or unevenly
             spaced; coordinates are not a grid in degrees; units are absent or foreign.
     """
@@ -136,6 +138,8 @@ def _open(store: str) -> xr.Dataset:
 
 
 def _open_zarr(store: str, **options: Any) -> xr.Dataset:
+    # gcsfs logs the traceback of an error that it also raises.
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             # Consolidated metadata is optional; without it xarray warns and lists the store.
@@ -144,6 +148,10 @@ def _open_zarr(store: str, **options: Any) -> xr.Dataset:
             return opened
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{store}: no Zarr store there ({error})") from None
+    except OSError as error:
+        raise ConnectionError(
+            f"{store}: cannot be read ({error}); check the address and the network"
+        ) from None
 
 
 def _rename(dataset: xr.Dataset) -> xr.Dataset:

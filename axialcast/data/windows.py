@@ -92,7 +92,7 @@ class States:
 
 
 class WindowLoader:
-    """Batches of windows, every window exactly once an epoch.
+    """Batches of windows, no window twice in an epoch.
 
     A window that starts at position i holds the states i, i + step, …, i + (t - 1) step.
     Blocks of consecutive starts are read in shuffled order, several to a generation; the windows
@@ -152,6 +152,7 @@ class WindowLoader:
             range(*_batch_bounds(index * self.world_size + self.rank, self.batch_size, len(order)))
             for index in range(first_batch, len(self))
         ]
+        wanted = [batch for batch in wanted if batch]
         with ThreadPoolExecutor(1, thread_name_prefix="axialcast-windows") as reader:
             yield from self._batches(order, generations, wanted, reader)
 

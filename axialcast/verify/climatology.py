@@ -27,6 +27,9 @@ YEAR_DAYS = 365.2425
 EPOCH = np.datetime64("2000-01-01", "ns")
 HOUR, COEFFICIENT = "hour", "coefficient"
 
+SHORTEST_DAYS = 360
+"""Training period that annual harmonics need (days)."""
+
 
 @dataclass(frozen=True)
 class Climatology:
@@ -53,7 +56,7 @@ class Climatology:
         """
         times = training[TIME].values
         span = (times[-1] - times[0] + spacing(times)) / DAY
-        if harmonics and span < 360:
+        if harmonics and span < SHORTEST_DAYS:
             raise ValueError(
                 f"harmonics: {harmonics} annual harmonics need a training period of a year or "
                 f"more, got {span:.0f} days; extend it or take harmonics=0, the plain mean"

@@ -28,10 +28,13 @@ class Field:
         array = dataset[self.variable]
         return array if self.level is None else array.sel({LEVEL: self.level})
 
-    def name(self, dataset: xr.Dataset) -> str:
+    def name(self, dataset: xr.Dataset, *, inside: bool = False) -> str:
+        """What it is called, as a heading or `inside` a sentence."""
         name = str(dataset[self.variable].attrs.get("long_name", self.variable.replace("_", " ")))
-        name = name[:1].upper() + name[1:]
-        return name if self.level is None else f"{name}, {self.level:g} hPa"
+        name = name if inside else name[:1].upper() + name[1:]
+        if self.level is None:
+            return name
+        return f"{name} at {self.level:g} hPa" if inside else f"{name}, {self.level:g} hPa"
 
     def units(self, dataset: xr.Dataset) -> str:
         return pretty_units(str(dataset[self.variable].attrs.get("units", "1")))

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from numpy.typing import NDArray
 
 from axialcast.names import LATITUDE, LEAD_TIME, LONGITUDE
@@ -26,7 +26,6 @@ INK, GREY, RULE = "#1c2733", "#5f6b76", "#dfe3e7"
 FORECAST_LINE: dict[str, Any] = {"color": "#0b5cad", "linewidth": 2.6, "zorder": 5}
 OTHER_LINE: dict[str, Any] = {"color": "#9aa4ad", "linewidth": 1.2, "zorder": 2}
 # Greys tell apart by their dashes; the hardest to beat has a colour (Okabe and Ito's vermilion).
-DEGREE_STEPS = [1, 1.5, 2, 3, 5, 6, 10]
 LINES: dict[str, dict[str, Any]] = {
     "forecast": FORECAST_LINE,
     "linear_inverse_model": {"color": "#d55e00", "linewidth": 1.4, "zorder": 4},
@@ -147,8 +146,8 @@ def map_panel(
         ).set_rasterized(True)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _degrees(x, "E", "W")))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _degrees(y, "N", "S")))
-        axes.xaxis.set_major_locator(MaxNLocator(5, steps=DEGREE_STEPS))
-        axes.yaxis.set_major_locator(MaxNLocator(4, steps=DEGREE_STEPS))
+        axes.xaxis.set_major_locator(_degree_locator(span[0], 6))
+        axes.yaxis.set_major_locator(_degree_locator(span[1], 5))
         axes.tick_params(length=2.5, labelsize=8)
         axes.set_title(title, color=INK, pad=17)
         axes.text(0, 1.02, note, transform=axes.transAxes, color=GREY, va="bottom", size=8)
@@ -228,6 +227,12 @@ def _degrees(value: float, positive: str, negative: str) -> str:
     if abs(value) < 1e-9 or (positive == "E" and abs(abs(value) - 180) < 1e-9):
         return f"{abs(value):g}°"
     return f"{abs(value):g}°{positive if value > 0 else negative}"
+
+
+def _degree_locator(span: float, most: int) -> MultipleLocator:
+    """Ticks at round degrees, at most so many and one."""
+    steps = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90)
+    return MultipleLocator(next((step for step in steps if span / step <= most), steps[-1]))
 
 
 def _svg(figure: Figure, description: str) -> str:

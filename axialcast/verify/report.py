@@ -95,7 +95,7 @@ def _summary(scores: xr.Dataset, field: Field) -> str:
     ]
     text = (
         f"At {duration(lead)} the forecast's root-mean-square error of "
-        f"{field.name(scores).lower().replace('hpa', 'hPa')} is <b>{number(own)} "
+        f"{field.name(scores, inside=True)} is <b>{number(own)} "
         f"{field.units(scores)}</b>"
     )
     listed = ", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else "".join(parts)
@@ -281,11 +281,15 @@ def _typical_case(forecast: xr.DataArray, analysis: xr.DataArray) -> int:
     """Position of the case (init_time) whose area-weighted squared error is the median."""
     weights = grid_of(forecast.to_dataset(name="field")).area_weights
     truth = _truth(analysis, valid_times(forecast))
-    squares = (np.square(forecast.values - truth.values) * weights).sum((1, 2))
-    known = np.flatnonzero(np.isfinite(squares))
+    error = forecast.values - truth.values
+    seen = np.isfinite(error)
+    area = (seen * weights).sum((1, 2))
+    squares = (np.where(seen, error, 0.0) ** 2 * weights).sum((1, 2))
+    known = np.flatnonzero(area > 0)
     if not len(known):
         return 0
-    return int(known[np.argsort(squares[known], kind="stable")[len(known) // 2]])
+    order = np.argsort(squares[known] / area[known], kind="stable")
+    return int(known[order[len(known) // 2]])
 
 
 def _truth(analysis: xr.DataArray, times: NDArray[np.datetime64]) -> xr.DataArray:

@@ -125,6 +125,8 @@ def test_a_zarr_store_over_http(analysis, tmp_path):
         with pytest.raises(FileNotFoundError, match="no Zarr store there"):
             open_analysis(f"http://127.0.0.1:{server.server_port}/b.zarr")
         server.shutdown()
+    with pytest.raises(ConnectionError, match="check the address and the network"):
+        open_analysis(f"http://127.0.0.1:{server.server_port}/a.zarr")
 
 
 def test_real_stores(real_data):
