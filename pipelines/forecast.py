@@ -29,7 +29,7 @@ def run(config: Config) -> None:
     template = forecaster.template(inits, leads)
     with ForecastWriter(config.output / "forecast.zarr", template, block=block) as writer:
         total = -(-len(inits) // block)
-        for first, forecast in track(blocks, description="forecast", total=total, unit="batch"):
+        for first, forecast in track(blocks, description="forecast", total=total, unit="batches"):
             writer.write(first, forecast)
 
 

@@ -6,9 +6,9 @@ Shapes: b windows, t input states, k lead times, c channels, h latitudes, w long
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ from axialcast.progress import track
 
 READS = ("seed", "data", "model", "train")
 OUTPUTS = ("checkpoint", "log.jsonl")
+
+Loss = Callable[[nn.Module, Batch], Tensor]
 
 
 def run(config: Config) -> None:
@@ -115,8 +117,8 @@ def fit(
     states: States,
     stride: int,
     validation: WindowLoader,
-    loss_of: Any,
-    log: Any,
+    loss_of: Loss,
+    log: TextIO,
 ) -> None:
     """The loop: every step one batch, one update, one line in the log."""
     optimizer = torch.optim.AdamW(
@@ -126,7 +128,7 @@ def fit(
     batches = training_batches(config, states, stride)
     started = time.perf_counter()
     for step, batch in enumerate(
-        track(batches, description="train", total=total, unit="step"), start=1
+        track(batches, description="train", total=total, unit="steps"), start=1
     ):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
@@ -165,7 +167,7 @@ def training_batches(config: Config, states: States, stride: int) -> Iterator[Ba
                 yield batch
 
 
-def validate_loss(model: nn.Module, loader: WindowLoader, loss_of: Any) -> float:
+def validate_loss(model: nn.Module, loader: WindowLoader, loss_of: Loss) -> float:
     """Mean loss over the validation windows."""
     was_training = model.training
     model.eval()
