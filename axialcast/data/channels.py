@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.names import LATITUDE, LEVEL, LONGITUDE, VARIABLES
+from axialcast.names import COORDINATE_ATTRS, LATITUDE, LEVEL, LONGITUDE, VARIABLES
 
 __all__ = ["Channel", "Channels"]
 
@@ -124,8 +124,8 @@ class Channels(Sequence[Channel]):
             else:
                 dims = (*leading, LEVEL, LATITUDE, LONGITUDE)
                 part = np.moveaxis(part, 0, len(leading))
-                level = {LEVEL: np.array(levels, np.float64)}
-                variables[variable] = xr.DataArray(part, dims=dims, attrs=attrs, coords=level)
+                level = xr.Variable(LEVEL, np.array(levels, np.float64), COORDINATE_ATTRS[LEVEL])
+                variables[variable] = xr.DataArray(part, {LEVEL: level}, dims, attrs=attrs)
         return xr.Dataset(variables, coords=dict(coords))
 
     def attrs(self, variable: str) -> dict[str, str]:

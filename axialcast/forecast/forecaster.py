@@ -4,6 +4,7 @@ Shapes: b initial times, t input states, k lead times, c channels, h latitudes, 
 """
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from axialcast.names import (
     INIT_TIME,
     LATITUDE,
     LEAD_TIME,
+    LEVEL,
     LONGITUDE,
     TIME,
     VALID_TIME,
@@ -210,12 +212,16 @@ class Forecaster:
             LONGITUDE: (LONGITUDE, grid.longitude, COORDINATE_ATTRS[LONGITUDE]),
         }
         forecast = self.checkpoint.channels.unstack(values, coords, (INIT_TIME, LEAD_TIME))
+        for name in set(forecast.coords) & {LEVEL, LATITUDE, LONGITUDE}:
+            # CF allows no fill value on a coordinate; xarray gives every float one unless told.
+            forecast[name].encoding["_FillValue"] = None
         trained_on = self.checkpoint.provenance.get("train")
         return forecast.assign_attrs(
             Conventions=CONVENTIONS,
             title="axialcast forecast",
             source="axial attention transformer"
             + (f", trained on {trained_on[0]} to {trained_on[1]}" if trained_on else ""),
+            history=f"made by axialcast {version('axialcast')}",
             step_hours=self.step_hours,
         )
 

@@ -14,7 +14,7 @@ import xarray as xr
 import zarr
 import zarr.codecs
 
-from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE, VALID_TIME
+from axialcast.names import INIT_TIME, LEAD_TIME, VALID_TIME
 
 __all__ = ["ForecastWriter"]
 
@@ -95,9 +95,6 @@ class ForecastWriter:
             VALID_TIME: dict(TIME_ENCODING),
             LEAD_TIME: dict(LEAD_ENCODING),
         }
-        for name in (LATITUDE, LONGITUDE, LEVEL):
-            if name in lazy.coords:
-                encoding[name] = {"_FillValue": None}
         for variable, array in self._template.data_vars.items():
             chunks = (min(self.block, array.shape[0]), *array.shape[1:])
             zeros = dask.array.zeros(array.shape, dtype=np.float32, chunks=chunks)

@@ -91,7 +91,8 @@ def test_labels(forecaster, analysis):
     np.testing.assert_array_equal(forecast.valid_time[:, 0], forecast.init_time + 2 * DAY)
     assert forecast.lead_time.attrs["standard_name"] == "forecast_period"
     for name in ("level", "latitude", "longitude"):
-        xr.testing.assert_equal(forecast[name].variable, analysis[name].variable)
+        xr.testing.assert_identical(forecast[name].variable, analysis[name].variable)
+        assert forecast[name].encoding == {"_FillValue": None}
     assert forecast.attrs["Conventions"] == "CF-1.11"
 
 
