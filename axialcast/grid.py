@@ -130,9 +130,7 @@ class LatLonGrid:
             if want.shape == got.shape and name == "longitude":
                 turns = (np.sort(got % 360) - np.sort(want % 360)) / TOLERANCE_DEGREES
                 if np.abs(turns).max() <= 1:
-                    return (
-                        f"{difference}; the origin differs: roll the data to start at {want[0]:g}"
-                    )
+                    return f"{difference}; the origin differs: let the data start at {want[0]:g}"
             return difference
         return None
 

@@ -131,7 +131,7 @@ def test_checkpoint_round_trip_through_files(forecaster, analysis, tmp_path):
             lambda ds: ds.roll(longitude=6, roll_coords=True).assign_coords(
                 longitude=(ds.longitude - 180.0)
             ),
-            "the origin differs: roll the data to start at 0",
+            "the origin differs: let the data start at 0",
         ),
         (lambda ds: ds.isel(longitude=slice(0, 8)), "longitude: expected 12 values"),
         (lambda ds: ds.isel(level=[1]), "no level [500.0] hPa"),
