@@ -1,4 +1,4 @@
-"""Where a token is on each axis: learned, sinusoidal and rotary positions.
+"""Where a token is on each axis: learned, sinusoidal, rotary and relative positions.
 
 b batch, n tokens along an axis, d features, e features of one head; an axial shape is
 (s1, ..., sa).
@@ -169,16 +169,51 @@ def rotary_table(
     return torch.polar(torch.ones_like(phase), phase)
 
 
-def apply_rotary(x: Tensor, table: Tensor, *, axis: int, heads: int) -> Tensor:
-    """x (b, s1, ..., sa, heads e) with each head's feature pairs turned by their place on `axis`.
+def apply_rotary(x: Tensor, table: Tensor, *, axis: int) -> Tensor:
+    """x (b, s1, ..., sa, heads, e) with each head's feature pairs turned by their place on `axis`.
 
     Rotary position embedding (Su et al. 2021, section 3.4.2): the product of a turned query and a
     turned key depends on the difference of their positions alone.
     """
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    pairs = torch.view_as_complex(wide.view(*x.shape[:-1], heads, -1, 2))
-    table = table.reshape(len(table), *[1] * (x.ndim - axis - 1), table.shape[-1])
-    return torch.view_as_real(pairs * table.to(pairs.dtype)).flatten(-3).to(x.dtype)
+    pairs = torch.view_as_complex(wide.view(*x.shape[:-1], -1, 2))
+    table = table.reshape(len(table), *[1] * (x.ndim - axis - 2), table.shape[-1])
+    return torch.view_as_real(pairs * table.to(pairs.dtype)).flatten(-2).to(x.dtype)
+
+
+class RelativeBias(nn.Module):
+    """A learned number for each head and each distance j - i between two tokens of an axis.
+
+    It is added to the scores (Raffel et al. 2020, section 2.1, with one bin per distance). On a
+    periodic axis distances count around it. It starts as zero.
+
+    Args:
+        heads: number of heads.
+        size: size n of the axis that distances refer to; another size is taken as another
+            resolution of the same domain, linearly between the learned numbers.
+        periodic: whether the axis closes on itself.
+    """
+
+    def __init__(self, heads: int, size: int, *, periodic: bool) -> None:
+        super().__init__()
+        self.size = size
+        self.periodic = periodic
+        self.bias = nn.Parameter(torch.zeros(heads, size if periodic else 2 * size - 1))
+
+    def forward(self, n: int) -> Tensor:
+        """(heads, n, n) biases of the scores of query i and key j."""
+        index = torch.arange(n, device=self.bias.device)
+        steps = index[None, :] - index[:, None]
+        table: Tensor = self.bias
+        if self.periodic:
+            if n != self.size:
+                table = _resample(table, 1, n, periodic=True)
+            return table[:, steps % n]
+        if n != self.size:
+            places = torch.arange(1 - n, n, device=table.device, dtype=torch.float64)
+            places = (places * (self.size / n)).clamp(1 - self.size, self.size - 1) + self.size - 1
+            table = _between(table, 1, places, periodic=False)
+        return table[:, steps + n - 1]
 
 
 def _resample(vectors: Tensor, axis: int, size: int, *, periodic: bool) -> Tensor:
@@ -189,6 +224,12 @@ def _resample(vectors: Tensor, axis: int, size: int, *, periodic: bool) -> Tenso
         place = place * (old / size)
     else:
         place = ((place + 0.5) * (old / size) - 0.5).clamp(0, old - 1)
+    return _between(vectors, axis, place, periodic=periodic)
+
+
+def _between(vectors: Tensor, axis: int, place: Tensor, *, periodic: bool) -> Tensor:
+    """`vectors` taken linearly at places, in float64, that count along `axis`."""
+    old = vectors.shape[axis]
     below = place.floor().long()
     above = (below + 1) % old if periodic else (below + 1).clamp(max=old - 1)
     weights = F.one_hot(below, old) * (1 - place + below)[:, None]

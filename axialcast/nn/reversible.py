@@ -10,8 +10,10 @@ from functools import partial
 from typing import Any, cast
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
 
 __all__ = ["ReversibleBlock", "ReversibleSequence"]
 
@@ -48,9 +50,16 @@ class ReversibleBlock(nn.Module):
         self.f = Branch(f)
         self.g = Branch(g)
 
-    def forward(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
-        y1 = x1 + self.f(x2)
-        return y1, x2 + self.g(y1)
+    def forward(
+        self,
+        x1: Tensor,
+        x2: Tensor,
+        f_kwargs: dict[str, Any] | None = None,
+        g_kwargs: dict[str, Any] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """(y1, y2), each of the shape of x1 and x2; keyword arguments go to f and to g."""
+        y1 = x1 + self.f(x2, **f_kwargs or {})
+        return y1, x2 + self.g(y1, **g_kwargs or {})
 
     def inverse(self, y1: Tensor, y2: Tensor) -> tuple[Tensor, Tensor]:
         x2 = y2 - self.g(y1)
@@ -65,6 +74,11 @@ class ReversibleSequence(nn.Module):
     (under the random numbers and the autocast of the first), and takes its gradient. Gradients are
     those of the plain network, up to the rounding of the recovered streams: keep the input in
     float32 or better. A drop-in for `axial_attention.reversible.ReversibleSequence`.
+
+    Where blocks or parts of them are sharded by FSDP2 (`fully_shard`), whose parameters exist in
+    whole only inside the call of the sharded module, each block is checkpointed instead: it keeps
+    the streams that enter it. Sharding the network around the sequence changes nothing. A compiled
+    graph (`torch.compile`) breaks at the sequence; values stay the same.
 
     Branches must be functions of their inputs and parameters: one that updates a buffer (batch
     normalisation's statistics) or counts its calls does so twice per training step. Gradients of
@@ -88,6 +102,8 @@ class ReversibleSequence(nn.Module):
     ) -> Tensor:
         """Mean of the last block's streams; `kwargs` go to every f and g that `arg_route` names."""
         f_kwargs, g_kwargs = (kwargs if route else {} for route in arg_route)
+        if _has_sharded_parts(self.blocks):
+            return self._checkpointed(x, f_kwargs, g_kwargs)
         branches: list[tuple[nn.Module, dict[str, Any]]] = []
         for block in self.blocks:
             assert isinstance(block, ReversibleBlock)
@@ -100,6 +116,26 @@ class ReversibleSequence(nn.Module):
         else:
             streams = run.forward(x, x)
         return (streams[0] + streams[1]) / 2
+
+    def _checkpointed(
+        self, x: Tensor, f_kwargs: dict[str, Any], g_kwargs: dict[str, Any]
+    ) -> Tensor:
+        x1 = x2 = x
+        for block in self.blocks:
+            if self.reversible:
+                x1, x2 = checkpoint(block, x1, x2, f_kwargs, g_kwargs, use_reentrant=False)
+            else:
+                x1, x2 = block(x1, x2, f_kwargs, g_kwargs)
+        return (x1 + x2) / 2
+
+
+def _has_sharded_parts(module: nn.Module) -> bool:
+    """Whether `fully_shard` was applied to the module or anything in it."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return False
+    from torch.distributed.fsdp import FSDPModule  # slow to import, so only where it can matter
+
+    return any(isinstance(part, FSDPModule) for part in module.modules())
 
 
 @dataclass

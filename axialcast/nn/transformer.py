@@ -4,12 +4,11 @@ b batch, d features; an axial shape is (s1, ..., sa); h, w are the axes of an im
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from axialcast.nn.attention import AlongAxis, AxialAttention, SelfAttention
+from axialcast.nn.attention import AxialAttention, Position
 from axialcast.nn.position import (
     AxialPositionalEmbedding,
     AxialSinusoidalEmbedding,
@@ -17,6 +16,7 @@ from axialcast.nn.position import (
     check_per_axis,
 )
 from axialcast.nn.reversible import ReversibleSequence
+from axialcast.nn.self_attention import AlongAxis, SelfAttention
 
 __all__ = ["AxialImageTransformer", "AxialTransformer"]
 
@@ -38,11 +38,13 @@ class AxialTransformer(nn.Module):
         heads: number of attention heads.
         dim_heads: features of one head; d / heads if not given. Fewer make attention cheaper.
         shape: size of each axis that positions refer to; other sizes are taken as another
-            resolution of the same domain. Learned positions need it.
-        position: "learned" vectors or fixed "sinusoidal" waves added to the input, "rotary"
-            turns of queries and keys, or "none".
-        periodic: per axis, whether it closes on itself. With rotary positions, rolling the input
-            along a periodic axis rolls the output. No axis if not given.
+            resolution of the same domain. Learned and relative positions need it.
+        position: "learned" vectors or fixed "sinusoidal" waves added to the input once, "rotary"
+            turns of queries and keys or "relative" biases of scores in each block, or "none".
+        periodic: per axis, whether it closes on itself. With rotary or relative positions,
+            rolling the input along a periodic axis rolls the output. No axis if not given.
+        causal: per axis, whether a token sees itself and those before it alone.
+        span: per axis, the odd number of tokens in the window that a token sees, None for all.
         mlp_ratio: hidden features of the perceptron over d.
         dropout: probability to drop a feature of a branch's output in training.
         reversible: recompute activations in the backward pass in place of keeping them; the
@@ -64,8 +66,10 @@ class AxialTransformer(nn.Module):
         heads: int = 8,
         dim_heads: int | None = None,
         shape: Sequence[int] | None = None,
-        position: Literal["learned", "sinusoidal", "rotary", "none"] = "learned",
+        position: Position = "learned",
         periodic: Sequence[bool] | None = None,
+        causal: Sequence[bool] | None = None,
+        span: Sequence[int | None] | None = None,
         mlp_ratio: float = 4.0,
         dropout: float = 0.0,
         reversible: bool = True,
@@ -81,9 +85,11 @@ class AxialTransformer(nn.Module):
                 num_dimensions,
                 heads,
                 dim_heads,
-                rotary=position == "rotary",
+                position=position if position in ("rotary", "relative") else "none",
                 periodic=periodic,
                 shape=shape,
+                causal=causal,
+                span=span,
             )
             ends = [fn.to_out for fn in layer.attentions()]
             for end in ends:
@@ -258,10 +264,11 @@ def _position(
             )
         case "sinusoidal":
             return AxialSinusoidalEmbedding(dim, num_dimensions, periodic=periodic, shape=shape)
-        case "rotary" | "none":
+        case "rotary" | "relative" | "none":
             return nn.Identity()
     raise ValueError(
-        f"position: expected 'learned', 'sinusoidal', 'rotary' or 'none', got {position!r}"
+        "position: expected 'learned', 'sinusoidal', 'rotary', 'relative' or 'none', got "
+        f"{position!r}"
     )
 
 

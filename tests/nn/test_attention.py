@@ -1,6 +1,8 @@
 """Attention against axial_attention 0.6.1, and against what attention must be."""
 
+import itertools
 import math
+from pathlib import Path
 
 import axial_attention as original
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from axialcast.nn import AxialAttention, SelfAttention
-from axialcast.nn.attention import FLASH_LENGTH, attend
+from axialcast.nn.kernels import FLASH_LENGTH, attend
 
 PRIMES = (3, 5, 2, 7)
 
@@ -166,7 +168,9 @@ def test_axial_is_full_attention_where_other_axes_have_length_one(axis: int) -> 
 @settings(max_examples=15, deadline=None)
 def test_rolling_a_periodic_axis_rolls_the_output(sizes: tuple[int, int], shift: int) -> None:
     torch.manual_seed(0)
-    module = AxialAttention(16, 2, 2, rotary=True, periodic=(False, True), shape=(3, 4)).double()
+    module = AxialAttention(
+        16, 2, 2, position="rotary", periodic=(False, True), shape=(3, 4)
+    ).double()
     x = torch.randn(3, *sizes, 16, dtype=torch.float64)
     torch.testing.assert_close(
         module(x.roll(shift, 2)), module(x).roll(shift, 2), rtol=1e-12, atol=1e-12
@@ -178,7 +182,7 @@ def test_rolling_a_periodic_axis_rolls_the_output(sizes: tuple[int, int], shift:
 def test_rotary_sees_only_differences_of_position() -> None:
     """Appending tokens shifts the rest; what is attended to is the same."""
     torch.manual_seed(0)
-    module = AxialAttention(8, 1, 2, rotary=True).double()
+    module = AxialAttention(8, 1, 2, position="rotary").double()
     x = torch.randn(1, 5, 8, dtype=torch.float64)
     without = AxialAttention(8, 1, 2).double()
     without.load_state_dict(module.state_dict())
@@ -196,7 +200,13 @@ def test_rotary_sees_only_differences_of_position() -> None:
         ({"dim": 8, "dim_index": 4}, "dim_index: expected 1 to 3"),
         ({"dim": 8, "num_dimensions": 0}, "num_dimensions"),
         ({"dim": 8, "periodic": (True,)}, "periodic: expected 2 values"),
-        ({"dim": 8, "heads": 8, "rotary": True}, "dim_heads: rotary"),
+        ({"dim": 8, "causal": (True,)}, "causal: expected 2 values"),
+        ({"dim": 8, "span": (3, 4)}, "span: expected an odd number"),
+        ({"dim": 8, "causal": (False, True), "periodic": (True, True)}, "causal: axis 1 is period"),
+        ({"dim": 8, "position": "relative"}, "shape: relative positions need"),
+        ({"dim": 8, "position": ("rotary",)}, "position: expected 2 values"),
+        ({"dim": 8, "position": "fourier"}, "position: expected 'none'"),
+        ({"dim": 8, "heads": 8, "position": "rotary"}, "dim_heads: rotary"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, object], message: str) -> None:
@@ -209,5 +219,191 @@ def test_bad_input() -> None:
         AxialAttention(8)(torch.zeros(1, 3, 8))
     with pytest.raises(ValueError, match="x: expected 4 dimensions with 8 features"):
         AxialAttention(8)(torch.zeros(1, 3, 8, 5))
+    with pytest.raises(ValueError, match="mask: expected booleans of shape"):
+        AxialAttention(8)(torch.zeros(1, 3, 5, 8), torch.ones(1, 3, 5))
     with pytest.raises(ValueError, match="kv: expected shape"):
         SelfAttention(8, 2)(torch.zeros(1, 3, 8), torch.zeros(1, 3, 7))
+
+
+def dense(module: AxialAttention, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    """What `module`, features last and axes summed, must be: one softmax over rules written out."""
+    if mask is None:
+        mask = torch.ones(x.shape[:-1], dtype=torch.bool)
+    total = torch.zeros_like(x)
+    for index, attention in enumerate(module.attentions()):
+        rows, seen = x.movedim(index + 1, -2), mask.movedim(index + 1, -1)
+        n, heads, e = rows.shape[-2], attention.heads, attention.dim_heads
+        q = (rows @ attention.to_q.weight.T).view(*rows.shape[:-1], heads, e)
+        k, v = (rows @ attention.to_kv.weight.T).view(*rows.shape[:-1], 2, heads, e).unbind(-3)
+        if len(module.norms):
+            gains = [norm.weight for norm in module.norms[2 * index : 2 * index + 2]]
+            floor = torch.finfo(x.dtype).eps
+            q, k = (
+                part * (part.square().mean(-1, keepdim=True) + floor).rsqrt() * gain
+                for part, gain in zip((q, k), gains, strict=True)
+            )
+        scores = torch.einsum("...ihe,...jhe->...hij", q, k) * e**-0.5
+        span, closed = module.span[index], module.periodic[index]
+        for i, j in itertools.product(range(n), range(n)):
+            apart = abs(i - j)
+            if closed:
+                apart = min(apart, n - apart)
+            if module.position[index] == "relative":
+                table = module.positions[index].bias
+                scores[..., i, j] += table[:, (j - i) % n if closed else j - i + n - 1]
+            if (span is not None and apart > (span - 1) / 2) or (module.causal[index] and j > i):
+                scores[..., i, j] = -torch.inf
+        scores = scores.masked_fill(~seen[..., None, None, :], -torch.inf)
+        weights = scores.softmax(-1).nan_to_num(0.0)
+        out = torch.einsum("...hij,...jhe->...ihe", weights, v).flatten(-2)
+        total = total + attention.to_out(out).movedim(-2, index + 1)
+    return total
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"causal": (True, False)},
+        {"causal": (True, True), "span": (3, None)},
+        {"span": (3, 5)},
+        {"span": (3, 5), "periodic": (False, True)},
+        {"span": (1, 11), "periodic": (True, True), "qk_norm": True},
+        {"qk_norm": True},
+        {"position": "relative", "shape": (5, 7), "periodic": (False, True)},
+        {"position": ("relative", "none"), "shape": (5, 7), "causal": (True, False)},
+        {"position": "relative", "shape": (5, 7), "periodic": (False, True), "span": (None, 3)},
+        {},
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 40])
+def test_options_are_dense_attention_with_a_mask(
+    options: dict[str, object], masked: bool, batch: int
+) -> None:
+    """Values and gradients; few tokens are projected axis by axis, many together."""
+    torch.manual_seed(0)
+    module = AxialAttention(12, 2, 2, **options).double()
+    for name, p in module.named_parameters():
+        if name.startswith(("positions", "norms")):
+            nn.init.normal_(p, 1.0)
+    x = torch.randn(batch, 5, 7, 12, dtype=torch.float64, requires_grad=True)
+    mask = None
+    if masked:
+        mask = torch.rand(x.shape[:-1]) < 0.6
+        mask[0, 2] = False  # a row in which nothing is seen
+    grad = torch.randn_like(x)
+    inputs = [x, *module.parameters()]
+    want, got = dense(module, x, mask), module(x, mask)
+    torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
+    if masked:  # nan_to_num has no gradient where every score is -inf
+        assert all(g.isfinite().all() for g in torch.autograd.grad(got, inputs, grad))
+        return
+    for one, other in zip(
+        torch.autograd.grad(want, inputs, grad),
+        torch.autograd.grad(got, inputs, grad),
+        strict=True,
+    ):
+        torch.testing.assert_close(other, one, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("sum_axial_out", [True, False])
+def test_what_is_masked_has_no_influence(sum_axial_out: bool) -> None:
+    """One axis: other values at masked tokens leave every seen token's output as it is."""
+    torch.manual_seed(0)
+    module = AxialAttention(8, 1, 2, sum_axial_out=sum_axial_out)
+    x, mask = torch.randn(3, 7, 8), torch.rand(3, 7) < 0.5
+    other = torch.where(mask[..., None], x, torch.randn_like(x))
+    torch.testing.assert_close(module(x, mask)[mask], module(other, mask)[mask])
+
+
+def test_long_masked_rows_are_the_short_ones() -> None:
+    """Rows of 256 tokens, taken a few at a time, of which only the first seven are seen."""
+    torch.manual_seed(0)
+    module = AxialAttention(6, 1, 2)
+    x = torch.randn(19, FLASH_LENGTH, 6)
+    mask = (torch.arange(FLASH_LENGTH) < 7).expand(x.shape[:-1])
+    torch.testing.assert_close(module(x, mask)[:, :7], module(x[:, :7]), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["rotary", "relative"])
+@pytest.mark.parametrize("size", [4, 5, 7])
+@pytest.mark.parametrize("span", [None, 3])
+def test_periodic_positions_and_windows_roll(kind: str, size: int, span: int | None) -> None:
+    torch.manual_seed(0)
+    module = AxialAttention(
+        16, 2, 2, position=kind, periodic=(False, True), shape=(3, 4), span=(None, span)
+    ).double()
+    for p in module.positions.parameters():
+        nn.init.normal_(p)
+    x = torch.randn(3, 5, size, 16, dtype=torch.float64)
+    for shift in range(1, size):
+        torch.testing.assert_close(
+            module(x.roll(shift, 2)), module(x).roll(shift, 2), rtol=1e-12, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("kind", ["learned", "sinusoidal"])
+def test_added_positions_are_the_embeddings(kind: str) -> None:
+    torch.manual_seed(0)
+    module = AxialAttention(12, 2, 2, position=("none", kind), shape=(5, 7))
+    bare = AxialAttention(12, 2, 2)
+    bare.load_state_dict({k: v for k, v in module.state_dict().items() if "positions" not in k})
+    vectors = module.positions[1](torch.zeros(1, 7, 12))[0]
+    x = torch.randn(2, 5, 7, 12)
+    torch.testing.assert_close(module(x), bare(x + vectors))
+
+
+def test_weights_are_dropped_in_training_alone() -> None:
+    torch.manual_seed(0)
+    module, x = AxialAttention(8, 1, 2, dropout=0.5), torch.randn(3, 7, 8)
+    plain = AxialAttention(8, 1, 2)
+    plain.load_state_dict(module.state_dict())
+    torch.testing.assert_close(module.eval()(x), plain(x))
+    module.train()
+    assert (module(x) - plain(x)).abs().max() > 1e-2
+    mean = torch.stack([module(x) for _ in range(3000)]).mean(0)
+    assert (mean - plain(x)).abs().max() < 0.05
+
+
+def test_long_rows_keep_no_square_buffer() -> None:
+    """Nothing saved for the backward pass has the 256 x 256 scores of every row."""
+    sizes = []
+
+    def note(saved: Tensor) -> Tensor:
+        sizes.append(saved.numel())
+        return saved
+
+    for options in ({}, {"causal": (True, True)}):
+        module = AxialAttention(3, 2, 1, 8, 1, **options)
+        x = torch.randn(1, 3, 3, FLASH_LENGTH)
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
+            module(x)
+    assert max(sizes) < 3 * FLASH_LENGTH**2
+
+
+README = Path(__file__).parents[3] / "shared/reference/axial_attention_readme.txt"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [0, 1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow), 4],
+)
+def test_examples_of_the_original_run_with_another_import(number: int) -> None:
+    if not README.exists():
+        pytest.skip(f"{README} is not there")
+    text = README.read_text()
+    # Each example runs from its imports to the heading of the next section.
+    blocks = text[: text.index("Citation") + 8].split("import torch\n")[1:]
+    assert len(blocks) == 5
+    lines = blocks[number].strip().rsplit("\n\n", 1)[0]
+    assert "from axial_attention import" in lines
+    lines = lines.replace("from axial_attention import", "from axialcast.nn import")
+    *code, last = f"import torch\n{lines}".splitlines()
+    names: dict[str, object] = {}
+    exec("\n".join(code), names)
+    call, comment = last.split("#")
+    out = eval(call.split(" = ")[-1], names)
+    assert isinstance(out, Tensor)
+    want = tuple(int(size) for size in comment.strip(" ()").split(","))
+    assert out.shape == want
+    assert out.isfinite().all()

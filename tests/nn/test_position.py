@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from axialcast.nn import AxialPositionalEmbedding, AxialSinusoidalEmbedding
-from axialcast.nn.position import apply_rotary, phases, rotary_table
+from axialcast.nn.position import RelativeBias, apply_rotary, phases, rotary_table
 
 CPU = torch.device("cpu")
 
@@ -92,6 +92,20 @@ def test_rotary_turns_pairs() -> None:
     """One wave around 4 tokens turns (1, 0) to (1, 0), (0, 1), (-1, 0), (0, -1), head by head."""
     table = rotary_table(4, 2, periodic=True, reference=None, device=CPU)
     x = torch.tensor([1.0, 0.0, 1.0, 0.0]).expand(1, 3, 4, 4)
-    out = apply_rotary(x, table, axis=2, heads=2)
+    out = apply_rotary(x.unflatten(-1, (2, 2)), table, axis=2).flatten(-2)
     want = torch.tensor([[1.0, 0], [0, 1], [-1, 0], [0, -1]]).repeat(1, 2)
     torch.testing.assert_close(out, want.expand(1, 3, 4, 4), atol=1e-6, rtol=0)
+
+
+def test_relative_biases_by_hand() -> None:
+    """Numbers 0, 1, 2, ... in the order of distance, at three tokens and at six."""
+    open_axis = RelativeBias(1, 3, periodic=False)
+    open_axis.bias.data = torch.arange(5.0)[None]
+    torch.testing.assert_close(open_axis(3)[0], torch.tensor([[2.0, 3, 4], [1, 2, 3], [0, 1, 2]]))
+    # Half the spacing: distances grow by half steps, and stay at the last beyond it.
+    torch.testing.assert_close(open_axis(6)[0, 0], torch.tensor([2.0, 2.5, 3, 3.5, 4, 4]))
+    torch.testing.assert_close(open_axis(6)[0, 5], torch.tensor([0.0, 0, 0.5, 1, 1.5, 2]))
+    closed = RelativeBias(1, 3, periodic=True)
+    closed.bias.data = torch.tensor([[0.0, 2, 4]])
+    torch.testing.assert_close(closed(3)[0], torch.tensor([[0.0, 2, 4], [4, 0, 2], [2, 4, 0]]))
+    torch.testing.assert_close(closed(6)[0, 1], torch.tensor([2.0, 0, 1, 2, 3, 4]))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from axial_attention.reversible import ReversibleSequence as Original
 from torch import Tensor, nn
 
@@ -131,6 +132,66 @@ def test_gradient_functions_and_hooks_work() -> None:
     assert calls == []
     reversible(x).sum().backward()
     assert sorted(calls) == sorted(name for name, _ in reversible.named_parameters())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_gradients_in_float32(training: bool) -> None:
+    reversible, plain = (module.float().train(training) for module in pair_of(6, dropout=0.4))
+    x = torch.randn(2, 3, 5, DIM, requires_grad=True)
+    want, got = gradients(plain, x), gradients(reversible, x)
+    for name, value in want.items():
+        assert (got[name] - value).abs().max() <= 1e-5 * value.abs().max(), name
+
+
+@pytest.mark.filterwarnings("ignore")  # what the compiler says of itself
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_compiled(backend: str) -> None:
+    """The sequence breaks the compiled graph; what is around it and in it may be compiled."""
+    reversible, plain = pair_of(2, dropout=0.4)
+    x = torch.randn(2, 3, DIM, dtype=torch.float64, requires_grad=True)
+    torch._dynamo.reset()
+    around = nn.Sequential(nn.Tanh(), reversible, nn.Tanh())
+    want = gradients(nn.Sequential(nn.Tanh(), plain, nn.Tanh()), x)
+    compiled = torch.compile(around, backend=backend)
+    got = gradients(compiled, x)
+    assert_equal(want, {name.removeprefix("_orig_mod."): value for name, value in got.items()})
+    assert saved_bytes(compiled, x) < 5 * x.numel() * 8  # still reversible
+
+
+def test_module_hooks_see_what_the_plain_network_shows_them() -> None:
+    """Forward hooks see each activation (again in the replay), backward hooks each gradient."""
+    seen: list[dict[str, list[Tensor]]] = []
+    for module in pair_of(dropout=0.4):
+        values: dict[str, list[Tensor]] = {"forward": [], "backward": []}
+        layer = module.blocks[1].f.net[1]
+        layer.register_forward_hook(lambda *a, v=values: v["forward"].append(a[2].detach()))
+        layer.register_full_backward_hook(lambda *a, v=values: v["backward"].append(a[2][0]))
+        torch.manual_seed(3)
+        x = torch.randn(2, DIM, dtype=torch.float64, requires_grad=True)
+        gradients(module, x)
+        seen.append(values)
+    reversible, plain = seen
+    assert [len(reversible["forward"]), len(plain["forward"])] == [2, 1]
+    assert len(reversible["backward"]) == len(plain["backward"]) == 1
+    for kind, values in reversible.items():
+        for value in values:
+            torch.testing.assert_close(value, plain[kind][0], rtol=1e-10, atol=1e-10)
+
+
+def test_saved_tensors_may_be_moved_away_and_recomputed() -> None:
+    """Offloading hooks and checkpoints around the sequence find all it keeps."""
+    reversible, plain = pair_of(dropout=0.4)
+    x = torch.randn(2, DIM, dtype=torch.float64, requires_grad=True)
+    want = gradients(plain, x)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t.detach().numpy(), torch.from_numpy):
+        assert_equal(want, gradients(reversible, x))
+
+    class Checkpointed(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.utils.checkpoint.checkpoint(reversible, x, use_reentrant=False)
+
+    got = gradients(Checkpointed(), x)
+    torch.testing.assert_close(got["x"], want["x"], rtol=1e-10, atol=1e-10)
 
 
 def test_shared_and_unused_parameters() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from axialcast.nn import AxialImageTransformer, AxialTransformer
 
-POSITIONS = ("learned", "sinusoidal", "rotary", "none")
+POSITIONS = ("learned", "sinusoidal", "rotary", "relative", "none")
 
 
 def results(module: torch.nn.Module, x: Tensor) -> list[Tensor | None]:
@@ -88,12 +88,22 @@ def test_image_transformer_with_features_elsewhere(dim_index: int) -> None:
     torch.testing.assert_close(other(x.movedim(1, dim_index)).movedim(dim_index, 1), first(x))
 
 
-@pytest.mark.parametrize("position", ["rotary", "none"])
+@pytest.mark.parametrize("position", ["rotary", "relative", "none"])
 def test_rolls_on_a_periodic_axis(position: str) -> None:
     torch.manual_seed(0)
     module = AxialTransformer(
-        12, 2, num_dimensions=3, heads=3, position=position, periodic=(False, False, True)
+        12,
+        2,
+        num_dimensions=3,
+        heads=3,
+        position=position,
+        shape=(2, 3, 4),
+        periodic=(False, False, True),
+        span=(None, None, 3),
     ).double()
+    for name, p in module.named_parameters():
+        if name.endswith("positions.2.bias"):
+            torch.nn.init.normal_(p)
     x = torch.randn(2, 2, 3, 5, 12, dtype=torch.float64)
     for shift in (1, 2):
         torch.testing.assert_close(
@@ -135,6 +145,17 @@ def test_attention_reaches_along_every_axis_and_no_further() -> None:
     want = torch.zeros(5, 7, dtype=torch.bool)
     want[2], want[:, 3] = True, True
     assert torch.equal(reached, want)
+
+
+def test_a_causal_axis_sees_nothing_later() -> None:
+    torch.manual_seed(0)
+    module = AxialTransformer(
+        8, 3, num_dimensions=2, heads=2, shape=(5, 7), position="relative", causal=(True, False)
+    )
+    x = torch.randn(1, 5, 7, 8, requires_grad=True)
+    (grad,) = torch.autograd.grad(module(x)[0, 2, 3, 0], x)
+    reached = grad[0].abs().sum((1, 2)) > 0
+    assert reached.tolist() == [True, True, True, False, False]
 
 
 @pytest.mark.parametrize("axes", [(1, 3, 5), (2, 1, 5), (1, 1, 1)])
