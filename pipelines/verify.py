@@ -15,6 +15,7 @@ from rich.table import Table
 from axialcast.config import Config
 from axialcast.data import open_analysis
 from axialcast.names import INIT_TIME, LEAD_TIME
+from axialcast.progress import track
 from axialcast.verify import (
     Baseline,
     Climatology,
@@ -57,6 +58,7 @@ def run(config: Config) -> None:
         baselines=baselines,
         metrics=config.verify.metrics,
         regions={name: box.model_dump() for name, box in config.verify.regions.items()},
+        progress=lambda reads: track(reads, description="verify", unit="blocks"),
     )
     page = report_html(
         scores,

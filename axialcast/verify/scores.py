@@ -3,7 +3,7 @@
 Shapes: i init times, l lead times, z levels, h latitudes, w longitudes, r regions.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ BLOCK_VALUES = 2**22
 
 BLOCKS_PER_READ = 4
 
+Read = tuple[slice, slice]
+"""Init times and lead times that are read from the forecast at once."""
+
 COLUMNS = ["model", "variable", "level", "lead_time_hours", "metric", "region", "value"]
 
 
@@ -37,6 +40,7 @@ def evaluate(
     metrics: Sequence[str] = tuple(METRICS),
     regions: Mapping[str, Region] | None = None,
     block_values: int = BLOCK_VALUES,
+    progress: Callable[[list[Read]], Iterable[Read]] = iter,
 ) -> xr.Dataset:
     """Area-weighted scores, every model on the same pairs of forecast and truth.
 
@@ -53,6 +57,8 @@ def evaluate(
         regions: boxes by name, {"latitude": [south, north], "longitude": [west, east]} in degrees;
             west may exceed east, across the meridian. `all`, the whole grid, is always there.
         block_values: values of one model held at once; decides memory, never the scores.
+        progress: goes through the list of reads that it is given, for instance
+            `axialcast.progress.track` with a description.
 
     Returns:
         One variable per forecast variable, of dimensions (model, metric, region, lead_time,
@@ -74,7 +80,7 @@ def evaluate(
         name: _Sums(np.stack(list(weights.values())), len(models), array.shape[1:-2])
         for name, array in forecast.data_vars.items()
     }
-    for leads, block in _blocks(forecast, block_values):
+    for leads, block in _blocks(forecast, block_values, progress):
         when = block[INIT_TIME].values, block[LEAD_TIME].values
         truth = states_at(truths, valid_times(block).ravel())
         reference = climatology.forecast(analysis, *when)
@@ -224,7 +230,9 @@ def _labelled(
     return xr.Dataset(fields, coords).transpose("model", "metric", "region", *dims)
 
 
-def _blocks(forecast: xr.Dataset, values: int) -> Iterator[tuple[slice, xr.Dataset]]:
+def _blocks(
+    forecast: xr.Dataset, values: int, progress: Callable[[list[Read]], Iterable[Read]]
+) -> Iterator[tuple[slice, xr.Dataset]]:
     """Pieces of the forecast in memory, of about so many values, and which lead times they hold.
 
     Several are read at once, so that a chunk of the store is decoded about once.
@@ -234,9 +242,12 @@ def _blocks(forecast: xr.Dataset, values: int) -> Iterator[tuple[slice, xr.Datas
     leads = min(num_leads, max(1, values // per_pair))
     inits = max(1, values // (per_pair * leads))
     read = inits * BLOCKS_PER_READ
-    for first in range(0, num_inits, read):
-        for lead in range(0, num_leads, leads):
-            rows = slice(lead, min(lead + leads, num_leads))
-            pieces = forecast.isel({INIT_TIME: slice(first, first + read), LEAD_TIME: rows}).load()
-            for init in range(0, pieces.sizes[INIT_TIME], inits):
-                yield rows, pieces.isel({INIT_TIME: slice(init, init + inits)})
+    reads = [
+        (slice(first, first + read), slice(lead, min(lead + leads, num_leads)))
+        for first in range(0, num_inits, read)
+        for lead in range(0, num_leads, leads)
+    ]
+    for columns, rows in progress(reads):
+        pieces = forecast.isel({INIT_TIME: columns, LEAD_TIME: rows}).load()
+        for init in range(0, pieces.sizes[INIT_TIME], inits):
+            yield rows, pieces.isel({INIT_TIME: slice(init, init + inits)})
