@@ -11,13 +11,10 @@ from torch import Tensor
 
 __all__ = ["FLASH_LENGTH", "attend", "attend_heads"]
 
-# How a row is computed on a CPU, by measurement of forward + backward (one core of an AMD EPYC,
-# 39 168 rows of 2 to 153 of 256 tokens, e = 32). Accelerators always take the fused kernel.
-#
-#     tokens in a row                         2    9   17   32   64  128  256
-#     products and sums of elements          14                                ms
-#     two batched products and a softmax     53   22   21   20   33   61  149  ms
-#     torch's fused (flash) kernel           57   47   32   35   42   63  114  ms
+# How a row is computed on a CPU was chosen by measurement of forward + backward: rows of two tokens
+# fastest as products and sums of elements, rows up to 128 as two batched products and a softmax,
+# longer ones by torch's fused kernel; tests/benchmarks/axial_attention_speed.py shows what comes of
+# it. Accelerators always take the fused kernel.
 
 FLASH_LENGTH = 256
 """Rows this long take the fused kernel, which keeps no buffer of (n, n) either."""
