@@ -22,7 +22,9 @@ from axialcast.sections import (
     DataConfig,
     ForecastConfig,
     ModelConfig,
+    PrepareConfig,
     RegionConfig,
+    RegridConfig,
     Section,
     SimulateConfig,
     TrainConfig,
@@ -38,7 +40,9 @@ __all__ = [
     "DataConfig",
     "ForecastConfig",
     "ModelConfig",
+    "PrepareConfig",
     "RegionConfig",
+    "RegridConfig",
     "SimulateConfig",
     "TrainConfig",
     "VerifyConfig",
@@ -61,15 +65,45 @@ class Config(Section):
     """auto, cpu, cuda, cuda:<index> or mps."""
     simulate: SimulateConfig = SimulateConfig()
     data: DataConfig | None = None
+    prepare: PrepareConfig | None = None
+    """Null: the data are used as they are."""
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     forecast: ForecastConfig = ForecastConfig()
     verify: VerifyConfig = VerifyConfig()
 
     @property
-    def analysis_store(self) -> str:
-        """Where the analyses are: data.store, or what simulate writes."""
+    def source_store(self) -> str:
+        """Where the analyses come from: data.store, or what simulate writes."""
         return (self.data and self.data.store) or str(self.output / "analysis.zarr")
+
+    @property
+    def analysis_store(self) -> str:
+        """Where train, forecast and verify find the analyses: what prepare writes, or the source.
+
+        The `prepare:` section decides, so that one stage run alone reads what all of them read.
+        """
+        return str(self.output / "training.zarr") if self.prepare else self.source_store
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What prepare makes: keywords of `axialcast.data.preparation.Recipe`."""
+        assert self.data is not None
+        names = {"variables", "levels", "region", "gaps", "train", "step_hours"}
+        data = self.data.model_dump(mode="json", include=names)
+        prepare = (self.prepare or PrepareConfig()).model_dump(mode="json", exclude={"workers"})
+        store = self.source_store
+        return {"store": store if "://" in store else str(Path(store).resolve()), **data, **prepare}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prepare_has_a_section(cls, values: Any) -> Any:
+        """A pipeline with prepare prepares, with or without a `prepare:` section."""
+        if isinstance(values, dict) and values.get("prepare") is None:
+            named = values.get("pipeline")
+            if "prepare" in (named if isinstance(named, list) else [named]):
+                return {**values, "prepare": {}}
+        return values
 
     @field_validator("pipeline")
     @classmethod

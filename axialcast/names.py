@@ -100,6 +100,24 @@ VARIABLES: dict[str, Variable] = {
         "sea_surface_temperature", "K", "sea surface temperature", ("sst", "tos")
     ),
     "total_precipitation": Variable(None, "m", "total precipitation", ("tp",)),
+    "2m_dewpoint_temperature": Variable(
+        None, "K", "dew point temperature 2 m above ground", ("d2m", "2d")
+    ),
+    "total_column_water_vapour": Variable(
+        "atmosphere_mass_content_of_water_vapor",
+        "kg m-2",
+        "total column of water vapour",
+        ("tcwv", "prw"),
+    ),
+    "geopotential_height": Variable(
+        "geopotential_height", "m", "geopotential height", ("gh", "zg", "hgt")
+    ),
+    "relative_humidity": Variable(
+        "relative_humidity", "percent", "relative humidity", ("r", "hur", "rhum")
+    ),
+    "geopotential_at_surface": Variable(
+        "surface_geopotential", "m2 s-2", "geopotential at the surface", ("phis",)
+    ),
 }
 
 COORDINATE_ALIASES: dict[str, tuple[str, ...]] = {
@@ -109,3 +127,10 @@ COORDINATE_ALIASES: dict[str, tuple[str, ...]] = {
     LONGITUDE: ("longitude", "lon", "x", "X", "LON", "nav_lon"),
     NUMBER: ("number", "member", "realization", "ensemble"),
 }
+
+COORDINATE_UNITS: dict[str, tuple[str, ...]] = {
+    LATITUDE: ("degrees_north", "degree_north", "degrees_N", "degree_N", "degreesN", "degreeN"),
+    LONGITUDE: ("degrees_east", "degree_east", "degrees_E", "degree_E", "degreesE", "degreeE"),
+    LEVEL: ("hPa", "Pa", "mbar", "mb", "millibar", "millibars"),
+}
+"""Units that tell a coordinate (CF conventions, sections 4.1 to 4.3.1)."""

@@ -1,8 +1,7 @@
 """What `axialcast check` does: finds what would fail later, and says what a run will cost."""
 
 import math
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +20,14 @@ from axialcast.data import (
     statistics,
 )
 from axialcast.data.nature_run import output_times
+from axialcast.data.preparation import Recipe
 from axialcast.data.quasigeostrophic import LEVELS
 from axialcast.data.spectral import SphericalHarmonics
 from axialcast.device import choose_device
 from axialcast.forecast import Forecaster, calendar, load_checkpoint
+from axialcast.forecast.dates import when
 from axialcast.model import ForecastNetwork
+from axialcast.model.memory import resident_bytes, saved_bytes
 from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME, VARIABLES
 from axialcast.sections import is_multiple, period_bounds
 from axialcast.verify.climatology import SHORTEST_DAYS
@@ -36,7 +38,7 @@ SPLITS = {"train": ("train", "validate"), "forecast": ("test",), "verify": ("tra
 """The periods of data that each shipped pipeline reads."""
 
 SCAN_BYTES = 2**27
-"""Decoded data looked through for NaNs and constant channels."""
+"""Decoded data looked through for channels that are constant or all NaN."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,24 @@ class Preflight:
     data: DataConfig
     analysis: xr.Dataset
     stride: int
+    scanned: Statistics | None = None
 
     def facts(self) -> list[str]:
         """What the data are, one line each."""
         times, grid = self.analysis[TIME].values, grid_of(self.analysis)
         hours = cadence(self.analysis) / np.timedelta64(1, "h")
-        first, last = np.datetime_as_string(times[[0, -1]], "h")
+        first, last = (when(time) for time in times[[0, -1]])
         extent = "global" if grid.is_periodic else "regional"
+        channels = Channels.of(self.analysis)
+        shares = () if self.scanned is None else zip(channels, self.scanned.missing, strict=True)
+        missing = [f"{channel} {100 * share:.3g} %" for channel, share in shares if share]
         splits = (f"{name} {len(self.split(name)):,}" for name in ("train", "validate", "test"))
         return [
-            f"channels: {', '.join(map(str, Channels.of(self.analysis)))}",
+            f"channels: {', '.join(map(str, channels))}",
             f"grid: {grid.shape[0]} x {grid.shape[1]}, {extent}",
             f"times: {len(times):,}, every {hours:g} h, {first} to {last} ({', '.join(splits)})",
             f"model step: {hours * self.stride:g} h",
+            *([f"NaN, masked: {', '.join(missing)} of the area"] if missing else []),
         ]
 
     def costs(self) -> list[str]:
@@ -73,7 +80,7 @@ class Preflight:
             "network and optimizer": 5 * 4 * num_parameters,
             "activations": self.activation_bytes(network),
             "data": held,
-            "libraries": _resident_bytes(),
+            "libraries": resident_bytes(),
         }
         detail = ", ".join(f"{name} {_size(value)}" for name, value in parts.items())
         read = len(states) * states.bytes_per_state
@@ -113,29 +120,14 @@ class Preflight:
         Counted on one window and one step. A reversible network also holds, while it runs
         backwards, what one of its layers keeps.
         """
-        kept = self._saved_bytes(network)
-        if self.config.model.reversible:
-            kept += self._saved_bytes(self.network(depth=1, reversible=False))
-        train = self.config.train
-        return kept * train.batch_size * max(stage.rollout_steps for stage in train.schedule)
-
-    def _saved_bytes(self, network: ForecastNetwork) -> int:
-        saved = {}
-        parameters = {p.untyped_storage().data_ptr() for p in network.parameters()}
-
-        def pack(tensor: torch.Tensor) -> torch.Tensor:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in parameters:
-                saved[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
         shape = (1, self.data.input_steps, len(Channels.of(self.analysis)))
         states = torch.zeros(*shape, *grid_of(self.analysis).shape)
         moments = calendar(self.analysis[TIME].values[None, : self.data.input_steps])
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            result = network(states, moments)
-        del result
-        return sum(saved.values())
+        kept = saved_bytes(network, states, moments)
+        if self.config.model.reversible:
+            kept += saved_bytes(self.network(depth=1, reversible=False), states, moments)
+        train = self.config.train
+        return kept * train.batch_size * max(stage.rollout_steps for stage in train.schedule)
 
     def output_bytes(self, checkpoint: int) -> int:
         """Size of everything written, uncompressed."""
@@ -160,7 +152,7 @@ def check_run(config: Config, *, scan: bool = False) -> Preflight | None:
 
     Args:
         config: the run.
-        scan: also read a part of the training period, for NaNs and constant channels.
+        scan: also read a part of the training period, for channels that are constant or all NaN.
 
     Raises:
         FileNotFoundError: the store or a checkpoint that is needed is not there.
@@ -172,11 +164,19 @@ def check_run(config: Config, *, scan: bool = False) -> Preflight | None:
         return None
     data = config.data
     is_simulated = "simulate" in config.pipeline
+    prepares = "prepare" in config.pipeline
+    # A store that was prepared before holds the region alone.
+    region = None if config.prepare and not prepares else data.region
+    store = config.source_store if prepares else config.analysis_store
     analysis = open_analysis(
-        _planned_nature_run(config) if is_simulated else config.analysis_store,
+        _planned_nature_run(config) if is_simulated else store,
         variables=data.variables,
         levels=data.levels,
+        region=region.model_dump() if region else None,
+        gaps=data.gaps,
     )
+    if prepares:
+        analysis = Recipe(**config.recipe).convert(analysis.chunk())
     spacing = cadence(analysis) / np.timedelta64(1, "h")
     problems = _step_problems(config, data, spacing)
     stride = round((data.step_hours or spacing) / spacing) or 1
@@ -188,9 +188,7 @@ def check_run(config: Config, *, scan: bool = False) -> Preflight | None:
         raise ConfigError([f"{config.analysis_store}: {problem}" for problem in problems])
     if "forecast" in config.pipeline and "train" not in config.pipeline:
         Forecaster(load_checkpoint(config.output / "checkpoint"), device="cpu").check(analysis)
-    if scan and not is_simulated:
-        _scan(preflight)
-    return preflight
+    return replace(preflight, scanned=_scan(preflight)) if scan and not is_simulated else preflight
 
 
 def _planned_nature_run(config: Config) -> xr.Dataset:
@@ -212,20 +210,16 @@ def _planned_nature_run(config: Config) -> xr.Dataset:
 def _step_problems(config: Config, data: DataConfig, spacing: float) -> list[str]:
     step = data.step_hours or spacing
     every, longest = config.forecast.init_every_hours, config.forecast.lead_time_hours
-    problems = []
-    if not is_multiple(step, spacing):
-        problems.append(
-            f"data.step_hours: {step:g} is not a multiple of the cadence, {spacing:g} h"
-        )
-    if "forecast" in config.pipeline and not is_multiple(longest, step):
-        problems.append(
-            f"forecast.lead_time_hours: {longest:g} is not a multiple of the model step, {step:g} h"
-        )
-    if every is not None and not is_multiple(every, spacing):
-        problems.append(
-            f"forecast.init_every_hours: {every:g} is not a multiple of the cadence, {spacing:g} h"
-        )
-    return problems
+    multiples = [("data.step_hours", step, "cadence", spacing)]
+    if "forecast" in config.pipeline:
+        multiples.append(("forecast.lead_time_hours", longest, "model step", step))
+    if every is not None:
+        multiples.append(("forecast.init_every_hours", every, "cadence", spacing))
+    return [
+        f"{key}: {hours:g} is not a multiple of the {name}, {of:g} h"
+        for key, hours, name, of in multiples
+        if not is_multiple(hours, of)
+    ]
 
 
 def _period_problems(preflight: Preflight) -> list[str]:
@@ -234,16 +228,18 @@ def _period_problems(preflight: Preflight) -> list[str]:
     needed = {name for stage in config.pipeline for name in SPLITS.get(stage, ())}
     if config.forecast.init_times != "test" and "verify" not in config.pipeline:
         needed -= {"test"}
+    if times.dtype == object:
+        verified = "verify" in config.pipeline
+        return ["pipeline: verify needs the standard calendar; leave it out"] if verified else []
     step = cadence(preflight.analysis)
     problems = []
     for name in [name for name in ("train", "validate", "test") if name in needed]:
         period = getattr(preflight.data, name)
         first, last = period_bounds(period)
         if first <= times[0] - step or last >= times[-1] + step:
-            begin, end = np.datetime_as_string(times[[0, -1]], "h")
             problems.append(
                 f"data.{name}: {period[0]} to {period[1]} is not within the store, "
-                f"which holds {begin} to {end}"
+                f"which holds {when(times[0])} to {when(times[-1])}"
             )
     train = preflight.split("train")
     span = (train[-1] - train[0]) / np.timedelta64(1, "D") if len(train) else 0.0
@@ -269,34 +265,26 @@ def _window_problems(preflight: Preflight) -> list[str]:
         try:
             WindowLoader(
                 preflight.states(name),
-                length=preflight.data.input_steps + longest,
+                input_steps=preflight.data.input_steps,
+                target_steps=longest,
                 step=preflight.stride,
                 batch_size=train.batch_size,
-                shuffle=name == "train",
+                drop_last=name == "train",
             )
         except ValueError as error:
             problems.append(f"data.{name}: {error}")
     return problems
 
 
-def _scan(preflight: Preflight) -> None:
-    """Raises on NaNs and constant channels in the first part of the training period."""
+def _scan(preflight: Preflight) -> Statistics:
+    """Statistics of the first part of the training period; raises where they cannot be had."""
     count = max(SCAN_BYTES // preflight.states("train").bytes_per_state, 16)
     period = preflight.analysis.sel({TIME: slice(*preflight.data.train)})
+    part = period.isel({TIME: slice(count)})
     try:
-        statistics(period.isel({TIME: slice(count)}), Channels.of(period), step=preflight.stride)
+        return statistics(part, Channels.of(period), step=preflight.stride)
     except ValueError as error:
         raise ValueError(f"{preflight.config.analysis_store}: {error}") from None
-
-
-def _resident_bytes() -> int:
-    """Largest memory of this process so far: mostly the libraries."""
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _size(num_bytes: float) -> str:

@@ -26,7 +26,9 @@ __all__ = [
     "DataConfig",
     "ForecastConfig",
     "ModelConfig",
+    "PrepareConfig",
     "RegionConfig",
+    "RegridConfig",
     "ScheduleConfig",
     "Section",
     "SimulateConfig",
@@ -121,6 +123,22 @@ class SimulateConfig(Section):
         return self
 
 
+class RegionConfig(Section):
+    """A box on the grid, edges included."""
+
+    latitude: tuple[float, float]
+    """[south, north] in degrees north."""
+    longitude: tuple[float, float]
+    """[west, east] in degrees east; west may exceed east, across the meridian."""
+
+    @model_validator(mode="after")
+    def _is_box(self) -> Self:
+        south, north = self.latitude
+        if not -90 <= south < north <= 90:
+            raise ValueError(f"latitude {[south, north]}: expected [south, north] within -90 to 90")
+        return self
+
+
 with warnings.catch_warnings():
     # pydantic warns that `validate` hides its own deprecated method of that name; we mean it to.
     warnings.filterwarnings("ignore", 'Field name "validate"')
@@ -137,6 +155,10 @@ with warnings.catch_warnings():
         """Variables to forecast, by canonical name."""
         levels: Annotated[list[float], Field(min_length=1)] | None = None
         """Pressure levels (hPa); null: all in the store."""
+        region: RegionConfig | None = None
+        """Box to work on; null: all of the store's grid."""
+        gaps: Literal["refuse", "keep"] = "refuse"
+        """Times missing from the store: refuse it, or keep it, with no window across a gap."""
         train: Period
         """Period that weights, statistics and baselines are fitted on."""
         validate: Period  # type: ignore[assignment]
@@ -164,6 +186,35 @@ with warnings.catch_warnings():
             if lines:
                 raise ValueError("\n".join(lines))
             return self
+
+
+class RegridConfig(Section):
+    """A regular global grid: keywords of `axialcast.grid.LatLonGrid.regular`.
+
+    Of a region, those cells are kept that it covers as a whole.
+    """
+
+    num_latitudes: Annotated[int, Field(ge=2)]
+    """Rows from north to south."""
+    num_longitudes: Annotated[int, Field(ge=4)]
+    """Columns, the first at 0 degrees east."""
+    poles: bool
+    """Whether the outer rows lie on the poles, or half a row from them."""
+
+
+class PrepareConfig(Section):
+    """How the training store is made of the data: keywords of `Recipe`."""
+
+    aggregate_hours: PositiveFloat | None = None
+    """Hours to average over, 24 for daily means; null: the store's own times."""
+    accumulated: list[str] = ["total_precipitation"]
+    """Variables to sum where others are averaged: amounts of the interval that ends at a time."""
+    regrid: RegridConfig | None = None
+    """Grid to take conservative means on; null: the store's own."""
+    area_weighted: bool = True
+    """Whether cells count by their area in the statistics."""
+    workers: PositiveInt = 1
+    """Processes (Dask, needs the hpc extra); 1: threads of this process."""
 
 
 class ModelConfig(Section):
@@ -252,22 +303,6 @@ class ForecastConfig(Section):
     """Hours between initial times of `test`; null: every analysis."""
     batch_size: PositiveInt = 32
     """Forecasts run at once."""
-
-
-class RegionConfig(Section):
-    """A box on the grid, edges included."""
-
-    latitude: tuple[float, float]
-    """[south, north] in degrees north."""
-    longitude: tuple[float, float]
-    """[west, east] in degrees east; west may exceed east, across the meridian."""
-
-    @model_validator(mode="after")
-    def _is_box(self) -> Self:
-        south, north = self.latitude
-        if not -90 <= south < north <= 90:
-            raise ValueError(f"latitude {[south, north]}: expected [south, north] within -90 to 90")
-        return self
 
 
 class VerifyConfig(Section):

@@ -6,7 +6,7 @@ import numpy as np
 
 from axialcast.config import Config
 from axialcast.data import open_analysis
-from axialcast.forecast import Forecaster, ForecastWriter, load
+from axialcast.forecast import Forecaster, ForecastWriter, datetimes, load
 from axialcast.names import TIME
 from axialcast.progress import track
 
@@ -18,7 +18,14 @@ def run(config: Config) -> None:
     """Rolls the checkpoint out to forecast.lead_time_hours from every initial time."""
     forecaster = load(config.output / "checkpoint", device=config.device)
     data = config.data
-    analysis = open_analysis(config.analysis_store, variables=data.variables, levels=data.levels)
+    analysis = open_analysis(
+        config.analysis_store,
+        variables=data.variables,
+        levels=data.levels,
+        # A prepared store holds the region alone.
+        region=data.region.model_dump() if data.region and not config.prepare else None,
+        gaps=data.gaps,
+    )
     analysis = forecaster.check(analysis)
     inits = initial_times(config, analysis)
     leads = lead_times(config.forecast.lead_time_hours, forecaster)
@@ -35,12 +42,14 @@ def run(config: Config) -> None:
 
 def initial_times(config: Config, analysis: Any) -> Any:
     """The dates listed, or all times of data.test, every init_every_hours."""
+    times = analysis[TIME].values
     if config.forecast.init_times != "test":
-        return np.array(config.forecast.init_times, "datetime64[ns]")
+        return datetimes(config.forecast.init_times, like=times)
     times = analysis[TIME].sel({TIME: slice(*config.data.test)}).values
     every = config.forecast.init_every_hours
     if every is not None:
-        times = times[(times - times[:1]) % np.timedelta64(every, "h") == np.timedelta64(0)]
+        since = (times - times[:1]).astype("timedelta64[s]")
+        times = times[since % np.timedelta64(every, "h") == np.timedelta64(0)]
     return times
 
 

@@ -26,6 +26,7 @@ from axialcast.data import (
     open_analysis,
     statistics,
 )
+from axialcast.data.prepared import stored_statistics
 from axialcast.device import autocast, choose_device
 from axialcast.forecast import Checkpoint, rollout, save_checkpoint
 from axialcast.model import ForecastNetwork, area_weighted_mse
@@ -42,13 +43,24 @@ def run(config: Config) -> None:
     torch.manual_seed(config.seed)
     device = choose_device(config.device)
     data = config.data
-    analysis = open_analysis(config.analysis_store, variables=data.variables, levels=data.levels)
+    analysis = open_analysis(
+        config.analysis_store,
+        variables=data.variables,
+        levels=data.levels,
+        # A prepared store holds the region alone.
+        region=data.region.model_dump() if data.region and not config.prepare else None,
+        gaps=data.gaps,
+    )
     train = analysis.sel(time=slice(*data.train))
     validate = analysis.sel(time=slice(*data.validate))
     channels, grid = Channels.of(analysis), grid_of(analysis)
     stride = steps_per_model_step(cadence(analysis), data.step_hours)
     step = cadence(analysis) * stride
-    stats = statistics(train, channels, step=stride)
+    prepared = stored_statistics(config.analysis_store, channels, train=data.train, step=stride)
+    stats = prepared or statistics(train, channels, step=stride)
+    for channel, share in zip(channels, stats.missing, strict=True):
+        if share:
+            print(f"train: {channel} is NaN on {100 * share:.3g} % of the area: masked in the loss")
     settings = {"input_steps": data.input_steps, **config.model.model_dump()}
     network = ForecastNetwork(
         num_channels=len(channels),
@@ -62,28 +74,37 @@ def run(config: Config) -> None:
     longest = max(stage.rollout_steps for stage in config.train.schedule)
     validation = WindowLoader(
         States(validate, channels, stats),
-        length=data.input_steps + longest,
+        input_steps=data.input_steps,
+        target_steps=longest,
         step=stride,
         batch_size=config.train.batch_size,
         shuffle=False,
+        device=device,
     )
     area_weights = torch.tensor(grid.area_weights, dtype=torch.float32, device=device)
 
     def loss_of(model: nn.Module, batch: Batch) -> Tensor:
-        """Loss of rolling the model from the first states of the windows through the others."""
-        states = batch.states.to(device, non_blocking=True)
-        given, target = states.split([data.input_steps, states.shape[1] - data.input_steps], 1)
+        """Loss of rolling the model from the input states of the windows through the others.
+
+        Points that the last input state lacks are forecast by nobody, so they are not judged.
+        """
+        known = None if batch.input_valid is None else batch.input_valid[:, -1]
         with autocast(device, config.train.precision):
             steps = rollout(
                 model,
-                given,
-                batch.times[:, : data.input_steps],
+                batch.inputs,
+                batch.input_times,
                 step=step,
-                num_steps=target.shape[1],
+                num_steps=batch.targets.shape[1],
+                valid=known,
             )
             forecast = torch.stack(list(steps), 1).float()
         return area_weighted_mse(
-            forecast, target, area_weights=area_weights, scale=network.increment_scale
+            forecast,
+            batch.targets,
+            area_weights=area_weights,
+            scale=network.increment_scale,
+            valid=None if known is None else batch.target_valid & known[:, None],
         )
 
     states = States(train, channels, stats)
@@ -125,7 +146,8 @@ def fit(
         parameter_groups(network, config.train.weight_decay), betas=(0.9, 0.95)
     )
     total = sum(stage.steps for stage in config.train.schedule)
-    batches = training_batches(config, states, stride)
+    device = next(network.parameters()).device
+    batches = training_batches(config, states, stride, device)
     started = time.perf_counter()
     for step, batch in enumerate(
         track(batches, description="train", total=total, unit="steps"), start=1
@@ -151,15 +173,20 @@ def fit(
         log.flush()
 
 
-def training_batches(config: Config, states: States, stride: int) -> Iterator[Batch]:
+def training_batches(
+    config: Config, states: States, stride: int, device: torch.device
+) -> Iterator[Batch]:
     """One batch for every optimizer step of the schedule; each stage starts epochs of its own."""
     for number, stage in enumerate(config.train.schedule):
         loader = WindowLoader(
             states,
-            length=config.data.input_steps + stage.rollout_steps,
+            input_steps=config.data.input_steps,
+            target_steps=stage.rollout_steps,
             step=stride,
             batch_size=config.train.batch_size,
+            drop_last=True,
             seed=config.seed * 1000 + number,
+            device=device,
         )
         for epoch in range(-(-stage.steps // len(loader))):
             left = stage.steps - epoch * len(loader)

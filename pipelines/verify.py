@@ -23,6 +23,7 @@ from axialcast.verify import (
     LinearInverseModel,
     Persistence,
     evaluate,
+    omissions,
     to_table,
 )
 from axialcast.verify.fields import fields_of, headline
@@ -43,7 +44,14 @@ def run(config: Config) -> None:
     """Fits the baselines on data.train and scores every forecast in forecast.zarr."""
     output, data = config.output, config.data
     forecast = open_forecast(output / "forecast.zarr")
-    analysis = open_analysis(config.analysis_store, variables=data.variables, levels=data.levels)
+    analysis = open_analysis(
+        config.analysis_store,
+        variables=data.variables,
+        levels=data.levels,
+        # A prepared store holds the region alone.
+        region=data.region.model_dump() if data.region and not config.prepare else None,
+        gaps=data.gaps,
+    )
     forecast = forecast[[name for name in analysis.data_vars if name in forecast]]
     leads = forecast[LEAD_TIME].values
     climatology, baselines = fit_baselines(config, analysis, leads)
@@ -147,3 +155,5 @@ def print_scores(scores: xr.Dataset) -> None:
             values = field.of(chosen).sel(model=model).values
             table.add_row(model, *(f"{value:.5g}" for value in values))
         Console().print(table)
+    for line in omissions(scores):
+        Console().print(f"missing, left out for all models: {line}")

@@ -3,9 +3,8 @@
 Shapes: n times, c channels, h latitudes, w longitudes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,29 +12,37 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
+from axialcast.data.calendars import cadence
 from axialcast.data.channels import Channels
+from axialcast.data.moments import Moments
 from axialcast.data.store import grid_of
 from axialcast.names import TIME
 
-__all__ = ["Statistics", "normalize_", "statistics", "unnormalize"]
+__all__ = ["Statistics", "cell_weights", "normalize_", "statistics", "statistics_of", "unnormalize"]
 
-BLOCK = 256
-"""Times read at once while statistics are gathered."""
+BLOCK_BYTES = 2**26
+"""Decoded states (float32) read at once while statistics are gathered."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Area-weighted moments of every channel over time and grid.
+    """Moments of every channel over time and grid, of the cells that are not NaN.
 
     Args:
         mean: (c,) in the channel's units.
         std: (c,) in the channel's units.
         increment_std: (c,) root mean square change over one model step, in the channel's units.
+        missing: (c,) share of the cells that are NaN; by default none.
     """
 
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
     increment_std: NDArray[np.float64]
+    missing: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
+
+    def __post_init__(self) -> None:
+        # Checkpoints of version 0.1 do not say what was missing: nothing could be.
+        object.__setattr__(self, "missing", np.broadcast_to(self.missing, self.mean.shape))
 
     @property
     def increment_scale(self) -> NDArray[np.float64]:
@@ -48,6 +55,7 @@ class Statistics:
             "mean": self.mean.tolist(),
             "std": self.std.tolist(),
             "increment_std": self.increment_std.tolist(),
+            "missing": self.missing.tolist(),
         }
 
     @classmethod
@@ -55,49 +63,86 @@ class Statistics:
         return cls(**{name: np.array(numbers, np.float64) for name, numbers in value.items()})
 
 
-def statistics(analysis: xr.Dataset, channels: Channels, *, step: int) -> Statistics:
-    """Statistics of the analysis, read once in blocks of time.
-
-    Moments of blocks are merged as in Chan, Golub & LeVeque (1983, The American Statistician
-    37, 242-247, eq. 2.1), so the result does not lose digits where mean >> standard deviation.
+def statistics(
+    analysis: xr.Dataset, channels: Channels, *, step: int, area_weighted: bool = True
+) -> Statistics:
+    """Statistics of the analysis, read once in blocks of time that need not fit in memory together.
 
     Args:
         analysis: training years only.
         channels: which channels, in which order.
-        step: how many times of the analysis one model step spans.
+        step: how many times of the analysis one model step spans; across a gap in the times there
+            is no increment.
+        area_weighted: whether cells count by their area; otherwise each counts the same.
 
     Raises:
-        ValueError: a channel holds NaN or is constant.
+        ValueError: a channel is NaN throughout or constant.
     """
-    weights = grid_of(analysis).area_weights
-    weights = weights / weights.sum()
-    count, mean, second = 0, np.zeros(len(channels)), np.zeros(len(channels))
-    changes, num_changes = np.zeros(len(channels)), 0
-    for start in range(0, analysis.sizes[TIME], BLOCK):
-        block = analysis.isel({TIME: slice(start, start + BLOCK + step)})
-        values = channels.stack(block).astype(np.float64)
-        _refuse_nan(values, channels, block)
-        change = values[step:] - values[:-step]
-        changes += np.einsum("nchw,hw->c", change**2, weights)
-        num_changes += len(change)
-        fresh = values[:BLOCK]
-        block_mean = np.einsum("nchw,hw->c", fresh, weights) / len(fresh)
-        deviation = fresh - block_mean[:, None, None]
-        block_second = np.einsum("nchw,hw->c", deviation**2, weights)
-        total = count + len(fresh)
-        delta = block_mean - mean
-        mean += delta * len(fresh) / total
-        second += block_second + delta**2 * count * len(fresh) / total
-        count = total
-    std = np.sqrt(second / count)
-    increment_std = np.sqrt(changes / max(num_changes, 1))
+    moments = Moments.none(len(channels))
+    weights = cell_weights(analysis, area_weighted=area_weighted)
+    span = cadence(analysis) * step
+    state_bytes = 4 * len(channels) * weights.size
+    times = analysis[TIME].values
+    # The last states of a block begin the first increments of the next one.
+    before = np.empty((0, len(channels), *weights.shape), np.float32)
+    for block in _blocks(analysis[channels[0].variable], BLOCK_BYTES // state_bytes):
+        values = np.concatenate([before, channels.stack(analysis.isel({TIME: block}))])
+        known = times[block.start - len(before) : block.stop]
+        fresh = Moments.of(values, known, span=span, weights=weights, first=len(before))
+        moments = moments.merge(fresh)
+        before = values[max(len(values) - step, 0) :].copy()
+    return statistics_of(moments, channels)
+
+
+def statistics_of(moments: Moments, channels: Channels) -> Statistics:
+    """Statistics from moments over the whole training period.
+
+    Raises:
+        ValueError: a channel is NaN throughout, or constant, or no two of its times are a model
+            step apart.
+    """
     for index, channel in enumerate(channels):
-        if std[index] <= 1e-6 * abs(mean[index]) or increment_std[index] == 0:
+        if moments.weight[index] == 0:
             raise ValueError(
-                f"{channel}: is constant ({mean[index]:g} {channel.units}) over the training "
+                f"{channel}: is NaN throughout the training period; leave it out of data.variables"
+            )
+        if moments.change_weight[index] == 0:
+            raise ValueError(
+                f"{channel}: no two times of the training period one model step apart hold values; "
+                "extend data.train"
+            )
+    std = np.sqrt(moments.squares / moments.weight)
+    increment_std = np.sqrt(moments.change_squares / moments.change_weight)
+    for index, channel in enumerate(channels):
+        mean = moments.mean[index]
+        if std[index] <= 1e-6 * abs(mean) or increment_std[index] == 0:
+            raise ValueError(
+                f"{channel}: is constant ({mean:g} {channel.units}) over the training "
                 "period; leave it out of data.variables"
             )
-    return Statistics(mean, std, increment_std)
+    return Statistics(moments.mean, std, increment_std, moments.missing / moments.cells)
+
+
+def cell_weights(analysis: xr.Dataset, *, area_weighted: bool) -> NDArray[np.float64]:
+    """(h, w) weights that sum to one: the cells' areas, or all alike."""
+    grid = grid_of(analysis)
+    weights = grid.areas if area_weighted else np.ones(grid.shape)
+    normalised: NDArray[np.float64] = weights / weights.sum()
+    return normalised
+
+
+def _blocks(array: xr.DataArray, length: int) -> Iterator[slice]:
+    """Slices of at most `length` times that end where chunks do, unless one chunk is longer."""
+    length = max(length, 1)
+    num_times = array.sizes[TIME]
+    edges = np.cumsum([0, *array.chunksizes.get(TIME, (num_times,))])
+    start = 0
+    while start < num_times:
+        reach = min(start + length, num_times)
+        whole = int(edges[edges <= reach][-1])
+        stop = whole if whole > start else reach
+        yield slice(start, stop)
+        start = stop
 
 
 def normalize_(values: Tensor, statistics: Statistics) -> Tensor:
@@ -117,15 +162,3 @@ def _columns(values: Tensor, statistics: Statistics) -> tuple[Tensor, Tensor]:
         return torch.as_tensor(numbers, dtype=values.dtype, device=values.device)[:, None, None]
 
     return column(statistics.mean), column(statistics.std)
-
-
-def _refuse_nan(values: NDArray[Any], channels: Channels, block: xr.Dataset) -> None:
-    bad = np.isnan(values)
-    if not bad.any():
-        return
-    time, channel = np.argwhere(bad.any((2, 3)))[0]
-    raise ValueError(
-        f"{channels[channel]}: {bad[:, channel].sum()} NaN from "
-        f"{np.datetime_as_string(block[TIME].values[time], 'm')} on; fill them, or leave "
-        "the variable or the period out"
-    )

@@ -1,241 +1,291 @@
 """Windows of consecutive states, shuffled, from an analysis of any size.
 
-The order of windows is a pure function of (seed, epoch), so a position in training is just
-(epoch, batch). Shapes: b windows, t states in a window, c channels, h latitudes, w longitudes.
+Shapes: b windows, t states in a window, c channels, h latitudes, w longitudes.
 """
 
-import math
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict
+from typing import Any, Literal
 
 import numpy as np
 import torch
-import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from axialcast.data.channels import Channels
-from axialcast.data.normalize import Statistics, normalize_
-from axialcast.names import TIME
+from axialcast.data.batch import Batch
+from axialcast.data.calendars import _text as time_text
+from axialcast.data.calendars import steps
+from axialcast.data.paging import PageBuffer
+from axialcast.data.plan import Plan, Pool, Positions, plan_epoch
+from axialcast.data.reading import States
 
-__all__ = ["Batch", "States", "WindowLoader"]
+__all__ = ["WindowLoader"]
 
-BUFFER_BYTES = 2**30
-"""Decoded data kept in memory; an analysis that fits is read once and held."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Windows of normalised states.
-
-    Args:
-        states: (b, t, c, h, w) float32.
-        times: (b, t) datetime64, the valid time of each state.
-    """
-
-    states: Tensor
-    times: NDArray[np.datetime64]
-
-
-class States:
-    """Normalised states of an analysis, by position in time; held in memory where they fit.
-
-    Args:
-        analysis: dimensions (time, [level], latitude, longitude), evenly spaced in time.
-        channels: which channels, in which order.
-        statistics: their normalisation.
-        buffer_bytes: hold everything if it decodes to at most this many bytes.
-    """
-
-    def __init__(
-        self,
-        analysis: xr.Dataset,
-        channels: Channels,
-        statistics: Statistics,
-        *,
-        buffer_bytes: int = BUFFER_BYTES,
-    ) -> None:
-        self.times = analysis[TIME].values
-        self._analysis, self._channels, self._statistics = analysis, channels, statistics
-        cells = analysis.sizes["latitude"] * analysis.sizes["longitude"]
-        self.bytes_per_state = 4 * len(channels) * cells
-        self.buffer_bytes = buffer_bytes
-        self.in_memory = len(self.times) * self.bytes_per_state <= buffer_bytes
-        self._held: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.times)
-
-    def read(self, start: int, stop: int) -> Tensor:
-        """(stop - start, c, h, w) normalised states of the times start to stop - 1.
-
-        Raises:
-            ValueError: a state holds NaN.
-        """
-        if self.in_memory:
-            if self._held is None:
-                self._held = self._decode(0, len(self))
-            return self._held[start:stop]
-        return self._decode(start, stop)
-
-    def _decode(self, start: int, stop: int) -> Tensor:
-        values = self._channels.stack(self._analysis.isel({TIME: slice(start, stop)}))
-        if np.isnan(values).any():
-            bad = np.isnan(values).any((2, 3))
-            time, channel = np.argwhere(bad)[0]
-            when = np.datetime_as_string(self.times[start + time], "m")
-            raise ValueError(
-                f"{self._channels[channel]}: NaN at {when}; fill it or leave the period out"
-            )
-        return normalize_(torch.from_numpy(values), self._statistics)
+AHEAD = 2
+"""Blocks read ahead of their use."""
 
 
 class WindowLoader:
-    """Batches of windows, no window twice in an epoch.
+    """Batches of windows, every window once in an epoch.
 
-    A window that starts at position i holds the states i, i + step, …, i + (t - 1) step.
-    Blocks of consecutive starts are read in shuffled order, several to a generation; the windows
-    of a generation are shuffled together and the next generation is read in the background.
+    A window that starts at a time holds the states at that time and 1, 2, …, t - 1 steps later.
+    Blocks of consecutive times are read in shuffled order by a few threads, each decoded and
+    normalised once an epoch, and windows are drawn from many blocks at a time (see
+    `axialcast.data.plan`). What comes is a pure function of (seed, epoch, batch, rank), whatever
+    the number of threads.
 
     Args:
         states: where windows come from.
-        length: states in a window, t.
-        step: positions from one state of a window to the next.
-        batch_size: windows in a batch, b; an incomplete last batch is left out if `shuffle`.
+        input_steps, target_steps: states that are given and that are to be forecast.
+        step: cadences from one state of a window to the next.
+        stride: cadences from the start of one window to the start of the next.
+        batch_size: windows in a batch, b.
         shuffle: random order; otherwise by time.
+        drop_last: whether windows are left out that would make an incomplete batch.
+        missing: what to do with windows that lack a time: "skip" them, or "mask" a missing target
+            (its states are 0 and invalid; the first t of a window must be there). Batches have
+            masks then, even if no value is missing elsewhere.
         seed: of the order.
-        rank, world_size: this process takes every world_size-th batch.
+        rank, world_size: this process delivers its share of the windows, in as many batches as
+            every other.
+        num_threads: threads that read.
+        device: where batches are put.
 
     Raises:
-        ValueError: too few times for one window, or for one batch on every rank.
+        ValueError: too few times for one window or one batch, or too small a buffer.
+
+    Example:
+        >>> loader = WindowLoader(states, input_steps=2, target_steps=1, batch_size=16)
+        >>> for batch in loader:
+        ...     loss = (network(batch.inputs) - batch.targets).square().mean()
+        >>> saved = loader.state_dict()  # and later, anywhere: loader.load_state_dict(saved)
     """
 
     def __init__(
         self,
         states: States,
         *,
-        length: int,
+        input_steps: int,
+        target_steps: int,
         step: int = 1,
+        stride: int = 1,
         batch_size: int,
         shuffle: bool = True,
+        drop_last: bool = False,
+        missing: Literal["skip", "mask"] = "skip",
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        num_threads: int = 2,
+        device: torch.device | str = "cpu",
     ) -> None:
-        self.states, self.length, self.step, self.batch_size = states, length, step, batch_size
-        self.shuffle, self.seed, self.rank, self.world_size = shuffle, seed, rank, world_size
-        self.span = (length - 1) * step + 1
-        self.num_windows = len(states) - self.span + 1
-        if self.num_windows < 1:
+        self.states, self.input_steps, self.batch_size = states, input_steps, batch_size
+        self.length = input_steps + target_steps
+        self.num_threads, self.device = num_threads, torch.device(device)
+        self.masked = states.masked or missing == "mask"
+        self._offsets = np.arange(self.length) * step
+        self._row, self._spacing = _rows(states.times)
+        self._starts = self._find_starts(stride, missing)
+        self._pool = self._choose_pool()
+        self._order: dict[str, Any] = {
+            "batch_size": batch_size,
+            "shuffle": shuffle,
+            "drop_last": drop_last,
+            "seed": seed,
+            "rank": rank,
+            "world_size": world_size,
+        }
+        self._epoch, self._batch = 0, 0
+        self._num_batches = len(self._plan(0))
+        if not self._num_batches:
             raise ValueError(
-                f"{len(states)} times ({_period(states.times)}) are too few for one window of "
-                f"{length} states {step} apart, which spans {self.span}; choose a longer period "
-                "or fewer input or rollout steps"
-            )
-        if len(self) < 1:
-            raise ValueError(
-                f"{self.num_windows} windows are too few for a batch of {batch_size} on "
+                f"{len(self._starts)} windows are too few for a batch of {batch_size} on "
                 f"{world_size} ranks; choose a smaller batch_size or a longer period"
             )
 
     def __len__(self) -> int:
         """Batches in an epoch, the same on every rank."""
-        if self.shuffle:
-            return self.num_windows // (self.batch_size * self.world_size)
-        return math.ceil(self.num_windows / (self.batch_size * self.world_size))
+        return self._num_batches
+
+    @property
+    def num_windows(self) -> int:
+        """Windows in an epoch, on all ranks together."""
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The rest of the epoch that the loader stands in; the next call is the next epoch."""
+        epoch, first = self._epoch, self._batch
+        for number, batch in enumerate(self.epoch(epoch, first), start=first + 1):
+            done = number == len(self)
+            self._epoch, self._batch = (epoch + 1, 0) if done else (epoch, number)
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader stands: the batch that comes next, and what its order depends on."""
+        return {"epoch": self._epoch, "batch": self._batch, "order": self._identity()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on where `state_dict` was called, with exactly the batches that would have come.
+
+        Raises:
+            ValueError: this loader's windows or their order are others.
+        """
+        mine = self._identity()
+        for key, value in state["order"].items():
+            if mine[key] != value:
+                raise ValueError(
+                    f"{key}: expected {value!r} as when the state was saved, got {mine[key]!r}; "
+                    "make the loader with the same data and arguments"
+                )
+        self._epoch, self._batch = state["epoch"], state["batch"]
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
-        """Batches first_batch, first_batch + 1, … of an epoch."""
-        order, generations = self._plan(epoch)
-        wanted = [
-            range(*_batch_bounds(index * self.world_size + self.rank, self.batch_size, len(order)))
-            for index in range(first_batch, len(self))
-        ]
-        wanted = [batch for batch in wanted if batch]
-        with ThreadPoolExecutor(1, thread_name_prefix="axialcast-windows") as reader:
-            yield from self._batches(order, generations, wanted, reader)
+        """Batches first_batch, first_batch + 1, … of an epoch.
 
-    def _plan(self, epoch: int) -> tuple[NDArray[np.int64], list[range]]:
-        """Window starts in the order of delivery, and which stretch of it each read serves."""
-        if self.states.in_memory:
-            return self._shuffled(np.arange(self.num_windows), epoch), [range(self.num_windows)]
-        capacity = max(self.states.buffer_bytes // (2 * self.states.bytes_per_state), self.span)
-        block = max(1, capacity // 16 - self.span + 1)
-        blocks = self._shuffled(np.arange(0, self.num_windows, block), epoch)
-        per_generation = max(1, capacity // (block + self.span - 1))
-        order: list[NDArray[np.int64]] = []
-        generations: list[range] = []
-        for first in range(0, len(blocks), per_generation):
-            chosen = blocks[first : first + per_generation]
-            starts = [np.arange(s, min(s + block, self.num_windows)) for s in chosen]
-            windows = self._shuffled(np.concatenate(starts), epoch, first + 1)
-            begin = generations[-1].stop if generations else 0
-            generations.append(range(begin, begin + len(windows)))
-            order.append(windows)
-        return np.concatenate(order), generations
+        Raises:
+            ValueError, OSError: what a thread met, naming the store and the chunk.
+        """
+        plan = self._plan(epoch)
+        if not self.states.in_memory:
+            yield from self._stream(plan, first_batch)
+            return
+        values, valid = self.states.held(self.num_threads)
+        for batch in range(first_batch, len(plan)):
+            windows = plan.order[plan.batch(batch)]
+            yield self._gather(windows, self._rows_of(windows), values, valid)
 
-    def _shuffled(self, values: NDArray[np.int64], *position: int) -> NDArray[np.int64]:
-        """The values in an order that depends on the seed and the position alone."""
-        if self.shuffle:
-            np.random.default_rng([self.seed, *position]).shuffle(values)
-        return values
+    def _stream(self, plan: Plan, first_batch: int) -> Iterator[Batch]:
+        first, last = plan.uses()
+        coming = [int(b) for b in np.argsort(first, kind="stable") if last[b] >= first_batch][::-1]
+        slots = min(plan.most_blocks() + AHEAD, len(coming)) * self._pool.pages
+        held: dict[int, range] = {}
+        with PageBuffer(self.states, slots, self.num_threads) as buffer:
 
-    def _batches(
-        self,
-        order: NDArray[np.int64],
-        generations: list[range],
-        wanted: list[range],
-        reader: ThreadPoolExecutor,
-    ) -> Iterator[Batch]:
-        offsets = np.arange(self.length) * self.step
-        pieces: dict[int, tuple[NDArray[np.int64], Tensor]] = {}
-        pending: dict[int, Future[tuple[NDArray[np.int64], Tensor]]] = {}
-        for batch in wanted:
-            needed = [g for g, r in enumerate(generations) if _overlap(r, batch)]
-            for g in (*needed, needed[-1] + 1):
-                if g < len(generations) and g not in pieces and g not in pending:
-                    pending[g] = reader.submit(self._read, order[_slice(generations[g])])
-            for g in [g for g in pieces if g < needed[0]]:
-                del pieces[g]
-            parts = []
-            for g in needed:
-                if g in pending:
-                    pieces[g] = pending.pop(g).result()
-                where, values = pieces[g]
-                positions = order[_slice(_overlap(generations[g], batch))][:, None] + offsets
-                rows = torch.from_numpy(np.searchsorted(where, positions.ravel()))
-                parts.append(values[rows].view(*positions.shape, *values.shape[1:]))
-            states = parts[0] if len(parts) == 1 else torch.cat(parts)
-            yield Batch(states, self.states.times[order[_slice(batch)][:, None] + offsets])
+            def read_ahead() -> None:
+                while coming and buffer.room >= self._pool.pages:
+                    block = coming.pop()
+                    held[block] = self._pages(plan.blocks[block])
+                    buffer.enter(held[block])
 
-    def _read(self, starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], Tensor]:
-        """Positions that the windows touch (sorted), and their states."""
-        if self.states.in_memory:
-            return np.arange(len(self.states)), self.states.read(0, len(self.states))
-        touched = np.zeros(len(self.states), bool)
-        for offset in np.arange(self.length) * self.step:
-            touched[starts + offset] = True
-        where = np.flatnonzero(touched)
-        runs = np.split(where, np.flatnonzero(np.diff(where) > 1) + 1)
-        parts = [self.states.read(int(run[0]), int(run[-1]) + 1) for run in runs]
-        return where, torch.cat(parts)
+            read_ahead()
+            for batch in range(first_batch, len(plan)):
+                part = plan.batch(batch)
+                for block in set(plan.block[part].tolist()):
+                    buffer.wait(held[block])
+                windows = plan.order[part]
+                places = buffer.places(self._rows_of(windows))
+                made = self._gather(windows, places, buffer.values, buffer.valid)
+                for block in [b for b in held if last[b] == batch]:
+                    buffer.leave(held.pop(block))
+                read_ahead()
+                yield made
+
+    def _pages(self, block: Positions) -> range:
+        """Pages that the windows of a block touch."""
+        rows = self._rows_of(np.arange(*block)) + self.states.phase
+        return range(int(rows[0, 0]) // self._pool.page, int(rows.max()) // self._pool.page + 1)
+
+    def _gather(
+        self, windows: Positions, places: Positions, values: Tensor, valid: Tensor | None
+    ) -> Batch:
+        """The windows, copied out of a buffer whose last row stands for a missing state (-1)."""
+        index = torch.from_numpy(np.where(places < 0, len(values) - 1, places).reshape(-1))
+
+        def pick(source: Tensor) -> Tensor:
+            shape = (len(index), *source.shape[1:])
+            out = torch.empty(shape, dtype=source.dtype, pin_memory=self.device.type == "cuda")
+            torch.index_select(source, 0, index, out=out)
+            return out.view(*places.shape, *source.shape[1:]).to(self.device, non_blocking=True)
+
+        picked = pick(values)
+        mask = None if valid is None else pick(valid)
+        if mask is None and self.masked:
+            there = torch.from_numpy(places >= 0).to(self.device)
+            mask = there[:, :, None, None, None].expand_as(picked)
+        return Batch(picked, self._times_of(windows), mask, self.input_steps)
+
+    def _plan(self, epoch: int) -> Plan:
+        starts = self._row[self._starts] + self.states.phase
+        return plan_epoch(starts, self._pool, epoch=epoch, **self._order)
+
+    def _find_starts(self, stride: int, missing: str) -> Positions:
+        """Positions on the axis of all times at which windows start."""
+        if missing not in ("skip", "mask"):
+            raise ValueError(f"missing: expected 'skip' or 'mask', got {missing!r}")
+        there = self._row >= 0
+        span = int(self._offsets[-1]) + 1
+        starts = np.arange(0, len(there) - span + 1, stride)
+        inputs, targets = np.split(there[starts[:, None] + self._offsets], [self.input_steps], 1)
+        found = starts[inputs.all(1) & (targets.any(1) if missing == "mask" else targets.all(1))]
+        if not len(found):
+            raise ValueError(
+                f"{len(self.states)} times ({_period(self.states.times)}) are too few for one "
+                f"window of {self.length} states {self._offsets[-1] // max(self.length - 1, 1)} "
+                f"apart, which spans {span}; choose a longer period or fewer input or rollout steps"
+            )
+        return found
+
+    def _choose_pool(self) -> Pool:
+        states = self.states
+        if states.in_memory:
+            whole = len(states) + states.phase
+            return Pool(page=whole, starts=whole, pages=1, num_blocks=1, chain=1)
+        capacity = states.buffer_bytes // states.bytes_per_state
+        capacity -= min(self.batch_size * self.length, capacity // 4)  # a batch is memory too
+        return Pool.fitting(
+            capacity,
+            reach=int(self._offsets[-1]),
+            page=states.page,
+            batch_size=self.batch_size,
+            ahead=AHEAD,
+        )
+
+    def _identity(self) -> dict[str, Any]:
+        """What the order of windows depends on, JSON-ready."""
+        return {
+            **self._order,
+            "pool": asdict(self._pool),
+            "period": _period(self.states.times),
+            "times": len(self.states),
+            "windows": self.num_windows,
+            "offsets": self._offsets.tolist(),
+            "input_steps": self.input_steps,
+        }
+
+    def _rows_of(self, windows: Positions) -> Positions:
+        """(b, t) rows of the store that the windows hold, -1 for a missing time."""
+        rows: Positions = self._row[self._starts[windows][:, None] + self._offsets]
+        return rows
+
+    def _times_of(self, windows: Positions) -> NDArray[Any]:
+        rows = self._rows_of(windows)
+        times: NDArray[Any] = self.states.times[rows]
+        for window, state in np.argwhere(rows < 0):
+            times[window, state] = times[window, 0] + self._spacing * int(self._offsets[state])
+        return times
 
 
-def _batch_bounds(index: int, size: int, total: int) -> tuple[int, int]:
-    return min(index * size, total), min((index + 1) * size, total)
+def _rows(times: NDArray[Any]) -> tuple[Positions, Any]:
+    """Row of every time of the gapless axis, -1 for a missing one, and the axis' spacing.
+
+    Raises:
+        ValueError: the times do not lie on one axis.
+    """
+    spacing = steps(times)
+    if not len(spacing):
+        return np.arange(len(times)), np.timedelta64(0, "ns")
+    values, counts = np.unique(spacing, return_counts=True)
+    cadence = values[np.argmax(counts)]
+    if (spacing % cadence != np.timedelta64(0)).any() or (spacing <= np.timedelta64(0)).any():
+        raise ValueError(
+            f"times: expected whole multiples of the cadence {cadence}, got spacings {values}; "
+            "open the store with open_analysis"
+        )
+    position = np.concatenate([[0], (spacing // cadence).cumsum()])
+    rows = np.full(position[-1] + 1, -1)
+    rows[position] = np.arange(len(times))
+    return rows, cadence if times.dtype != object else cadence.astype("timedelta64[us]").item()
 
 
-def _overlap(one: range, other: range) -> range:
-    return range(max(one.start, other.start), min(one.stop, other.stop))
-
-
-def _slice(positions: range) -> slice:
-    return slice(positions.start, positions.stop)
-
-
-def _period(times: NDArray[np.datetime64]) -> str:
-    if not len(times):
-        return "none"
-    first, last = np.datetime_as_string(times[[0, -1]], "D")
-    return f"{first} to {last}"
+def _period(times: NDArray[Any]) -> str:
+    return f"{time_text(times[0])} to {time_text(times[-1])}" if len(times) else "none"

@@ -1,8 +1,9 @@
 """From a trained network to labelled forecasts, in memory or on disk."""
 
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from axialcast.forecast.dates import calendar, datetimes
 from axialcast.forecast.forecaster import Forecaster, load
-from axialcast.forecast.rollout import calendar, rollout
+from axialcast.forecast.rollout import rollout
 from axialcast.forecast.writer import ForecastWriter
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "ForecastWriter",
     "Forecaster",
     "calendar",
+    "datetimes",
     "load",
     "load_checkpoint",
     "rollout",

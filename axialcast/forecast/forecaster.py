@@ -18,6 +18,7 @@ from axialcast.data import cadence, grid_of, normalize_, open_analysis, unnormal
 from axialcast.data.channels import Channels
 from axialcast.device import autocast, choose_device
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint
+from axialcast.forecast.dates import Times, datetimes, later, when
 from axialcast.forecast.rollout import rollout
 from axialcast.names import (
     CONVENTIONS,
@@ -80,9 +81,14 @@ class Forecaster:
     ) -> xr.Dataset:
         """Forecasts from every initial time, in memory.
 
+        Where a channel was trained with missing values (sea-surface temperature, over land),
+        missing values of the input states are taken for the channel's mean, and the forecast is
+        NaN at the points of that channel where the state at the initial time is.
+
         Args:
             analysis: Dataset (time, [level], latitude, longitude) or the path of one; holds
-                every initial time and the input states before it.
+                every initial time and the input states before it. Its calendar may be another
+                than that of the training data: the network is told fractions of the year.
             init_times: datetimes, or one: "2010-01-01" or a sequence of such.
             lead_times: timedeltas, or one: "24h" or a sequence of such; each a multiple of the
                 model step.
@@ -95,7 +101,8 @@ class Forecaster:
         Raises:
             FileNotFoundError: there is no such store.
             ValueError: the analysis differs from what the model was trained on (variables,
-                levels, units, grid, cadence), lacks a time, or holds NaN.
+                levels, units, grid, cadence), lacks a time, holds NaN in a channel that was
+                trained without, or nothing else in any channel.
         """
         blocks = self.predict_blocks(
             analysis, init_times=init_times, lead_times=lead_times, batch_size=batch_size
@@ -113,8 +120,9 @@ class Forecaster:
         batch_size: int = 16,
     ) -> Iterator[tuple[int, xr.Dataset]]:
         """As `predict`, but yields blocks of `batch_size` initial times with their position."""
-        inits, leads = _datetimes(init_times), _timedeltas(lead_times, self.checkpoint.step)
         analysis = self.check(analysis)
+        inits = datetimes(init_times, like=analysis[TIME].values)
+        leads = _timedeltas(lead_times, self.checkpoint.step)
         positions = self._positions(analysis, inits)
 
         def blocks() -> Iterator[tuple[int, xr.Dataset]]:
@@ -127,7 +135,7 @@ class Forecaster:
 
     def template(self, init_times: Any, lead_times: Any) -> xr.Dataset:
         """The forecast's labels without its values: coordinates and attributes alone."""
-        inits, leads = _datetimes(init_times), _timedeltas(lead_times, self.checkpoint.step)
+        inits, leads = datetimes(init_times), _timedeltas(lead_times, self.checkpoint.step)
         shape = (len(inits), len(leads), len(self.checkpoint.channels), *self.checkpoint.grid.shape)
         # A broadcast zero takes no memory, whatever its shape.
         return self._label(np.broadcast_to(np.float32(0), shape), inits, leads)
@@ -140,7 +148,10 @@ class Forecaster:
         """
         channels, grid = self.checkpoint.channels, self.checkpoint.grid
         levels = sorted({channel.level for channel in channels if channel.level is not None})
-        opened = open_analysis(analysis, variables=channels.variables, levels=levels or None)
+        # A gap harms no forecast but those that need the missing times, which are named.
+        opened = open_analysis(
+            analysis, variables=channels.variables, levels=levels or None, gaps="keep"
+        )
         problem = channels.difference(_matching(Channels.of(opened), channels))
         problem = problem or grid.difference(grid_of(opened))
         if problem:
@@ -153,19 +164,18 @@ class Forecaster:
             )
         return opened
 
-    def _positions(self, analysis: xr.Dataset, inits: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    def _positions(self, analysis: xr.Dataset, inits: Times) -> NDArray[np.int64]:
         """(b, t) positions of the input states in the analysis."""
         steps = np.arange(self.network.input_steps - 1, -1, -1)
-        wanted = inits[:, None] - steps * self.checkpoint.step
+        wanted = later(inits[:, None], -steps * self.checkpoint.step)
         found = analysis.indexes[TIME].get_indexer(wanted.ravel())
         positions: NDArray[np.int64] = found.reshape(wanted.shape)
         if (positions < 0).any():
             init, time = inits[(positions < 0).any(1)][0], wanted[positions < 0][0]
-            have = analysis[TIME].values[[0, -1]].astype("datetime64[h]")
+            have = [when(time) for time in analysis[TIME].values[[0, -1]]]
             raise ValueError(
-                f"init_times: {init.astype('datetime64[h]')} needs the analysis of "
-                f"{time.astype('datetime64[h]')}, which is not among its times "
-                f"{have[0]} to {have[1]}"
+                f"init_times: {when(init)} needs the analysis of {when(time)}, which is not among "
+                f"its times {have[0]} to {have[1]}"
             )
         return positions
 
@@ -175,35 +185,54 @@ class Forecaster:
         """(b, k, c, h, w) forecasts in physical units."""
         rows, inverse = np.unique(positions, return_inverse=True)
         values = self.checkpoint.channels.stack(analysis.isel({TIME: rows}))
-        times = analysis[TIME].values[positions]
-        if np.isnan(values).any():
-            time, channel = np.argwhere(np.isnan(values).any((2, 3)))[0]
-            when = analysis[TIME].values[rows[time]].astype("datetime64[h]")
-            raise ValueError(
-                f"{self.checkpoint.channels[channel]}: NaN in the analysis of {when}; "
-                "fill it, or leave out the initial times that need it"
-            )
+        times = analysis[TIME].values
+        known = ~np.isnan(values)
+        self._refuse_nan(known, times[rows])
         states = normalize_(torch.from_numpy(values), self.checkpoint.statistics)
-        states = states[torch.from_numpy(inverse.reshape(positions.shape))].to(self.device)
+        chosen = torch.from_numpy(inverse.reshape(positions.shape))
+        valid = None
+        if not known.all():
+            states.masked_fill_(torch.from_numpy(~known), 0.0)
+            valid = torch.from_numpy(known)[chosen[:, -1]].to(self.device)
         wanted = set((leads // self.checkpoint.step).tolist())
         kept = []
         with torch.inference_mode(), autocast(self.device, self.precision):
             steps = rollout(
-                self.network, states, times, step=self.checkpoint.step, num_steps=max(wanted)
+                self.network,
+                states[chosen].to(self.device),
+                times[positions],
+                step=self.checkpoint.step,
+                num_steps=max(wanted),
+                valid=valid,
             )
             for number, state in enumerate(steps, 1):
                 if number in wanted:
-                    kept.append(unnormalize(state.float(), self.checkpoint.statistics).cpu())
+                    state = unnormalize(state.float(), self.checkpoint.statistics)
+                    kept.append((state if valid is None else state.where(valid, np.nan)).cpu())
         return torch.stack(kept, 1).numpy()
+
+    def _refuse_nan(self, known: NDArray[np.bool_], times: Times) -> None:
+        """Raises where values are missing that training never missed, or all of a channel's."""
+        num_known, cells = known.sum((2, 3)), known.shape[2] * known.shape[3]
+        never_missing = self.checkpoint.statistics.missing == 0
+        bad = np.argwhere((num_known == 0) | (never_missing & (num_known < cells)))
+        if len(bad):
+            time, channel = bad[0]
+            reason = "the model was trained on none" if never_missing[channel] else "none are known"
+            raise ValueError(
+                f"{self.checkpoint.channels[channel]}: {cells - num_known[time, channel]} of "
+                f"{cells} points are NaN in the analysis of {when(times[time])}, {reason}; "
+                "fill it, or leave out the initial times that need it"
+            )
 
     def _label(
         self,
         values: NDArray[np.float32],
-        inits: NDArray[np.datetime64],
+        inits: Times,
         leads: NDArray[np.timedelta64],
     ) -> xr.Dataset:
         grid = self.checkpoint.grid
-        valid = inits[:, None] + leads
+        valid = later(inits[:, None], leads)
         coords = {
             INIT_TIME: (INIT_TIME, inits, COORDINATE_ATTRS[INIT_TIME]),
             LEAD_TIME: (LEAD_TIME, leads, COORDINATE_ATTRS[LEAD_TIME]),
@@ -230,16 +259,6 @@ def _matching(got: Channels, want: Channels) -> Channels:
     """The channels got, without those the wanted variables have on levels not wanted."""
     wanted = {(channel.variable, channel.level) for channel in want}
     return Channels([channel for channel in got if (channel.variable, channel.level) in wanted])
-
-
-def _datetimes(values: Any) -> NDArray[np.datetime64]:
-    try:
-        times = np.atleast_1d(np.asarray(pd.to_datetime(values), "datetime64[ns]"))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"init_times: expected datetimes, got {values!r} ({error})") from None
-    if not len(times) or len(np.unique(times)) < len(times):
-        raise ValueError(f"init_times: expected one or more different times, got {len(times)}")
-    return times
 
 
 def _timedeltas(values: Any, step: np.timedelta64) -> NDArray[np.timedelta64]:

@@ -11,15 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from axialcast.nn.checks import check_channel, check_features, check_per_axis, check_span
 from axialcast.nn.kernels import attend_heads
-from axialcast.nn.masking import check_span, visible
+from axialcast.nn.masking import among, visible
 from axialcast.nn.position import (
     AxialPositionalEmbedding,
     AxialSinusoidalEmbedding,
     RelativeBias,
     apply_rotary,
-    check_channel,
-    check_per_axis,
     rotary_table,
 )
 from axialcast.nn.self_attention import AlongAxis, SelfAttention
@@ -122,11 +121,7 @@ class AxialAttention(nn.Module):
         Along an axis a token that sees no token gets the projection's bias. Tokens that are not
         seen get a result as any other.
         """
-        if x.ndim != self.num_dimensions + 2 or x.shape[self.channel] != self.dim:
-            raise ValueError(
-                f"x: expected {self.num_dimensions + 2} dimensions with {self.dim} features in "
-                f"dimension {self.channel}, got shape {tuple(x.shape)}"
-            )
+        check_features(x, self.dim, self.channel, self.num_dimensions)
         x = x.movedim(self.channel, -1)
         if mask is not None and (mask.dtype != torch.bool or mask.shape != x.shape[:-1]):
             raise ValueError(
@@ -224,15 +219,14 @@ class AxialAttention(nn.Module):
             )
             q, k = apply_rotary(q, table, axis=axis), apply_rotary(k, table, axis=axis)
         causal, span = self.causal[index], self.span[index]
-        # Causal order alone is left to the kernel, which needs no (n, n) mask for it.
         bias = (
             None
             if span is None
             else visible(n, span=span, causal=causal, periodic=periodic, device=q.device)
         )
         if self.position[index] == "relative":
-            relative: Tensor = self.positions[index](n).to(q.dtype)
-            bias = relative if bias is None else relative.masked_fill(~bias, -torch.inf)
+            relative: Tensor = self.positions[index](n)
+            bias = relative if bias is None else among(relative, bias)
         return attend_heads(
             q,
             k,

@@ -5,6 +5,7 @@ of a value. Inside, tensors are (h, b, w, ...): of such a tensor the columns (b 
 rows (h b, w, ...) are both views, so products along either axis copy nothing.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from axialcast.nn.position import check_channel
+from axialcast.nn.checks import check_channel, check_features
 
 __all__ = ["CrissCrossAttention"]
 
@@ -82,11 +83,7 @@ class CrissCrossAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.ndim != 4 or x.shape[self.channel] != self.dim:
-            raise ValueError(
-                f"x: expected 4 dimensions with {self.dim} features in dimension {self.channel}, "
-                f"got shape {tuple(x.shape)}"
-            )
+        check_features(x, self.dim, self.channel, 2)
         x = x.movedim(self.channel, -1).transpose(0, 1).contiguous()
         for _ in range(self.recurrence):
             x = x + self._attend(x)
@@ -121,7 +118,8 @@ def criss_cross_weights(q: Tensor, k: Tensor) -> Tensor:
 
 def criss_cross_sum(weights: Tensor, v: Tensor) -> Tensor:
     """(h, b, w, c) sums of v (h, b, w, c) over column and row by `weights` (h, b, w, h + w)."""
-    return cast(Tensor, _CrissCrossSum.apply(weights, v))  # type: ignore[no-untyped-call]
+    apply = cast(Callable[[Tensor, Tensor], Tensor], _CrissCrossSum.apply)
+    return apply(weights, v)
 
 
 class _CrissCrossSum(torch.autograd.Function):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from axialcast.nn.kernels import attend
 from axialcast.nn.reversible import ReversibleSequence
 from axialcast.nn.self_attention import SelfAttention
+from axialcast.nn.transformer import start_small
 
 __all__ = ["Cache", "Decoder", "shift"]
 
@@ -53,11 +54,11 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         # Ends of branches start small, so that their sum has about the variance of the input.
-        start = (2 * rounds * len(axes)) ** -0.5
+        num_branches = 2 * rounds * len(axes)
         blocks = [
             (
-                _AxisAttention(dim, heads, axis, axis == masked, start, dropout),
-                _perceptron(dim, round(dim * mlp_ratio), start, dropout),
+                _AxisAttention(dim, heads, axis, axis == masked, num_branches, dropout),
+                _perceptron(dim, round(dim * mlp_ratio), num_branches, dropout),
             )
             for axis in [*axes] * rounds
         ]
@@ -72,14 +73,14 @@ class _AxisAttention(nn.Module):
     """Norm, attention along one axis of (b, s1, ..., sa, d), masked or not, and dropout."""
 
     def __init__(
-        self, dim: int, heads: int, axis: int, masked: bool, start: float, dropout: float
+        self, dim: int, heads: int, axis: int, masked: bool, num_branches: int, dropout: float
     ) -> None:
         super().__init__()
         self.axis = axis
         self.masked = masked
         self.norm = nn.LayerNorm(dim)
         self.attention = SelfAttention(dim, heads)
-        _start(self.attention.to_out, start)
+        start_small(self.attention.to_out, num_branches)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
@@ -98,18 +99,12 @@ class _AxisAttention(nn.Module):
         return dropped
 
 
-def _perceptron(dim: int, hidden: int, start: float, dropout: float) -> nn.Module:
+def _perceptron(dim: int, hidden: int, num_branches: int, dropout: float) -> nn.Module:
     end = nn.Linear(hidden, dim)
-    _start(end, start)
+    start_small(end, num_branches)
     return nn.Sequential(
         nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), end, nn.Dropout(dropout)
     )
-
-
-def _start(linear: nn.Linear, scale: float) -> None:
-    """Weights that take inputs of variance 1 to outputs of variance scale², and no bias."""
-    nn.init.normal_(linear.weight, std=scale * linear.in_features**-0.5)
-    nn.init.zeros_(linear.bias)
 
 
 def shift(x: Tensor, axis: int) -> Tensor:

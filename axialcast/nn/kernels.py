@@ -1,29 +1,33 @@
 """softmax(q kᵀ) v along one axis of a tensor, by the kernel that suits the length of its rows.
 
-b batch, n queries and m keys in a row, e features of one head; an axial shape is (s1, ..., sa).
+b batch, r rows, n queries and m keys in a row, e features of one head; an axial shape is
+(s1, ..., sa).
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention as fused
+from torch.utils.checkpoint import checkpoint
 
-__all__ = ["FLASH_LENGTH", "attend", "attend_heads"]
+from axialcast.nn.masking import among, spread
 
-# How a row is computed on a CPU was chosen by measurement of forward + backward: rows of two tokens
-# fastest as products and sums of elements, rows up to 128 as two batched products and a softmax,
-# longer ones by torch's fused kernel; tests/benchmarks/axial_attention_speed.py shows what comes of
-# it. Accelerators always take the fused kernel.
+__all__ = ["FLASH_LENGTH", "attend", "attend_heads", "in_parts"]
 
 FLASH_LENGTH = 256
-"""Rows this long take the fused kernel, which keeps no buffer of (n, n) either."""
+"""Rows this long take a kernel that never has all of their n x m scores in memory."""
 
-MASKED_SCORES = 2**20
-"""Scores of one call of the fused kernel with a mask, which it spreads out to (rows, n, m)."""
+FLASH_HEAD, FLASH_ROW = 64, 1024
+"""Features e, and numbers m e of the keys of a row, from which it is as fast as products."""
 
 TINY_PRODUCT = 400
 """Products of matrices with fewer multiplications than this leave MKL for a slow loop in torch."""
+
+QUERIES, SCORES = 128, 2**19
+"""Queries of a long row, and scores in all, that are held at a time where scores must be held."""
 
 
 def attend(
@@ -44,11 +48,11 @@ def attend(
         q: (b, ..., heads e) queries, already scaled, n of them along `axis`.
         k: (b, ..., heads e) keys, m of them along `axis`.
         v: (b, ..., heads e) values, m of them along `axis`.
-        bias: (n, m) or (heads, n, m), added to the scores; booleans say who sees whom. One that
-            takes a gradient makes torch keep all scores, (b, ..., heads, n, m).
+        bias: (2 n - 1) or (heads, 2 n - 1), added to the scores by the step from query to key,
+            1 - n to n - 1; booleans say which steps are seen. Step 0 must be; n = m.
         mask: (b, ...) booleans, m along `axis`: which keys are seen. A query that sees none
             gets zero.
-        causal: query i sees keys j ≤ i alone.
+        causal: query i sees keys j ≤ i alone; n = m.
         dropout: probability to drop a weight.
 
     Returns:
@@ -73,48 +77,51 @@ def attend_heads(
 ) -> Tensor:
     """`attend` of q, k and v (b, ..., heads, e), in the same shape."""
     n, m = q.shape[axis], k.shape[axis]
-    plain = bias is None and mask is None and not causal and dropout == 0
+    plain = bias is None and mask is None and dropout == 0
     on_cpu = q.device.type == "cpu"
-    if plain and on_cpu and n * m * q.shape[-1] < TINY_PRODUCT:
+    kernel = plain_kernel(n, m, q.shape[-1]) if plain and not causal and on_cpu else None
+    if kernel == "elements":
         return _attend_elementwise(q, k, v, axis)
-    # (b, rest..., heads, n, e): a view, copied once by the reshape that folds it into rows.
+    # (b, rest..., heads, n, e): a view, copied by a reshape that folds it into rows if it must be.
     q, k, v = (part.movedim((-2, axis), (-3, -2)) for part in (q, k, v))
     folded = (*q.shape[:-1], v.shape[-1])
-    if plain and on_cpu and max(n, m) < FLASH_LENGTH:
-        q, k, v = (part.reshape(-1, *part.shape[-2:]) for part in (q, k, v))
-        out = torch.bmm(torch.bmm(q, k.transpose(1, 2)).softmax(-1), v)
+    q, k, v = (part.reshape(-1, *part.shape[-3:]) for part in (q, k, v))
+    if mask is not None:
+        # The fused kernel spreads a mask out to (r, n, m) unless its last stride is 1.
+        mask = mask.movedim(axis, -1).reshape(-1, m).contiguous()
+    if causal and not plain:
+        seen = torch.arange(1 - n, n, device=q.device) <= 0
+        bias, causal = seen if bias is None else among(bias, seen), False
+    if kernel == "products":
+        out = _attend_products(q, k, v)
+    elif bias is None and dropout == 0:
+        seen_keys = None if mask is None else mask[:, None, None]
+        out = fused(q, k, v, seen_keys, is_causal=causal, scale=1.0)
+    elif max(n, m) < FLASH_LENGTH:
+        out = _attend_part(q, k, v, mask, 0, bias, dropout)
+    elif bias is None or mask is not None or dropout > 0 or _is_trained(bias) or not on_cpu:
+        out = in_parts(_attend_part, q, k, v, mask, bias, dropout, random=dropout > 0)
     else:
-        q, k, v = (part.reshape(-1, *part.shape[-3:]) for part in (q, k, v))
-        if causal and not (bias is None and mask is None):
-            bias = _causal(bias, q.new_ones(n, m, dtype=torch.bool).tril())
-            causal = False
-        fused = partial(
-            F.scaled_dot_product_attention, dropout_p=dropout, is_causal=causal, scale=1.0
-        )
-        if mask is None:
-            out = fused(q, k, v, attn_mask=bias)
-        else:
-            mask = mask.movedim(axis, -1).reshape(-1, m)
-            rows = max(MASKED_SCORES // (n * m), 1) if max(n, m) >= FLASH_LENGTH else len(q)
-            parts = zip(*(torch.split(part, rows) for part in (q, k, v, mask)), strict=True)
-            out = torch.cat(
-                [fused(q, k, v, attn_mask=_masked(bias, seen)) for q, k, v, seen in parts]
-            )
+        # Keys backwards: then all (n, n) biases are a view of those by step, row i from its ith.
+        view = _numbers(bias, q.dtype).flip(-1).unfold(-1, n, 1)
+        out = fused(q, k.flip(-2), v.flip(-2), view.view(1, -1, n, n), scale=1.0)
     return out.view(folded).movedim((-3, -2), (-2, axis))
 
 
-def _causal(bias: Tensor | None, seen: Tensor) -> Tensor:
-    if bias is None:
-        return seen
-    return bias & seen if bias.dtype == torch.bool else bias.masked_fill(~seen, -torch.inf)
+def plain_kernel(n: int, m: int, e: int) -> Literal["elements", "products", "fused"]:
+    """The fastest way on a CPU, forward and backward, for n queries and m keys of e features.
+
+    By the table of tests/benchmarks/attention_kernels.py.
+    """
+    if n * m * e < TINY_PRODUCT:
+        return "elements"
+    short = m * e < FLASH_ROW and max(n, m) < FLASH_LENGTH
+    return "products" if short and e < FLASH_HEAD else "fused"
 
 
-def _masked(bias: Tensor | None, mask: Tensor) -> Tensor:
-    """(rows, 1 or heads, 1 or n, m) `bias` of rows whose keys are seen where `mask` (rows, m)."""
-    mask = mask[:, None, None]
-    if bias is None:
-        return mask
-    return bias & mask if bias.dtype == torch.bool else bias.masked_fill(~mask, -torch.inf)
+def _attend_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    q_rows, k_rows, v_rows = (part.flatten(0, 1) for part in (q, k, v))
+    return torch.bmm(torch.bmm(q_rows, k_rows.mT).softmax(-1), v_rows).view(*q.shape[:-1], -1)
 
 
 def _attend_elementwise(q: Tensor, k: Tensor, v: Tensor, axis: int) -> Tensor:
@@ -122,3 +129,70 @@ def _attend_elementwise(q: Tensor, k: Tensor, v: Tensor, axis: int) -> Tensor:
     q, k, v = q.unsqueeze(axis + 1), k.unsqueeze(axis), v.unsqueeze(axis)
     weights = (q * k).sum(-1, keepdim=True).softmax(axis + 1)
     return (weights * v).sum(axis + 1)
+
+
+def _attend_part(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    start: int,
+    bias: Tensor | None,
+    dropout: float,
+) -> Tensor:
+    """`attend` of rows (r, heads, n', e) whose first query is that at `start`, and mask (r, m)."""
+    if bias is not None:
+        bias = spread(_numbers(bias, q.dtype), start, start + q.shape[-2])
+        bias = bias.view(1, -1, *bias.shape[-2:])
+    if mask is not None:
+        seen = mask[:, None, None]
+        bias = seen if bias is None else bias.masked_fill(~seen, -torch.inf)
+    return fused(q, k, v, bias, dropout_p=dropout, scale=1.0)
+
+
+def _is_trained(bias: Tensor) -> bool:
+    return bias.requires_grad and torch.is_grad_enabled()
+
+
+def _numbers(bias: Tensor, dtype: torch.dtype) -> Tensor:
+    """`bias` as numbers, 0 and -inf if it says who is seen."""
+    if bias.dtype == torch.bool:
+        nothing = torch.zeros(bias.shape, dtype=dtype, device=bias.device)
+        return nothing.masked_fill(~bias, -torch.inf)
+    return bias.to(dtype)
+
+
+def in_parts(
+    part: Callable[..., Tensor],
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    *arguments: Any,
+    random: bool = False,
+) -> Tensor:
+    """part(q, k, v, mask, start, *arguments) of rows (r, heads, n, e), a few queries at a time.
+
+    `start` is the index of the first of the queries in their row. The backward pass computes each
+    part anew, so that only q, k, v and the result are kept.
+
+    Args:
+        random: whether the part draws random numbers.
+    """
+    queries = max(min(QUERIES, SCORES // (q.shape[1] * k.shape[2])), 1)
+    rows = max(SCORES // (q.shape[1] * k.shape[2] * queries), 1)
+    if torch.is_grad_enabled():
+        part = partial(checkpoint, part, use_reentrant=False, preserve_rng_state=random)
+    # Split once: the gradients of slices would each be as large as the whole.
+    masks = [None] * len(q) if mask is None else torch.split(mask, rows)
+    out = []
+    for some_q, some_k, some_v, some in zip(
+        *(torch.split(t, rows) for t in (q, k, v)), masks, strict=False
+    ):
+        few = torch.split(some_q, queries, dim=2)
+        parts = [
+            part(few_q, some_k, some_v, some, index * queries, *arguments)
+            for index, few_q in enumerate(few)
+        ]
+        out.append(torch.cat(parts, 2))
+    return torch.cat(out)

@@ -1,25 +1,26 @@
-"""Who sees whom along an axis: windows, causal order, and the steps between two positions.
+"""Who sees whom along an axis: windows and causal order, by the step from one token to another.
 
-n tokens along an axis.
+n tokens along an axis. What depends on the step j - i from query i to key j alone is held as
+2 n - 1 numbers, for the steps 1 - n to n - 1, and spread out to (n, n), or to the queries at hand,
+where it is used.
 """
 
 import torch
 from torch import Tensor
 
-__all__ = ["check_span", "steps_between", "visible"]
+__all__ = ["among", "spread", "steps_along", "visible"]
 
 
-def steps_between(n: int, *, periodic: bool, device: torch.device) -> Tensor:
-    """(n, n) signed steps j - i from token i to token j, the shorter way round if periodic."""
-    index = torch.arange(n, device=device)
-    steps = index[None, :] - index[:, None]
+def steps_along(n: int, *, periodic: bool, device: torch.device) -> Tensor:
+    """(2 n - 1) steps 1 - n to n - 1, each the shorter way round if periodic."""
+    steps = torch.arange(1 - n, n, device=device)
     return (steps + n // 2) % n - n // 2 if periodic else steps
 
 
 def visible(
     n: int, *, span: int | None, causal: bool, periodic: bool, device: torch.device
 ) -> Tensor | None:
-    """(n, n) whether token i sees token j; None if each sees all.
+    """(2 n - 1) whether a token sees the one at each step from it; None if each sees all.
 
     Args:
         n: tokens along the axis.
@@ -30,14 +31,21 @@ def visible(
     reach = n if span is None else span // 2
     if not causal and reach >= (n // 2 if periodic else n - 1):
         return None
-    steps = steps_between(n, periodic=periodic, device=device)
+    steps = steps_along(n, periodic=periodic, device=device)
     seen = steps.abs() <= reach
     return seen & (steps <= 0) if causal else seen
 
 
-def check_span(span: int | None) -> None:
-    if span is not None and (span < 1 or span % 2 == 0):
-        raise ValueError(
-            f"span: expected an odd number of tokens, as many on either side of the middle, "
-            f"got {span}; use {max(span, 0) + 1}, or None for the whole axis"
-        )
+def among(bias: Tensor, seen: Tensor) -> Tensor:
+    """`bias`, numbers or booleans by step, where the step is `seen` too."""
+    return bias & seen if bias.dtype == torch.bool else bias.masked_fill(~seen, -torch.inf)
+
+
+def spread(by_step: Tensor, start: int, stop: int) -> Tensor:
+    """(..., stop - start, n) numbers of queries `start` to `stop` and all keys.
+
+    Args:
+        by_step: (..., 2 n - 1) numbers for the steps 1 - n to n - 1.
+    """
+    n = (by_step.shape[-1] + 1) // 2
+    return by_step[..., n - stop : 2 * n - 1 - start].unfold(-1, n, 1).flip(-2)

@@ -11,11 +11,11 @@ where it is, on any other axis the cells share the domain out evenly.
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from axialcast.nn.checks import check_channel, check_features, check_per_axis
 
 __all__ = ["AxialPositionalEmbedding", "AxialSinusoidalEmbedding"]
 
@@ -24,8 +24,6 @@ LONGEST_WAVE = 100.0
 
 Vaswani et al. 2017 take 10 000 for sentences; an axis has tens of tokens.
 """
-
-T = TypeVar("T")
 
 
 class AxialPositionalEmbedding(nn.Module):
@@ -73,12 +71,8 @@ class AxialPositionalEmbedding(nn.Module):
             self.register_parameter(f"param_{index}", nn.Parameter(torch.randn(sizes) * std))
 
     def forward(self, x: Tensor) -> Tensor:
-        sizes = tuple(x.shape[axis] for axis in self.axes) if x.ndim == len(self.shape) + 2 else ()
-        if not sizes or x.shape[self.channel] != self.dim:
-            raise ValueError(
-                f"x: expected {len(self.shape) + 2} dimensions with {self.dim} features in "
-                f"dimension {self.channel}, got shape {tuple(x.shape)}"
-            )
+        check_features(x, self.dim, self.channel, len(self.shape))
+        sizes = tuple(x.shape[axis] for axis in self.axes)
         if sizes != self.shape and not self.interpolate:
             raise ValueError(
                 f"x: expected axes of {self.shape}, got {sizes}; set interpolate=True to take "
@@ -201,19 +195,17 @@ class RelativeBias(nn.Module):
         self.bias = nn.Parameter(torch.zeros(heads, size if periodic else 2 * size - 1))
 
     def forward(self, n: int) -> Tensor:
-        """(heads, n, n) biases of the scores of query i and key j."""
-        index = torch.arange(n, device=self.bias.device)
-        steps = index[None, :] - index[:, None]
-        table: Tensor = self.bias
+        """(heads, 2 n - 1) biases of the scores at the steps 1 - n to n - 1 from query to key."""
         if self.periodic:
+            around: Tensor = self.bias
             if n != self.size:
-                table = _resample(table, 1, n, periodic=True)
-            return table[:, steps % n]
-        if n != self.size:
-            places = torch.arange(1 - n, n, device=table.device, dtype=torch.float64)
-            places = (places * (self.size / n)).clamp(1 - self.size, self.size - 1) + self.size - 1
-            table = _between(table, 1, places, periodic=False)
-        return table[:, steps + n - 1]
+                around = _resample(around, 1, n, periodic=True)
+            return torch.cat([around[:, 1:], around], dim=1)
+        if n == self.size:
+            return self.bias
+        place = torch.arange(1 - n, n, device=self.bias.device, dtype=torch.float64)
+        place = (place * (self.size / n)).clamp(1 - self.size, self.size - 1) + self.size - 1
+        return _between(self.bias, 1, place, periodic=False)
 
 
 def _resample(vectors: Tensor, axis: int, size: int, *, periodic: bool) -> Tensor:
@@ -232,33 +224,5 @@ def _between(vectors: Tensor, axis: int, place: Tensor, *, periodic: bool) -> Te
     old = vectors.shape[axis]
     below = place.floor().long()
     above = (below + 1) % old if periodic else (below + 1).clamp(max=old - 1)
-    weights = F.one_hot(below, old) * (1 - place + below)[:, None]
-    weights = weights + F.one_hot(above, old) * (place - below)[:, None]
-    return (vectors.movedim(axis, -1) @ weights.T.to(vectors.dtype)).movedim(-1, axis)
-
-
-def check_channel(name: str, dim_index: int, num_dimensions: int) -> int:
-    """`dim_index` counted from the first dimension, if it is one that can hold features."""
-    if num_dimensions < 1:
-        raise ValueError(f"num_dimensions: expected 1 or more axes, got {num_dimensions}")
-    rank = num_dimensions + 2
-    channel = dim_index + rank if dim_index < 0 else dim_index
-    if not 1 <= channel < rank:
-        raise ValueError(
-            f"{name}: expected 1 to {rank - 1} or {1 - rank} to -1 for {num_dimensions} axes "
-            f"(dimension 0 is the batch), got {dim_index}"
-        )
-    return channel
-
-
-def check_per_axis(
-    name: str, values: Sequence[T] | None, num_dimensions: int, default: T
-) -> tuple[T, ...]:
-    """`values` as a tuple, one for each axis; the default for all if None."""
-    if values is None:
-        return (default,) * num_dimensions
-    if len(values) != num_dimensions:
-        raise ValueError(
-            f"{name}: expected {num_dimensions} values, one per axis, got {tuple(values)}"
-        )
-    return tuple(values)
+    share = (place - below).to(vectors.dtype).view(-1, *[1] * (vectors.ndim - axis - 1))
+    return torch.lerp(vectors.index_select(axis, below), vectors.index_select(axis, above), share)

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from axialcast.nn.masking import check_span, steps_between
-from axialcast.nn.position import check_channel, check_per_axis
+from axialcast.nn.checks import check_channel, check_features, check_per_axis, check_span
+from axialcast.nn.kernels import FLASH_LENGTH, in_parts
+from axialcast.nn.masking import spread, steps_along
 from axialcast.nn.self_attention import AlongAxis
 
 __all__ = ["PositionSensitiveAttention", "PositionSensitiveAxialAttention"]
@@ -32,7 +33,8 @@ class PositionSensitiveAttention(nn.Module):
         dim: features d; a value has c = d / heads.
         span: odd number m of tokens in the window; 2 n - 1 for a whole axis of n tokens.
         heads: number of heads.
-        dim_key: features e of a query or key in one head; half of c if not given, as in the paper.
+        dim_key: features e of a query or key in one head; c / 2, as in the authors' code, if not
+            given.
         periodic: whether the sequence closes on itself, so that windows wrap around.
 
     Shape: (b, n, d), kept, for any n: scores take (b, heads, n, n) numbers.
@@ -71,21 +73,51 @@ class PositionSensitiveAttention(nn.Module):
         if x.ndim != 3 or x.shape[-1] != self.dim:
             raise ValueError(f"x: expected shape (b, n, {self.dim}), got {tuple(x.shape)}")
         q, k, v = (
-            layer(x).view(*x.shape[:-1], self.heads, -1)
+            layer(x).view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
             for layer in (self.to_q, self.to_k, self.to_v)
         )
-        steps = steps_between(x.shape[1], periodic=self.periodic, device=x.device)
-        reach = self.span // 2
+        n, reach = x.shape[1], self.span // 2
+        steps = steps_along(n, periodic=self.periodic, device=x.device)
         places = steps.clamp(-reach, reach) + reach  # beyond the window any place will do
-        rq, rk, rv = (t[places] for t in (self.relative_q, self.relative_k, self.relative_v))
-        scores = (
-            torch.einsum("bohe,bphe->bhop", q, k)
-            + torch.einsum("bohe,ope->bhop", q, rq)
-            + torch.einsum("bphe,ope->bhop", k, rk)
-        )
-        weights = scores.masked_fill(steps.abs() > reach, -torch.inf).softmax(-1)
-        out = torch.einsum("bhop,bphc->bohc", weights, v)
-        return (out + torch.einsum("bhop,opc->bohc", weights, rv)).flatten(-2)
+        relative = [
+            table.T.index_select(1, places)
+            for table in (self.relative_q, self.relative_k, self.relative_v)
+        ]
+        seen = steps.abs() <= reach
+        if n < FLASH_LENGTH:
+            out = _attend(q, k, v, None, 0, seen, *relative)
+        else:
+            out = in_parts(_attend, q, k, v, None, seen, *relative)
+        return out.transpose(1, 2).flatten(-2)
+
+
+def _attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: None,
+    start: int,
+    seen: Tensor,
+    of_q: Tensor,
+    of_k: Tensor,
+    of_v: Tensor,
+) -> Tensor:
+    """Equation 4 for queries (b, heads, n', e) that begin at `start` of n, and all keys and values.
+
+    Args:
+        seen: (2 n - 1) which steps are within the window.
+        of_q: (e, 2 n - 1) vectors rq by step; rk and rv likewise.
+    """
+    stop = start + q.shape[2]
+    seen, of_q, of_k, of_v = (spread(table, start, stop) for table in (seen, of_q, of_k, of_v))
+    scores = (
+        torch.einsum("bhoe,bhpe->bhop", q, k)
+        + torch.einsum("bhoe,eop->bhop", q, of_q)
+        + torch.einsum("bhpe,eop->bhop", k, of_k)
+    )
+    weights = scores.masked_fill(~seen, -torch.inf).softmax(-1)
+    out = torch.einsum("bhop,bhpc->bhoc", weights, v)
+    return out + torch.einsum("bhop,cop->bhoc", weights, of_v)
 
 
 class PositionSensitiveAxialAttention(nn.Module):
@@ -131,12 +163,7 @@ class PositionSensitiveAxialAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        rank = len(self.axial_attentions) + 2
-        if x.ndim != rank or x.shape[self.channel] != self.dim:
-            raise ValueError(
-                f"x: expected {rank} dimensions with {self.dim} features in dimension "
-                f"{self.channel}, got shape {tuple(x.shape)}"
-            )
+        check_features(x, self.dim, self.channel, len(self.axial_attentions))
         for attention in self.axial_attentions:
             x = attention(x)
         return x

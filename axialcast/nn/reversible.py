@@ -69,11 +69,11 @@ class ReversibleBlock(nn.Module):
 class ReversibleSequence(nn.Module):
     """Reversible blocks one after another, x to the mean of the two streams that start as x.
 
-    Training keeps the streams that leave the last block and nothing in between: the backward pass
-    runs the blocks backwards to recover what entered them, evaluates every branch a second time
-    (under the random numbers and the autocast of the first), and takes its gradient. Gradients are
-    those of the plain network, up to the rounding of the recovered streams: keep the input in
-    float32 or better. A drop-in for `axial_attention.reversible.ReversibleSequence`.
+    Training keeps the streams that enter the last block and what that block keeps: the backward
+    pass runs the blocks before it backwards to recover what entered them, evaluates their branches
+    a second time (under the random numbers and the autocast of the first), and takes the gradient.
+    Gradients are those of the plain network, up to the rounding of the recovered streams: keep the
+    input in float32 or better. A drop-in for `axial_attention.reversible.ReversibleSequence`.
 
     Where blocks or parts of them are sharded by FSDP2 (`fully_shard`), whose parameters exist in
     whole only inside the call of the sharded module, each block is checkpointed instead: it keeps
@@ -88,14 +88,22 @@ class ReversibleSequence(nn.Module):
         blocks: pairs (f, g) of modules that keep the shape of their input.
         reversible: False runs the same function with ordinary autograd: memory grows with depth,
             and a training step saves the second evaluation.
+        keep: number of the last blocks that keep their activations, which saves their second
+            evaluation. The backward pass wants those of the last block first of all: to keep them
+            costs little at its peak, and nothing that grows with depth.
 
     Shape: any, kept.
     """
 
-    def __init__(self, blocks: Iterable[Sequence[nn.Module]], *, reversible: bool = True) -> None:
+    def __init__(
+        self, blocks: Iterable[Sequence[nn.Module]], *, reversible: bool = True, keep: int = 1
+    ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(ReversibleBlock(f, g) for f, g in blocks)
         self.reversible = reversible
+        if keep < 0:
+            raise ValueError(f"keep: expected a number of blocks, 0 or more, got {keep}")
+        self.keep = keep
 
     def forward(
         self, x: Tensor, arg_route: tuple[bool, bool] = (True, True), **kwargs: Any
@@ -108,14 +116,17 @@ class ReversibleSequence(nn.Module):
         for block in self.blocks:
             assert isinstance(block, ReversibleBlock)
             branches += [(block.f, f_kwargs), (block.g, g_kwargs)]
-        run = _Run(branches, x.device)
-        trained = torch.is_grad_enabled() and (x.requires_grad or bool(run.tensors))
-        if self.reversible and trained and branches:
-            apply = cast(Callable[..., tuple[Tensor, Tensor]], _Reversible.apply)
-            streams = apply(run, x, x, *run.tensors)
-        else:
-            streams = run.forward(x, x)
-        return (streams[0] + streams[1]) / 2
+        count = max(len(branches) - 2 * self.keep, 0)
+        run = _Run(branches[:count], x.device)
+        x1 = x2 = x
+        if self.reversible and torch.is_grad_enabled() and (x.requires_grad or run.tensors):
+            if count:
+                apply = cast(Callable[..., tuple[Tensor, Tensor]], _Reversible.apply)
+                x1, x2 = apply(run, x, x, *run.tensors)
+            branches = branches[count:]
+        for branch, inputs in branches:
+            x1, x2 = x2, x1 + branch(x2, **inputs)
+        return (x1 + x2) / 2
 
     def _checkpointed(
         self, x: Tensor, f_kwargs: dict[str, Any], g_kwargs: dict[str, Any]
@@ -172,13 +183,8 @@ class _Run:
             cache_enabled=False,
         )
 
-    def forward(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
-        for branch, kwargs in self.branches:
-            x1, x2 = x2, x1 + branch(x2, **kwargs)
-        return x1, x2
-
     def recorded(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
-        """`forward` without a graph, noting the random state before every branch."""
+        """The streams that leave the last branch, noting the random state before each."""
         with self.autocast():
             for branch, kwargs in self.branches:
                 self.random_states.append(_RandomState.now(self.device))

@@ -9,12 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from axialcast.nn.attention import AxialAttention, Position
-from axialcast.nn.position import (
-    AxialPositionalEmbedding,
-    AxialSinusoidalEmbedding,
-    check_channel,
-    check_per_axis,
-)
+from axialcast.nn.checks import check_channel, check_features, check_per_axis
+from axialcast.nn.position import AxialPositionalEmbedding, AxialSinusoidalEmbedding
 from axialcast.nn.reversible import ReversibleSequence
 from axialcast.nn.self_attention import AlongAxis, SelfAttention
 
@@ -93,13 +89,13 @@ class AxialTransformer(nn.Module):
             )
             ends = [fn.to_out for fn in layer.attentions()]
             for end in ends:
-                _start_small(end, 2 * depth * len(ends))
+                start_small(end, 2 * depth * len(ends))
             return _branch(dim, layer, dropout)
 
         def perceptron() -> nn.Module:
             hidden = round(dim * mlp_ratio)
             layer = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
-            _start_small(layer[2], 2 * depth)
+            start_small(layer[2], 2 * depth)
             return _branch(dim, layer, dropout)
 
         self.layers = ReversibleSequence(
@@ -108,11 +104,7 @@ class AxialTransformer(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.ndim != self.num_dimensions + 2 or x.shape[-1] != self.dim:
-            raise ValueError(
-                f"x: expected {self.num_dimensions + 2} dimensions, the last of {self.dim} "
-                f"features, got shape {tuple(x.shape)}"
-            )
+        check_features(x, self.dim, self.num_dimensions + 1, self.num_dimensions)
         out: Tensor = self.norm(self.layers(self.position(x)))
         return out
 
@@ -172,11 +164,7 @@ class AxialImageTransformer(nn.Module):
         self.layers = ReversibleSequence(blocks) if reversible else _ResidualSequence(blocks)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.ndim != 4 or x.shape[self.channel] != self.dim:
-            raise ValueError(
-                f"x: expected 4 dimensions with {self.dim} features in dimension {self.channel}, "
-                f"got shape {tuple(x.shape)}"
-            )
+        check_features(x, self.dim, self.channel, 2)
         out: Tensor = self.layers(self.pos_emb(x))
         return out
 
@@ -279,7 +267,7 @@ def _branch(dim: int, layer: nn.Module, dropout: float) -> nn.Module:
     return branch
 
 
-def _start_small(linear: nn.Module, count: int) -> None:
+def start_small(linear: nn.Module, count: int) -> None:
     """Weights whose outputs, `count` of them summed, keep the variance of the inputs; no bias."""
     assert isinstance(linear, nn.Linear)
     nn.init.normal_(linear.weight, std=(linear.in_features * count) ** -0.5)

@@ -4,7 +4,7 @@ from axialcast.verify.baselines import Baseline, DampedPersistence, Persistence
 from axialcast.verify.climatology import Climatology
 from axialcast.verify.linear_inverse_model import LinearInverseModel
 from axialcast.verify.metrics import METRICS
-from axialcast.verify.scores import evaluate, skill_map, to_table
+from axialcast.verify.scores import evaluate, omissions, skill_map, to_table
 
 __all__ = [
     "METRICS",
@@ -14,6 +14,7 @@ __all__ = [
     "LinearInverseModel",
     "Persistence",
     "evaluate",
+    "omissions",
     "skill_map",
     "to_table",
 ]

@@ -63,7 +63,8 @@ class DampedPersistence:
     ) -> "DampedPersistence":
         """Regression through the origin of the anomaly on that of `lead_times` before.
 
-        A missing value counts as no anomaly.
+        Pairs that lack either value are left out, point by point; a point without any pair has no
+        memory, as one that is never analysed (land, for the sea's temperature) has no forecast.
 
         Raises:
             ValueError: a lead time is not a multiple of the training data's cadence, or reaches
@@ -79,15 +80,10 @@ class DampedPersistence:
         squares: dict[Any, Any] = defaultdict(float)
         products: dict[Any, Any] = defaultdict(float)
         for block in blocks(training, overlap=longest):
-            for name, array in climatology.anomalies(block).fillna(0.0).data_vars.items():
-                now = array.values[: len(array) - longest]
-                squares[name] += np.einsum("t...,t...->...", now, now).astype(np.float64)
-                products[name] += np.stack(
-                    [
-                        np.einsum("t...,t...->...", now, array.values[step : step + len(now)])
-                        for step in steps
-                    ]
-                ).astype(np.float64)
+            for name, array in climatology.anomalies(block).data_vars.items():
+                squared, product = _lagged_sums(array.values, steps)
+                squares[name] += squared
+                products[name] += product
         like = training.isel({TIME: 0}, drop=True)
         fields = {}
         for name, array in like.data_vars.items():
@@ -106,6 +102,26 @@ class DampedPersistence:
         anomaly = anomaly.rename({TIME: INIT_TIME}).expand_dims({LEAD_TIME: lead_times}, axis=1)
         damped = anomaly * self.damping.sel({LEAD_TIME: lead_times})
         return self.climatology.forecast(analysis, init_times, lead_times) + damped
+
+
+def _lagged_sums(
+    anomalies: NDArray[np.float32], steps: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums of squares and of lagged products over all times but the last `steps.max()`.
+
+    (l, ...) of the pairs that have both values; squares are (1, ...) where none is missing.
+    """
+    seen = np.isfinite(anomalies)
+    known = np.where(seen, anomalies, 0.0)
+    now = known[: len(known) - int(steps.max())]
+    square = np.square(now)
+    products = [np.einsum("t...,t...->...", now, known[s : s + len(now)]) for s in steps]
+    squares = (
+        [square.sum(0)]
+        if seen.all()
+        else [np.einsum("t...,t...->...", square, seen[s : s + len(now)]) for s in steps]
+    )
+    return np.stack(squares).astype(np.float64), np.stack(products).astype(np.float64)
 
 
 def states_at(analysis: xr.Dataset, times: Times) -> xr.Dataset:

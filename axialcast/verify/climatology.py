@@ -52,7 +52,8 @@ class Climatology:
         A point with fewer values than twice its coefficients has a NaN climatology.
 
         Raises:
-            ValueError: `training` covers less than a year, which harmonics of the year need.
+            ValueError: `training` covers less than a year, which harmonics of the year need; a
+                field has no point with values enough; the calendar is not the standard one.
         """
         times = training[TIME].values
         span = (times[-1] - times[0] + spacing(times)) / DAY
@@ -77,6 +78,7 @@ class Climatology:
             values = np.stack([_solve(*sums[name, hour]) for hour in hours])
             dims = (HOUR, COEFFICIENT, *array.dims)
             fields[name] = (dims, values.reshape(*values.shape[:2], *array.shape))
+            _refuse_unknown(name, fields[name][1], hours)
         return cls(xr.Dataset(fields, {HOUR: hours, **like.coords}))
 
     def at(self, times: Times) -> xr.Dataset:
@@ -146,8 +148,14 @@ def spacing(times: Times) -> np.timedelta64:
     """The even spacing of sorted times.
 
     Raises:
-        ValueError: there are fewer than two, or they are unevenly spaced.
+        ValueError: there are fewer than two, they are unevenly spaced, or their calendar is not
+            the standard one.
     """
+    if times.dtype == object:
+        raise ValueError(
+            f"time: verification needs the standard calendar, got {times[0].calendar}; score the "
+            "forecasts elsewhere, or convert the analysis before training"
+        )
     steps = np.unique(np.diff(times))
     if len(steps) != 1:
         raise ValueError(
@@ -195,3 +203,14 @@ def _solve(moments: NDArray[np.float64], products: NDArray[np.float64]) -> NDArr
     else:
         solved = np.linalg.solve(systems, products.T[..., None])[..., 0].T
     return np.where(counts >= 2 * num, solved, np.nan)
+
+
+def _refuse_unknown(name: Any, coefficients: NDArray[np.float64], hours: NDArray[np.int64]) -> None:
+    """Raises where a field, (hour, m, [z], h, w), has no point with a climatology."""
+    known = np.isfinite(coefficients).any((1, -2, -1))
+    if not known.all():
+        raise ValueError(
+            f"{name}: no point has the {2 * coefficients.shape[1]} values or more that its "
+            f"climatology needs at {hours[np.argwhere(~known)[0, 0]]} h UTC; extend the training "
+            "period, take fewer harmonics or leave the variable out"
+        )

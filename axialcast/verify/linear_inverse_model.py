@@ -121,11 +121,15 @@ def _matrix(anomalies: xr.Dataset) -> NDArray[np.float32]:
 
 
 def _scale(training: xr.Dataset, variance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(c,) root of area over the standard deviation of the variable and level on the domain."""
+    """(c,) root of area over the standard deviation of the variable and level on the domain.
+
+    Points that never vary, those without a climatology among them, are not of the domain.
+    """
     grid = LatLonGrid(training[LATITUDE].values, training[LONGITUDE].values)
     weights = grid.areas.ravel() / grid.areas.sum()
     channels = variance.astype(np.float64).reshape(-1, weights.size)
-    deviation = np.sqrt(channels @ weights)
+    area = (channels > 0) @ weights
+    deviation = np.sqrt(channels @ weights / np.where(area > 0, area, 1.0))
     deviation[deviation == 0] = 1.0
     return np.asarray((np.sqrt(weights) / deviation[:, None]).ravel(), dtype=np.float32)
 

@@ -33,6 +33,12 @@ def matched(forecast: xr.Dataset, analysis: xr.Dataset) -> tuple[xr.Dataset, xr.
                 f"{name}: no dimension {missing[0]!r} among {sorted(map(str, dataset.dims))}; "
                 "rename the one that is meant"
             )
+    for times in (forecast[INIT_TIME], analysis[TIME]):
+        if times.dtype == object:
+            raise ValueError(
+                f"{times.name}: verification needs the standard calendar, got {times.dt.calendar}; "
+                "score the forecasts elsewhere, or convert the analysis before training"
+            )
     if not np.issubdtype(forecast[LEAD_TIME].dtype, np.timedelta64):
         raise ValueError(
             f"forecast: lead_time is {forecast[LEAD_TIME].dtype}, expected timedelta64; open it "

@@ -14,7 +14,7 @@ from axialcast.verify.climatology import Climatology
 from axialcast.verify.fields import Field, fields_of, headline
 from axialcast.verify.figures import contour_levels, curves, map_panel, scorecard
 from axialcast.verify.matching import grid_of, matched, valid_times
-from axialcast.verify.scores import skill_map
+from axialcast.verify.scores import omissions, skill_map
 from axialcast.verify.wording import (
     date,
     duration,
@@ -106,7 +106,7 @@ def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -
     times = forecast[INIT_TIME].values
     leads = forecast[LEAD_TIME].values
     missing = int(scores["num_missing_truth"].sum())
-    masked = max(float(scores[f"{name}_masked"].max()) for name in forecast.data_vars)
+    left_out = omissions(scores)
     grid = grid_of(forecast)
     known = {
         "Forecasts": f"{len(times):,}, initialised {date(times.min())} to {date(times.max())}",
@@ -117,8 +117,8 @@ def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -
         if missing
         else "none",
     }
-    if masked > 0:
-        known["Missing values"] = f"up to {100 * masked:.2g} % of the area, left out for all models"
+    if left_out:
+        known["Missing values"] = f"{'; '.join(left_out)}; left out for all models"
     rows = [
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
         for name, value in {**known, **facts}.items()

@@ -18,7 +18,7 @@ from axialcast.verify.matching import grid_of, matched, valid_times
 from axialcast.verify.metrics import METRICS, STATISTICS, area_sums, pair_statistics
 from axialcast.verify.regions import Region, region_weights
 
-__all__ = ["evaluate", "num_pairs_name", "skill_map", "to_table"]
+__all__ = ["evaluate", "masked_name", "num_pairs_name", "omissions", "skill_map", "to_table"]
 
 BLOCK_VALUES = 2**22
 """Values of one model scored at once (16 MB in float32)."""
@@ -29,6 +29,7 @@ Read = tuple[slice, slice]
 """Init times and lead times that are read from the forecast at once."""
 
 COLUMNS = ["model", "variable", "level", "lead_time_hours", "metric", "region", "value"]
+COLUMNS += ["num_pairs", "masked"]
 
 
 def evaluate(
@@ -44,9 +45,10 @@ def evaluate(
 ) -> xr.Dataset:
     """Area-weighted scores, every model on the same pairs of forecast and truth.
 
-    A pair is one init time at one lead time. A grid point where the truth, the climatology or any
-    model is missing is left out for all models, by a weight of zero; where nothing is left the
-    score is NaN. Nothing is left out silently: see the counts below.
+    A pair is one init time at one lead time. Its statistics are area-weighted means over the grid
+    points where the truth, the climatology and every model are known: the weights are those points'
+    share of the area. Pairs then count alike, those without any such point not at all; where no
+    pair is left the score is NaN. Nothing is left out silently: see the counts below.
 
     Args:
         forecast: (init_time, lead_time, [level], latitude, longitude); may be lazy.
@@ -63,8 +65,8 @@ def evaluate(
     Returns:
         One variable per forecast variable, of dimensions (model, metric, region, lead_time,
         [level]); `<variable>_num_pairs` (region, lead_time, [level]), pairs with anything to score;
-        `<variable>_masked`, the share of area left out of them; and `num_missing_truth`
-        (lead_time), pairs whose valid time the analysis does not hold.
+        `<variable>_masked`, the share of area left out of them, NaN without any; and
+        `num_missing_truth` (lead_time), pairs whose valid time the analysis does not hold.
 
     Raises:
         ValueError: forecast and analysis differ in grid, levels, units or variables, or share no
@@ -107,15 +109,21 @@ def evaluate(
 
 
 def to_table(scores: xr.Dataset) -> pd.DataFrame:
-    """Scores in tidy form: model, variable, level, lead_time_hours, metric, region, value.
+    """Scores in tidy form, with the columns of `COLUMNS`.
 
-    `level` is NaN for variables without levels; a score without pairs is kept, as NaN.
+    `level` is NaN for variables without levels; a score without pairs is kept, as NaN. `num_pairs`
+    is how many pairs the score is the mean of, `masked` the share of their area left out of it.
     """
     tables = []
     for name, array in scores.data_vars.items():
         if "metric" not in array.dims:
             continue
-        table = array.drop_attrs().to_series().rename("value").reset_index()
+        counts = {
+            "num_pairs": scores[num_pairs_name(str(name))],
+            "masked": scores[f"{name}_masked"],
+        }
+        columns = xr.broadcast(xr.Dataset({"value": array, **counts}).drop_attrs())[0]
+        table = columns.to_dataframe(dim_order=list(array.dims)).reset_index()
         table["variable"] = str(name)
         table["lead_time_hours"] = table.pop(LEAD_TIME) / pd.Timedelta(hours=1)
         tables.append(table if LEVEL in table else table.assign(**{LEVEL: np.nan}))
@@ -148,6 +156,26 @@ def num_pairs_name(variable: str) -> str:
     return f"{variable}_num_pairs"
 
 
+def masked_name(variable: str) -> str:
+    """Name of the variable of `evaluate`'s result with the share of area that is left out."""
+    return f"{variable}_masked"
+
+
+def omissions(scores: xr.Dataset) -> list[str]:
+    """What is left out of the scores over the whole grid, for each variable that lacks anything."""
+    whole = scores.sel(region="all")
+    held = whole.attrs["num_init_times"] - whole["num_missing_truth"]
+    lines = []
+    for name in [str(name) for name, array in whole.data_vars.items() if "metric" in array.dims]:
+        share = float(whole[masked_name(name)].fillna(0.0).max())
+        empty = int((held - whole[num_pairs_name(name)]).sum())
+        parts = [f"up to {100 * share:.2g} % of the area"] if share else []
+        parts += [f"all points of {empty:,} pairs"] if empty else []
+        if parts:
+            lines.append(f"{name}: {' and '.join(parts)}")
+    return lines
+
+
 def _like(prediction: xr.DataArray, array: xr.DataArray) -> NDArray[Any]:
     """The prediction's values at the levels of `array`, in its order of dimensions."""
     if LEVEL in array.dims and not prediction[LEVEL].equals(array[LEVEL]):
@@ -156,7 +184,7 @@ def _like(prediction: xr.DataArray, array: xr.DataArray) -> NDArray[Any]:
 
 
 class _Sums:
-    """Running weighted sums of one variable's statistics, over cases and area.
+    """Running sums over pairs of one variable's statistics, area-weighted means of each pair.
 
     Args:
         weights: (r, h, w) cell areas of each region.
@@ -167,7 +195,7 @@ class _Sums:
     def __init__(
         self, weights: NDArray[np.float64], num_models: int, shape: tuple[int, ...]
     ) -> None:
-        self.weights = weights
+        self.weights = weights / weights.sum((1, 2), keepdims=True)
         by_region = (*shape, len(weights))
         self.sums = np.zeros((len(STATISTICS), num_models, *by_region))
         self.area = np.zeros(by_region)
@@ -188,22 +216,23 @@ class _Sums:
             observed, normal = truth[case, lead], reference[case, lead]
             valid = np.isfinite(sum(fields, observed + normal))
             area = area_sums(valid.astype(np.float64), self.weights)
+            counted = area > 0
             row = leads.start + lead
             self.area[row] += area
-            self.pairs[row] += area > 0
+            self.pairs[row] += counted
             for model, field in enumerate(fields):
                 statistics = pair_statistics(field, observed, normal, valid, out=work)
-                self.sums[:, model, row] += area_sums(statistics, self.weights)
+                sums = area_sums(statistics, self.weights)
+                self.sums[:, model, row] += np.divide(sums, area, out=sums, where=counted)
 
     def means(self) -> dict[str, NDArray[np.float64]]:
         """Statistics by name, (model, l, [z], r); NaN where there is no pair."""
-        area = np.where(self.area > 0, self.area, np.nan)
-        return dict(zip(STATISTICS, self.sums / area, strict=True))
+        pairs = np.where(self.pairs > 0, self.pairs, np.nan)
+        return dict(zip(STATISTICS, self.sums / pairs, strict=True))
 
     def masked(self) -> NDArray[np.float64]:
         """(l, [z], r) share of the area that is left out of the pairs counted."""
-        whole = self.pairs * self.weights.sum((1, 2))
-        share = 1 - self.area / np.where(whole > 0, whole, np.nan)
+        share = 1 - self.area / np.where(self.pairs > 0, self.pairs, np.nan)
         return np.where(share > 1e-12, share, 0.0 * share)
 
 
@@ -225,7 +254,7 @@ def _labelled(
             array.attrs,
         ),
         num_pairs_name(name): (counts, sums.pairs, pairs),
-        f"{name}_masked": (counts, sums.masked(), masked),
+        masked_name(name): (counts, sums.masked(), masked),
     }
     return xr.Dataset(fields, coords).transpose("model", "metric", "region", *dims)
 

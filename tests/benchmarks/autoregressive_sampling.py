@@ -9,12 +9,12 @@ the two largest sizes alone; processor time of small fields is that of calling t
 """
 
 import math
-import platform
 import statistics
-import time
+from functools import partial
 from unittest import mock
 
 import torch
+from measuring import medians, one_thread
 from torch.utils.flop_counter import FlopCounterMode
 
 from axialcast.nn import decoder
@@ -31,12 +31,6 @@ def draw(model):
 @torch.no_grad()
 def one_pass(model):
     model(torch.zeros(1, 1, *model.shape, dtype=torch.long))
-
-
-def milliseconds(way, model):
-    start = time.process_time()
-    way(model)
-    return 1e3 * (time.process_time() - start)
 
 
 def multiplications(way, model):
@@ -67,8 +61,7 @@ def exponent(numbers, costs):
 
 
 def main():
-    torch.set_num_threads(1)
-    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, 1 thread")
+    print(one_thread())
     models = {}
     for side in SIDES:
         torch.manual_seed(0)
@@ -79,10 +72,10 @@ def main():
     ways = {"semi-parallel": draw, "all anew": one_pass}
     cells = {}
     for side, model in models.items():
-        rounds = [[milliseconds(f, model) for f in ways.values()] for _ in range(ROUNDS + 1)][1:]
-        for (name, f), times in zip(ways.items(), zip(*rounds, strict=True), strict=True):
+        times = medians({k: partial(f, model) for k, f in ways.items()}, rounds=ROUNDS)
+        for name, f in ways.items():
             passes = side**2 if f is one_pass else 1
-            cost = (statistics.median(times), *multiplications(f, model))
+            cost = (times[name], *multiplications(f, model))
             for what, value in zip(("ms", "attention", "parameters"), cost, strict=True):
                 cells.setdefault((name, what), []).append(passes * value)
     numbers = [side**2 for side in SIDES]

@@ -7,15 +7,13 @@ on contiguous operands, with no softmax and no copy. The ratio to it is ours ove
 """
 
 import argparse
-import platform
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import axial_attention as original
 import torch
+from measuring import forward_and_backward, medians, one_thread
 
 from axialcast.nn import AxialAttention
 
@@ -89,28 +87,6 @@ def products(case: Case, backward: bool) -> Callable[[], None]:
     return run
 
 
-def step(module: torch.nn.Module, x: torch.Tensor, backward: bool) -> Callable[[], None]:
-    grad = torch.ones_like(x)
-
-    def run() -> None:
-        if not backward:
-            with torch.no_grad():
-                module(x)
-            return
-        module.zero_grad()
-        x.grad = None
-        module(x).backward(grad)
-
-    return run
-
-
-def milliseconds(run: Callable[[], None], count: int) -> float:
-    start = time.process_time()
-    for _ in range(count):
-        run()
-    return 1e3 * (time.process_time() - start) / count
-
-
 def measure(case: Case, backward: bool, seconds: float) -> list[float]:
     """Medians of the original, ours and the limit."""
     torch.manual_seed(0)
@@ -118,18 +94,10 @@ def measure(case: Case, backward: bool, seconds: float) -> list[float]:
     old, new = original.AxialAttention(**case.arguments), AxialAttention(**case.arguments)
     new.load_state_dict(old.state_dict())
     torch.testing.assert_close(new(x), old(x), rtol=1e-4, atol=1e-5)
-    runs = [step(old, x, backward), step(new, x, backward), products(case, backward)]
-    once = max(milliseconds(run, 1) for run in runs for _ in range(2))
-    count = max(1, round(20 / once))  # at least 20 ms between two readings of the clock
-    rounds, end = [], time.process_time() + seconds
-    while len(rounds) < 5 or time.process_time() < end:
-        rounds.append([milliseconds(run, count) for run in runs])
-    return [statistics.median(values) for values in zip(*rounds, strict=True)]
-
-
-def processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(line.split(": ")[1] for line in lines if line.startswith("model name"))
+    way = "both" if backward else "forward"
+    runs = {name: forward_and_backward(m, x)[way] for name, m in (("old", old), ("new", new))}
+    runs["limit"] = products(case, backward)
+    return list(medians(runs, seconds=seconds).values())
 
 
 def main() -> None:
@@ -137,9 +105,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="per case and direction")
     parser.add_argument("--only", type=int, help="number of a case, from 0")
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    name = processor() if Path("/proc/cpuinfo").exists() else platform.machine()
-    print(f"{name}, torch {torch.__version__}, 1 thread, medians in ms of processor time\n")
+    print(f"{one_thread()}, medians in ms of processor time\n")
     print(f"{'shape':20} {'direction':10} original    ours  speed-up   limit  ours / limit")
     for backward in (False, True):
         ratios = []

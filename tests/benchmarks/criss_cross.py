@@ -7,13 +7,9 @@ in one that keeps what the backward pass needs, and in forward + backward, where
 input and parameters count. Time is the processor's, variants interleaved, medians.
 """
 
-import platform
-import statistics
-import time
-
 import torch
+from measuring import allocated, forward_and_backward, medians, one_thread
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from axialcast.nn.criss_cross import CrissCrossAttention
@@ -35,41 +31,17 @@ class NonLocal(nn.Module):
         return x + out.mT.view(x.shape)
 
 
-def forward(module, x):
-    with torch.no_grad():
-        module(x)
-
-
-def forward_for_training(module, x):
-    module(x)
-
-
-def forward_and_backward(module, x):
-    module(x).backward(x.detach())
-
-
-PASSES = (forward, forward_for_training, forward_and_backward)
-
-
-def megabytes(run, module, x):
-    """Peak of the memory allocated in `run`."""
-    module.zero_grad()
+def megabytes(module, x):
+    """Peaks of a pass without a graph, of one that keeps one, and of forward + backward."""
     x = x.clone().requires_grad_()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        run(module, x)
-    allocated = peak = 0
-    for event in profiler.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            allocated += event.nbytes()
-            peak = max(peak, allocated)
-    return peak / 1e6
-
-
-def seconds(run, module, x):
-    x = x.clone().requires_grad_()
-    start = time.process_time()
-    run(module, x)
-    return time.process_time() - start
+    runs = forward_and_backward(module, x)
+    passes = (runs["forward"], lambda: module(x), runs["both"])
+    peaks = []
+    for run in passes:
+        module.zero_grad()
+        x.grad = None
+        peaks.append(allocated(run)[1] / 1e6)
+    return peaks
 
 
 def giga_operations(module):
@@ -79,41 +51,35 @@ def giga_operations(module):
 
 
 def main():
-    torch.set_num_threads(1)
-    print(f"{processor()}, torch {torch.__version__}, 1 thread")
+    print(one_thread())
     modules = {
         "non-local block": NonLocal(),
         "criss-cross, 1 pass": CrissCrossAttention(FEATURES, dim_key=KEYS, recurrence=1),
         "criss-cross, 2 passes": CrissCrossAttention(FEATURES, dim_key=KEYS, recurrence=2),
     }
     x = torch.randn(1, FEATURES, SIZE, SIZE)
-    memory = {name: [megabytes(run, m, x) for run in PASSES] for name, m in modules.items()}
-    rounds = [
-        {
-            name: [seconds(run, m, x) for run in (PASSES[0], PASSES[2])]
-            for name, m in modules.items()
-        }
-        for _ in range(ROUNDS)
-    ]
-    times = {
-        name: [statistics.median(r[name][i] for r in rounds) for i in range(2)] for name in modules
+    memory = {name: megabytes(module, x) for name, module in modules.items()}
+    runs = {
+        (name, way): run
+        for name, module in modules.items()
+        for way, run in forward_and_backward(module, x.clone().requires_grad_()).items()
     }
+    times = medians(runs, rounds=ROUNDS)
     operations = {name: giga_operations(module) for name, module in modules.items()}
-    table = {name: [operations[name], *memory[name], *times[name]] for name in modules}
+    table = {
+        name: [
+            operations[name],
+            *memory[name],
+            *(times[name, w] / 1e3 for w in ("forward", "both")),
+        ]
+        for name in modules
+    }
     heads = ("GFLOPs", "MB fwd", "MB kept", "MB fwd+bwd", "s fwd", "s fwd+bwd")
     print(f"{'':28}" + "".join(f"{head:>12}" for head in heads))
     for name, row in table.items():
         print(f"{name:28}" + "".join(f"{value:12.1f}" for value in row))
     ratios = [a / b for a, b in zip(*list(table.values())[::2], strict=True)]
     print(f"{'non-local over 2 passes':28}" + "".join(f"{value:11.1f}x" for value in ratios))
-
-
-def processor():
-    with open("/proc/cpuinfo") as file:
-        return next(
-            (line.split(":")[1].strip() for line in file if line.startswith("model name")),
-            platform.machine(),
-        )
 
 
 if __name__ == "__main__":

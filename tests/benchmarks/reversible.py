@@ -8,18 +8,16 @@ network's, the time at most 1.35 times; by its products alone, a forward pass mo
 forward and a backward of two, it would be 4/3.
 """
 
-import platform
 import statistics
-import time
 
 import torch
-from torch.profiler import ProfilerActivity, profile
+from measuring import allocated, forward_and_backward, medians, one_thread
 
 from axialcast.nn import AxialTransformer
 
 DEPTHS = (4, 8, 16, 32)
-CASES = ((64, (32, 64)), (256, (16, 32)))
-"""(features, shape)"""
+CASES = ((64, (32, 64)), (256, (16, 32)), (128, (8, 16, 32)))
+"""(features, shape); the last is a cube of weather."""
 ROUNDS = 5
 
 
@@ -34,45 +32,18 @@ def megabytes(module, x):
     """(after the forward pass, peak of forward + backward less parameters' gradients)."""
     module.zero_grad()
     x.grad = None
-    kept = peak = 0
-    for backward in (False, True):
-        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-            out = module(x)
-            if backward:
-                out.sum().backward()
-        allocated = 0
-        for event in profiler.profiler.kineto_results.events():
-            if event.name() == "[memory]":
-                allocated += event.nbytes()
-                peak = max(peak, allocated)
-        if not backward:
-            kept = allocated
-            # Kept until here so that its graph is not freed within the profile.
-            del out
+    kept, peak = allocated(lambda: module(x))
+    _, peak_of_both = allocated(lambda: module(x).sum().backward())
     gradients = sum(p.numel() * p.element_size() for p in module.parameters())
-    return kept / 1e6, (peak - gradients) / 1e6
-
-
-def seconds(module, x):
-    module.zero_grad()
-    x.grad = None
-    start = time.process_time()
-    module(x).sum().backward()
-    return time.process_time() - start
+    return kept / 1e6, (max(peak, peak_of_both) - gradients) / 1e6
 
 
 def slope(values):
-    """Least-squares slope of `values` over DEPTHS."""
-    depth_mean, value_mean = statistics.mean(DEPTHS), statistics.mean(values)
-    pairs = zip(DEPTHS, values, strict=True)
-    return sum((d - depth_mean) * (v - value_mean) for d, v in pairs) / sum(
-        (d - depth_mean) ** 2 for d in DEPTHS
-    )
+    return statistics.linear_regression(DEPTHS, values).slope
 
 
 def main():
-    torch.set_num_threads(1)
-    print(f"{processor()}, torch {torch.__version__}, 1 thread")
+    print(one_thread())
     heads = [f"{depth} layers" for depth in DEPTHS]
     print(f"{'':46}" + "".join(f"{head:>11}" for head in [*heads, "per layer"]))
     for dim, shape in CASES:
@@ -81,8 +52,8 @@ def main():
         for depth in DEPTHS:
             modules = [network(depth, dim, shape, reversible) for reversible in (False, True)]
             memory = [megabytes(module, x) for module in modules]
-            rounds = [[seconds(module, x) for module in modules] for _ in range(ROUNDS + 1)][1:]
-            times = [statistics.median(values) for values in zip(*rounds, strict=True)]
+            runs = {i: forward_and_backward(m, x)["both"] for i, m in enumerate(modules)}
+            times = medians(runs, rounds=ROUNDS)
             for i, kind in enumerate(("plain", "reversible")):
                 rows.setdefault(f"MB kept by the forward pass, {kind}", []).append(memory[i][0])
                 rows.setdefault(f"MB at the peak, {kind}", []).append(memory[i][1])
@@ -94,14 +65,6 @@ def main():
         for what in ("MB kept by the forward pass", "MB at the peak"):
             share = slope(rows[f"{what}, reversible"]) / slope(rows[f"{what}, plain"])
             print(f"  {what + ', slope over plain':44}{'':44}{share:10.2%}")
-
-
-def processor():
-    with open("/proc/cpuinfo") as file:
-        return next(
-            (line.split(":")[1].strip() for line in file if line.startswith("model name")),
-            platform.machine(),
-        )
 
 
 if __name__ == "__main__":

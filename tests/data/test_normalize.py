@@ -1,42 +1,168 @@
 """Statistics against numpy in double precision, and normalisation."""
 
+import tracemalloc
+
+import dask.array
 import numpy as np
 import pytest
 import torch
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from axialcast.data import Channels, Statistics, grid_of, normalize_, statistics, unnormalize
 from axialcast.data import normalize as module
+from axialcast.data.moments import Moments
+from axialcast.grid import LatLonGrid
 
 
-@pytest.mark.parametrize("block", [7, 11, 256])
-@pytest.mark.parametrize("step", [1, 3])
-def test_statistics_are_those_of_the_whole(analysis, monkeypatch, block, step):
-    monkeypatch.setattr(module, "BLOCK", block)
-    channels = Channels.of(analysis)
-    stats = statistics(analysis, channels, step=step)
-    values = channels.stack(analysis).astype(np.float64)
-    weights = np.broadcast_to(grid_of(analysis).area_weights, values[:, 0].shape)
+def reference(values, weights, step):
+    """Mean, std, rms increment and share of NaN of (n, h, w), all at once."""
+    values = values.astype(np.float64)
+    weights = np.where(np.isnan(values), 0, np.broadcast_to(weights, values.shape))
+    known = np.nan_to_num(values)
+    mean = np.average(known, weights=weights)
+    std = np.sqrt(np.average((known - mean) ** 2, weights=weights))
+    change = known[step:] - known[:-step]
+    both = np.where(weights[:-step] > 0, weights[step:], 0)
+    change_std = np.sqrt(np.average(change**2, weights=both))
+    return mean, std, change_std, np.isnan(values).mean()
+
+
+def check(stats, analysis, channels, step, area_weighted=True):
+    values = channels.stack(analysis)
+    weights = grid_of(analysis).area_weights if area_weighted else np.ones(values.shape[2:])
     for c in range(len(channels)):
-        mean = np.average(values[:, c], weights=weights)
-        std = np.sqrt(np.average((values[:, c] - mean) ** 2, weights=weights))
-        change = values[step:, c] - values[:-step, c]
-        change_std = np.sqrt(np.average(change**2, weights=weights[step:]))
-        np.testing.assert_allclose(stats.mean[c], mean, rtol=1e-12)
-        np.testing.assert_allclose(stats.std[c], std, rtol=1e-10)
-        np.testing.assert_allclose(stats.increment_std[c], change_std, rtol=1e-12)
+        got = (stats.mean[c], stats.std[c], stats.increment_std[c], stats.missing[c])
+        np.testing.assert_allclose(got, reference(values[:, c], weights, step), rtol=1e-10)
+
+
+@pytest.mark.parametrize("block", [1, 7, 11, 256])
+@pytest.mark.parametrize("step", [1, 3])
+@pytest.mark.parametrize("area_weighted", [True, False])
+@pytest.mark.parametrize("chunks", [None, 5])
+def test_statistics_are_those_of_the_whole(
+    analysis, monkeypatch, block, step, area_weighted, chunks
+):
+    channels = Channels.of(analysis)
+    monkeypatch.setattr(module, "BLOCK_BYTES", block * 4 * len(channels) * 7 * 12)
+    analysis.geopotential[3, 1, 2, 5] = np.nan
+    analysis.geopotential[7:19, 0, :3] = np.nan
+    stored = analysis.chunk(time=chunks) if chunks else analysis
+    stats = statistics(stored, channels, step=step, area_weighted=area_weighted)
+    check(stats, analysis, channels, step, area_weighted)
     assert Statistics.from_dict(stats.to_dict()).to_dict() == stats.to_dict()
 
 
-def test_nan_and_constant_channels_are_refused(analysis):
+@settings(deadline=None)
+@given(
+    parts=st.lists(st.integers(1, 13), min_size=1, max_size=6),
+    step=st.integers(1, 5),
+    offset=st.sampled_from([0.0, 1e9]),
+    share=st.sampled_from([0.0, 0.3, 0.97]),
+    seed=st.integers(0, 99),
+)
+def test_merging_blocks_of_any_size_is_one_block(parts, step, offset, share, seed):
+    """Also with a mean of 10^9 standard deviations, where sums of squares would keep no digit."""
+    rng = np.random.default_rng(seed)
+    shape = (sum(parts), 2, 3, 5)
+    values = rng.standard_normal(shape)
+    # Whole fields are missing now and then, the second channel at most times.
+    values[rng.random(shape) < share] = np.nan
+    values[:, 1][rng.random(len(values)) < share] = np.nan
+    weights = rng.random(shape[2:])
+    times = np.datetime64("2001-01-01", "ns") + np.arange(len(values)) * np.timedelta64(1, "D")
+    span = np.timedelta64(step, "D")
+    merged = Moments.none(2)
+    for start, stop in zip(np.cumsum([0, *parts]), np.cumsum(parts), strict=False):
+        begin = max(start - step, 0)
+        merged = merged.merge(
+            Moments.of(
+                values[begin:stop] + offset,
+                times[begin:stop],
+                span=span,
+                weights=weights,
+                first=start - begin,
+            )
+        )
+    for c in range(2):
+        shifted = values[:, c] + offset
+        valid = ~np.isnan(shifted)
+        mass = np.where(valid, weights, 0)
+        np.testing.assert_allclose(merged.weight[c], mass.sum(), atol=1e-12)
+        assert merged.missing[c] == (~valid).sum()
+        assert merged.cells[c] == valid.size
+        if valid.any():
+            # The reference subtracts the offset first, which is exact: it sees all digits.
+            exact = np.nan_to_num(shifted - offset)
+            mean = np.average(exact, weights=mass)
+            squares = (mass * (exact - mean) ** 2).sum()
+            np.testing.assert_allclose(merged.mean[c] - offset, mean, atol=1e-15 * offset + 1e-12)
+            np.testing.assert_allclose(merged.squares[c], squares, rtol=1e-6, atol=1e-6)
+        change = np.nan_to_num(shifted[step:] - shifted[:-step])
+        both = mass[step:] * valid[:-step]
+        np.testing.assert_allclose(merged.change_weight[c], both.sum(), atol=1e-12)
+        np.testing.assert_allclose(merged.change_squares[c], (both * change**2).sum(), atol=1e-12)
+    assert Moments.from_dict(merged.to_dict()).to_dict() == merged.to_dict()
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_no_increment_across_a_gap(step):
+    values = np.random.default_rng(0).standard_normal((9, 1, 2, 3))
+    days = np.array([0, 1, 2, 3, 7, 8, 9, 11, 12])
+    times = np.datetime64("2001-01-01", "ns") + days * np.timedelta64(1, "D")
+    span = np.timedelta64(step, "D")
+    moments = Moments.of(values, times, span=span, weights=np.ones((2, 3)))
+    pairs = [(i, j) for i in range(9) for j in range(9) if days[j] - days[i] == step]
+    assert {(6, 7)} & set(pairs) == ({(6, 7)} if step == 2 else set())
+    expected = sum(((values[j] - values[i]) ** 2).sum() for i, j in pairs)
+    np.testing.assert_allclose(moments.change_squares, expected)
+    np.testing.assert_allclose(moments.change_weight, 6 * len(pairs))
+
+
+def test_channels_without_statistics_are_refused(analysis):
     channels = Channels.of(analysis)
-    holes = analysis.copy(deep=True)
-    holes.geopotential[3, 1, 2, 5] = np.nan
-    with pytest.raises(ValueError, match="geopotential 850 hPa: 1 NaN from 2001-01-04T00:00 on"):
-        statistics(holes, channels, step=1)
+    empty = analysis.copy(deep=True)
+    empty.geopotential[:, 1] = np.nan
+    with pytest.raises(ValueError, match="geopotential 850 hPa: is NaN throughout"):
+        statistics(empty, channels, step=1)
     flat = analysis.copy(deep=True)
     flat.mean_sea_level_pressure[:] = 1e5
     with pytest.raises(ValueError, match="mean_sea_level_pressure: is constant"):
         statistics(flat, channels, step=1)
+    lonely = analysis.copy(deep=True)
+    lonely.geopotential[1::2] = np.nan
+    with pytest.raises(ValueError, match="geopotential 500 hPa: no two times"):
+        statistics(lonely, channels, step=1)
+
+
+def test_memory_is_bounded(monkeypatch):
+    """An analysis of 96 MB, never in memory as a whole."""
+    block = 2**21
+    monkeypatch.setattr(module, "BLOCK_BYTES", block)
+    grid = LatLonGrid.regular(16, 32, poles=False)
+    chunks = dask.array.random.default_rng(0).random(
+        (48_000, 16, 32), chunks=(500, 16, 32), dtype=np.float32
+    )
+    times = np.datetime64("2001-01-01", "ns") + np.arange(48_000) * np.timedelta64(1, "h")
+    coords = {"time": times, "latitude": grid.latitude, "longitude": grid.longitude}
+    analysis = xr.Dataset({"a": (tuple(coords), chunks, {"units": "K"})}, coords)
+    tracemalloc.start()
+    stats = statistics(analysis, Channels.of(analysis), step=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Single precision thrice (chunks, states, states with those before), double thrice, masks.
+    assert peak < 12 * block
+    np.testing.assert_allclose(stats.mean, 0.5, atol=1e-3)
+    np.testing.assert_allclose(stats.std, np.sqrt(1 / 12), rtol=1e-3)
+    np.testing.assert_allclose(stats.increment_std, np.sqrt(1 / 6), rtol=1e-3)
+
+
+def test_checkpoints_without_missing_still_load():
+    old = {"mean": [5.0, -3.0], "std": [2.0, 0.5], "increment_std": [1.0, 1.0]}
+    stats = Statistics.from_dict(old)
+    np.testing.assert_array_equal(stats.missing, [0.0, 0.0])
+    assert stats.to_dict() == old | {"missing": [0.0, 0.0]}
 
 
 def test_normalize_and_back():

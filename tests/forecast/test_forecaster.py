@@ -9,48 +9,9 @@ import torch
 import xarray as xr
 
 import axialcast
-from axialcast.data import Channels, grid_of, statistics
-from axialcast.forecast import (
-    Checkpoint,
-    Forecaster,
-    ForecastWriter,
-    calendar,
-    load_checkpoint,
-    rollout,
-    save_checkpoint,
-)
-from axialcast.model import ForecastNetwork
+from axialcast.forecast import calendar, load_checkpoint, save_checkpoint
 
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
-
-
-def make_checkpoint(analysis):
-    torch.manual_seed(1)
-    channels = Channels.of(analysis)
-    stats = statistics(analysis, channels, step=1)
-    settings = {"input_steps": 2, "dim": 8, "depth": 1, "heads": 2, "patch": [1, 2, 2]}
-    network = ForecastNetwork(
-        num_channels=3,
-        grid=grid_of(analysis),
-        increment_scale=stats.increment_scale.tolist(),
-        **settings,
-    )
-    with torch.no_grad():
-        network.head.project.weight.normal_(std=0.3)
-    return Checkpoint(
-        weights=network.state_dict(),
-        network=settings,
-        channels=channels,
-        statistics=stats,
-        grid=grid_of(analysis),
-        step=DAY,
-        provenance={"train": ["2001", "2001"]},
-    )
-
-
-@pytest.fixture
-def forecaster(analysis):
-    return Forecaster(make_checkpoint(analysis), device="cpu")
 
 
 INITS = ["2001-01-02", "2001-01-05", "2001-01-20"]
@@ -178,56 +139,3 @@ def test_damaged_and_missing_checkpoints(forecaster, tmp_path):
     (tmp_path / "c" / "weights.safetensors").write_bytes(weights[:-9])
     with pytest.raises(ValueError, match="the checkpoint is damaged"):
         load_checkpoint(tmp_path / "c")
-
-
-@pytest.mark.parametrize("block", [1, 2, 5])
-def test_written_forecast_is_the_one_in_memory(forecaster, analysis, tmp_path, block):
-    leads = ["24h", "48h", "72h"]
-    blocks = forecaster.predict_blocks(
-        analysis, init_times=INITS, lead_times=leads, batch_size=block
-    )
-    template = forecaster.template(INITS, leads)
-    with ForecastWriter(tmp_path / "forecast.zarr", template, block=block) as writer:
-        for first, forecast in blocks:
-            writer.write(first, forecast)
-    read = xr.open_zarr(tmp_path / "forecast.zarr").load()
-    want = forecaster.predict(analysis, init_times=INITS, lead_times=leads, batch_size=block)
-    xr.testing.assert_equal(read, want)
-    assert read.lead_time.dtype == "timedelta64[ns]"
-    assert read.attrs == want.attrs
-    assert [path.name for path in tmp_path.iterdir()] == ["forecast.zarr"]
-
-
-def test_a_write_that_fails_stops_the_run_and_leaves_nothing(forecaster, tmp_path):
-    template = forecaster.template(INITS, ["24h"])
-
-    def write():
-        with ForecastWriter(tmp_path / "forecast.zarr", template, block=1) as writer:
-            for first in range(3):
-                wrong = template.isel(init_time=[first], latitude=slice(2))
-                writer.write(first, wrong)
-
-    with pytest.raises(ValueError, match="shape"):
-        write()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_calendar_by_hand():
-    times = np.array(["2001-01-01T00", "2001-07-02T12", "2004-12-31T18"], "datetime64[ns]")
-    want = [[0, 0], [182.5 / 365, 0.5], [365.75 / 366, 0.75]]
-    np.testing.assert_allclose(calendar(times), want, rtol=1e-6)
-
-
-def test_rollout_feeds_forecasts_and_their_times_back():
-    """A network that adds the last two states and the day of the year: Fibonacci, on a clock."""
-    seen = []
-
-    def network(states, calendar):
-        seen.append(calendar[0, :, 0] * 365)
-        return states[:, 0] + states[:, 1]
-
-    states = torch.ones(1, 2, 1, 1, 1)
-    times = np.array([["2001-01-01", "2001-01-02"]], "datetime64[ns]")
-    steps = list(rollout(network, states, times, step=DAY, num_steps=5))
-    assert [step.item() for step in steps] == [2, 3, 5, 8, 13]
-    torch.testing.assert_close(torch.stack(seen)[:, 1], torch.arange(1.0, 6.0))

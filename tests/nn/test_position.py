@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from axialcast.nn import AxialPositionalEmbedding, AxialSinusoidalEmbedding
+from axialcast.nn.masking import spread
 from axialcast.nn.position import RelativeBias, apply_rotary, phases, rotary_table
 
 CPU = torch.device("cpu")
@@ -99,13 +100,21 @@ def test_rotary_turns_pairs() -> None:
 
 def test_relative_biases_by_hand() -> None:
     """Numbers 0, 1, 2, ... in the order of distance, at three tokens and at six."""
+
+    def square(module: RelativeBias, n: int) -> torch.Tensor:
+        return spread(module(n), 0, n)[0]
+
     open_axis = RelativeBias(1, 3, periodic=False)
     open_axis.bias.data = torch.arange(5.0)[None]
-    torch.testing.assert_close(open_axis(3)[0], torch.tensor([[2.0, 3, 4], [1, 2, 3], [0, 1, 2]]))
+    want = torch.tensor([[2.0, 3, 4], [1, 2, 3], [0, 1, 2]])
+    torch.testing.assert_close(square(open_axis, 3), want)
+    torch.testing.assert_close(spread(open_axis(3), 1, 3)[0], want[1:])
     # Half the spacing: distances grow by half steps, and stay at the last beyond it.
-    torch.testing.assert_close(open_axis(6)[0, 0], torch.tensor([2.0, 2.5, 3, 3.5, 4, 4]))
-    torch.testing.assert_close(open_axis(6)[0, 5], torch.tensor([0.0, 0, 0.5, 1, 1.5, 2]))
+    finer = square(open_axis, 6)
+    torch.testing.assert_close(finer[0], torch.tensor([2.0, 2.5, 3, 3.5, 4, 4]))
+    torch.testing.assert_close(finer[5], torch.tensor([0.0, 0, 0.5, 1, 1.5, 2]))
     closed = RelativeBias(1, 3, periodic=True)
     closed.bias.data = torch.tensor([[0.0, 2, 4]])
-    torch.testing.assert_close(closed(3)[0], torch.tensor([[0.0, 2, 4], [4, 0, 2], [2, 4, 0]]))
-    torch.testing.assert_close(closed(6)[0, 1], torch.tensor([2.0, 0, 1, 2, 3, 4]))
+    want = torch.tensor([[0.0, 2, 4], [4, 0, 2], [2, 4, 0]])
+    torch.testing.assert_close(square(closed, 3), want)
+    torch.testing.assert_close(square(closed, 6)[1], torch.tensor([2.0, 0, 1, 2, 3, 4]))

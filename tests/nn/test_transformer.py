@@ -184,7 +184,7 @@ def test_bad_arguments(arguments: dict[str, object], message: str) -> None:
 
 def test_bad_input() -> None:
     module = AxialTransformer(8, 1, num_dimensions=2, heads=2, position="none")
-    with pytest.raises(ValueError, match="x: expected 4 dimensions, the last of 8"):
+    with pytest.raises(ValueError, match="x: expected 4 dimensions with 8 features in dimension 3"):
         module(torch.zeros(1, 8, 5))
     with pytest.raises(ValueError, match="x: expected 4 dimensions with 8 features"):
         AxialImageTransformer(8, 1, heads=2)(torch.zeros(1, 3, 5, 8))

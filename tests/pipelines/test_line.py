@@ -48,6 +48,8 @@ def test_scores_are_those_of_the_forecast(smallest_run):
         "metric",
         "region",
         "value",
+        "num_pairs",
+        "masked",
     ]
     assert set(scores.model) == {
         "forecast",

@@ -100,3 +100,38 @@ def test_a_step_that_the_cadence_does_not_divide(pipeline, store, tmp_path):
     with pytest.raises(ValueError, match="36 is not a multiple of the store's cadence, 24 h"):
         train(pipeline, store, tmp_path, "data.step_hours=36", "forecast.lead_time_hours=36")
     assert not (tmp_path / "checkpoint").exists()
+
+
+def test_it_learns_around_land(pipeline, make_analysis, tmp_path, capsys):
+    """Pressure that is not known on land: told, masked in the loss, and forecast where it is."""
+    analysis = make_analysis(num_times=150)
+    land = np.zeros((7, 12), bool)
+    land[2:4, 3:8] = True
+    analysis["mean_sea_level_pressure"] = analysis.mean_sea_level_pressure.where(~land)
+    analysis.to_netcdf(tmp_path / "analysis.nc")
+    schedule = "train.schedule=[{steps: 60, rollout_steps: 1}, {steps: 10, rollout_steps: 2}]"
+    rates = ["train.learning_rate=1e-2", "train.ema_decay=0.9", "train.warmup_steps=5"]
+    log = train(pipeline, tmp_path / "analysis.nc", tmp_path / "run", schedule, *rates)
+    assert "train: mean_sea_level_pressure is NaN on " in capsys.readouterr().out
+    assert all(np.isfinite(entry["loss"]) for entry in log)
+    forecaster = axialcast.load(tmp_path / "run" / "checkpoint", device="cpu")
+    np.testing.assert_array_equal(forecaster.checkpoint.statistics.missing > 0, [0, 0, 1])
+    inits = analysis.sel(time=slice("2001-04-21", "2001-05-25")).time.values
+    forecast = forecaster.predict(analysis, init_times=inits, lead_times="24h")
+    pressure = forecast.mean_sea_level_pressure.values[:, 0]
+    assert (np.isnan(pressure) == land).all()
+    truth = analysis.mean_sea_level_pressure.sel(time=inits + np.timedelta64(1, "D")).values
+    persistence = analysis.mean_sea_level_pressure.sel(time=inits).values
+    error, reference = (np.nanstd(field - truth) for field in (pressure, persistence))
+    assert error < 0.8 * reference
+
+
+def test_a_calendar_without_leap_days(pipeline, make_analysis, tmp_path):
+    analysis = make_analysis(num_times=150)
+    times = xr.date_range("2001-01-01", periods=150, calendar="noleap", use_cftime=True)
+    path = tmp_path / "analysis.nc"
+    analysis.assign_coords(time=times).to_netcdf(path)
+    train(pipeline, path, tmp_path / "run")
+    forecaster = axialcast.load(tmp_path / "run" / "checkpoint", device="cpu")
+    forecast = forecaster.predict(path, init_times="2001-03-01", lead_times="24h")
+    assert str(forecast.valid_time.values[0, 0]) == "2001-03-02 00:00:00"

@@ -73,6 +73,8 @@ def test_scores_on_disk(config, capsys):
         "metric",
         "region",
         "value",
+        "num_pairs",
+        "masked",
     ]
     assert len(table) == 5 * 4 * 2 * 3
     own = table[(table.model == "forecast") & table.metric.isin(["rmse", "mae", "bias"])]

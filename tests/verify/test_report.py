@@ -124,7 +124,7 @@ def test_missing_values_are_told(scored):
     holes.surface[:, :, 0] = np.nan
     scores = evaluate(holes, analysis, climatology=climatology)
     assert re.search(
-        r"up to [\d.]+ % of the area, left out for all models",
+        r"<dd>surface: up to [\d.]+ % of the area; left out for all models",
         page_of((scores, holes, analysis, climatology)),
     )
 

@@ -133,7 +133,9 @@ def test_regions_cross_the_meridian_and_the_date_line():
 def test_the_table_is_tidy(climatology, noise, forecast):
     table = to_table(evaluate(forecast, noise, climatology=climatology, metrics=["rmse", "acc"]))
     columns = ["model", "variable", "level", "lead_time_hours", "metric", "region", "value"]
-    assert list(table) == columns
+    assert list(table) == [*columns, "num_pairs", "masked"]
+    assert (table.num_pairs == 11).all()
+    assert (table.masked == 0).all()
     assert len(table) == 2 * 3
     assert table.lead_time_hours.tolist() == [24.0, 48.0, 72.0] * 2
     assert table.level.isna().all()

@@ -1,0 +1,157 @@
+"""An anemoi dataset as a latitude-longitude Dataset.
+
+Its layout: one Zarr array `data(time, variable, ensemble, cell)` beside `dates`, `latitudes(cell)`
+and `longitudes(cell)`; the attributes `variables`, `field_shape` and `missing_dates`. A variable
+such as `t_850` is one level of `t`.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import dask.array
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import NDArray
+
+from axialcast.data.standardise import canonical
+from axialcast.data.stored import MissingChunks, direct
+from axialcast.grid import TOLERANCE_DEGREES
+from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, TIME
+
+__all__ = ["from_anemoi", "is_anemoi"]
+
+ON_LEVEL = re.compile(r"(?P<name>.+)_(?P<level>\d+)")
+SURFACE = {"z": "geopotential_at_surface"}
+"""Names that mean another variable where they carry no level."""
+
+
+def is_anemoi(group: zarr.Group) -> bool:
+    """Whether a Zarr group has the arrays and attributes of an anemoi dataset."""
+    arrays = {"data", "dates", "latitudes", "longitudes"}
+    return "variables" in group.attrs and all(name in group for name in arrays)
+
+
+def from_anemoi(
+    group: zarr.Group,
+    *,
+    variables: Sequence[str] | None = None,
+    levels: Sequence[float] | None = None,
+    missing_chunks: MissingChunks = "refuse",
+) -> xr.Dataset:
+    """The dataset with variables of (time, number, [level], latitude, longitude), lazily.
+
+    Missing dates are left out of the time axis, so that they are gaps.
+
+    Args:
+        group: the opened store.
+        variables: to keep; None: all.
+        levels: to keep (hPa); None: all.
+
+    Raises:
+        ValueError: its cells are no latitude-longitude grid, or variables differ in their levels.
+    """
+    latitude, longitude = _grid(group)
+    data = _array(group, missing_chunks)
+    dates = np.asarray(group["dates"][...]).astype("datetime64[ns]")  # type: ignore[index]
+    absent = np.array(group.attrs.get("missing_dates") or [], "datetime64[ns]")
+    present = np.flatnonzero(~np.isin(dates, absent))
+    if len(present) < len(dates):
+        data = data.isel({TIME: present})
+    names = list(map(str, group.attrs["variables"]))  # type: ignore[arg-type]
+    fields = _by_level(names)
+    wanted = set(map(canonical, variables or fields))
+    fields = {name: places for name, places in fields.items() if canonical(name) in wanted}
+    chosen = _common_levels(fields, levels)
+    shape = {LATITUDE: len(latitude), LONGITUDE: len(longitude)}
+    dataset = xr.Dataset(
+        coords={TIME: dates[present], LATITUDE: latitude, LONGITUDE: longitude}
+        | ({LEVEL: (LEVEL, chosen, {"units": "hPa"})} if chosen else {})
+    )
+    for name, places in fields.items():
+        if None in places:
+            field = data.isel(variable=places[None])
+        else:
+            field = data.isel(variable=[places[level] for level in chosen])
+            field = field.rename(variable=LEVEL)
+        dataset[name] = _unfold(field, shape).assign_attrs(_units(group, names, places))
+    return dataset
+
+
+def _array(group: zarr.Group, missing_chunks: MissingChunks) -> xr.DataArray:
+    """`data` with dimensions (time, variable, number, cell), lazily."""
+    dims = (TIME, "variable", NUMBER, "cell")
+    source = group["data"]
+    assert isinstance(source, zarr.Array)
+    if source.ndim != len(dims):
+        raise ValueError(f"data: expected the dimensions {dims}, got the shape {source.shape}")
+    chunked = dask.array.from_zarr(source)  # type: ignore[no-untyped-call]
+    lazy = xr.Dataset({"data": (dims, chunked)})
+    return direct(lazy, group, missing_chunks=missing_chunks)["data"]
+
+
+def _unfold(field: xr.DataArray, shape: dict[str, int]) -> xr.DataArray:
+    """The field with its cells as rows and columns."""
+    kept = field.dims[:-1]
+    data = field.data.reshape(*field.shape[:-1], *shape.values())
+    order = [TIME, NUMBER, *([LEVEL] if LEVEL in kept else []), *shape]
+    return xr.DataArray(data, dims=(*kept, *shape)).transpose(*order)
+
+
+def _grid(group: zarr.Group) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    shape: Any = group.attrs.get("field_shape")
+    cells = [np.asarray(group[name][...], np.float64) for name in ("latitudes", "longitudes")]  # type: ignore[index]
+    if shape is None or len(shape) != 2 or np.prod(shape) != cells[0].size:
+        raise ValueError(
+            f"field_shape: expected [latitudes, longitudes] of {cells[0].size} cells, got {shape}; "
+            "interpolate the dataset to a latitude-longitude grid"
+        )
+    latitude, longitude = (cell.reshape(shape) for cell in cells)
+    uneven = max(np.ptp(latitude, axis=1).max(), np.ptp(longitude, axis=0).max())
+    if uneven > TOLERANCE_DEGREES:
+        raise ValueError(
+            f"latitudes, longitudes: vary by {uneven:g} degrees along a row or column; "
+            "interpolate the dataset to a latitude-longitude grid"
+        )
+    return latitude[:, 0], longitude[0]
+
+
+def _by_level(names: list[str]) -> dict[str, dict[float | None, int]]:
+    """Of every variable, the place in `names` of each of its levels; None: it has no levels."""
+    fields: dict[str, dict[float | None, int]] = {}
+    for place, name in enumerate(names):
+        if found := ON_LEVEL.fullmatch(name):
+            fields.setdefault(found["name"], {})[float(found["level"])] = place
+    for place, name in enumerate(names):
+        if not ON_LEVEL.fullmatch(name):
+            other = f"{name}_surface" if name in fields else name
+            fields[SURFACE.get(name, other)] = {None: place}
+    return fields
+
+
+def _common_levels(
+    fields: dict[str, dict[float | None, int]], levels: Sequence[float] | None
+) -> list[float]:
+    """The levels to stack, sorted unless they are given; every variable on levels has them all."""
+    stacked = {
+        name: [level for level in places if level is not None]
+        for name, places in fields.items()
+        if None not in places
+    }
+    every = sorted({level for found in stacked.values() for level in found})
+    chosen = [float(level) for level in levels] if levels is not None else every
+    for name, found in stacked.items():
+        if missing := [level for level in chosen if level not in found]:
+            raise ValueError(
+                f"{name}: no level {missing} hPa; it has {sorted(found)}: choose levels that all "
+                "variables have, or leave the variable out"
+            )
+    return chosen if stacked else []
+
+
+def _units(group: zarr.Group, names: list[str], places: dict[float | None, int]) -> dict[str, str]:
+    """Units, where the dataset states them; most do not."""
+    described: Any = group.attrs.get("variables_metadata") or {}
+    found = {described.get(names[place], {}).get("units") for place in places.values()} - {None}
+    return {"units": found.pop()} if len(found) == 1 else {}

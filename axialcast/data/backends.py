@@ -1,0 +1,234 @@
+"""How each kind of store becomes a raw, lazy Dataset: Zarr, Icechunk, anemoi, NetCDF, GRIB.
+
+Names and units are still the store's own; the arrays are dask's.
+"""
+
+import asyncio
+import glob
+import importlib.util
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import xarray as xr
+import zarr
+from zarr.abc.store import Store
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import FsspecStore, LocalStore, ZipStore
+
+from axialcast.data.anemoi import from_anemoi, is_anemoi
+from axialcast.data.combine import combine
+from axialcast.data.stored import MissingChunks, direct
+
+__all__ = ["Reading", "open_raw"]
+
+NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
+GRIB_SUFFIXES = (".grib", ".grib1", ".grib2", ".grb", ".grb2")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read a store.
+
+    Args:
+        storage_options: of fsspec, for a store behind a URL.
+        timeout_seconds: how long to wait for a server's answer.
+        missing_chunks: of Zarr stores, see `axialcast.data.stored.direct`.
+        variables, levels: that are wanted, where a store has to be cut before it is a Dataset.
+    """
+
+    storage_options: Mapping[str, Any] | None = None
+    timeout_seconds: float = 60.0
+    missing_chunks: MissingChunks = "refuse"
+    variables: Sequence[str] | None = None
+    levels: Sequence[float] | None = None
+
+
+def open_raw(store: Any, reading: Reading) -> xr.Dataset:
+    """The store as a lazy Dataset in its own names and units.
+
+    Args:
+        store: path, URL, glob pattern, sequence of paths, or a zarr Store.
+        reading: how.
+
+    Raises:
+        FileNotFoundError, ConnectionError, ValueError: it is absent, out of reach or no such store.
+    """
+    if isinstance(store, Store):
+        return _open_zarr(store, str(store), reading)
+    if isinstance(store, str | Path):
+        text = str(store).removeprefix("file://")
+        if "://" in text:
+            return _open_url(text, reading)
+        if Path(text).exists() or not glob.has_magic(text):
+            return _open_path(Path(text), reading)
+        paths = sorted(glob.glob(text, recursive=True))
+        if not paths:
+            raise FileNotFoundError(f"{text}: no file matches; check the pattern in data.store")
+    elif isinstance(store, Sequence) and store:
+        paths = [str(path) for path in store]
+        if twice := [path for path in paths if paths.count(path) > 1]:
+            raise ValueError(f"store: {twice[0]} is given twice; give each file once")
+    else:
+        raise ValueError(
+            f"store: expected a path, URL, several paths, zarr Store or Dataset, got {store!r}"
+        )
+    return combine({path: _open_path(Path(path), reading) for path in paths})
+
+
+def _open_path(path: Path, reading: Reading) -> xr.Dataset:
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: no such file or folder; set data.store to a NetCDF file or a Zarr store"
+        )
+    if path.is_dir():
+        store = _icechunk(path) if _is_icechunk(path) else LocalStore(path, read_only=True)
+        return _open_zarr(store, str(path), reading)
+    if path.suffix == ".zip":
+        return _open_zarr(ZipStore(path, mode="r"), str(path), reading)
+    with path.open("rb") as file:
+        is_grib = path.suffix.lower() in GRIB_SUFFIXES or file.read(4) == b"GRIB"
+    if is_grib:
+        return _open_grib(path)
+    try:
+        return xr.open_dataset(path, engine="netcdf4", chunks={})
+    except OSError as error:
+        raise ValueError(f"{path}: not a readable NetCDF file ({error})") from None
+
+
+def _open_url(url: str, reading: Reading) -> xr.Dataset:
+    if url.lower().endswith((*NETCDF_SUFFIXES, *GRIB_SUFFIXES)):
+        raise ValueError(f"{url}: only Zarr is read over the network; download the file first")
+    # gcsfs logs the traceback of an error that it also raises.
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
+    protocol = url.partition("://")[0]
+    options = {**_patience(protocol, reading.timeout_seconds), **(reading.storage_options or {})}
+    try:
+        store = FsspecStore.from_url(url, storage_options=options, read_only=True)
+    except (ImportError, ValueError) as error:
+        extra = "; pip install 'axialcast[s3]'" if protocol == "s3" else ""
+        raise ValueError(f"{url}: cannot be opened ({_one_line(error)}){extra}") from None
+    return _open_zarr(store, url, reading, is_remote=True)
+
+
+async def _await_answer(store: Store, seconds: float) -> None:
+    """Raises where the store gives no answer in time, however often its client asks again."""
+    try:
+        async with asyncio.timeout(seconds):
+            await store.get("zarr.json", default_buffer_prototype())
+    except TimeoutError:
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
+
+
+def _patience(protocol: str, seconds: float) -> dict[str, Any]:
+    """fsspec options of a protocol: anonymous, and no longer silence than so many seconds."""
+    silence = aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
+    match protocol:
+        case "http" | "https":
+            return {"client_kwargs": {"timeout": silence}}
+        case "gs" | "gcs":
+            return {"token": "anon", "requests_timeout": silence}
+        case "s3" | "s3a":
+            waits = {"connect_timeout": seconds, "read_timeout": seconds}
+            return {"anon": True, "config_kwargs": waits}
+        case _:
+            return {}
+
+
+def _open_zarr(store: Store, name: str, reading: Reading, *, is_remote: bool = False) -> xr.Dataset:
+    try:
+        if is_remote:
+            sync(_await_answer(store, reading.timeout_seconds))
+        group = zarr.open_group(store, mode="r")
+        if is_anemoi(group):
+            return from_anemoi(
+                group,
+                variables=reading.variables,
+                levels=reading.levels,
+                missing_chunks=reading.missing_chunks,
+            )
+        with warnings.catch_warnings():
+            # Consolidated metadata is optional; without it xarray warns and lists the store.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            dataset = xr.open_zarr(store, chunks={})
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name}: no Zarr store there ({_one_line(error)})") from None
+    except ValueError:
+        raise
+    except Exception as error:  # every kind of store has errors of its own
+        raise ConnectionError(
+            f"{name}: cannot be read ({type(error).__name__}: {_one_line(error)}); "
+            "check the address and the network"
+        ) from None
+    if not dataset.data_vars:
+        raise ValueError(
+            f"{name}: no variable found; if its server cannot list files, write the store with "
+            "consolidated metadata (zarr.consolidate_metadata)"
+        )
+    # A store without consolidated metadata lists its arrays in an order of the moment.
+    dataset = dataset[sorted(map(str, dataset.data_vars))]
+    return direct(dataset, group, missing_chunks=reading.missing_chunks)
+
+
+def _is_icechunk(path: Path) -> bool:
+    """Whether a folder is laid out as an Icechunk repository."""
+    has_branches = (path / "refs").is_dir() or (path / "repo").is_file()
+    return (path / "snapshots").is_dir() and has_branches
+
+
+def _icechunk(path: Path) -> Store:
+    """The newest snapshot of the branch main, read-only."""
+    _require("icechunk", path, "an Icechunk repository")
+    import icechunk
+
+    repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(path)))
+    store: Store = repository.readonly_session("main").store
+    return store
+
+
+def _open_grib(path: Path) -> xr.Dataset:
+    _require("cfgrib", path, "a GRIB file", extra="grib")
+    try:
+        import cfgrib
+    except (ImportError, RuntimeError) as error:  # the ecCodes library is not found
+        raise ValueError(
+            f"{path}: a GRIB file needs ecCodes ({_one_line(error)}); pip install 'axialcast[grib]'"
+        ) from None
+    # cfgrib would write an index file beside the data, and unpickle it the next time.
+    parts = cfgrib.open_datasets(str(path), backend_kwargs={"indexpath": ""}, chunks={})
+    if not parts:
+        raise ValueError(f"{path}: holds no GRIB message that cfgrib can place on a grid")
+    cleaned = []
+    for part in parts:
+        if "step" in part.dims:
+            raise ValueError(f"{path}: holds forecasts (several steps); select one step first")
+        if "valid_time" in part and "time" in part:
+            part = part.assign_coords(time=part["valid_time"])
+        # Heights and kinds of surface differ between the parts; the names tell them already.
+        cleaned.append(part.drop_vars(set(part.coords) - set(part.dims) - {"time"}))
+    cleaned = [part if "time" in part.dims else part.expand_dims("time") for part in cleaned]
+    try:
+        merged: xr.Dataset = xr.merge(cleaned, join="exact", compat="no_conflicts")
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: its variables do not share one grid and one set of times "
+            f"({_one_line(error)}); split the file"
+        ) from None
+    return merged
+
+
+def _require(package: str, path: Path, kind: str, *, extra: str | None = None) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise ValueError(
+            f"{path}: {kind} needs {package}, which is not installed; "
+            f"pip install 'axialcast[{extra or package}]'"
+        )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or "no further message"

@@ -1,0 +1,179 @@
+"""The times of an analysis: sorted, unique, a cadence, and gaps only where they are asked for.
+
+Times of the standard calendar are datetime64[ns]; those of others (noleap, 360_day, …) stay cftime
+objects.
+"""
+
+import re
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+import cftime
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.names import TIME
+
+__all__ = ["Gaps", "cadence", "check_times", "select_period", "steps"]
+
+Gaps = Literal["refuse", "keep"]
+"""What to do where times are missing: refuse the analysis, or keep it as it is."""
+
+
+def check_times(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset with sorted, unique times: datetime64[ns], or cftime in other calendars.
+
+    Raises:
+        ValueError: times are not dates, not known, not sorted or not unique.
+    """
+    times = dataset[TIME].values
+    if times.dtype == object and len(times) and isinstance(times[0], cftime.datetime):
+        if times[0].calendar in ("standard", "gregorian", "proleptic_gregorian"):
+            dataset = _as_datetimes(dataset)
+    elif not np.issubdtype(times.dtype, np.datetime64):
+        raise ValueError(
+            f"{TIME}: expected dates, got {times.dtype}; decode them with xarray.decode_cf"
+        )
+    elif np.isnat(times).any():
+        raise ValueError(f"{TIME}: holds {np.isnat(times).sum()} missing dates; drop or fill them")
+    elif times.dtype != "datetime64[ns]":
+        attrs = dataset[TIME].attrs
+        dataset = dataset.assign_coords({TIME: (TIME, times.astype("datetime64[ns]"), attrs)})
+    times, spacing = dataset[TIME].values, steps(dataset[TIME].values)
+    zero = np.timedelta64(0, "ns")
+    if (spacing == zero).any():
+        first = _text(times[:-1][spacing == zero][0])
+        raise ValueError(f"{TIME}: {first} occurs twice; drop it with .drop_duplicates('{TIME}')")
+    if (spacing < zero).any():
+        first = _text(times[1:][spacing < zero][0])
+        raise ValueError(f"{TIME}: not sorted at {first}; sort with .sortby('{TIME}')")
+    return dataset
+
+
+def cadence(analysis: xr.Dataset, dim: str = TIME, *, gaps: Gaps = "keep") -> np.timedelta64:
+    """The most common spacing of the times (timedelta64[ns]); the smallest of equally common ones.
+
+    Args:
+        analysis: with sorted times, datetime64 or cftime.
+        dim: the dimension of time.
+        gaps: "keep" allows spacings that are whole multiples of the cadence, "refuse" only one.
+
+    Raises:
+        ValueError: fewer than two times, or a spacing that `gaps` does not allow.
+
+    Example:
+        >>> days = np.array(["2001-01-01", "2001-01-02", "2001-01-03", "2001-01-06"], "M8[ns]")
+        >>> cadence(xr.Dataset(coords={"time": days})) == np.timedelta64(24, "h")
+        True
+    """
+    if gaps not in get_args(Gaps):
+        raise ValueError(f"gaps: expected 'refuse' or 'keep', got {gaps!r}")
+    times = analysis[dim].values
+    if len(times) < 2:
+        raise ValueError(
+            f"{dim}: expected at least two times to tell the cadence, got {len(times)}"
+        )
+    spacing = steps(times)
+    values, counts = np.unique(spacing, return_counts=True)
+    step: np.timedelta64 = values[np.argmax(counts)]
+    if step <= np.timedelta64(0, "ns"):
+        raise ValueError(f"{dim}: not sorted or not unique; sort with .sortby('{dim}')")
+    is_whole = spacing % step == np.timedelta64(0, "ns")
+    remedy = "select evenly spaced times with period"
+    if gaps == "refuse" and (spacing != spacing[0]).any():
+        other = int(np.argmax(spacing != spacing[0]))
+        remedy += ", or pass gaps='keep'" if is_whole.all() else ""
+        raise ValueError(_uneven(dim, spacing[0], spacing[other], times[other], remedy))
+    if not is_whole.all():
+        other = int(np.argmin(is_whole))
+        remedy = f"expected multiples of {_hours(step)}; {remedy}"
+        raise ValueError(_uneven(dim, step, spacing[other], times[other], remedy))
+    return step
+
+
+def steps(times: NDArray[Any]) -> NDArray[np.timedelta64]:
+    """(n - 1,) spacings of n times (timedelta64[ns]), whatever their calendar."""
+    if times.dtype == object:
+        return np.diff(times).astype("timedelta64[us]").astype("timedelta64[ns]")
+    return np.diff(times.astype("datetime64[ns]"))
+
+
+def select_period(dataset: xr.Dataset, period: tuple[Any, Any]) -> xr.Dataset:
+    """The dataset from the first to the last date of the period, both included.
+
+    Args:
+        dataset: with sorted times.
+        period: two dates, as text ("2001", "2001-06", "2001-06-30T12"), years or datetimes.
+
+    Raises:
+        ValueError: the dates cannot be read, are out of order, or are not within the dataset.
+    """
+    times = dataset[TIME].values
+    first, last = (_date(date, times) for date in period)
+    try:
+        begin, end = _instant(first, times), _instant(last, times)
+        chosen = dataset.sel({TIME: slice(first, last)})
+    except (ValueError, TypeError, KeyError) as error:
+        message = " ".join(str(error).split())
+        raise ValueError(
+            f"period: cannot read {first!r} to {last!r} as dates ({message}); "
+            "expected for instance ('2001', '2005-06-30')"
+        ) from None
+    spare: Any = np.median(steps(times)) if len(times) > 1 else np.timedelta64(1, "D")
+    if times.dtype == object:
+        spare = spare.astype("timedelta64[us]").item()
+    if begin < times[0] - spare or end > times[-1] + spare or not chosen.sizes[TIME]:
+        raise ValueError(
+            f"period: {first} to {last} is not within the times of the store, "
+            f"{_text(times[0])} to {_text(times[-1])}"
+        )
+    return chosen
+
+
+def _as_datetimes(dataset: xr.Dataset) -> xr.Dataset:
+    """Dates of the standard calendar as datetime64[ns], where nanoseconds reach that far."""
+    index, attrs = dataset.indexes[TIME], dataset[TIME].attrs
+    assert isinstance(index, xr.CFTimeIndex)
+    try:
+        times = index.to_datetimeindex(time_unit="ns")
+    except ValueError:  # out of range
+        return dataset
+    return dataset.assign_coords({TIME: (TIME, times, attrs)})
+
+
+def _date(date: Any, times: NDArray[Any]) -> Any:
+    """A date as xarray's slices take it: years as text, and all as text for cftime."""
+    is_date = isinstance(date, str | cftime.datetime)
+    if isinstance(date, int | np.integer) or (times.dtype == object and not is_date):
+        return str(date)
+    return date
+
+
+def _instant(date: Any, times: NDArray[Any]) -> Any:
+    """The first instant of a date, in the calendar of the times."""
+    if isinstance(date, cftime.datetime) and times.dtype == object:
+        return date
+    fields = [int(number) for number in re.findall(r"\d+", str(date))][:6]
+    if not fields:
+        raise ValueError("no number in it")
+    fields += [1, 1, 0, 0, 0][len(fields) - 1 :]
+    if times.dtype == object:
+        return type(times[0])(*fields)
+    year, month, day, hour, minute, second = fields
+    return np.datetime64(datetime(year, month, day, hour, minute, second)).astype("M8[ns]")
+
+
+def _uneven(dim: str, before: np.timedelta64, after: np.timedelta64, time: Any, remedy: str) -> str:
+    change = f"from {_hours(before)} to {_hours(after)} after {_text(time)}"
+    return f"{dim}: cadence changes {change}; {remedy}"
+
+
+def _hours(step: np.timedelta64) -> str:
+    return f"{step / np.timedelta64(1, 'h'):g} h"
+
+
+def _text(time: Any) -> str:
+    if isinstance(time, np.datetime64):
+        return str(np.datetime_as_string(time, "m"))
+    return str(time.strftime("%Y-%m-%dT%H:%M"))

@@ -1,0 +1,217 @@
+"""The plan of an epoch: which windows, in which order, from which blocks of the store.
+
+A plan is a pure function of its arguments, so a place in training is just (epoch, batch), however
+many threads read. It knows numbers only, no data.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Plan", "Pool", "Positions", "plan_epoch"]
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Blocks that are in memory together; windows are drawn from all of them.
+
+    Args:
+        page: rows of the store that are read at once, whole chunks.
+        starts: rows in which the windows of one block start, whole pages.
+        pages: pages that hold the windows of one block.
+        num_blocks: blocks that windows are drawn from at a time.
+        chain: blocks next to one another in time that follow one another in the pool.
+    """
+
+    page: int
+    starts: int
+    pages: int
+    num_blocks: int
+    chain: int
+
+    @classmethod
+    def fitting(
+        cls, capacity: int, *, reach: int, page: int, batch_size: int, ahead: int
+    ) -> "Pool":
+        """The best pool for a buffer.
+
+        Many blocks shuffle better, long ones waste less memory on what windows reach into beyond
+        their block: blocks grow until that is a quarter, while there are sixteen of them. Chains
+        are long enough for one page in ten at most to be read twice.
+
+        Args:
+            capacity: rows that the buffer holds.
+            reach: rows from the first to the last of a window, less one.
+            page: rows that are read at once.
+            batch_size: windows in a batch.
+            ahead: blocks read ahead of their use.
+
+        Raises:
+            ValueError: the buffer holds too little.
+        """
+        beyond = -(-reach // page)
+        best = None
+        for length in range(1, capacity // page + 1):
+            # While a batch is delivered, blocks leave and enter.
+            spare = ahead + 1 + -(-batch_size // (length * page))
+            num_blocks = capacity // page // (length + beyond) - spare
+            if num_blocks < (1 if best is None else 16):
+                break
+            chain = max(1, -(-10 * beyond // length))
+            best = cls(page, length * page, length + beyond, num_blocks, chain)
+            if 4 * beyond <= length:
+                break
+        if best is None:
+            raise ValueError(
+                f"buffer_bytes holds {capacity} states beside a batch, too few for blocks of "
+                f"{(1 + beyond) * page} (a chunk of {page} and what windows reach beyond it); "
+                "allow more, or choose a smaller batch_size"
+            )
+        return best
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One epoch on one rank.
+
+    Args:
+        blocks: (m, 2) first and last window start (an index into all of them) + 1 of each block.
+        order: (n,) windows in the order of delivery, as indices into all window starts.
+        block: (n,) the block each comes from.
+        bounds: (s + 1,) where the batches begin and end in that order.
+    """
+
+    blocks: Positions
+    order: Positions
+    block: Positions
+    bounds: Positions
+
+    def __len__(self) -> int:
+        """Batches."""
+        return len(self.bounds) - 1
+
+    def batch(self, number: int) -> slice:
+        """The part of `order` that makes a batch."""
+        return slice(*self.bounds[number : number + 2].tolist())
+
+    def uses(self) -> tuple[Positions, Positions]:
+        """(m,) first and last batch that takes a window from each block."""
+        batch = np.repeat(np.arange(len(self)), np.diff(self.bounds))
+        block = self.block[: len(batch)]
+        first = np.full(len(self.blocks), len(self))
+        last = np.full(len(self.blocks), -1)
+        np.minimum.at(first, block, batch)
+        np.maximum.at(last, block, batch)
+        return first, last
+
+    def most_blocks(self) -> int:
+        """Blocks that are needed at the same batch, at most."""
+        first, last = self.uses()
+        used = last >= 0
+        change = np.zeros(len(self) + 1, np.int64)
+        np.add.at(change, first[used], 1)
+        np.add.at(change, last[used] + 1, -1)
+        return int(change.cumsum().max())
+
+
+def plan_epoch(
+    rows: Positions,
+    pool: Pool,
+    *,
+    batch_size: int,
+    shuffle: bool,
+    drop_last: bool,
+    seed: int,
+    epoch: int,
+    rank: int,
+    world_size: int,
+) -> Plan:
+    """The plan of an epoch for one rank; all ranks together deliver every window once.
+
+    Chains of blocks are shuffled, and the pool plays as many as it has blocks, each chain block by
+    block. The place of a window is that of its block plus `num_blocks` times a random number in
+    [0, 1), so blocks enter and leave one by one, and each is followed by its neighbour in time,
+    which finds the chunks that both need already decoded.
+
+    Args:
+        rows: (n,) row of the store in which each window starts, increasing.
+        pool: what is in memory together.
+        batch_size: windows in a batch. All ranks deliver equally many batches; those at the end
+            may be smaller, unless `drop_last` leaves windows out to keep all full.
+
+    Raises:
+        ValueError: the windows cannot be dealt to the ranks in equally many batches.
+    """
+    bounds = _bounds(len(rows), batch_size, drop_last, rank, world_size)
+    edges = np.flatnonzero(np.diff(rows // pool.starts, prepend=-1))
+    blocks = np.stack([edges, np.append(edges[1:], len(rows))], 1)
+    random = np.random.default_rng([seed, epoch])
+    if shuffle:
+        blocks = np.concatenate(_chains(blocks, pool, random))
+    # Ranks take equal stretches; a block on a border belongs to both, with windows of its own.
+    ends = np.diff(blocks)[:, 0].cumsum()
+    begins = np.append(0, ends[:-1])
+    low, high = (len(rows) * r // world_size for r in (rank, rank + 1))
+    cut = np.stack([np.maximum(low - begins, 0), -np.maximum(ends - high, 0)], 1)
+    blocks = (blocks + cut)[(ends > low) & (begins < high)]
+    if shuffle:
+        blocks = _side_by_side(blocks, pool.num_blocks)
+    windows = np.concatenate([np.arange(*block) for block in blocks])
+    block = np.repeat(np.arange(len(blocks)), np.diff(blocks)[:, 0])
+    if shuffle:
+        random = np.random.default_rng([seed, epoch, rank])
+        order = np.argsort(_places(block, pool.num_blocks, random), kind="stable")
+        windows, block = windows[order], block[order]
+    return Plan(blocks, windows, block, bounds)
+
+
+def _chains(blocks: Positions, pool: Pool, random: np.random.Generator) -> list[Positions]:
+    """Runs of consecutive blocks in random order, cut at other places in every epoch."""
+    length = max(1, min(pool.chain, len(blocks) // (2 * pool.num_blocks)))
+    cuts = np.arange(random.integers(length) if length > 1 else 0, len(blocks), length)
+    chains = [chain for chain in np.split(blocks, cuts) if len(chain)]
+    return [chains[index] for index in random.permutation(len(chains))]
+
+
+def _side_by_side(blocks: Positions, num_lanes: int) -> Positions:
+    """Chains, one after another, dealt to lanes: every block comes `num_lanes` after the last."""
+    breaks = np.flatnonzero(blocks[1:, 0] != blocks[:-1, 1]) + 1
+    waiting = [list(chain) for chain in np.split(blocks, breaks)][::-1]
+    lanes = [waiting.pop()[::-1] for _ in range(min(num_lanes, len(waiting)))]
+    dealt: list[Positions] = []
+    while lanes:
+        for lane in lanes:
+            dealt.append(lane.pop())
+            if not lane and waiting:
+                lane.extend(waiting.pop()[::-1])
+        lanes = [lane for lane in lanes if lane]
+    return np.array(dealt)
+
+
+def _places(block: Positions, num_blocks: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Where each window comes; sorted, they are the shuffled order."""
+    if num_blocks > block[-1]:
+        return random.random(len(block))
+    place = block + num_blocks * random.random(len(block))
+    again = random.random(len(block))
+    # At both ends fewer blocks overlap; their windows are dealt out together.
+    full, last = num_blocks - 1, block[-1] + 1
+    place = np.where(place < full, full - 1 + again, place)
+    return np.where(place >= last, last + again, place)
+
+
+def _bounds(total: int, batch_size: int, drop_last: bool, rank: int, world_size: int) -> Positions:
+    """Where the batches of a rank begin and end in its order."""
+    shares = np.diff(total * np.arange(world_size + 1) // world_size)
+    steps = shares.min() // batch_size if drop_last else -(-shares.max() // batch_size)
+    if shares.min() < max(steps, 1):
+        raise ValueError(
+            f"{total} windows cannot be dealt to {world_size} ranks in equally many batches of "
+            f"{batch_size}; pass drop_last=True or use fewer ranks"
+        )
+    step = np.arange(steps + 1)
+    # Every later batch keeps at least one window.
+    return np.minimum(step * batch_size, shares[rank] - (steps - step))

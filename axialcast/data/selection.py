@@ -1,0 +1,126 @@
+"""Parts of an analysis: variables, levels, a region, a member."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from axialcast.data.standardise import canonical
+from axialcast.grid import TOLERANCE_DEGREES, LatLonGrid
+from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, TIME
+
+__all__ = ["select_levels", "select_member", "select_region", "select_variables"]
+
+
+def select_variables(dataset: xr.Dataset, variables: Sequence[str] | None) -> xr.Dataset:
+    """The variables on the grid, in this order; foreign names are accepted. None: all."""
+    on_grid = [
+        str(name)
+        for name, array in dataset.data_vars.items()
+        if {TIME, LATITUDE, LONGITUDE} <= set(array.dims)
+    ]
+    wanted = [canonical(name) if name not in on_grid else name for name in variables or on_grid]
+    missing = [name for name in wanted if name not in on_grid]
+    if missing:
+        raise ValueError(
+            f"no variable {', '.join(missing)}; "
+            f"the store has {', '.join(sorted(on_grid)) or 'none'}"
+        )
+    return dataset[wanted]
+
+
+def select_levels(dataset: xr.Dataset, levels: Sequence[float] | None) -> xr.Dataset:
+    """These levels (hPa), in this order. None: all."""
+    if LEVEL not in dataset.dims or levels is None:
+        return dataset
+    have, wanted = dataset[LEVEL].values.tolist(), list(map(float, levels))
+    if missing := sorted(set(wanted) - set(have)):
+        raise ValueError(f"no level {missing} hPa; the store has {have}")
+    return dataset if wanted == have else dataset.sel({LEVEL: wanted})
+
+
+def select_member(dataset: xr.Dataset, member: int | None) -> xr.Dataset:
+    """One member of an ensemble: by its number, or its place where members have none."""
+    if member is None:
+        return dataset
+    if NUMBER not in dataset.dims:
+        raise ValueError(f"member: {member} was asked for, but the store has no ensemble")
+    if NUMBER not in dataset.coords:
+        dataset = dataset.assign_coords({NUMBER: np.arange(dataset.sizes[NUMBER])})
+    have = dataset[NUMBER].values.tolist()
+    if member not in have:
+        raise ValueError(f"member: no member {member}; the store has {have}")
+    return dataset.isel({NUMBER: have.index(member)}, drop=True)
+
+
+def select_region(dataset: xr.Dataset, region: Mapping[str, tuple[float, float]]) -> xr.Dataset:
+    """The cells whose centres lie within the region, bounds included.
+
+    Longitudes are counted eastward from `west`, in the turn it is given in: from 350 to 10 they
+    become 350 … 370 (degrees east), whatever the origin of the store.
+
+    Args:
+        dataset: on a latitude-longitude grid.
+        region: "latitude": (south, north) and "longitude": (west, east), or one of them; an east
+            below west is reached across the meridian of 0° or 180°.
+
+    Raises:
+        ValueError: the bounds are no region, or the dataset does not cover it.
+    """
+    if unknown := sorted(set(region) - {LATITUDE, LONGITUDE}):
+        raise ValueError(f"region: expected the keys latitude and longitude, got {unknown}")
+    for name, bounds in region.items():
+        if len(bounds) != 2 or not np.isfinite(np.asarray(bounds, np.float64)).all():
+            raise ValueError(f"region: expected two numbers for {name}, got {bounds!r}")
+    grid = LatLonGrid(dataset[LATITUDE].values, dataset[LONGITUDE].values)
+    if LATITUDE in region:
+        dataset = _between(dataset, grid, *region[LATITUDE])
+    return _eastward(dataset, grid, *region[LONGITUDE]) if LONGITUDE in region else dataset
+
+
+def _between(dataset: xr.Dataset, grid: LatLonGrid, south: float, north: float) -> xr.Dataset:
+    latitude, edges = grid.latitude, grid.latitude_bounds
+    if not -90 <= south < north <= 90:
+        raise ValueError(
+            f"region: expected latitudes (south, north) within -90 to 90, got ({south}, {north})"
+        )
+    spare = np.abs(np.diff(edges)).max()
+    inside = np.flatnonzero(
+        (latitude >= south - TOLERANCE_DEGREES) & (latitude <= north + TOLERANCE_DEGREES)
+    )
+    if south < edges.min() - spare or north > edges.max() + spare or not len(inside):
+        raise ValueError(
+            f"region: latitudes {south:g} to {north:g} are not within the store's, "
+            f"{latitude.min():g} to {latitude.max():g}"
+        )
+    return dataset.isel({LATITUDE: slice(inside[0], inside[-1] + 1)})
+
+
+def _eastward(dataset: xr.Dataset, grid: LatLonGrid, west: float, east: float) -> xr.Dataset:
+    longitude = grid.longitude
+    width = east - west + (360 if east < west else 0)
+    if not 0 < width <= 360:
+        raise ValueError(
+            f"region: expected longitudes (west, east) of at most one turn, got ({west}, {east})"
+        )
+    turns = np.floor((longitude - west + TOLERANCE_DEGREES) / 360)
+    moved = longitude - 360 * turns
+    order = np.argsort(moved)
+    order = order[moved[order] <= west + width + TOLERANCE_DEGREES]
+    found = moved[order]
+    step = np.diff(longitude).mean() if len(longitude) > 1 else 1.0
+    reach = min(width, 360 - step)
+    covers = len(found) and found[0] < west + 1.5 * step and found[-1] > west + reach - 1.5 * step
+    if not covers or (len(found) > 1 and np.diff(found).max() > 1.5 * step):
+        raise ValueError(
+            f"region: longitudes {west:g} to {east:g} are not within the store's, "
+            f"{longitude[0]:g} to {longitude[-1]:g}"
+        )
+    runs = np.split(order, np.flatnonzero(np.diff(order) != 1) + 1)
+    if len(runs) == 1:
+        dataset = dataset.isel({LONGITUDE: slice(order[0], order[-1] + 1)})
+    else:
+        dataset = dataset.isel({LONGITUDE: order})
+    if np.array_equal(found, dataset[LONGITUDE].values):
+        return dataset
+    return dataset.assign_coords({LONGITUDE: (LONGITUDE, found, dataset[LONGITUDE].attrs)})

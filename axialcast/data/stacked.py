@@ -1,0 +1,150 @@
+"""Training stores as Zarr: all channels in one sharded array `states`, and how to read it.
+
+Inner chunks hold whole fields, about 1 MB of them, so that a decoded chunk gives whole states;
+shards hold tens of states, so that there are few files.
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask.array
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.codecs import BloscCodec
+
+from axialcast.data.channels import Channel, Channels
+from axialcast.names import CONVENTIONS, COORDINATE_ATTRS, LATITUDE, LEVEL, LONGITUDE, TIME
+
+__all__ = ["Layout", "is_prepared", "open_states", "shard_path", "to_variables", "write_template"]
+
+STATES, CHANNEL = "states", "channel"
+LABELS = ("variable", LEVEL, "units")
+"""Coordinates along channel, from which open_analysis makes variables again."""
+
+CHUNK_BYTES = 2**20
+"""Decoded size of an inner chunk: small enough to shuffle, large enough to decode at full speed."""
+CHUNK_TIMES = 40
+SHARD_TIMES = 80
+SHARD_BYTES = 2**27
+"""Decoded size of a shard where many large fields would make more: a task holds a few times this.
+Otherwise a shard has 41 to 80 times."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How many (times, channels) an inner chunk and a shard hold; fields are always whole."""
+
+    chunk: tuple[int, int]
+    shard: tuple[int, int]
+
+    @classmethod
+    def of(cls, num_channels: int, num_cells: int) -> "Layout":
+        """The layout for states of so many channels of so many cells.
+
+        Example:
+            >>> Layout.of(num_channels=4, num_cells=64 * 128)
+            Layout(chunk=(8, 4), shard=(80, 4))
+        """
+        num_fields = max(CHUNK_BYTES // (4 * num_cells), 1)
+        groups = -(-num_channels // num_fields)
+        channels = -(-num_channels // groups)
+        times = min(max(num_fields // num_channels, 1), CHUNK_TIMES)
+        most = max(SHARD_BYTES // (4 * num_cells * num_channels), 1)
+        chunks = max(min(SHARD_TIMES, most) // times, 1)
+        return cls((times, channels), (times * chunks, channels * groups))
+
+
+def write_template(store: Path, coordinates: xr.Dataset, channels: Channels) -> None:
+    """Writes a training store without states: metadata and coordinates.
+
+    Args:
+        store: folder that does not exist.
+        coordinates: a dataset with the coordinates time, latitude and longitude.
+        channels: in the order of the states.
+    """
+    sizes = {name: coordinates.sizes[name] for name in (TIME, LATITUDE, LONGITUDE)}
+    shape = (sizes[TIME], len(channels), sizes[LATITUDE], sizes[LONGITUDE])
+    layout = Layout.of(len(channels), shape[2] * shape[3])
+    shards = (*layout.shard, *shape[2:])
+    levels = [np.nan if channel.level is None else channel.level for channel in channels]
+    labels = {
+        CHANNEL: [str(channel) for channel in channels],
+        "variable": [channel.variable for channel in channels],
+        "units": [channel.units for channel in channels],
+    }
+    template = xr.Dataset(
+        {
+            STATES: (
+                (TIME, CHANNEL, LATITUDE, LONGITUDE),
+                dask.array.zeros(shape, dtype="f4", chunks=shards),
+            )
+        },
+        {name: (name, coordinates[name].values, COORDINATE_ATTRS[name]) for name in sizes}
+        | {name: (CHANNEL, np.array(text, object)) for name, text in labels.items()}
+        | {LEVEL: (CHANNEL, np.array(levels, np.float64), COORDINATE_ATTRS[LEVEL])},
+        {"Conventions": CONVENTIONS, "title": "training store of axialcast"},
+    )
+    first = coordinates[TIME].dt.strftime("%Y-%m-%d %H:%M:%S").item(0)
+    encoding = {
+        # A shard that got lost reads as NaN, not as weather of zero pascals.
+        STATES: {"chunks": (*layout.chunk, *shape[2:]), "shards": shards, "fill_value": np.nan}
+        | {"compressors": BloscCodec(cname="lz4", shuffle="shuffle", typesize=4)}
+        | {"_FillValue": None},
+        TIME: {"units": f"seconds since {first}", "dtype": "int64"},
+        **{name: {"_FillValue": None} for name in (LATITUDE, LONGITUDE, LEVEL)},
+    }
+    with warnings.catch_warnings():
+        # Zarr warns that version 3 has not standardised consolidated metadata; xarray reads both.
+        warnings.filterwarnings("ignore", "Consolidated metadata")
+        template.to_zarr(store, mode="w-", compute=False, zarr_format=3, encoding=encoding)
+
+
+def is_prepared(dataset: xr.Dataset) -> bool:
+    """Whether this is a training store as xarray opens it."""
+    dims = (TIME, CHANNEL, LATITUDE, LONGITUDE)
+    return STATES in dataset.data_vars and dataset[STATES].dims == dims
+
+
+def to_variables(dataset: xr.Dataset) -> xr.Dataset:
+    """The analysis in a training store as xarray opens it, nothing read.
+
+    Every variable is a slice of the one array: `states[:, i]` for a field without levels,
+    `states[:, i:j]` for one with levels.
+    """
+    channels = _channels_of(dataset)
+    states = dataset.drop_vars([CHANNEL, *LABELS])[STATES]
+    fields, start = {}, 0
+    for variable in channels.variables:
+        levels = channels.levels(variable)
+        if levels == [None]:
+            part = states.isel({CHANNEL: start})
+        else:
+            part = states.isel({CHANNEL: slice(start, start + len(levels))})
+            level = (LEVEL, np.array(levels, np.float64), COORDINATE_ATTRS[LEVEL])
+            part = part.rename({CHANNEL: LEVEL}).assign_coords({LEVEL: level})
+        fields[variable] = part.assign_attrs(channels.attrs(variable))
+        start += len(levels)
+    return xr.Dataset(fields)
+
+
+def open_states(store: Path) -> zarr.Array[Any]:
+    """The array of states, for writing; chunks that hold one number throughout are written too."""
+    return zarr.open_array(store / STATES, mode="r+", config={"write_empty_chunks": True})
+
+
+def shard_path(states: zarr.Array[Any], index: int) -> str:
+    """File of the shard with a number along time, relative to the store."""
+    return f"{STATES}/{states.metadata.encode_chunk_key((index, 0, 0, 0))}"
+
+
+def _channels_of(dataset: xr.Dataset) -> Channels:
+    labels = zip(*(dataset[name].values.tolist() for name in LABELS), strict=True)
+    return Channels(
+        [
+            Channel(str(variable), None if np.isnan(level) else level, str(units))
+            for variable, level, units in labels
+        ]
+    )

@@ -1,0 +1,164 @@
+"""Conservative regridding against exact integrals, aggregation against numpy."""
+
+import cftime
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from axialcast.data.regrid import aggregate, covered, regrid
+from axialcast.data.store import grid_of
+from axialcast.grid import LatLonGrid
+
+REGULAR = LatLonGrid.regular(11, 18, poles=False)
+GRIDS = {
+    "regular": REGULAR,
+    "poles": LatLonGrid.regular(13, 16, poles=True),
+    "gauss": LatLonGrid.gauss_legendre(10, 14),
+    "south first, from the date line": LatLonGrid(REGULAR.latitude[::-1], REGULAR.longitude - 183),
+}
+
+
+def dataset(values, grid, **coordinates):
+    dims = ("time", "latitude", "longitude")
+    times = np.datetime64("2001-01-01", "ns") + np.arange(len(values)) * np.timedelta64(6, "h")
+    coordinates = {"time": times, **coordinates}
+    coords = {"latitude": grid.latitude, "longitude": grid.longitude, **coordinates}
+    return xr.Dataset({"a": (dims, values, {"units": "K"})}, coords)
+
+
+def global_mean(values, grid):
+    return (values * grid.areas).sum((-2, -1)) / grid.areas.sum()
+
+
+@pytest.mark.parametrize("source", GRIDS)
+@pytest.mark.parametrize("target", [*GRIDS, "fine"])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_global_means_and_constants_are_kept(source, target, lazy):
+    given = GRIDS[source]
+    grid = (GRIDS | {"fine": LatLonGrid.regular(29, 37, poles=True)})[target]
+    rng = np.random.default_rng(0)
+    values = np.stack([rng.standard_normal(given.shape) + 300, np.full(given.shape, 7.0)])
+    analysis = dataset(values, given)
+    result = regrid(analysis.chunk(time=1, longitude=5) if lazy else analysis, grid)
+    assert grid_of(result) == grid
+    assert result.a.dims == ("time", "latitude", "longitude")
+    assert result.a.attrs == {"units": "K"}
+    np.testing.assert_allclose(
+        global_mean(result.a.values, grid), global_mean(values, given), rtol=1e-13
+    )
+    np.testing.assert_allclose(result.a.values[1], 7.0, rtol=1e-14)
+    if given == grid:
+        np.testing.assert_allclose(result.a.values, values, rtol=1e-13)
+
+
+def test_every_cell_is_its_mean():
+    """sin(latitude) cells of a fine grid, averaged over a coarse cell by hand."""
+    fine, coarse = LatLonGrid.regular(180, 8, poles=False), LatLonGrid.regular(6, 4, poles=False)
+    edges = np.sin(np.radians(fine.latitude_bounds))
+    means = (edges[1:] + edges[:-1]) / 2  # of sin(latitude) over a band
+    result = regrid(dataset(np.tile(means[None, :, None], (1, 1, 8)), fine), coarse)
+    edges = np.sin(np.radians(coarse.latitude_bounds))
+    expected = (edges[1:] + edges[:-1]) / 2
+    np.testing.assert_allclose(result.a.values[0], np.tile(expected[:, None], 4), atol=1e-13)
+    # Longitude 0 of the coarse grid reaches from -45 to 45: half of the cells at -45 and 45.
+    wave = np.arange(8.0)
+    result = regrid(dataset(np.tile(wave, (1, 180, 1)), fine), coarse)
+    np.testing.assert_allclose(result.a.values[0, 3], [(3.5 + 0 + 0.5) / 2, 2, 4, 6], atol=1e-12)
+
+
+def test_nan_has_no_weight_and_little_left_is_nan():
+    grid, coarse = LatLonGrid.regular(4, 8, poles=False), LatLonGrid.regular(2, 4, poles=False)
+    # Start half a fine cell later, so that each coarse cell is exactly two by two fine ones.
+    grid = LatLonGrid(grid.latitude, grid.longitude - 22.5)
+    values = np.random.default_rng(1).random((1, 4, 8))
+    values[0, 0, 0] = np.nan  # the polar half of a corner of coarse cell 0, 0
+    values[0, 1, 0] = np.nan  # and the other half: half of the cell is left
+    values[0, 0:2, 2] = np.nan
+    values[0, 1, 3] = np.nan  # coarse cell 0, 1 keeps the smaller polar cell only
+    result = regrid(dataset(values, grid), coarse).a.values[0]
+    areas = grid.areas[:2, 1]
+    np.testing.assert_allclose(result[0, 0], values[0, :2, 1] @ areas / areas.sum())
+    assert np.isnan(result[0, 1])
+    assert np.isnan(result).sum() == 1
+    strict = regrid(dataset(values, grid), coarse, min_valid=1.0).a.values[0]
+    assert np.isnan(strict).sum() == 2
+
+
+def test_regions():
+    box = LatLonGrid(np.arange(70, 29, -2.5), np.arange(-70, 11, 2.5))
+    target = covered(LatLonGrid.regular(36, 72, poles=False), box)
+    np.testing.assert_array_equal(target.latitude, np.arange(67.5, 31, -5))
+    np.testing.assert_array_equal(target.longitude, np.arange(-65, 10, 5))
+    assert covered(REGULAR, GRIDS["gauss"]) == REGULAR
+    values = np.random.default_rng(2).random((1, *box.shape)).astype(np.float32)
+    result = regrid(dataset(values, box), target).a
+    assert result.dtype == np.float32
+    # The cell at 67.5 N, 65 W covers the row at 67.5 and the adjoining halves of 70 and 65.
+    edges = np.sin(np.radians([65, 66.25, 68.75, 70]))
+    rows = np.diff(edges) @ values[0, [2, 1, 0], 1:4].astype(float) / (edges[-1] - edges[0])
+    np.testing.assert_allclose(result.values[0, 0, 0], rows @ [0.25, 0.5, 0.25], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"regrid: 28 of 36 target cells reach beyond"):
+        regrid(dataset(values, box), LatLonGrid.regular(36, 72, poles=False))
+    with pytest.raises(ValueError, match=r"no cell of .* lies within"):
+        covered(LatLonGrid.regular(2, 4, poles=False), box)
+
+
+def six_hourly(num, *, start="2001-01-01T00", calendar="standard"):
+    values = np.random.default_rng(3).standard_normal((num, 2, 3)) + 280
+    grid = LatLonGrid([5.0, -5.0], [0.0, 120.0, 240.0])
+    times = xr.date_range(start, periods=num, freq="6h", calendar=calendar, use_cftime=None)
+    analysis = dataset(values.astype(np.float32), grid, time=times)
+    rain = (np.abs(values) / 280).astype(np.float32)
+    return analysis.assign(total_precipitation=(analysis.a.dims, rain, {"units": "m"}))
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+def test_daily_means_and_sums(lazy, calendar):
+    analysis = six_hourly(4 * 5 + 1, calendar=calendar)
+    given = analysis.chunk(time=7) if lazy else analysis
+    daily, left_out = aggregate(given, hours=24, accumulated=["total_precipitation"])
+    means = analysis.a.values[:20].reshape(5, 4, 2, 3).astype(np.float64).mean(1)
+    # Accumulations end at their time: a day's are those of 06, 12, 18 and 24 UTC.
+    rain = analysis.total_precipitation.values[1:21].reshape(5, 4, 2, 3).astype(np.float64)
+    np.testing.assert_array_equal(daily.a.values, means.astype(np.float32))
+    np.testing.assert_array_equal(daily.total_precipitation, rain.sum(1).astype(np.float32))
+    np.testing.assert_array_equal(daily.time, analysis.time[:20:4])
+    assert daily.a.attrs == {"units": "K"}
+    # The first time's rain fell the day before, and the last mean has one time.
+    assert left_out == ["2000-12-31T00:00", "2001-01-06T00:00"] or calendar == "noleap"
+    assert len(left_out) == 2
+
+
+def test_days_with_missing_times_or_values_are_no_days():
+    analysis = six_hourly(4 * 6, start="2001-01-01T06")
+    analysis.a[9, 1, 2] = np.nan
+    whole, left_out = aggregate(analysis[["a"]], hours=24)
+    assert left_out == ["2001-01-01T00:00", "2001-01-07T00:00"]
+    np.testing.assert_array_equal(whole.time.dt.day, [2, 3, 4, 5, 6])
+    assert np.isnan(whole.a.values[1, 1, 2])
+    assert np.isnan(whole.a.values).sum() == 1
+    with pytest.raises(ValueError, match=r"no period of 24 h has all its 4 times"):
+        aggregate(analysis[["a"]].isel(time=slice(5)), hours=24)
+    for hours in (9, 18, 36):
+        with pytest.raises(ValueError, match=rf"aggregate_hours: {hours} is not"):
+            aggregate(analysis, hours=hours)
+
+
+@settings(deadline=None, max_examples=30)
+@given(hours=st.sampled_from([6, 12, 24, 48, 120]), num=st.integers(40, 71))
+def test_every_mean_is_of_its_own_times(hours, num):
+    analysis = six_hourly(num)[["a"]]
+    result, _ = aggregate(analysis, hours=hours)
+    assert result.sizes["time"] == num * 6 // hours
+    for time in result.time.values:
+        within = slice(time, time + np.timedelta64(hours, "h") - np.timedelta64(1, "s"))
+        expected = analysis.a.sel(time=within).values.astype(np.float64).mean(0)
+        np.testing.assert_allclose(result.a.sel(time=time).values, expected, rtol=1e-6)
+
+
+def test_cftime_labels():
+    daily, _ = aggregate(six_hourly(240, calendar="noleap", start="2004-02-01")[["a"]], hours=24)
+    assert daily.time.values[28] == cftime.DatetimeNoLeap(2004, 3, 1)

@@ -1,0 +1,46 @@
+"""A small network, stirred so that its forecasts depend on everything."""
+
+import numpy as np
+import pytest
+import torch
+
+from axialcast.data import Channels, grid_of, statistics
+from axialcast.forecast import Checkpoint, Forecaster
+from axialcast.model import ForecastNetwork
+
+DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
+
+
+def make_checkpoint(analysis):
+    torch.manual_seed(1)
+    channels = Channels.of(analysis)
+    stats = statistics(analysis, channels, step=1)
+    settings = {"input_steps": 2, "dim": 8, "depth": 1, "heads": 2, "patch": [1, 2, 2]}
+    network = ForecastNetwork(
+        num_channels=len(channels),
+        grid=grid_of(analysis),
+        increment_scale=stats.increment_scale.tolist(),
+        **settings,
+    )
+    with torch.no_grad():
+        network.head.project.weight.normal_(std=0.3)
+    return Checkpoint(
+        weights=network.state_dict(),
+        network=settings,
+        channels=channels,
+        statistics=stats,
+        grid=grid_of(analysis),
+        step=DAY,
+        provenance={"train": ["2001", "2001"]},
+    )
+
+
+@pytest.fixture
+def make_forecaster():
+    """A function that makes a forecaster of an analysis that it was, so to speak, trained on."""
+    return lambda analysis: Forecaster(make_checkpoint(analysis), device="cpu")
+
+
+@pytest.fixture
+def forecaster(analysis, make_forecaster):
+    return make_forecaster(analysis)
