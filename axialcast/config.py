@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from axialcast.config_errors import describe_errors
+from axialcast.periods import is_multiple, period_bounds
 from axialcast.sections import (
     DataConfig,
     ForecastConfig,
@@ -29,8 +30,6 @@ from axialcast.sections import (
     SimulateConfig,
     TrainConfig,
     VerifyConfig,
-    is_multiple,
-    period_bounds,
 )
 from axialcast.shipped import find_pipeline
 
@@ -47,7 +46,6 @@ __all__ = [
     "TrainConfig",
     "VerifyConfig",
     "load_config",
-    "period_bounds",
     "save_config",
 ]
 
@@ -86,11 +84,20 @@ class Config(Section):
         return str(self.output / "training.zarr") if self.prepare else self.source_store
 
     @property
+    def opening(self) -> dict[str, Any]:
+        """How train, forecast and verify open the analyses: keywords of `open_analysis`."""
+        assert self.data is not None
+        names = {"variables", "levels", "gaps"}
+        if not self.prepare:  # a prepared store has the region alone, and its units
+            names |= {"region", "units", "missing_chunks"}
+        return self.data.model_dump(include=names)
+
+    @property
     def recipe(self) -> dict[str, Any]:
         """What prepare makes: keywords of `axialcast.data.preparation.Recipe`."""
         assert self.data is not None
-        names = {"variables", "levels", "region", "gaps", "train", "step_hours"}
-        data = self.data.model_dump(mode="json", include=names)
+        names = {"variables", "levels", "region", "gaps", "units", "missing_chunks", "train"}
+        data = self.data.model_dump(mode="json", include={*names, "step_hours"})
         prepare = (self.prepare or PrepareConfig()).model_dump(mode="json", exclude={"workers"})
         store = self.source_store
         return {"store": store if "://" in store else str(Path(store).resolve()), **data, **prepare}

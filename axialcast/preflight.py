@@ -19,17 +19,17 @@ from axialcast.data import (
     open_analysis,
     statistics,
 )
+from axialcast.data.calendars import time_text
 from axialcast.data.nature_run import output_times
-from axialcast.data.preparation import Recipe
 from axialcast.data.quasigeostrophic import LEVELS
+from axialcast.data.recipe import Recipe
 from axialcast.data.spectral import SphericalHarmonics
 from axialcast.device import choose_device
 from axialcast.forecast import Forecaster, calendar, load_checkpoint
-from axialcast.forecast.dates import when
 from axialcast.model import ForecastNetwork
 from axialcast.model.memory import resident_bytes, saved_bytes
 from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME, VARIABLES
-from axialcast.sections import is_multiple, period_bounds
+from axialcast.periods import is_multiple, period_bounds
 from axialcast.verify.climatology import SHORTEST_DAYS
 
 __all__ = ["Preflight", "check_run"]
@@ -55,7 +55,7 @@ class Preflight:
         """What the data are, one line each."""
         times, grid = self.analysis[TIME].values, grid_of(self.analysis)
         hours = cadence(self.analysis) / np.timedelta64(1, "h")
-        first, last = (when(time) for time in times[[0, -1]])
+        first, last = (time_text(time) for time in times[[0, -1]])
         extent = "global" if grid.is_periodic else "regional"
         channels = Channels.of(self.analysis)
         shares = () if self.scanned is None else zip(channels, self.scanned.missing, strict=True)
@@ -101,7 +101,12 @@ class Preflight:
         period = self.analysis.sel({TIME: slice(*getattr(self.data, name))})
         channels = Channels.of(self.analysis)
         ones = np.ones(len(channels))
-        return States(period, channels, Statistics(0 * ones, ones, ones))
+        return States(
+            period,
+            channels,
+            Statistics(0 * ones, ones, ones),
+            buffer_bytes=self.data.buffer_bytes,
+        )
 
     def network(self, **changes: Any) -> ForecastNetwork:
         """The network that train would build."""
@@ -165,18 +170,12 @@ def check_run(config: Config, *, scan: bool = False) -> Preflight | None:
     data = config.data
     is_simulated = "simulate" in config.pipeline
     prepares = "prepare" in config.pipeline
-    # A store that was prepared before holds the region alone.
-    region = None if config.prepare and not prepares else data.region
-    store = config.source_store if prepares else config.analysis_store
-    analysis = open_analysis(
-        _planned_nature_run(config) if is_simulated else store,
-        variables=data.variables,
-        levels=data.levels,
-        region=region.model_dump() if region else None,
-        gaps=data.gaps,
-    )
+    store = _planned_nature_run(config) if is_simulated else None
     if prepares:
-        analysis = Recipe(**config.recipe).convert(analysis.chunk())
+        recipe = Recipe(**config.recipe)
+        analysis = recipe.convert(recipe.open(store).chunk())
+    else:
+        analysis = open_analysis(store or config.analysis_store, **config.opening)
     spacing = cadence(analysis) / np.timedelta64(1, "h")
     problems = _step_problems(config, data, spacing)
     stride = round((data.step_hours or spacing) / spacing) or 1
@@ -239,7 +238,7 @@ def _period_problems(preflight: Preflight) -> list[str]:
         if first <= times[0] - step or last >= times[-1] + step:
             problems.append(
                 f"data.{name}: {period[0]} to {period[1]} is not within the store, "
-                f"which holds {when(times[0])} to {when(times[-1])}"
+                f"which holds {time_text(times[0])} to {time_text(times[-1])}"
             )
     train = preflight.split("train")
     span = (train[-1] - train[0]) / np.timedelta64(1, "D") if len(train) else 0.0

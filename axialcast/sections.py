@@ -4,7 +4,6 @@ A field's name is the keyword of the constructor it is passed to, and units stan
 `axialcast.config.Config` is made of them.
 """
 
-import re
 import warnings
 from itertools import combinations
 from typing import Annotated, Any, Literal, Self
@@ -22,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 
+from axialcast.periods import Date, InitTimes, Period, period_bounds
+
 __all__ = [
     "DataConfig",
     "ForecastConfig",
@@ -32,67 +33,15 @@ __all__ = [
     "ScheduleConfig",
     "Section",
     "SimulateConfig",
-    "StageConfig",
     "TrainConfig",
     "VerifyConfig",
-    "is_multiple",
-    "period_bounds",
 ]
-
-_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}(:\d{2}(:\d{2})?)?)?)?)?")
-
-
-def period_bounds(period: tuple[str, str]) -> tuple[np.datetime64, np.datetime64]:
-    """First and last second of a period, as `.sel(time=slice(*period))` reads it.
-
-    Example:
-        >>> period_bounds(("2001", "2001-02"))
-        (np.datetime64('2001-01-01T00:00:00'), np.datetime64('2001-02-28T23:59:59'))
-    """
-    first, last = (np.datetime64(date) for date in period)
-    return first.astype("datetime64[s]"), (last + 1).astype("datetime64[s]") - 1
-
-
-def _date(value: Any) -> str:
-    text = str(value)
-    if not _DATE.fullmatch(text):
-        raise ValueError(f"got {value!r}, expected a date such as 2001, 2001-03 or 2001-03-31T06")
-    try:
-        np.datetime64(text)
-    except ValueError:
-        raise ValueError(f"got {value!r}: there is no such date") from None
-    return text
-
-
-def _period(value: Any) -> tuple[str, str]:
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError(f'got {value!r}, expected [first, last] such as ["2001", "2007"]')
-    period = _date(value[0]), _date(value[1])
-    first, last = period_bounds(period)
-    if first > last:
-        raise ValueError(f"{period[0]} comes after {period[1]}; put the earlier date first")
-    return period
-
-
-def _init_times(value: Any) -> Any:
-    if value == "test":
-        return value
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"got {value!r}, expected test (all of data.test) or a list of dates")
-    return [_date(date) for date in value]
 
 
 def _patch(value: Any) -> Any:
     return [1, *value] if isinstance(value, list | tuple) and len(value) == 2 else value
 
 
-def is_multiple(hours: float, of: float) -> bool:
-    """Whether a time is a whole multiple of another, to the second."""
-    return round(hours * 3600) % round(of * 3600) == 0
-
-
-Date = Annotated[str, BeforeValidator(_date)]
-Period = Annotated[tuple[str, str], BeforeValidator(_period)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -169,6 +118,16 @@ with warnings.catch_warnings():
         """Analyses that a forecast starts from."""
         step_hours: PositiveFloat | None = None
         """Hours from one model step to the next; null: the store's own cadence."""
+        units: dict[str, str] = {}
+        """Units of variables whose store states none or wrong ones."""
+        missing_chunks: Literal["refuse", "fill"] = "refuse"
+        """Whether a chunk that a Zarr store lacks is an error or holds the fill value."""
+        buffer_gib: PositiveFloat = 1.0
+        """Decoded data kept in memory while training (GiB); more is read in pieces."""
+
+        @property
+        def buffer_bytes(self) -> int:
+            return round(self.buffer_gib * 2**30)
 
         @model_validator(mode="after")
         def _splits_are_apart(self) -> Self:
@@ -251,15 +210,6 @@ class ModelConfig(Section):
         return self
 
 
-class StageConfig(Section):
-    """One stage of training: so many optimizer steps on windows of so many model steps."""
-
-    steps: PositiveInt
-    """Optimizer steps."""
-    rollout_steps: PositiveInt = 1
-    """Model steps that the loss is taken over, gradients flowing through all of them."""
-
-
 class ScheduleConfig(Section):
     """One stage of training."""
 
@@ -297,12 +247,14 @@ class ForecastConfig(Section):
 
     lead_time_hours: PositiveFloat = 120.0
     """Longest lead time."""
-    init_times: Annotated[str | list[str], BeforeValidator(_init_times)] = "test"
+    init_times: InitTimes = "test"
     """Initial times: `test` for all of data.test, or a list of dates."""
     init_every_hours: PositiveInt | None = None
     """Hours between initial times of `test`; null: every analysis."""
     batch_size: PositiveInt = 32
     """Forecasts run at once."""
+    layout: Literal["axialcast", "weatherbench2"] = "axialcast"
+    """Names of the dimensions that are written."""
 
 
 class VerifyConfig(Section):

@@ -120,7 +120,9 @@ def _inputs(config: Config, stage: Stage, earlier: list[str]) -> dict[str, str]:
     for key in stage.reads:
         inputs[key] = _hash(_value(values, key))
     if "data" in stage.reads:
-        inputs["store"] = _hash(_store_state(config.analysis_store))
+        is_source = stage.name == "prepare"
+        store = config.source_store if is_source else config.analysis_store
+        inputs["store"] = _hash(_store_state(store))
     upstream = ORDER[: ORDER.index(stage.name)] if stage.name in ORDER else ()
     for name in dict.fromkeys([*upstream, *earlier]):
         stamp = _stamp(config, name)

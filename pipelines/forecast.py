@@ -17,15 +17,7 @@ OUTPUTS = ("forecast.zarr",)
 def run(config: Config) -> None:
     """Rolls the checkpoint out to forecast.lead_time_hours from every initial time."""
     forecaster = load(config.output / "checkpoint", device=config.device)
-    data = config.data
-    analysis = open_analysis(
-        config.analysis_store,
-        variables=data.variables,
-        levels=data.levels,
-        # A prepared store holds the region alone.
-        region=data.region.model_dump() if data.region and not config.prepare else None,
-        gaps=data.gaps,
-    )
+    analysis = open_analysis(config.analysis_store, **config.opening)
     analysis = forecaster.check(analysis)
     inits = initial_times(config, analysis)
     leads = lead_times(config.forecast.lead_time_hours, forecaster)
@@ -34,7 +26,9 @@ def run(config: Config) -> None:
         analysis, init_times=inits, lead_times=leads, batch_size=block
     )
     template = forecaster.template(inits, leads)
-    with ForecastWriter(config.output / "forecast.zarr", template, block=block) as writer:
+    with ForecastWriter(
+        config.output / "forecast.zarr", template, block=block, layout=config.forecast.layout
+    ) as writer:
         total = -(-len(inits) // block)
         for first, forecast in track(blocks, description="forecast", total=total, unit="batches"):
             writer.write(first, forecast)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import dask
 
 from axialcast.config import Config
-from axialcast.data.preparation import Preparation, Recipe, write_shard
+from axialcast.data.preparation import Preparation, write_shard
+from axialcast.data.recipe import Recipe
 from axialcast.progress import track
 
 READS = (

@@ -43,14 +43,7 @@ def run(config: Config) -> None:
     torch.manual_seed(config.seed)
     device = choose_device(config.device)
     data = config.data
-    analysis = open_analysis(
-        config.analysis_store,
-        variables=data.variables,
-        levels=data.levels,
-        # A prepared store holds the region alone.
-        region=data.region.model_dump() if data.region and not config.prepare else None,
-        gaps=data.gaps,
-    )
+    analysis = open_analysis(config.analysis_store, **config.opening)
     train = analysis.sel(time=slice(*data.train))
     validate = analysis.sel(time=slice(*data.validate))
     channels, grid = Channels.of(analysis), grid_of(analysis)
@@ -73,7 +66,7 @@ def run(config: Config) -> None:
     )
     longest = max(stage.rollout_steps for stage in config.train.schedule)
     validation = WindowLoader(
-        States(validate, channels, stats),
+        States(validate, channels, stats, buffer_bytes=data.buffer_bytes),
         input_steps=data.input_steps,
         target_steps=longest,
         step=stride,
@@ -107,7 +100,7 @@ def run(config: Config) -> None:
             valid=None if known is None else batch.target_valid & known[:, None],
         )
 
-    states = States(train, channels, stats)
+    states = States(train, channels, stats, buffer_bytes=data.buffer_bytes)
     config.output.mkdir(parents=True, exist_ok=True)
     with (config.output / "log.jsonl").open("w") as log:
         fit(config, network, averaged, states, stride, validation, loss_of, log)

@@ -44,14 +44,7 @@ def run(config: Config) -> None:
     """Fits the baselines on data.train and scores every forecast in forecast.zarr."""
     output, data = config.output, config.data
     forecast = open_forecast(output / "forecast.zarr")
-    analysis = open_analysis(
-        config.analysis_store,
-        variables=data.variables,
-        levels=data.levels,
-        # A prepared store holds the region alone.
-        region=data.region.model_dump() if data.region and not config.prepare else None,
-        gaps=data.gaps,
-    )
+    analysis = open_analysis(config.analysis_store, **config.opening)
     forecast = forecast[[name for name in analysis.data_vars if name in forecast]]
     leads = forecast[LEAD_TIME].values
     climatology, baselines = fit_baselines(config, analysis, leads)
@@ -119,7 +112,10 @@ def open_forecast(store: Path) -> xr.Dataset:
     """
     if not store.exists():
         raise FileNotFoundError(f"{store}: no such forecast; run the pipeline `forecast` first")
-    return xr.open_zarr(store, decode_timedelta=True)
+    opened = xr.open_zarr(store, decode_timedelta=True)
+    if "prediction_timedelta" not in opened.dims:
+        return opened
+    return opened.rename(time=INIT_TIME, prediction_timedelta=LEAD_TIME)
 
 
 def in_memory(analysis: xr.Dataset) -> xr.Dataset:

@@ -187,7 +187,7 @@ def spoil(value: float, times: slice) -> Change:
         (lambda a: a.isel(latitude=[0, 2, 1, *range(3, 7)]), "latitude: expected strictly mono"),
         (lambda a: a.isel(longitude=[*range(6, 12), *range(6)]), "longitude: expected strictly"),
         (lambda a: a.rename(latitude="rows").drop_vars("rows"), "no dimension 'latitude'"),
-        (spoil(np.nan, slice(3, 5)), "NaN from 2001-01-04T00:00 on; fill them"),
+        (spoil(np.nan, slice(None)), "mean_sea_level_pressure: is NaN"),
         (spoil(1e5, slice(None)), "mean_sea_level_pressure: is constant"),
     ],
 )
@@ -212,7 +212,7 @@ def test_bad_data_is_refused_before_anything_runs(
         ("data.levels=[700]", "analysis.nc: no level [700.0] hPa; the store has [500.0, 850.0]"),
         ("data.test=[2001-01-28,2001-03]", "data.test: 2001-01-28 to 2001-03 is not within the"),
         ("data.train=[2000,2000]", "data.train: 2000 to 2000 is not within the store, which holds"),
-        ("data.train=[2001-01-01,2001-01-03]", "data.train: 3 times (2001-01-01 to 2001-01-03)"),
+        ("data.train=[2001-01-01,2001-01-03]", "data.train: 3 times (2001-01-01T00 to 2001-01"),
         ("data.validate=[2001-01-21,2001-01-22]", "data.validate: 2 times"),
         ("train.batch_size=99", "data.train: 17 windows are too few for a batch of 99"),
         ("data.step_hours=16", "data.step_hours: 16 is not a multiple of the cadence"),

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from axialcast.config import Config, ConfigError, load_config, period_bounds, save_config
-from axialcast.sections import ModelConfig, SimulateConfig, VerifyConfig, is_multiple
+from axialcast.config import Config, ConfigError, load_config, save_config
+from axialcast.periods import is_multiple, period_bounds
+from axialcast.sections import ModelConfig, SimulateConfig, VerifyConfig
 from axialcast.shipped import configs
 
 TEXT = """
@@ -106,7 +107,7 @@ def test_sections_are_frozen(path: Path) -> None:
         ("verify.regions.box={latitude: [0, 1], longitud: [2, 3]}",
          "verify.regions.box.longitud: unknown key; did you mean longitude?"),
         ("forecast.xyz=1", ("forecast.xyz: unknown key; expected one of lead_time_hours, "
-         "init_times, init_every_hours, batch_size")),
+         "init_times, init_every_hours, batch_size, layout")),
         ("train.batch_size=0", "train.batch_size: got 0, expected greater than 0"),
         ("train.learning_rate=.inf", "train.learning_rate: got inf, expected a finite number"),
         ("model.position=learnt", ("model.position: got 'learnt', expected 'learned', "

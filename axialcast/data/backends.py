@@ -23,6 +23,7 @@ from zarr.storage import FsspecStore, LocalStore, ZipStore
 
 from axialcast.data.anemoi import from_anemoi, is_anemoi
 from axialcast.data.combine import combine
+from axialcast.data.stacked import is_prepared, to_variables
 from axialcast.data.stored import MissingChunks, direct
 
 __all__ = ["Reading", "open_raw"]
@@ -158,8 +159,8 @@ def _open_zarr(store: Store, name: str, reading: Reading, *, is_remote: bool = F
             dataset = xr.open_zarr(store, chunks={})
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{name}: no Zarr store there ({_one_line(error)})") from None
-    except ValueError:
-        raise
+    except ValueError as error:
+        raise ValueError(f"{name}: {_one_line(error)}") from None
     except Exception as error:  # every kind of store has errors of its own
         raise ConnectionError(
             f"{name}: cannot be read ({type(error).__name__}: {_one_line(error)}); "
@@ -172,7 +173,8 @@ def _open_zarr(store: Store, name: str, reading: Reading, *, is_remote: bool = F
         )
     # A store without consolidated metadata lists its arrays in an order of the moment.
     dataset = dataset[sorted(map(str, dataset.data_vars))]
-    return direct(dataset, group, missing_chunks=reading.missing_chunks)
+    dataset = direct(dataset, group, missing_chunks=reading.missing_chunks)
+    return to_variables(dataset) if is_prepared(dataset) else dataset
 
 
 def _is_icechunk(path: Path) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from axialcast.names import TIME
 
-__all__ = ["Gaps", "cadence", "check_times", "select_period", "steps"]
+__all__ = ["Gaps", "cadence", "check_times", "select_period", "steps", "time_text"]
 
 Gaps = Literal["refuse", "keep"]
 """What to do where times are missing: refuse the analysis, or keep it as it is."""
@@ -43,10 +43,10 @@ def check_times(dataset: xr.Dataset) -> xr.Dataset:
     times, spacing = dataset[TIME].values, steps(dataset[TIME].values)
     zero = np.timedelta64(0, "ns")
     if (spacing == zero).any():
-        first = _text(times[:-1][spacing == zero][0])
+        first = time_text(times[:-1][spacing == zero][0])
         raise ValueError(f"{TIME}: {first} occurs twice; drop it with .drop_duplicates('{TIME}')")
     if (spacing < zero).any():
-        first = _text(times[1:][spacing < zero][0])
+        first = time_text(times[1:][spacing < zero][0])
         raise ValueError(f"{TIME}: not sorted at {first}; sort with .sortby('{TIME}')")
     return dataset
 
@@ -126,7 +126,7 @@ def select_period(dataset: xr.Dataset, period: tuple[Any, Any]) -> xr.Dataset:
     if begin < times[0] - spare or end > times[-1] + spare or not chosen.sizes[TIME]:
         raise ValueError(
             f"period: {first} to {last} is not within the times of the store, "
-            f"{_text(times[0])} to {_text(times[-1])}"
+            f"{time_text(times[0])} to {time_text(times[-1])}"
         )
     return chosen
 
@@ -165,7 +165,7 @@ def _instant(date: Any, times: NDArray[Any]) -> Any:
 
 
 def _uneven(dim: str, before: np.timedelta64, after: np.timedelta64, time: Any, remedy: str) -> str:
-    change = f"from {_hours(before)} to {_hours(after)} after {_text(time)}"
+    change = f"from {_hours(before)} to {_hours(after)} after {time_text(time)}"
     return f"{dim}: cadence changes {change}; {remedy}"
 
 
@@ -173,7 +173,13 @@ def _hours(step: np.timedelta64) -> str:
     return f"{step / np.timedelta64(1, 'h'):g} h"
 
 
-def _text(time: Any) -> str:
-    if isinstance(time, np.datetime64):
-        return str(np.datetime_as_string(time, "m"))
-    return str(time.strftime("%Y-%m-%dT%H:%M"))
+def time_text(time: Any) -> str:
+    """The date and hour of a time of any calendar, for messages; its minute if it has one.
+
+    Example:
+        >>> time_text(np.datetime64("2001-02-03T04:00"))
+        '2001-02-03T04'
+    """
+    is_standard = isinstance(time, np.datetime64)
+    text = np.datetime_as_string(time, "m") if is_standard else time.strftime("%Y-%m-%dT%H:%M")
+    return str(text).removesuffix(":00")

@@ -214,4 +214,5 @@ def _bounds(total: int, batch_size: int, drop_last: bool, rank: int, world_size:
         )
     step = np.arange(steps + 1)
     # Every later batch keeps at least one window.
-    return np.minimum(step * batch_size, shares[rank] - (steps - step))
+    bounds: Positions = np.minimum(step * batch_size, shares[rank] - (steps - step))
+    return bounds

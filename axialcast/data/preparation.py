@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,73 +19,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from axialcast.data.calendars import Gaps, cadence
+from axialcast.data.calendars import cadence
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
 from axialcast.data.normalize import cell_weights, statistics_of
 from axialcast.data.prepared import damage, read_manifest, sha256, write_json, write_manifest
-from axialcast.data.regrid import aggregate, covered, regrid
+from axialcast.data.recipe import Recipe
 from axialcast.data.stacked import Layout, open_states, shard_path, write_template
-from axialcast.data.store import grid_of, open_analysis
-from axialcast.grid import LatLonGrid
+from axialcast.data.store import grid_of
 from axialcast.names import TIME
 
-__all__ = ["Preparation", "Recipe", "write_shard"]
+__all__ = ["Preparation", "write_shard"]
 
 VERSIONS = ("axialcast", "numpy", "xarray", "zarr", "dask")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a training store is made of; values as JSON has them.
-
-    Args:
-        store, variables, levels, region, gaps: as `open_analysis` takes them.
-        train: period that the statistics are of.
-        step_hours: model step that increments are over; None: the prepared cadence.
-        aggregate_hours: length of the periods to average over; None: times as they are.
-        accumulated: variables to sum instead.
-        regrid: keywords of `LatLonGrid.regular`; None: the grid as it is. Of a region, the cells
-            that it holds as a whole.
-        area_weighted: whether cells count by their area in the statistics.
-    """
-
-    store: str
-    train: tuple[str, str]
-    variables: list[str] | None = None
-    levels: list[float] | None = None
-    region: Mapping[str, Any] | None = None
-    gaps: Gaps = "refuse"
-    step_hours: float | None = None
-    aggregate_hours: float | None = None
-    accumulated: tuple[str, ...] = ()
-    regrid: Mapping[str, Any] | None = None
-    area_weighted: bool = True
-
-    def open(self) -> xr.Dataset:
-        """The analysis to be stored, lazy."""
-        analysis = open_analysis(
-            self.store,
-            variables=self.variables,
-            levels=self.levels,
-            region=self.region,
-            gaps=self.gaps,
-        )
-        return self.convert(analysis)
-
-    def convert(self, analysis: xr.Dataset) -> xr.Dataset:
-        """The opened analysis, aggregated and regridded; attribute `left_out` names the periods
-        that lack times."""
-        left_out: list[str] = []
-        if self.aggregate_hours is not None:
-            analysis, left_out = aggregate(
-                analysis, hours=self.aggregate_hours, accumulated=self.accumulated
-            )
-        if self.regrid is not None:
-            grid = covered(LatLonGrid.regular(**self.regrid), grid_of(analysis))
-            analysis = regrid(analysis, grid)
-        cadence(analysis, gaps=self.gaps)
-        return analysis.assign_attrs(left_out=left_out)
 
 
 class Preparation:
@@ -101,7 +47,7 @@ class Preparation:
 
     def __init__(self, recipe: Recipe, store: Path) -> None:
         self.store, self.work = store, store.with_name(f"{store.name}.unfinished")
-        analysis = recipe.open()
+        analysis = recipe.convert(recipe.open())
         self.left_out: list[str] = analysis.attrs["left_out"]
         self.plan = _plan(recipe, analysis)
         self.is_done = False
@@ -243,7 +189,8 @@ def write_shard(work: str, number: int) -> int:
 @functools.lru_cache(maxsize=1)
 def _analysis(plan: str) -> xr.Dataset:
     """The analysis of a plan, opened once in every process."""
-    return Recipe(**json.loads(plan)["recipe"]).open()
+    recipe = Recipe(**json.loads(plan)["recipe"])
+    return recipe.convert(recipe.open())
 
 
 def _plan(recipe: Recipe, analysis: xr.Dataset) -> dict[str, Any]:

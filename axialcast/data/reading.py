@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from axialcast.data.calendars import _text as time_text
+from axialcast.data.calendars import time_text
 from axialcast.data.channels import Channels
 from axialcast.data.normalize import Statistics
 from axialcast.data.stored import Box, Stored

@@ -48,9 +48,9 @@ def open_analysis(
     conversion is logged.
 
     Args:
-        store: NetCDF or GRIB file, a pattern such as "era5_*.nc" or a sequence of such files; Zarr
-            store, Icechunk repository or anemoi dataset, local or (Zarr, by http, gs or s3;
-            anonymous) by URL; a zarr Store, as obstore and Icechunk sessions give; or a Dataset.
+        store: NetCDF or GRIB file, a pattern such as "era5_*.nc" or a sequence of them; Zarr store
+            or anemoi dataset, local or by URL (http, gs, s3; anonymous); Icechunk repository; a
+            zarr Store, as obstore and Icechunk sessions give; or a Dataset.
         variables: names to keep, in this order; foreign names are accepted. None: all.
         levels: pressure levels to keep (hPa), in this order. None: all.
         period: first and last date to keep, both included: text, years or datetimes. None: all.
@@ -64,8 +64,7 @@ def open_analysis(
         timeout_seconds: how long to wait for a server's answer.
 
     Raises:
-        FileNotFoundError: there is no such store.
-        ConnectionError: it is remote and cannot be reached.
+        FileNotFoundError, ConnectionError: there is no such store, or it cannot be reached.
         ValueError: what is asked for is not there; times are unsorted, repeated or uneven;
             coordinates are no grid in degrees; units are absent or foreign.
     """
@@ -74,13 +73,8 @@ def open_analysis(
     try:
         analysis = select_variables(_with_coordinates(raw), variables)
         analysis = level_in_hpa(select_member(analysis, member))
-        # Units and order come before any slice, so that they can be folded into the reading.
         analysis = reorder(in_canonical_units(analysis, units))
-        if period is not None:
-            analysis = select_period(analysis, period)
-        cadence(analysis, gaps=gaps)
-        analysis = select_levels(analysis, levels)
-        return analysis if region is None else select_region(analysis, region)
+        return _part(analysis, levels, period, region, gaps)
     except ValueError as error:
         raise ValueError(f"{_name(store)}: {error}") from None
 
@@ -103,13 +97,29 @@ def _with_coordinates(raw: xr.Dataset) -> xr.Dataset:
         if coordinate not in analysis.indexes:
             raise ValueError(
                 f"no dimension {coordinate!r} with a coordinate among "
-                f"{sorted(map(str, analysis.coords))}; name it one of {', '.join(COORDINATE_ALIASES[coordinate])}"
+                f"{sorted(map(str, analysis.coords))}; name it one of "
+                f"{', '.join(COORDINATE_ALIASES[coordinate])}"
             )
         if str(analysis[coordinate].attrs.get("units", "")).startswith("rad"):
             raise ValueError(f"{coordinate}: is in radians; convert with np.degrees")
     analysis = check_times(analysis)
     grid_of(analysis)
     return analysis
+
+
+def _part(
+    analysis: xr.Dataset,
+    levels: Sequence[float] | None,
+    period: tuple[Any, Any] | None,
+    region: Mapping[str, tuple[float, float]] | None,
+    gaps: Gaps,
+) -> xr.Dataset:
+    """What is asked for; units and order are settled before, so that reading can include them."""
+    if period is not None:
+        analysis = select_period(analysis, period)
+    cadence(analysis, gaps=gaps)
+    analysis = select_levels(analysis, levels)
+    return analysis if region is None else select_region(analysis, region)
 
 
 def _name(store: Any) -> str:

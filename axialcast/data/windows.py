@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from axialcast.data.batch import Batch
-from axialcast.data.calendars import _text as time_text
-from axialcast.data.calendars import steps
+from axialcast.data.calendars import steps, time_text
 from axialcast.data.paging import PageBuffer
 from axialcast.data.plan import Plan, Pool, Positions, plan_epoch
 from axialcast.data.reading import States
@@ -193,7 +192,10 @@ class WindowLoader:
 
         def pick(source: Tensor) -> Tensor:
             shape = (len(index), *source.shape[1:])
-            out = torch.empty(shape, dtype=source.dtype, pin_memory=self.device.type == "cuda")
+            if self.device.type == "cuda":
+                out = torch.empty(shape, dtype=source.dtype, pin_memory=True)
+            else:
+                out = torch.from_numpy(np.empty(shape, source.numpy().dtype))
             torch.index_select(source, 0, index, out=out)
             return out.view(*places.shape, *source.shape[1:]).to(self.device, non_blocking=True)
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["calendar", "datetimes", "later", "when"]
+__all__ = ["calendar", "datetimes", "later"]
 
 Times = NDArray[Any]
 """datetime64[ns], or objects of cftime."""
@@ -83,15 +83,3 @@ def _cftime(value: Any, kind: type) -> Any:
         raise ValueError(f"expected a date such as 2001-03-30T06 or a {kind.__name__}")
     numbers = [int(part) for part in re.split(r"[-T :]", text.split(".")[0])]
     return kind(*numbers, *(1, 1, 1)[len(numbers) :])
-
-
-def when(time: Any) -> str:
-    """The date and hour of a time, for messages.
-
-    Example:
-        >>> when(np.datetime64("2001-02-03T04:05"))
-        '2001-02-03T04'
-    """
-    if isinstance(time, np.datetime64):
-        return str(time.astype("datetime64[h]"))
-    return str(time.strftime("%Y-%m-%dT%H"))

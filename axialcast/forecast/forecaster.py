@@ -15,10 +15,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data import cadence, grid_of, normalize_, open_analysis, unnormalize
+from axialcast.data.calendars import time_text
 from axialcast.data.channels import Channels
 from axialcast.device import autocast, choose_device
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint
-from axialcast.forecast.dates import Times, datetimes, later, when
+from axialcast.forecast.dates import Times, datetimes, later
 from axialcast.forecast.rollout import rollout
 from axialcast.names import (
     CONVENTIONS,
@@ -172,10 +173,10 @@ class Forecaster:
         positions: NDArray[np.int64] = found.reshape(wanted.shape)
         if (positions < 0).any():
             init, time = inits[(positions < 0).any(1)][0], wanted[positions < 0][0]
-            have = [when(time) for time in analysis[TIME].values[[0, -1]]]
+            have = [time_text(time) for time in analysis[TIME].values[[0, -1]]]
             raise ValueError(
-                f"init_times: {when(init)} needs the analysis of {when(time)}, which is not among "
-                f"its times {have[0]} to {have[1]}"
+                f"init_times: {time_text(init)} needs the analysis of {time_text(time)}, which is "
+                f"not among its times {have[0]} to {have[1]}"
             )
         return positions
 
@@ -221,7 +222,7 @@ class Forecaster:
             reason = "the model was trained on none" if never_missing[channel] else "none are known"
             raise ValueError(
                 f"{self.checkpoint.channels[channel]}: {cells - num_known[time, channel]} of "
-                f"{cells} points are NaN in the analysis of {when(times[time])}, {reason}; "
+                f"{cells} points are NaN in the analysis of {time_text(times[time])}, {reason}; "
                 "fill it, or leave out the initial times that need it"
             )
 

@@ -207,8 +207,10 @@ class AxialAttention(nn.Module):
         """Attention of q, k, v (b, ..., heads, e) along `axis`, which is axis `index`."""
         n, periodic = q.shape[axis], self.periodic[index]
         if self.norms:
-            q = self.norms[2 * index](q) * self.dim_heads**-0.5
-            k = self.norms[2 * index + 1](k)
+            # Autocast leaves the gains in float32, where a norm belongs.
+            of_q, of_k = (cast(nn.RMSNorm, self.norms[2 * index + i]) for i in range(2))
+            q = of_q(q.to(of_q.weight.dtype)).to(q.dtype) * self.dim_heads**-0.5
+            k = of_k(k.to(of_k.weight.dtype)).to(k.dtype)
         if self.position[index] == "rotary":
             table = rotary_table(
                 n,

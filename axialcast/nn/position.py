@@ -80,7 +80,8 @@ class AxialPositionalEmbedding(nn.Module):
             )
         position: Tensor | None = None
         for index, (axis, size) in enumerate(zip(self.axes, sizes, strict=True)):
-            vectors: Tensor = self.get_parameter(f"param_{index}")
+            # Not get_parameter, which torch.func's stand-ins for parameters fail.
+            vectors: Tensor = getattr(self, f"param_{index}")
             if size != self.shape[index]:
                 vectors = _resample(vectors, axis, size, periodic=self.periodic[index])
             # Vectors first, x last: the sum over the whole tensor is then taken once.

@@ -13,14 +13,19 @@ from torch.profiler import ProfilerActivity, profile
 K = TypeVar("K", bound=Hashable)
 
 
-def one_thread() -> str:
-    """Processor, torch and threads, of which there is one from now on."""
-    torch.set_num_threads(1)
+def machine() -> str:
+    """The processor's name."""
     name = platform.machine()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next((line.split(": ")[1] for line in lines if line.startswith("model name")), name)
-    return f"{name}, torch {torch.__version__}, 1 thread"
+    return name
+
+
+def one_thread() -> str:
+    """Processor, torch and threads, of which there is one from now on."""
+    torch.set_num_threads(1)
+    return f"{machine()}, torch {torch.__version__}, 1 thread"
 
 
 def milliseconds(run: Callable[[], object], count: int = 1) -> float:

@@ -33,7 +33,7 @@ def test_the_cadence_is_the_most_common_spacing(step, multiples, seed):
 def test_gaps_are_kept_only_where_they_are_whole():
     days = np.datetime64("2001-01-01", "ns") + np.array([0, 24, 48, 96, 120]) * HOUR
     assert cadence(line(days), gaps="keep") == 24 * HOUR
-    with pytest.raises(ValueError, match=r"24 h to 48 h after 2001-01-03T00:00.*gaps='keep'"):
+    with pytest.raises(ValueError, match=r"24 h to 48 h after 2001-01-03T00.*gaps='keep'"):
         cadence(line(days), gaps="refuse")
     days[-1] += HOUR
     with pytest.raises(ValueError, match=r"24 h to 25 h after 2001-01-05.*multiples of 24 h"):
@@ -56,7 +56,7 @@ def test_foreign_calendars_stay(analysis, tmp_path, calendar):
     np.testing.assert_array_equal(
         opened.geopotential, analysis.geopotential.isel(time=np.flatnonzero(chosen))
     )
-    with pytest.raises(ValueError, match=r"1999 to 2000 is not within .* 2001-02-20T00:00 to"):
+    with pytest.raises(ValueError, match=r"1999 to 2000 is not within .* 2001-02-20T00 to"):
         open_analysis(tmp_path / "a.nc", period=(1999, 2000))
 
 
@@ -98,7 +98,7 @@ def test_a_period_includes_its_ends(analysis, period, first, last):
     [
         (
             ("1999", "2001"),
-            "1999 to 2001 is not within the times of the store, 2001-01-01T00:00 to",
+            "1999 to 2001 is not within the times of the store, 2001-01-01T00 to",
         ),
         (("2001", "2003"), "is not within"),
         (("2001-02", "2001-01"), "is not within"),

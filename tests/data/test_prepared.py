@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from axialcast.data import Channels, open_analysis, stacked, statistics
-from axialcast.data.preparation import Preparation, Recipe, write_shard
+from axialcast.data.preparation import Preparation, write_shard
 from axialcast.data.prepared import broken_shards, read_manifest, stored_statistics
+from axialcast.data.recipe import Recipe
 from axialcast.data.stacked import Layout, is_prepared, to_variables
 
 TRAIN = ("2001-01-04", "2001-03-02")

@@ -5,8 +5,9 @@ import pytest
 import torch
 import xarray as xr
 
+from axialcast.data.calendars import time_text
 from axialcast.forecast import calendar, datetimes, rollout
-from axialcast.forecast.dates import later, when
+from axialcast.forecast.dates import later
 
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 
@@ -59,7 +60,7 @@ def test_what_is_not_known_at_first_is_never_fed_back():
 def test_calendars_by_hand(name, date, want):
     like = xr.date_range("2001-01-01", periods=1, calendar=name, use_cftime=True).values
     times = datetimes(date, like=like)
-    assert when(times[0]) == (date if "T" in date else f"{date}T00")
+    assert time_text(times[0]) == (date if "T" in date else f"{date}T00")
     np.testing.assert_allclose(calendar(times[None]), [[want]], rtol=1e-6)
 
 

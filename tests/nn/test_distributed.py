@@ -72,9 +72,7 @@ def test_gradients_with_data_parallelism(options: dict[str, bool]) -> None:
                 torch.testing.assert_close(got, want.grad, rtol=1e-10, atol=1e-10, msg=name)
 
 
-@pytest.mark.parametrize(
-    "case", ["data_parallel", pytest.param("fully_sharded", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("case", ["data_parallel", "fully_sharded"])
 def test_gradients_in_two_processes(case: str, tmp_path: Path) -> None:
     command = [sys.executable, __file__, case, str(tmp_path / "store")]
     # gloo on the loopback device; one thread each.

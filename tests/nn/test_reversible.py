@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.utils.checkpoint
 from axial_attention.reversible import ReversibleSequence as Original
 from torch import Tensor, nn
 
@@ -145,22 +144,6 @@ def test_gradients_in_float32(training: bool) -> None:
         assert (got[name] - value).abs().max() <= 1e-5 * value.abs().max(), name
 
 
-@pytest.mark.filterwarnings("ignore")  # what the compiler says of itself
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_compiled(backend: str) -> None:
-    """The sequence breaks the compiled graph; what is around it and in it may be compiled."""
-    reversible, plain = pair_of(2, dropout=0.4)
-    x = torch.randn(2, 3, DIM, dtype=torch.float64, requires_grad=True)
-    torch._dynamo.reset()
-    around = nn.Sequential(nn.Tanh(), reversible, nn.Tanh())
-    want = gradients(nn.Sequential(nn.Tanh(), plain, nn.Tanh()), x)
-    compiled = torch.compile(around, backend=backend)
-    got = gradients(compiled, x)
-    assert_equal(want, {name.removeprefix("_orig_mod."): value for name, value in got.items()})
-    reversible.keep = 0
-    assert saved_bytes(compiled, x) < 5 * x.numel() * 8  # still reversible
-
-
 def test_module_hooks_see_what_the_plain_network_shows_them() -> None:
     """Forward hooks see each activation (again in the replay), backward hooks each gradient."""
     seen: list[dict[str, list[Tensor]]] = []
@@ -179,22 +162,6 @@ def test_module_hooks_see_what_the_plain_network_shows_them() -> None:
     for kind, values in reversible.items():
         for value in values:
             torch.testing.assert_close(value, plain[kind][0], rtol=1e-10, atol=1e-10)
-
-
-def test_saved_tensors_may_be_moved_away_and_recomputed() -> None:
-    """Offloading hooks and checkpoints around the sequence find all it keeps."""
-    reversible, plain = pair_of(dropout=0.4)
-    x = torch.randn(2, DIM, dtype=torch.float64, requires_grad=True)
-    want = gradients(plain, x)
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: t.detach().numpy(), torch.from_numpy):
-        assert_equal(want, gradients(reversible, x))
-
-    class Checkpointed(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.utils.checkpoint.checkpoint(reversible, x, use_reentrant=False)
-
-    got = gradients(Checkpointed(), x)
-    torch.testing.assert_close(got["x"], want["x"], rtol=1e-10, atol=1e-10)
 
 
 def test_shared_and_unused_parameters() -> None:
@@ -259,46 +226,6 @@ def test_block_by_hand_and_its_inverse() -> None:
     assert (y1.item(), y2.item()) == (7.0, 17.0)
     assert block.inverse(y1, y2) == (x1, x2)
     assert ReversibleSequence([(Double(), Double())])(x1).item() == (3.0 + 7.0) / 2
-
-
-def saved_bytes(module: nn.Module, x: Tensor) -> int:
-    """Bytes that the graph keeps for the backward pass, parameters aside."""
-    own = {p.untyped_storage().data_ptr() for p in module.parameters()}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        out = module(x)
-    assert out.requires_grad
-    return sum(kept.values())
-
-
-@pytest.mark.parametrize("keep", [0, 1, 2])
-def test_memory_does_not_grow_with_depth(keep: int) -> None:
-    """Two streams, and what a plain block keeps for each of the last blocks that keep theirs."""
-    x = torch.randn(64, DIM, dtype=torch.float64, requires_grad=True)
-    sizes = {}
-    for depth in (3, 5, 9):
-        reversible, plain = pair_of(depth)
-        reversible.keep = keep
-        sizes[depth] = saved_bytes(reversible, x), saved_bytes(plain, x)
-    of_a_block = (sizes[9][1] - sizes[5][1]) / 4
-    assert sizes[3][0] == sizes[9][0] <= 2 * x.numel() * 8 + keep * of_a_block
-    assert sizes[9][1] > 2 * sizes[3][1]
-
-
-def test_without_gradients_nothing_is_kept() -> None:
-    reversible, plain = pair_of()
-    x = torch.randn(3, DIM, dtype=torch.float64)
-    with torch.inference_mode():
-        torch.testing.assert_close(reversible(x), plain(x))
-    reversible.requires_grad_(False)
-    assert not reversible(x).requires_grad
 
 
 def test_a_branch_must_keep_the_shape() -> None:

@@ -17,8 +17,9 @@ import xarray as xr
 
 from axialcast.config import load_config
 from axialcast.data import Channels, open_analysis, statistics
-from axialcast.data.preparation import Preparation, Recipe, write_shard
+from axialcast.data.preparation import Preparation, write_shard
 from axialcast.data.prepared import broken_shards, read_manifest
+from axialcast.data.recipe import Recipe
 from axialcast.data.regrid import aggregate, regrid
 from axialcast.data.stacked import to_variables
 from axialcast.grid import LatLonGrid

@@ -1,0 +1,72 @@
+"""What a training store is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import xarray as xr
+
+from axialcast.data.calendars import Gaps, cadence
+from axialcast.data.regrid import aggregate, covered, regrid
+from axialcast.data.store import grid_of, open_analysis
+from axialcast.data.stored import MissingChunks
+from axialcast.grid import LatLonGrid
+
+__all__ = ["Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training store is made of; values as JSON has them.
+
+    Args:
+        store, variables, levels, region, gaps, units, missing_chunks: arguments of
+            `open_analysis`.
+        train: period that the statistics are of.
+        step_hours: model step that increments are over; None: the prepared cadence.
+        aggregate_hours: length of the periods to average over; None: times as they are.
+        accumulated: variables to sum instead.
+        regrid: keywords of `LatLonGrid.regular`; None: the grid as it is. Of a region, the cells
+            that it holds as a whole.
+        area_weighted: whether cells count by their area in the statistics.
+    """
+
+    store: str
+    train: tuple[str, str]
+    variables: list[str] | None = None
+    levels: list[float] | None = None
+    region: Mapping[str, Any] | None = None
+    gaps: Gaps = "refuse"
+    units: Mapping[str, str] = field(default_factory=dict)
+    missing_chunks: MissingChunks = "refuse"
+    step_hours: float | None = None
+    aggregate_hours: float | None = None
+    accumulated: tuple[str, ...] = ()
+    regrid: Mapping[str, Any] | None = None
+    area_weighted: bool = True
+
+    def open(self, store: xr.Dataset | None = None) -> xr.Dataset:
+        """The analysis as it is, lazy; of another store if one is given."""
+        return open_analysis(
+            self.store if store is None else store,
+            variables=self.variables,
+            levels=self.levels,
+            region=self.region,
+            gaps=self.gaps,
+            units=self.units,
+            missing_chunks=self.missing_chunks,
+        )
+
+    def convert(self, analysis: xr.Dataset) -> xr.Dataset:
+        """The opened analysis, aggregated and regridded; attribute `left_out` names the periods
+        that lack times."""
+        left_out: list[str] = []
+        if self.aggregate_hours is not None:
+            analysis, left_out = aggregate(
+                analysis, hours=self.aggregate_hours, accumulated=self.accumulated
+            )
+        if self.regrid is not None:
+            grid = covered(LatLonGrid.regular(**self.regrid), grid_of(analysis))
+            analysis = regrid(analysis, grid)
+        cadence(analysis, gaps=self.gaps)
+        return analysis.assign_attrs(left_out=left_out)
