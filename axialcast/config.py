@@ -94,7 +94,7 @@ class Config(Section):
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """What prepare makes: keywords of `axialcast.data.preparation.Recipe`."""
+        """What prepare makes: keywords of `axialcast.data.preparing.preparation.Recipe`."""
         assert self.data is not None
         names = {"variables", "levels", "region", "gaps", "units", "missing_chunks", "train"}
         data = self.data.model_dump(mode="json", include={*names, "step_hours"})

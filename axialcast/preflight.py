@@ -19,11 +19,11 @@ from axialcast.data import (
     open_analysis,
     statistics,
 )
-from axialcast.data.calendars import time_text
-from axialcast.data.nature_run import output_times
-from axialcast.data.quasigeostrophic import LEVELS
-from axialcast.data.recipe import Recipe
-from axialcast.data.spectral import SphericalHarmonics
+from axialcast.data.opening.calendars import time_text
+from axialcast.data.planet.nature_run import output_times
+from axialcast.data.planet.quasigeostrophic import LEVELS
+from axialcast.data.planet.spectral import SphericalHarmonics
+from axialcast.data.preparing.recipe import Recipe
 from axialcast.device import choose_device
 from axialcast.forecast import Forecaster, calendar, load_checkpoint
 from axialcast.model import ForecastNetwork

@@ -54,7 +54,7 @@ class Section(BaseModel):
 
 
 class SimulateConfig(Section):
-    """The embedded nature run: keywords of `axialcast.data.nature_run.nature_run`."""
+    """The embedded nature run: keywords of `axialcast.data.planet.nature_run.nature_run`."""
 
     start: Date = "2001-01-01"
     """First date written."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import dask
 
 from axialcast.config import Config
-from axialcast.data.preparation import Preparation, write_shard
-from axialcast.data.recipe import Recipe
+from axialcast.data.preparing.preparation import Preparation, write_shard
+from axialcast.data.preparing.recipe import Recipe
 from axialcast.progress import track
 
 READS = (

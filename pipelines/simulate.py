@@ -8,7 +8,7 @@ from pathlib import Path
 import xarray as xr
 
 from axialcast.config import Config
-from axialcast.data.nature_run import OUTPUT_HOURS, nature_run, output_times
+from axialcast.data.planet.nature_run import OUTPUT_HOURS, nature_run, output_times
 from axialcast.progress import track
 
 READS = ("seed", "simulate")

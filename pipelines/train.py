@@ -26,7 +26,7 @@ from axialcast.data import (
     open_analysis,
     statistics,
 )
-from axialcast.data.prepared import stored_statistics
+from axialcast.data.preparing.prepared import stored_statistics
 from axialcast.device import autocast, choose_device
 from axialcast.forecast import Checkpoint, rollout, save_checkpoint
 from axialcast.model import ForecastNetwork, area_weighted_mse

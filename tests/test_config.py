@@ -235,7 +235,7 @@ def test_every_field_is_described() -> None:
 
 
 def test_sections_have_their_constructors_keywords_and_defaults() -> None:
-    from axialcast.data.nature_run import nature_run
+    from axialcast.data.planet.nature_run import nature_run
     from axialcast.model import ForecastNetwork
 
     for section, constructor, from_elsewhere in (

@@ -12,10 +12,10 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from axialcast.data.calendars import cadence
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
-from axialcast.data.store import grid_of
+from axialcast.data.opening.calendars import cadence
+from axialcast.data.opening.store import grid_of
 from axialcast.names import TIME
 
 __all__ = ["Statistics", "cell_weights", "normalize_", "statistics", "statistics_of", "unnormalize"]

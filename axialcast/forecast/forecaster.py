@@ -15,8 +15,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data import cadence, grid_of, normalize_, open_analysis, unnormalize
-from axialcast.data.calendars import time_text
 from axialcast.data.channels import Channels
+from axialcast.data.opening.calendars import time_text
 from axialcast.device import autocast, choose_device
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint
 from axialcast.forecast.dates import Times, datetimes, later

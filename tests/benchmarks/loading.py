@@ -31,7 +31,7 @@ from measuring import machine
 from zarr.codecs import BloscCodec
 
 from axialcast.data import Channels, States, Statistics, WindowLoader, open_analysis
-from axialcast.data.stacked import open_states, write_template
+from axialcast.data.opening.stacked import open_states, write_template
 from axialcast.names import VARIABLES
 
 SIZES = {"time": 2920, "latitude": 64, "longitude": 128}

@@ -5,7 +5,7 @@ import pytest
 import torch
 import xarray as xr
 
-from axialcast.data.calendars import time_text
+from axialcast.data.opening.calendars import time_text
 from axialcast.forecast import calendar, datetimes, rollout
 from axialcast.forecast.dates import later
 

@@ -17,11 +17,11 @@ import xarray as xr
 
 from axialcast.config import load_config
 from axialcast.data import Channels, open_analysis, statistics
-from axialcast.data.preparation import Preparation, write_shard
-from axialcast.data.prepared import broken_shards, read_manifest
-from axialcast.data.recipe import Recipe
-from axialcast.data.regrid import aggregate, regrid
-from axialcast.data.stacked import to_variables
+from axialcast.data.opening.stacked import to_variables
+from axialcast.data.preparing.preparation import Preparation, write_shard
+from axialcast.data.preparing.prepared import broken_shards, read_manifest
+from axialcast.data.preparing.recipe import Recipe
+from axialcast.data.preparing.regrid import aggregate, regrid
 from axialcast.grid import LatLonGrid
 from axialcast.shipped import find_pipeline
 from axialcast.stages import run_stages
@@ -126,7 +126,7 @@ def test_region_gaps_and_calendars(make_config, tmp_path, calendar):
 
 def test_killed_at_any_move_it_goes_on(make_config, monkeypatch, tmp_path):
     """Dies before every file and folder that is moved into place or removed."""
-    monkeypatch.setattr("axialcast.data.stacked.SHARD_TIMES", 40)
+    monkeypatch.setattr("axialcast.data.opening.stacked.SHARD_TIMES", 40)
     config, _ = make_config(num_times=50, hours=24)
     recipe, store = Recipe(**config.recipe), tmp_path / "out" / "training.zarr"
     actions = ((os, "replace"), (Path, "rename"), (shutil, "rmtree"))
@@ -209,7 +209,7 @@ def test_sigkill(make_config):
 
 def test_another_source_is_refused_while_unfinished_too(make_config, monkeypatch):
     config, _ = make_config(num_times=90, hours=24)
-    monkeypatch.setattr("axialcast.data.preparation.Preparation.finish", lambda _: 1 / 0)
+    monkeypatch.setattr("axialcast.data.preparing.preparation.Preparation.finish", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         prepare(config)
     changed, _ = make_config("data.levels=[500]", num_times=90, hours=24)

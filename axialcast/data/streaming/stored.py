@@ -17,7 +17,7 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from axialcast.data.chunks import Chunks, MissingChunk
+from axialcast.data.streaming.chunks import Chunks, MissingChunk
 
 __all__ = [
     "Stored",

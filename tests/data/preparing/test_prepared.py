@@ -10,11 +10,12 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from axialcast.data import Channels, open_analysis, stacked, statistics
-from axialcast.data.preparation import Preparation, write_shard
-from axialcast.data.prepared import broken_shards, read_manifest, stored_statistics
-from axialcast.data.recipe import Recipe
-from axialcast.data.stacked import Layout, is_prepared, to_variables
+from axialcast.data import Channels, open_analysis, statistics
+from axialcast.data.opening import stacked
+from axialcast.data.opening.stacked import Layout, is_prepared, to_variables
+from axialcast.data.preparing.preparation import Preparation, write_shard
+from axialcast.data.preparing.prepared import broken_shards, read_manifest, stored_statistics
+from axialcast.data.preparing.recipe import Recipe
 
 TRAIN = ("2001-01-04", "2001-03-02")
 

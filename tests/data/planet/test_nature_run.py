@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from axialcast.data.nature_run import nature_run
-from axialcast.data.quasigeostrophic import LEVELS, QuasiGeostrophicModel
+from axialcast.data.planet.nature_run import nature_run
+from axialcast.data.planet.quasigeostrophic import LEVELS, QuasiGeostrophicModel
 from axialcast.grid import EARTH_RADIUS
 from axialcast.names import COORDINATE_ATTRS, VARIABLES
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import xarray as xr
 
-from axialcast.data.calendars import Gaps, cadence
-from axialcast.data.regrid import aggregate, covered, regrid
-from axialcast.data.store import grid_of, open_analysis
-from axialcast.data.stored import MissingChunks
+from axialcast.data.opening.calendars import Gaps, cadence
+from axialcast.data.opening.store import grid_of, open_analysis
+from axialcast.data.preparing.regrid import aggregate, covered, regrid
+from axialcast.data.streaming.stored import MissingChunks
 from axialcast.grid import LatLonGrid
 
 __all__ = ["Recipe"]

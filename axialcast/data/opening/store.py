@@ -11,16 +11,16 @@ from typing import Any
 import xarray as xr
 from zarr.abc.store import Store
 
-from axialcast.data.backends import Reading, open_raw
-from axialcast.data.calendars import Gaps, cadence, check_times, select_period
-from axialcast.data.selection import (
+from axialcast.data.opening.backends import Reading, open_raw
+from axialcast.data.opening.calendars import Gaps, cadence, check_times, select_period
+from axialcast.data.opening.selection import (
     select_levels,
     select_member,
     select_region,
     select_variables,
 )
-from axialcast.data.standardise import in_canonical_units, level_in_hpa, rename, reorder
-from axialcast.data.stored import MissingChunks
+from axialcast.data.opening.standardise import in_canonical_units, level_in_hpa, rename, reorder
+from axialcast.data.streaming.stored import MissingChunks
 from axialcast.grid import LatLonGrid
 from axialcast.names import COORDINATE_ALIASES, LATITUDE, LONGITUDE, TIME
 

@@ -2,7 +2,7 @@
 
 Archives of weather data hold little-endian numbers behind one compressor, sharded or not, in
 version 2 or 3 of the format. For these a chunk is one read and one call of the decompressor, into
-memory that the caller gives. Everything else is left to zarr (see axialcast.data.stored).
+memory that the caller gives. Everything else is left to zarr (see axialcast.data.streaming.stored).
 """
 
 import os

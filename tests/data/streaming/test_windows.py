@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axialcast.data import Channels, States, Statistics, WindowLoader, open_analysis
-from axialcast.data.chunks import Chunks
+from axialcast.data.streaming.chunks import Chunks
 
 STATE_BYTES = 3 * 7 * 12 * 4
 

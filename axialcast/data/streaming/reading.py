@@ -14,11 +14,11 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from axialcast.data.calendars import time_text
 from axialcast.data.channels import Channels
 from axialcast.data.normalize import Statistics
-from axialcast.data.stored import Box, Stored
-from axialcast.data.tracing import trace
+from axialcast.data.opening.calendars import time_text
+from axialcast.data.streaming.stored import Box, Stored
+from axialcast.data.streaming.tracing import trace
 from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
 
 __all__ = ["BUFFER_BYTES", "States"]

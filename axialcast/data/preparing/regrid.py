@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.data.calendars import cadence
-from axialcast.data.store import grid_of
+from axialcast.data.opening.calendars import cadence
+from axialcast.data.opening.store import grid_of
 from axialcast.grid import LatLonGrid
 from axialcast.names import COORDINATE_ATTRS, LATITUDE, LONGITUDE, TIME
 
@@ -203,7 +203,7 @@ def _shares(
     if outside:
         raise ValueError(
             f"regrid: {outside} of {len(cells)} target cells reach beyond the source's {name}; "
-            "choose a grid within it (axialcast.data.regrid.covered)"
+            "choose a grid within it (axialcast.data.preparing.regrid.covered)"
         )
     shares: NDArray[np.float64] = overlaps / total[:, None]
     return shares

@@ -8,7 +8,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from axialcast.data.reading import States
+from axialcast.data.streaming.reading import States
 
 __all__ = ["PageBuffer"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
-from axialcast.data.stored import Stored, index_of_each_axis, stored_behind, task_shape
+from axialcast.data.streaming.stored import Stored, index_of_each_axis, stored_behind, task_shape
 
 __all__ = ["Trace", "trace"]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from axialcast.data import grid_of, open_analysis
-from axialcast.data.selection import select_region
+from axialcast.data.opening.selection import select_region
 
 
 def globe(origin=0.0, width=360):

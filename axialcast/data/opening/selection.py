@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from axialcast.data.standardise import canonical
+from axialcast.data.opening.standardise import canonical
 from axialcast.grid import TOLERANCE_DEGREES, LatLonGrid
 from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, TIME
 

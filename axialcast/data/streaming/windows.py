@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from axialcast.data.batch import Batch
-from axialcast.data.calendars import steps, time_text
-from axialcast.data.paging import PageBuffer
-from axialcast.data.plan import Plan, Pool, Positions, plan_epoch
-from axialcast.data.reading import States
+from axialcast.data.opening.calendars import steps, time_text
+from axialcast.data.streaming.batch import Batch
+from axialcast.data.streaming.paging import PageBuffer
+from axialcast.data.streaming.plan import Plan, Pool, Positions, plan_epoch
+from axialcast.data.streaming.reading import States
 
 __all__ = ["WindowLoader"]
 
@@ -29,9 +29,8 @@ class WindowLoader:
 
     A window that starts at a time holds the states at that time and 1, 2, …, t - 1 steps later.
     Blocks of consecutive times are read in shuffled order by a few threads, each decoded and
-    normalised once an epoch, and windows are drawn from many blocks at a time (see
-    `axialcast.data.plan`). What comes is a pure function of (seed, epoch, batch, rank), whatever
-    the number of threads.
+    normalised once an epoch, and windows are drawn from many blocks at a time (see `plan.py`). What
+    comes is a pure function of (seed, epoch, batch, rank), whatever the number of threads.
 
     Args:
         states: where windows come from.

@@ -20,10 +20,10 @@ from zarr.codecs import (
 )
 
 from axialcast.data import Channels, States, Statistics
-from axialcast.data import chunks as chunks_module
-from axialcast.data.chunks import Chunks
-from axialcast.data.stored import convert_linear, direct, transpose
-from axialcast.data.tracing import trace
+from axialcast.data.streaming import chunks as chunks_module
+from axialcast.data.streaming.chunks import Chunks
+from axialcast.data.streaming.stored import convert_linear, direct, transpose
+from axialcast.data.streaming.tracing import trace
 
 SHAPE = (23, 3, 5, 7)
 DIMS = ("time", "level", "latitude", "longitude")

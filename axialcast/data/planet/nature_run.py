@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from axialcast.data.quasigeostrophic import LEVELS, QuasiGeostrophicModel
-from axialcast.data.spectral import Coefficients
+from axialcast.data.planet.quasigeostrophic import LEVELS, QuasiGeostrophicModel
+from axialcast.data.planet.spectral import Coefficients
 from axialcast.names import CONVENTIONS, COORDINATE_ATTRS, VARIABLES
 
 __all__ = ["OUTPUT_HOURS", "nature_run", "output_times"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from axialcast.data.plan import Pool, plan_epoch
+from axialcast.data.streaming.plan import Pool, plan_epoch
 
 CASE = {
     "num_windows": st.integers(1, 200),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import sph_harm_y
 
-from axialcast.data.spectral import SphericalHarmonics
+from axialcast.data.planet.spectral import SphericalHarmonics
 
 
 @pytest.fixture(scope="module", params=[5, 13, 21])

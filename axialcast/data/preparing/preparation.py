@@ -19,14 +19,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from axialcast.data.calendars import cadence
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
 from axialcast.data.normalize import cell_weights, statistics_of
-from axialcast.data.prepared import damage, read_manifest, sha256, write_json, write_manifest
-from axialcast.data.recipe import Recipe
-from axialcast.data.stacked import Layout, open_states, shard_path, write_template
-from axialcast.data.store import grid_of
+from axialcast.data.opening.calendars import cadence
+from axialcast.data.opening.stacked import Layout, open_states, shard_path, write_template
+from axialcast.data.opening.store import grid_of
+from axialcast.data.preparing.prepared import (
+    damage,
+    read_manifest,
+    sha256,
+    write_json,
+    write_manifest,
+)
+from axialcast.data.preparing.recipe import Recipe
 from axialcast.names import TIME
 
 __all__ = ["Preparation", "write_shard"]

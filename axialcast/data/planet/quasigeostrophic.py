@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from axialcast.data.spectral import Coefficients, Field, SphericalHarmonics
+from axialcast.data.planet.spectral import Coefficients, Field, SphericalHarmonics
 from axialcast.grid import EARTH_RADIUS
 
 __all__ = ["LEVELS", "QuasiGeostrophicModel"]

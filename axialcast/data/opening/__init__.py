@@ -1,0 +1,1 @@
+"""Any store to an analysis in the names, units and order of the project."""

@@ -1,0 +1,1 @@
+"""A quasi-geostrophic planet with weather of its own."""

@@ -1,0 +1,1 @@
+"""From any analysis to a training store."""

@@ -1,0 +1,1 @@
+"""From a stored analysis to batches of windows, decoded and normalised once."""
