@@ -20,8 +20,8 @@ __all__ = ["FLASH_LENGTH", "attend", "attend_heads", "in_parts"]
 FLASH_LENGTH = 256
 """Rows this long take a kernel that never has all of their n x m scores in memory."""
 
-FLASH_HEAD, FLASH_ROW = 64, 1024
-"""Features e, and numbers m e of the keys of a row, from which it is as fast as products."""
+FLASH_HEAD, FLASH_TOKENS, FLASH_ROW = 64, 64, 1024
+"""Features e, tokens of a row, or numbers m e of its keys, from which it is as fast as products."""
 
 TINY_PRODUCT = 400
 """Products of matrices with fewer multiplications than this leave MKL for a slow loop in torch."""
@@ -115,8 +115,8 @@ def plain_kernel(n: int, m: int, e: int) -> Literal["elements", "products", "fus
     """
     if n * m * e < TINY_PRODUCT:
         return "elements"
-    short = m * e < FLASH_ROW and max(n, m) < FLASH_LENGTH
-    return "products" if short and e < FLASH_HEAD else "fused"
+    short = e < FLASH_HEAD and max(n, m) < FLASH_TOKENS and m * e < FLASH_ROW
+    return "products" if short else "fused"
 
 
 def _attend_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ memory that the caller gives. Everything else is left to zarr (see axialcast.dat
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -22,7 +23,9 @@ from zarr.core.metadata import ArrayV2Metadata
 from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
-__all__ = ["Chunks", "DamagedChunk", "MissingChunk"]
+__all__ = ["Chunks", "DamagedChunk", "MissingChunk", "workspace"]
+
+Encoded = bytes | NDArray[np.uint8]
 
 ATTEMPTS = 3
 """Times that a remote chunk is asked for before the reader gives up."""
@@ -140,7 +143,7 @@ class Chunks:
             raise ValueError(f"decodes to {len(decoded)} bytes, expected {self.bytes}")
         out[:] = decoded
 
-    def _fetch_chunk(self, where: tuple[int, ...]) -> tuple[str, bytes]:
+    def _fetch_chunk(self, where: tuple[int, ...]) -> tuple[str, Encoded]:
         """Key and encoded bytes of a chunk."""
         if not self.sharded:
             key = self._key(where)
@@ -166,11 +169,11 @@ class Chunks:
         found = self._fetch(key, (-(size + 4), None))
         if found is None:
             raise MissingChunk(self._about(key, "is missing"))
-        if len(found) != size + 4 or google_crc32c.value(found[:-4]) != int.from_bytes(
-            found[-4:], "little"
+        if len(found) != size + 4 or google_crc32c.value(bytes(found[:-4])) != int.from_bytes(
+            bytes(found[-4:]), "little"
         ):
             raise DamagedChunk(self._about(key, "is damaged (checksum of its index)"))
-        index = np.frombuffer(found, "<u8", size // 8).reshape(*self._per_shard, 2)
+        index = np.frombuffer(bytes(found[:-4]), "<u8").reshape(*self._per_shard, 2)
         if len(self._indexes) >= KEPT_INDEXES:
             self._indexes.clear()
         self._indexes[key] = index
@@ -180,7 +183,7 @@ class Chunks:
         key = self.array.metadata.encode_chunk_key(tuple(where))
         return f"{self.array.path}/{key}" if self.array.path else key
 
-    def _fetch(self, key: str, span: tuple[int, int | None] | None = None) -> bytes | None:
+    def _fetch(self, key: str, span: tuple[int, int | None] | None = None) -> Encoded | None:
         """Bytes of a key, all or from `span`; None where there is no such key."""
         store = self.array.store
         if isinstance(store, LocalStore):
@@ -195,18 +198,31 @@ class Chunks:
         return f"{self.array.store}: chunk {key} {what}".rstrip()
 
 
-def _fetch_local(path: str, span: tuple[int, int | None] | None) -> bytes | None:
+def _fetch_local(path: str, span: tuple[int, int | None] | None) -> NDArray[np.uint8] | None:
+    """As Chunks._fetch; overwritten by the next fetch of the same thread."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            if span is None:
-                return file.readall()
-            first, stop = span
-            if first < 0:
-                first, stop = max(0, os.fstat(file.fileno()).st_size + first), None
-            file.seek(first)
-            return file.readall() if stop is None else file.read(stop - first)
+        file = open(path, "rb", buffering=0)  # noqa: SIM115
     except FileNotFoundError:
         return None
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        first, stop = span or (0, None)
+        if first:
+            first = file.seek(first if first > 0 else max(0, size + first))
+        out = workspace("encoded", (size if stop is None else stop) - first)
+        return out[: file.readinto(out.data)]
+
+
+def workspace(purpose: str, num_bytes: int) -> NDArray[np.uint8]:
+    """Memory of this thread, the same at every call: fresh memory costs as much as decoding."""
+    held: NDArray[np.uint8] | None = getattr(_held, purpose, None)
+    if held is None or len(held) < num_bytes:
+        held = np.empty(num_bytes, np.uint8)
+        setattr(_held, purpose, held)
+    return held[:num_bytes]
+
+
+_held = threading.local()
 
 
 def _fetch_remote(store: Store, key: str, request: Any) -> bytes | None:
@@ -274,6 +290,6 @@ class _Crc32c:
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         assert out is None
-        if google_crc32c.value(bytes(buf[:-4])) != int.from_bytes(buf[-4:], "little"):
+        if google_crc32c.value(bytes(buf[:-4])) != int.from_bytes(bytes(buf[-4:]), "little"):
             raise ValueError("its checksum differs")
         return buf[:-4]

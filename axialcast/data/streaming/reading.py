@@ -3,9 +3,9 @@
 Shapes: n times, c channels, h latitudes, w longitudes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,20 +13,18 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
+from zarr.storage import LocalStore
 
 from axialcast.data.channels import Channels
 from axialcast.data.normalize import Statistics
 from axialcast.data.opening.calendars import time_text
-from axialcast.data.streaming.stored import Box, Stored
-from axialcast.data.streaming.tracing import trace
-from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
+from axialcast.data.streaming.sources import Where, find_sources, runs
+from axialcast.names import LATITUDE, LONGITUDE, TIME
 
 __all__ = ["BUFFER_BYTES", "States"]
 
 BUFFER_BYTES = 2**30
 """Decoded data kept in memory; an analysis that fits is read once and held."""
-Where = tuple[slice, slice, slice, slice]
-"""A part of (n, c, h, w)."""
 PAGE_BYTES = 2**21
 """Decoded size of what a thread reads at once, if chunks are smaller."""
 
@@ -59,13 +57,13 @@ class States:
         self._may_miss = statistics.missing > 0
         self._mean = statistics.mean.astype(np.float32)[:, None, None]
         self._std = statistics.std.astype(np.float32)[:, None, None]
-        self._sources, self._derived = _find_sources(analysis, channels)
+        self._sources, self._derived = find_sources(analysis, channels)
         self._held: tuple[Tensor, Tensor | None] | None = None
 
     def __len__(self) -> int:
         return len(self.times)
 
-    @property
+    @cached_property
     def bytes_per_state(self) -> int:
         """Memory that a state takes once it is decoded, with its mask."""
         return int(np.prod(self.shape)) * (5 if self.masked else 4)
@@ -76,13 +74,18 @@ class States:
         return len(self) * self.bytes_per_state <= self.buffer_bytes
 
     @property
+    def is_remote(self) -> bool:
+        """Whether a part comes from a store that is no local folder."""
+        return any(not isinstance(s.stored.array.store, LocalStore) for s in self._sources)
+
+    @cached_property
     def page(self) -> int:
         """Times that are best read at once: whole chunks."""
         chunk = max((source.stored.chunk_shape[0] for source in self._sources), default=1)
         aim = min(PAGE_BYTES, self.buffer_bytes // 64)
         return chunk * max(1, aim // (chunk * self.bytes_per_state))
 
-    @property
+    @cached_property
     def phase(self) -> int:
         """Place of the first time in its page."""
         return max((int(s.times[0]) for s in self._sources), default=0) % self.page
@@ -121,7 +124,7 @@ class States:
             self._held = states, valid
         return self._held
 
-    @property
+    @cached_property
     def num_pages(self) -> int:
         return -(-(len(self) + self.phase) // self.page)
 
@@ -161,7 +164,7 @@ class States:
         for dataset, places in self._derived:
             block = dataset.isel({TIME: slice(start, stop)})
             values = Channels([self.channels[place] for place in places]).stack(block)
-            for part, place, length in _runs(range(len(places)), places):
+            for part, place, length in runs(range(len(places)), places):
                 where = (slice(None), slice(place, place + length), slice(None), slice(None))
                 yield where, values[:, part : part + length]
 
@@ -184,115 +187,3 @@ class States:
         assert mask is not None
         into[bad] = 0
         mask[where][bad] = False
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Channels that one stored array holds.
-
-    Args:
-        stored: dimensions (time, [channel], latitude, longitude).
-        times: position of each of the analysis' times, increasing.
-        rows, columns: of the grid.
-        places: by position along the channel axis, the channel there; None: there is no such axis.
-    """
-
-    stored: Stored
-    times: NDArray[np.int64]
-    rows: slice
-    columns: slice
-    positions: Sequence[int] | None
-    places: Sequence[int]
-
-    def parts(self, start: int, stop: int) -> Iterator[tuple[Where, NDArray[Any]]]:
-        """As States._parts."""
-        done = 0
-        for run in _runs(range(stop - start), self.times[start:stop].tolist()):
-            first, length = run[1:]
-            for (when, *where), values in self._pieces(slice(first, first + length)):
-                shifted = slice(when.start + done, when.stop + done)
-                yield (shifted, where[0], where[1], where[2]), values
-            done += length
-
-    def _pieces(self, times: slice) -> Iterator[tuple[Where, NDArray[Any]]]:
-        if self.positions is None:
-            place = slice(self.places[0], self.places[0] + 1)
-            box: Box = (times, self.rows, self.columns)
-            for (when, rows, columns), values in self.stored.pieces(box):
-                yield (when, place, rows, columns), values[:, None]
-            return
-        low = min(self.positions)
-        depth = slice(low, max(self.positions) + 1)
-        box = (times, depth, self.rows, self.columns)
-        for (when, part, rows, columns), values in self.stored.pieces(box):
-            for position, first_place, length in _runs(self.positions, self.places):
-                first = max(position - low, part.start)
-                last = min(position - low + length, part.stop)
-                if first < last:
-                    shift = first_place - (position - low)
-                    inside = slice(first - part.start, last - part.start)
-                    yield (
-                        (when, slice(first + shift, last + shift), rows, columns),
-                        values[:, inside],
-                    )
-
-
-def _runs(ones: Sequence[int], others: Sequence[int]) -> list[tuple[int, int, int]]:
-    """(first of ones, first of others, length) of stretches in which both count up by one."""
-    runs: list[tuple[int, int, int]] = []
-    for one, other in zip(ones, others, strict=True):
-        if runs and (one, other) == (runs[-1][0] + runs[-1][2], runs[-1][1] + runs[-1][2]):
-            runs[-1] = (*runs[-1][:2], runs[-1][2] + 1)
-        else:
-            runs.append((one, other, 1))
-    return runs
-
-
-def _find_sources(
-    analysis: xr.Dataset, channels: Channels
-) -> tuple[list[_Source], list[tuple[xr.Dataset, list[int]]]]:
-    """Stored arrays that hold channels, and variables that must be computed, with their places."""
-    sources: dict[Any, _Source] = {}
-    derived = []
-    for name in channels.variables:
-        places = [place for place, channel in enumerate(channels) if channel.variable == name]
-        array = analysis[name]
-        if channels.levels(name) != [None]:
-            array = array.sel({LEVEL: channels.levels(name)})
-        source = _source(array, places)
-        if source is None:
-            derived.append((analysis[[name]], places))
-            continue
-        key = (id(source.stored), source.times.tobytes(), str(source.rows), str(source.columns))
-        if source.positions is not None and key in sources:
-            known = sources[key]
-            assert known.positions is not None
-            source = replace(
-                source,
-                positions=(*known.positions, *source.positions),
-                places=(*known.places, *source.places),
-            )
-        sources[key if source.positions is not None else name] = source
-    return list(sources.values()), derived
-
-
-def _source(array: xr.DataArray, places: Sequence[int]) -> _Source | None:
-    """Where a variable is stored, if it is a contiguous part of a stored array on the grid."""
-    found = trace(array.variable._data)
-    if found is None:
-        return None
-    axis = dict(zip(array.dims, found.axes, strict=True))
-    on_grid = [axis[TIME], axis[LATITUDE], axis[LONGITUDE]]
-    others = sorted(set(range(found.stored.ndim)) - set(on_grid))
-    times, rows, columns = (found.positions[a] for a in on_grid)
-    if on_grid != sorted(on_grid) or others not in ([], [1]) or (np.diff(times) < 1).any():
-        return None
-    if (np.diff(rows) != 1).any() or (np.diff(columns) != 1).any():
-        return None
-    positions = found.positions[1].tolist() if others else None
-    return _Source(found.stored, times, _span(rows), _span(columns), positions, places)
-
-
-def _span(positions: NDArray[np.int64]) -> slice:
-    """The slice that stands for positions that count up by one."""
-    return slice(int(positions[0]), int(positions[-1]) + 1)

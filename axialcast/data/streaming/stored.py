@@ -17,7 +17,7 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from axialcast.data.streaming.chunks import Chunks, MissingChunk
+from axialcast.data.streaming.chunks import Chunks, DamagedChunk, MissingChunk, workspace
 
 __all__ = [
     "Stored",
@@ -88,16 +88,23 @@ class Stored:
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
         """Parts of a box of this array, chunk by chunk: where in the box, and the values there.
 
-        The values may be overwritten by the next part. A box of a foreign layout is one part.
+        The values may be overwritten by whatever this thread reads next. A box of a foreign layout
+        is one part.
         """
         stored = [slice(0, 0)] * self.ndim
         for axis, span in zip(self.axes, box, strict=True):
             stored[axis] = span
         if self.chunks is None:
             whole = tuple(slice(0, s.stop - s.start) for s in box)
-            yield whole, self._values(np.asarray(self.array[tuple(stored)]))
+            try:
+                values = np.asarray(self.array[tuple(stored)])
+            except Exception as error:  # every codec and every store has errors of its own
+                name = f"{self.array.store}: {self.array.path}"
+                raise DamagedChunk(f"{name}: cannot be read ({error})") from error
+            yield whole, self._values(values)
             return
-        scratch = np.empty(self.chunks.shape, self.chunks.dtype)
+        scratch = workspace("decoded", self.chunks.bytes)
+        scratch = scratch.view(self.chunks.dtype).reshape(self.chunks.shape)
         grid = [
             range(s.start // n, -(-s.stop // n))
             for s, n in zip(stored, self.chunks.shape, strict=True)

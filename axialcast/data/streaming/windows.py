@@ -20,8 +20,8 @@ from axialcast.data.streaming.reading import States
 
 __all__ = ["WindowLoader"]
 
-AHEAD = 2
-"""Blocks read ahead of their use."""
+LOCAL, REMOTE = 2, 16
+"""Threads that read, and blocks that they read ahead; remote ones wait more than they work."""
 
 
 class WindowLoader:
@@ -46,7 +46,8 @@ class WindowLoader:
         seed: of the order.
         rank, world_size: this process delivers its share of the windows, in as many batches as
             every other.
-        num_threads: threads that read.
+        num_threads: threads that read; None: 2, or 16 if the store is remote.
+        read_ahead: blocks that are read ahead of their use; None: likewise.
         device: where batches are put.
 
     Raises:
@@ -74,16 +75,21 @@ class WindowLoader:
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
-        num_threads: int = 2,
+        num_threads: int | None = None,
+        read_ahead: int | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         self.states, self.input_steps, self.batch_size = states, input_steps, batch_size
         self.length = input_steps + target_steps
-        self.num_threads, self.device = num_threads, torch.device(device)
+        most = REMOTE if states.is_remote else LOCAL
+        self.num_threads = most if num_threads is None else num_threads
+        self.read_ahead = most if read_ahead is None else read_ahead
+        self.device = torch.device(device)
         self.masked = states.masked or missing == "mask"
         self._offsets = np.arange(self.length) * step
         self._row, self._spacing = _rows(states.times)
         self._starts = self._find_starts(stride, missing)
+        self._last_row = self._rows_of(np.arange(len(self._starts))).max(1)
         self._pool = self._choose_pool()
         self._order: dict[str, Any] = {
             "batch_size": batch_size,
@@ -150,43 +156,49 @@ class WindowLoader:
         values, valid = self.states.held(self.num_threads)
         for batch in range(first_batch, len(plan)):
             windows = plan.order[plan.batch(batch)]
-            yield self._gather(windows, self._rows_of(windows), values, valid)
+            rows = self._rows_of(windows)
+            yield self._gather(rows, rows, values, valid)
 
     def _stream(self, plan: Plan, first_batch: int) -> Iterator[Batch]:
         first, last = plan.uses()
         coming = [int(b) for b in np.argsort(first, kind="stable") if last[b] >= first_batch][::-1]
-        slots = min(plan.most_blocks() + AHEAD, len(coming)) * self._pool.pages
+        slots = min(plan.most_blocks() + self.read_ahead, len(coming)) * self._pool.pages
         held: dict[int, range] = {}
         with PageBuffer(self.states, slots, self.num_threads) as buffer:
 
-            def read_ahead() -> None:
+            def enter_blocks() -> None:
                 while coming and buffer.room >= self._pool.pages:
                     block = coming.pop()
                     held[block] = self._pages(plan.blocks[block])
                     buffer.enter(held[block])
 
-            read_ahead()
+            enter_blocks()
             for batch in range(first_batch, len(plan)):
                 part = plan.batch(batch)
                 for block in set(plan.block[part].tolist()):
                     buffer.wait(held[block])
                 windows = plan.order[part]
-                places = buffer.places(self._rows_of(windows))
-                made = self._gather(windows, places, buffer.values, buffer.valid)
+                rows = self._rows_of(windows)
+                made = self._gather(rows, buffer.places(rows), buffer.values, buffer.valid)
                 for block in [b for b in held if last[b] == batch]:
                     buffer.leave(held.pop(block))
-                read_ahead()
+                enter_blocks()
                 yield made
 
     def _pages(self, block: Positions) -> range:
         """Pages that the windows of a block touch."""
-        rows = self._rows_of(np.arange(*block)) + self.states.phase
-        return range(int(rows[0, 0]) // self._pool.page, int(rows.max()) // self._pool.page + 1)
+        first, stop = block.tolist()
+        low, high = self._row[self._starts[first]], self._last_row[first:stop].max()
+        page, phase = self._pool.page, self.states.phase
+        return range(int(low + phase) // page, int(high + phase) // page + 1)
 
     def _gather(
-        self, windows: Positions, places: Positions, values: Tensor, valid: Tensor | None
+        self, rows: Positions, places: Positions, values: Tensor, valid: Tensor | None
     ) -> Batch:
-        """The windows, copied out of a buffer whose last row stands for a missing state (-1)."""
+        """Windows of rows, copied from their places in a buffer.
+
+        The last place of a buffer stands for a missing state, -1.
+        """
         index = torch.from_numpy(np.where(places < 0, len(values) - 1, places).reshape(-1))
 
         def pick(source: Tensor) -> Tensor:
@@ -203,7 +215,7 @@ class WindowLoader:
         if mask is None and self.masked:
             there = torch.from_numpy(places >= 0).to(self.device)
             mask = there[:, :, None, None, None].expand_as(picked)
-        return Batch(picked, self._times_of(windows), mask, self.input_steps)
+        return Batch(picked, self._times_of(rows), mask, self.input_steps)
 
     def _plan(self, epoch: int) -> Plan:
         starts = self._row[self._starts] + self.states.phase
@@ -238,7 +250,7 @@ class WindowLoader:
             reach=int(self._offsets[-1]),
             page=states.page,
             batch_size=self.batch_size,
-            ahead=AHEAD,
+            ahead=self.read_ahead,
         )
 
     def _identity(self) -> dict[str, Any]:
@@ -258,8 +270,7 @@ class WindowLoader:
         rows: Positions = self._row[self._starts[windows][:, None] + self._offsets]
         return rows
 
-    def _times_of(self, windows: Positions) -> NDArray[Any]:
-        rows = self._rows_of(windows)
+    def _times_of(self, rows: Positions) -> NDArray[Any]:
         times: NDArray[Any] = self.states.times[rows]
         for window, state in np.argwhere(rows < 0):
             times[window, state] = times[window, 0] + self._spacing * int(self._offsets[state])

@@ -225,6 +225,15 @@ def test_a_truncated_chunk_is_an_error(tmp_path, name):
             decoded.t.values  # noqa: B018
 
 
+def test_a_truncated_chunk_of_a_foreign_layout_is_an_error(tmp_path):
+    folder = make_store(tmp_path / "store", FOREIGN["v3 transposed"])
+    file = folder / "t/c/1/0/0/0"
+    file.write_bytes(file.read_bytes()[:40])
+    _, decoded = open_both(folder)
+    with pytest.raises(ValueError, match=r"store: t: cannot be read"):
+        states_of(decoded, 0, 23)
+
+
 @pytest.mark.parametrize("name", ["v3 blosc lz4", "v3 sharded", "v2 zlib"])
 def test_a_missing_chunk_is_refused_or_filled_as_asked(tmp_path, name):
     folder = make_store(tmp_path / "store", LAYOUTS[name])
