@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from axialcast.names import TIME
 
-__all__ = ["Gaps", "cadence", "check_times", "select_period", "steps", "time_text"]
+__all__ = [
+    "Gaps",
+    "cadence",
+    "check_times",
+    "gapless_axis",
+    "select_period",
+    "steps",
+    "time_text",
+]
 
 Gaps = Literal["refuse", "keep"]
 """What to do where times are missing: refuse the analysis, or keep it as it is."""
@@ -97,6 +105,28 @@ def steps(times: NDArray[Any]) -> NDArray[np.timedelta64]:
     if times.dtype == object:
         return np.diff(times).astype("timedelta64[us]").astype("timedelta64[ns]")
     return np.diff(times.astype("datetime64[ns]"))
+
+
+def gapless_axis(times: NDArray[Any]) -> tuple[NDArray[np.int64], Any]:
+    """Row of every time of the gapless axis, -1 for a missing one, and the axis' spacing.
+
+    Raises:
+        ValueError: the times do not lie on one axis.
+    """
+    spacing = steps(times)
+    if not len(spacing):
+        return np.arange(len(times)), np.timedelta64(0, "ns")
+    values, counts = np.unique(spacing, return_counts=True)
+    cadence = values[np.argmax(counts)]
+    if (spacing % cadence != np.timedelta64(0)).any() or (spacing <= np.timedelta64(0)).any():
+        raise ValueError(
+            f"times: expected whole multiples of the cadence {cadence}, got spacings {values}; "
+            "open the store with open_analysis"
+        )
+    position = np.concatenate([[0], (spacing // cadence).cumsum()])
+    rows = np.full(position[-1] + 1, -1)
+    rows[position] = np.arange(len(times))
+    return rows, cadence if times.dtype != object else cadence.astype("timedelta64[us]").item()
 
 
 def select_period(dataset: xr.Dataset, period: tuple[Any, Any]) -> xr.Dataset:

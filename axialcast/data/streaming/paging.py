@@ -7,10 +7,14 @@ from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from axialcast.data.streaming.reading import States
 
-__all__ = ["PageBuffer"]
+__all__ = ["Memory", "PageBuffer"]
+
+Memory = tuple[Tensor, Tensor | None]
+"""States and their masks."""
 
 
 class PageBuffer:
@@ -23,12 +27,19 @@ class PageBuffer:
         states: what is read.
         num_slots: pages that fit.
         num_threads: threads that read.
+        memory: of an earlier buffer, used again if it is large enough: fresh memory costs as much
+            as decoding into it.
     """
 
-    def __init__(self, states: States, num_slots: int, num_threads: int) -> None:
+    def __init__(
+        self, states: States, num_slots: int, num_threads: int, memory: Memory | None = None
+    ) -> None:
         self._states = states
+        num_rows = num_slots * states.page + 1
+        if memory is None or len(memory[0]) < num_rows:
+            memory = states.empty(num_rows)
         # The last row stands for a missing state.
-        self.values, self.valid = states.empty(num_slots * states.page + 1)
+        self.memory = self.values, self.valid = memory
         self._free = list(range(num_slots))
         self._slot_of = np.full(states.num_pages, -1)
         self._users: Counter[int] = Counter()

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from axialcast.data.opening.calendars import steps, time_text
+from axialcast.data.opening.calendars import gapless_axis, time_text
 from axialcast.data.streaming.batch import Batch
-from axialcast.data.streaming.paging import PageBuffer
+from axialcast.data.streaming.paging import Memory, PageBuffer
 from axialcast.data.streaming.plan import Plan, Pool, Positions, plan_epoch
 from axialcast.data.streaming.reading import States
 
@@ -87,7 +87,7 @@ class WindowLoader:
         self.device = torch.device(device)
         self.masked = states.masked or missing == "mask"
         self._offsets = np.arange(self.length) * step
-        self._row, self._spacing = _rows(states.times)
+        self._row, self._spacing = gapless_axis(states.times)
         self._starts = self._find_starts(stride, missing)
         self._last_row = self._rows_of(np.arange(len(self._starts))).max(1)
         self._pool = self._choose_pool()
@@ -99,6 +99,7 @@ class WindowLoader:
             "rank": rank,
             "world_size": world_size,
         }
+        self._memory: Memory | None = None
         self._epoch, self._batch = 0, 0
         self._num_batches = len(self._plan(0))
         if not self._num_batches:
@@ -164,7 +165,9 @@ class WindowLoader:
         coming = [int(b) for b in np.argsort(first, kind="stable") if last[b] >= first_batch][::-1]
         slots = min(plan.most_blocks() + self.read_ahead, len(coming)) * self._pool.pages
         held: dict[int, range] = {}
-        with PageBuffer(self.states, slots, self.num_threads) as buffer:
+        # Taken away while it is in use, for there may be two epochs at a time.
+        memory, self._memory = self._memory, None
+        with PageBuffer(self.states, slots, self.num_threads, memory) as buffer:
 
             def enter_blocks() -> None:
                 while coming and buffer.room >= self._pool.pages:
@@ -184,6 +187,7 @@ class WindowLoader:
                     buffer.leave(held.pop(block))
                 enter_blocks()
                 yield made
+            self._memory = buffer.memory
 
     def _pages(self, block: Positions) -> range:
         """Pages that the windows of a block touch."""
@@ -275,28 +279,6 @@ class WindowLoader:
         for window, state in np.argwhere(rows < 0):
             times[window, state] = times[window, 0] + self._spacing * int(self._offsets[state])
         return times
-
-
-def _rows(times: NDArray[Any]) -> tuple[Positions, Any]:
-    """Row of every time of the gapless axis, -1 for a missing one, and the axis' spacing.
-
-    Raises:
-        ValueError: the times do not lie on one axis.
-    """
-    spacing = steps(times)
-    if not len(spacing):
-        return np.arange(len(times)), np.timedelta64(0, "ns")
-    values, counts = np.unique(spacing, return_counts=True)
-    cadence = values[np.argmax(counts)]
-    if (spacing % cadence != np.timedelta64(0)).any() or (spacing <= np.timedelta64(0)).any():
-        raise ValueError(
-            f"times: expected whole multiples of the cadence {cadence}, got spacings {values}; "
-            "open the store with open_analysis"
-        )
-    position = np.concatenate([[0], (spacing // cadence).cumsum()])
-    rows = np.full(position[-1] + 1, -1)
-    rows[position] = np.arange(len(times))
-    return rows, cadence if times.dtype != object else cadence.astype("timedelta64[us]").item()
 
 
 def _period(times: NDArray[Any]) -> str:
