@@ -24,6 +24,7 @@ class Pool:
         pages: pages that hold the windows of one block.
         num_blocks: blocks that windows are drawn from at a time.
         chain: blocks next to one another in time that follow one another in the pool.
+        ahead: blocks read ahead of their use.
     """
 
     page: int
@@ -31,6 +32,7 @@ class Pool:
     pages: int
     num_blocks: int
     chain: int
+    ahead: int
 
     @classmethod
     def fitting(
@@ -47,7 +49,7 @@ class Pool:
             reach: rows from the first to the last of a window, less one.
             page: rows that are read at once.
             batch_size: windows in a batch.
-            ahead: blocks read ahead of their use.
+            ahead: blocks read ahead of their use; fewer where they do not fit.
 
         Raises:
             ValueError: the buffer holds too little.
@@ -61,13 +63,18 @@ class Pool:
             if num_blocks < (1 if best is None else 16):
                 break
             chain = max(1, -(-10 * beyond // length))
-            best = cls(page, length * page, length + beyond, num_blocks, chain)
+            best = cls(page, length * page, length + beyond, num_blocks, chain, ahead)
             if 4 * beyond <= length:
                 break
+        if best is None and ahead:
+            return cls.fitting(
+                capacity, reach=reach, page=page, batch_size=batch_size, ahead=ahead // 2
+            )
         if best is None:
+            least = (2 + -(-batch_size // page)) * (1 + beyond) * page
             raise ValueError(
-                f"buffer_bytes holds {capacity} states beside a batch, too few for blocks of "
-                f"{(1 + beyond) * page} (a chunk of {page} and what windows reach beyond it); "
+                f"buffer_bytes: holds {capacity} states beside a batch, expected at least {least}: "
+                f"blocks of {page} that are read at once, and what windows reach beyond them; "
                 "allow more, or choose a smaller batch_size"
             )
         return best

@@ -163,7 +163,7 @@ class WindowLoader:
     def _stream(self, plan: Plan, first_batch: int) -> Iterator[Batch]:
         first, last = plan.uses()
         coming = [int(b) for b in np.argsort(first, kind="stable") if last[b] >= first_batch][::-1]
-        slots = min(plan.most_blocks() + self.read_ahead, len(coming)) * self._pool.pages
+        slots = min(plan.most_blocks() + self._pool.ahead, len(coming)) * self._pool.pages
         held: dict[int, range] = {}
         # Taken away while it is in use, for there may be two epochs at a time.
         memory, self._memory = self._memory, None
@@ -246,7 +246,7 @@ class WindowLoader:
         states = self.states
         if states.in_memory:
             whole = len(states) + states.phase
-            return Pool(page=whole, starts=whole, pages=1, num_blocks=1, chain=1)
+            return Pool(page=whole, starts=whole, pages=1, num_blocks=1, chain=1, ahead=0)
         capacity = states.buffer_bytes // states.bytes_per_state
         capacity -= min(self.batch_size * self.length, capacity // 4)  # a batch is memory too
         return Pool.fitting(

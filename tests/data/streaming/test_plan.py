@@ -118,7 +118,7 @@ def test_blocks_in_use_fit_the_buffer(page, reach, capacity, batch_size, seed):
         np.arange(3000), pool, batch_size=batch_size, world_size=1, shuffle=True, seed=seed
     )
     assert pool.starts + reach <= pool.pages * page
-    assert (plan.most_blocks() + 2) * pool.pages * page <= 1.1 * capacity
+    assert (plan.most_blocks() + pool.ahead) * pool.pages * page <= 1.1 * capacity
 
 
 def test_a_batch_draws_from_many_blocks():
@@ -130,7 +130,7 @@ def test_a_batch_draws_from_many_blocks():
 
 
 def test_blocks_that_follow_one_another_in_the_pool_are_neighbours():
-    pool = Pool(page=8, starts=8, pages=2, num_blocks=16, chain=10)
+    pool = Pool(page=8, starts=8, pages=2, num_blocks=16, chain=10, ahead=2)
     (plan,) = plans(np.arange(2920), pool, batch_size=16, world_size=1, shuffle=True, seed=0)
     followed = sum(
         (plan.blocks[i + 16, 0] == plan.blocks[i, 1]) for i in range(len(plan.blocks) - 16)
@@ -139,7 +139,7 @@ def test_blocks_that_follow_one_another_in_the_pool_are_neighbours():
 
 
 def test_epochs_and_seeds_differ():
-    pool = Pool(page=8, starts=8, pages=2, num_blocks=16, chain=4)
+    pool = Pool(page=8, starts=8, pages=2, num_blocks=16, chain=4, ahead=2)
     orders = {
         tuple(
             plans(
@@ -159,12 +159,22 @@ def test_epochs_and_seeds_differ():
 
 
 def test_a_buffer_that_is_too_small_is_refused():
-    with pytest.raises(ValueError, match="buffer_bytes holds 30 states beside a batch"):
+    with pytest.raises(
+        ValueError, match="buffer_bytes: holds 30 states beside a batch, expected at least 64"
+    ):
         Pool.fitting(30, reach=2, page=8, batch_size=16, ahead=2)
 
 
+def test_the_least_buffer_reads_nothing_ahead():
+    options = {"reach": 2, "page": 8, "batch_size": 16}
+    assert Pool.fitting(64, ahead=16, **options).ahead == 0
+    assert Pool.fitting(1000, ahead=16, **options).ahead == 16
+    with pytest.raises(ValueError, match="expected at least 64"):
+        Pool.fitting(63, ahead=16, **options)
+
+
 def test_a_pool_of_everything_is_one_permutation():
-    pool = Pool(page=100, starts=100, pages=1, num_blocks=1, chain=1)
+    pool = Pool(page=100, starts=100, pages=1, num_blocks=1, chain=1, ahead=0)
     (plan,) = plans(np.arange(97), pool, batch_size=8, world_size=1, shuffle=True, seed=0)
     assert len(plan.blocks) == 1
     # The mean distance to the sorted place of a random permutation is n / 3.

@@ -267,7 +267,7 @@ def test_too_few_times_are_refused(analysis):
 
 def test_a_buffer_that_is_too_small_is_refused(store):
     states = states_of(open_analysis(store), 20 * STATE_BYTES)
-    with pytest.raises(ValueError, match="buffer_bytes holds"):
+    with pytest.raises(ValueError, match="buffer_bytes: holds"):
         WindowLoader(states, input_steps=1, target_steps=1, batch_size=4)
 
 
