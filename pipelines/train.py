@@ -26,6 +26,7 @@ from axialcast.data import (
     open_analysis,
     statistics,
 )
+from axialcast.data.opening.calendars import times_per_step
 from axialcast.data.preparing.prepared import stored_statistics
 from axialcast.device import autocast, choose_device
 from axialcast.forecast import Checkpoint, rollout, save_checkpoint
@@ -47,7 +48,7 @@ def run(config: Config) -> None:
     train = analysis.sel(time=slice(*data.train))
     validate = analysis.sel(time=slice(*data.validate))
     channels, grid = Channels.of(analysis), grid_of(analysis)
-    stride = steps_per_model_step(cadence(analysis), data.step_hours)
+    stride = times_per_step(cadence(analysis), data.step_hours)
     step = cadence(analysis) * stride
     prepared = stored_statistics(config.analysis_store, channels, train=data.train, step=stride)
     stats = prepared or statistics(train, channels, step=stride)
@@ -221,20 +222,3 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
         {"params": matrices, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-
-
-def steps_per_model_step(spacing: np.timedelta64, step_hours: float | None) -> int:
-    """Analyses from one model state to the next.
-
-    Raises:
-        ValueError: the cadence does not divide the model step.
-    """
-    if step_hours is None:
-        return 1
-    step = np.timedelta64(round(step_hours * 3600), "s")
-    if step % spacing or step < spacing:
-        hours = spacing / np.timedelta64(1, "h")
-        raise ValueError(
-            f"data.step_hours: {step_hours:g} is not a multiple of the store's cadence, {hours:g} h"
-        )
-    return int(step // spacing)

@@ -23,6 +23,7 @@ __all__ = [
     "select_period",
     "steps",
     "time_text",
+    "times_per_step",
 ]
 
 Gaps = Literal["refuse", "keep"]
@@ -105,6 +106,22 @@ def steps(times: NDArray[Any]) -> NDArray[np.timedelta64]:
     if times.dtype == object:
         return np.diff(times).astype("timedelta64[us]").astype("timedelta64[ns]")
     return np.diff(times.astype("datetime64[ns]"))
+
+
+def times_per_step(spacing: np.timedelta64, step_hours: float | None) -> int:
+    """Times of an analysis from one model state to the next; None: the next time.
+
+    Raises:
+        ValueError: the cadence does not divide the model step.
+    """
+    if step_hours is None:
+        return 1
+    step = np.timedelta64(round(step_hours * 3600), "s")
+    if step % spacing or step < spacing:
+        raise ValueError(
+            f"data.step_hours: {step_hours:g} is not a multiple of the cadence, {_hours(spacing)}"
+        )
+    return int(step // spacing)
 
 
 def gapless_axis(times: NDArray[Any]) -> tuple[NDArray[np.int64], Any]:

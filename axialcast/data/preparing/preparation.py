@@ -22,7 +22,7 @@ import xarray as xr
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
 from axialcast.data.normalize import cell_weights, statistics_of
-from axialcast.data.opening.calendars import cadence
+from axialcast.data.opening.calendars import cadence, times_per_step
 from axialcast.data.opening.stacked import Layout, open_states, shard_path, write_template
 from axialcast.data.opening.store import grid_of
 from axialcast.data.preparing.prepared import (
@@ -203,7 +203,7 @@ def _plan(recipe: Recipe, analysis: xr.Dataset) -> dict[str, Any]:
     """Everything that decides a training store, JSON-ready."""
     channels, grid, times = Channels.of(analysis), grid_of(analysis), analysis[TIME].values
     spacing = cadence(analysis)
-    step = _steps(recipe.step_hours, spacing)
+    step = times_per_step(spacing, recipe.step_hours)
     numbers = xr.DataArray(np.arange(len(times)), {TIME: analysis[TIME]}, TIME)
     train = numbers.sel({TIME: slice(*recipe.train)}).values
     if not len(train):
@@ -233,18 +233,6 @@ def _plan(recipe: Recipe, analysis: xr.Dataset) -> dict[str, Any]:
     # Tuples become lists, as they will be when it is read again.
     converted: dict[str, Any] = json.loads(json.dumps(plan))
     return converted
-
-
-def _steps(step_hours: float | None, spacing: np.timedelta64) -> int:
-    if step_hours is None:
-        return 1
-    step = np.timedelta64(round(step_hours * 3600), "s")
-    if step % spacing or step < spacing:
-        hours = spacing / np.timedelta64(1, "h")
-        raise ValueError(
-            f"data.step_hours: {step_hours:g} is not a multiple of the cadence, {hours:g} h"
-        )
-    return int(step // spacing)
 
 
 def _refuse_other(plan: Mapping[str, Any], wanted: Preparation) -> None:
