@@ -1,6 +1,7 @@
 """Windows: the right states, every one once, in an order that is a function of the seed."""
 
 import json
+import re
 import shutil
 import threading
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 import xarray as xr
 import zarr
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from axialcast.data import Channels, States, Statistics, WindowLoader, open_analysis
@@ -95,8 +96,8 @@ def test_every_window_once_and_right(
             seed=seed,
         )
     except ValueError as error:
-        assert buffer is not None or "dealt to" in str(error)  # noqa: PT017
-        return
+        assume(not re.search("dealt to|buffer_bytes: holds", str(error)))
+        raise
     assert len({len(loader) for loader in made}) == 1
     for loader in made:
         batches = list(loader.epoch(0))
