@@ -6,24 +6,27 @@ memory that the caller gives. Everything else is left to zarr (see axialcast.dat
 """
 
 import os
-import threading
+import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import google_crc32c
 import numcodecs
+import numcodecs.blosc
 import numpy as np
 import zarr
 import zarr.codecs
 from numpy.typing import NDArray
-from zarr.abc.store import RangeByteRequest, Store, SuffixByteRequest
+from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.metadata import ArrayV2Metadata
 from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
-__all__ = ["Chunks", "DamagedChunk", "MissingChunk", "workspace"]
+from axialcast.data.streaming.memory import workspace
+
+__all__ = ["Chunks", "DamagedChunk", "MissingChunk"]
 
 Encoded = bytes | NDArray[np.uint8]
 
@@ -37,6 +40,8 @@ ABSENT = 2**64 - 1
 """Offset of a chunk that a shard does not hold (Zarr v3, sharding_indexed codec)."""
 KEPT_INDEXES = 1024
 """Shards whose index of chunks is remembered."""
+Span = tuple[int, int]
+"""Offset and length in bytes; a negative offset counts from the end."""
 
 
 class DamagedChunk(ValueError):
@@ -130,13 +135,15 @@ class Chunks:
         codec = self.codecs[-1]
         if isinstance(codec, numcodecs.Blosc):
             # c-blosc trusts these numbers of its header, and would read past a truncated end.
-            header = np.frombuffer(encoded, "<u4", 3, 4) if size >= 16 else np.zeros(3, "<u4")
-            if int(header[0]) != self.bytes or int(header[2]) != size:
+            decoded_size, _, whole = (
+                struct.unpack_from("<3I", encoded, 4) if size >= 16 else (0,) * 3
+            )
+            if decoded_size != self.bytes or whole != size:
                 raise ValueError(
-                    f"{size} bytes that decode to {header[0]}, expected {header[2]} that decode "
+                    f"{size} bytes that decode to {decoded_size}, expected {whole} that decode "
                     f"to {self.bytes}"
                 )
-            codec.decode(encoded, out)
+            numcodecs.blosc.decompress(encoded, out)
             return
         decoded = np.frombuffer(codec.decode(encoded), np.uint8)
         if len(decoded) != self.bytes:
@@ -156,7 +163,7 @@ class Chunks:
         begin, length = map(int, self._index(key)[tuple(inner for _, inner in places)])
         if begin == ABSENT:
             raise MissingChunk(self._about(key, f"lacks the inner chunk {where}"))
-        found = self._fetch(key, (begin, begin + length))
+        found = self._fetch(key, (begin, length))
         if found is None or len(found) != length:
             raise DamagedChunk(self._about(key, f"is truncated: no bytes {begin} + {length}"))
         return key, found
@@ -166,7 +173,7 @@ class Chunks:
         if (known := self._indexes.get(key)) is not None:
             return known
         size = 16 * int(np.prod(self._per_shard))
-        found = self._fetch(key, (-(size + 4), None))
+        found = self._fetch(key, (-(size + 4), size + 4))
         if found is None:
             raise MissingChunk(self._about(key, "is missing"))
         if len(found) != size + 4 or google_crc32c.value(bytes(found[:-4])) != int.from_bytes(
@@ -183,49 +190,42 @@ class Chunks:
         key = self.array.metadata.encode_chunk_key(tuple(where))
         return f"{self.array.path}/{key}" if self.array.path else key
 
-    def _fetch(self, key: str, span: tuple[int, int | None] | None = None) -> Encoded | None:
+    def _fetch(self, key: str, span: Span | None = None) -> Encoded | None:
         """Bytes of a key, all or from `span`; None where there is no such key."""
         store = self.array.store
         if isinstance(store, LocalStore):
-            return _fetch_local(f"{store.root}/{key}", span)
-        request = None
-        if span is not None:
-            first, stop = span
-            request = SuffixByteRequest(-first) if stop is None else RangeByteRequest(first, stop)
-        return _with_patience(lambda: _fetch_remote(store, key, request), self._about(key, ""))
+            # No encoding makes a chunk larger than this.
+            return _fetch_local(f"{store.root}/{key}", span or (0, self.bytes * 9 // 8 + 2**16))
+        return _with_patience(lambda: _fetch_remote(store, key, span), self._about(key, ""))
 
     def _about(self, key: str, what: str) -> str:
         return f"{self.array.store}: chunk {key} {what}".rstrip()
 
 
-def _fetch_local(path: str, span: tuple[int, int | None] | None) -> NDArray[np.uint8] | None:
-    """As Chunks._fetch; overwritten by the next fetch of the same thread."""
+def _fetch_local(path: str, span: Span) -> NDArray[np.uint8] | None:
+    """Bytes of a file, as far as there are any; overwritten by the next fetch of this thread."""
+    offset, length = span
     try:
-        file = open(path, "rb", buffering=0)  # noqa: SIM115
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    with file:
-        size = os.fstat(file.fileno()).st_size
-        first, stop = span or (0, None)
-        if first:
-            first = file.seek(first if first > 0 else max(0, size + first))
-        out = workspace("encoded", (size if stop is None else stop) - first)
-        return out[: file.readinto(out.data)]
+    try:
+        if offset < 0:
+            offset = max(0, offset + os.fstat(file).st_size)
+        out = workspace("encoded", length)
+        return out[: os.preadv(file, [out.data], offset)]
+    finally:
+        os.close(file)
 
 
-def workspace(purpose: str, num_bytes: int) -> NDArray[np.uint8]:
-    """Memory of this thread, the same at every call: fresh memory costs as much as decoding."""
-    held: NDArray[np.uint8] | None = getattr(_held, purpose, None)
-    if held is None or len(held) < num_bytes:
-        held = np.empty(num_bytes, np.uint8)
-        setattr(_held, purpose, held)
-    return held[:num_bytes]
-
-
-_held = threading.local()
-
-
-def _fetch_remote(store: Store, key: str, request: Any) -> bytes | None:
+def _fetch_remote(store: Store, key: str, span: Span | None) -> bytes | None:
+    match span:
+        case None:
+            request: ByteRequest | None = None
+        case (offset, _) if offset < 0:
+            request = SuffixByteRequest(-offset)
+        case (offset, length):
+            request = RangeByteRequest(offset, offset + length)
     found = sync(
         store.get(key, default_buffer_prototype(), byte_range=request), timeout=TIMEOUT_SECONDS
     )

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,23 +17,25 @@ Memory = tuple[Tensor, Tensor | None]
 
 
 class PageBuffer:
-    """Slots for pages of states, and the threads that fill them.
+    """Slots for pages of states, which threads fill.
 
     A page is read when its first user enters and its slot is free again when the last has left.
-    The buffer is a context; leaving it stops the threads.
 
     Args:
         states: what is read.
         num_slots: pages that fit.
-        num_threads: threads that read.
-        memory: of an earlier buffer, used again if it is large enough: fresh memory costs as much
-            as decoding into it.
+        threads: who reads.
+        memory: of an earlier buffer, used again if it is large enough.
     """
 
     def __init__(
-        self, states: States, num_slots: int, num_threads: int, memory: Memory | None = None
+        self,
+        states: States,
+        num_slots: int,
+        threads: ThreadPoolExecutor,
+        memory: Memory | None = None,
     ) -> None:
-        self._states = states
+        self._states, self._threads = states, threads
         num_rows = num_slots * states.page + 1
         if memory is None or len(memory[0]) < num_rows:
             memory = states.empty(num_rows)
@@ -44,18 +45,6 @@ class PageBuffer:
         self._slot_of = np.full(states.num_pages, -1)
         self._users: Counter[int] = Counter()
         self._reads: dict[int, Future[None]] = {}
-        self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix="axialcast-windows")
-
-    def __enter__(self) -> "PageBuffer":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._threads.shutdown(cancel_futures=True)
 
     @property
     def room(self) -> int:
@@ -73,14 +62,12 @@ class PageBuffer:
                     self._states.read_page, page, self.values, self.valid, slot * self._states.page
                 )
 
-    def wait(self, pages: Iterable[int]) -> None:
-        """Returns when the pages are there.
-
-        Raises:
-            ValueError, OSError: what the thread met that read them.
-        """
-        for page in pages:
-            self._reads[page].result()
+    def under_way(self, pages: Iterable[int]) -> list[Future[None]]:
+        """The reading of those pages that are not there yet, or failed."""
+        reads = {page: self._reads[page] for page in pages if page in self._reads}
+        for page in [p for p, read in reads.items() if read.done() and not read.exception()]:
+            del self._reads[page], reads[page]
+        return list(reads.values())
 
     def leave(self, pages: Iterable[int]) -> None:
         """Gives up the pages; slots that nobody uses are free."""
@@ -88,7 +75,7 @@ class PageBuffer:
             self._users[page] -= 1
             if not self._users[page]:
                 self._free.append(int(self._slot_of[page]))
-                del self._reads[page]
+                self._reads.pop(page, None)
 
     def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows of the buffer that hold rows of the store; -1, a missing state, stays."""

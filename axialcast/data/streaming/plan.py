@@ -41,8 +41,9 @@ class Pool:
         """The best pool for a buffer.
 
         Many blocks shuffle better, long ones waste less memory on what windows reach into beyond
-        their block: blocks grow until that is a quarter, while there are sixteen of them. Chains
-        are long enough for one page in ten at most to be read twice.
+        their block: blocks grow until that is a quarter, while there are sixteen of them and one
+        for every window of a batch. Chains are long enough for one page in twenty at most to be
+        read twice.
 
         Args:
             capacity: rows that the buffer holds.
@@ -60,9 +61,9 @@ class Pool:
             # While a batch is delivered, blocks leave and enter.
             spare = ahead + 1 + -(-batch_size // (length * page))
             num_blocks = capacity // page // (length + beyond) - spare
-            if num_blocks < (1 if best is None else 16):
+            if num_blocks < (1 if best is None else max(16, batch_size)):
                 break
-            chain = max(1, -(-10 * beyond // length))
+            chain = max(1, -(-20 * beyond // length))
             best = cls(page, length * page, length + beyond, num_blocks, chain, ahead)
             if 4 * beyond <= length:
                 break

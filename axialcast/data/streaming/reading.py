@@ -18,6 +18,7 @@ from zarr.storage import LocalStore
 from axialcast.data.channels import Channels
 from axialcast.data.normalize import Statistics
 from axialcast.data.opening.calendars import time_text
+from axialcast.data.streaming.memory import aligned
 from axialcast.data.streaming.sources import Where, find_sources, runs
 from axialcast.names import LATITUDE, LONGITUDE, TIME
 
@@ -95,11 +96,11 @@ class States:
 
         The last stands for a missing state: 0, and nowhere valid.
         """
-        values = torch.empty(num_states, *self.shape)
+        values = torch.from_numpy(aligned((num_states, *self.shape), np.float32))
         values[-1] = 0
         if not self.masked:
             return values, None
-        valid = torch.empty(values.shape, dtype=torch.bool)
+        valid = torch.from_numpy(aligned(values.shape, np.bool_))
         valid[-1] = False
         return values, valid
 
@@ -150,15 +151,18 @@ class States:
         mask = None if valid is None else valid.numpy()
         for where, values in self._parts(start, stop):
             into, channel = target[where], where[1]
-            np.subtract(values.astype(np.float32, copy=False), self._mean[channel], out=into)
-            np.divide(into, self._std[channel], out=into)
+            values = values.astype(np.float32, copy=False)
+            has_nan = np.isnan(values.min())
+            # In place while the values are in cache, then once to memory that is not.
+            np.subtract(values, self._mean[channel], out=values)
+            np.divide(values, self._std[channel], out=into)
             if mask is not None:
                 mask[where] = True
-            if np.isnan(values.min()):
+            if has_nan:
                 self._mask_nan(where, start, into, mask)
 
     def _parts(self, start: int, stop: int) -> Iterator[tuple[Where, NDArray[Any]]]:
-        """Values in physical units, and where they belong in (n, c, h, w)."""
+        """Values in physical units, to be overwritten, and where they belong in (n, c, h, w)."""
         for source in self._sources:
             yield from source.parts(start, stop)
         for dataset, places in self._derived:

@@ -8,7 +8,7 @@ import uuid
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import dask.array
@@ -17,7 +17,8 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from axialcast.data.streaming.chunks import Chunks, DamagedChunk, MissingChunk, workspace
+from axialcast.data.streaming.chunks import Chunks, DamagedChunk, MissingChunk
+from axialcast.data.streaming.memory import workspace
 
 __all__ = [
     "Stored",
@@ -105,20 +106,11 @@ class Stored:
             return
         scratch = workspace("decoded", self.chunks.bytes)
         scratch = scratch.view(self.chunks.dtype).reshape(self.chunks.shape)
-        grid = [
-            range(s.start // n, -(-s.stop // n))
-            for s, n in zip(stored, self.chunks.shape, strict=True)
-        ]
-        for chunk in itertools.product(*grid):
+        cuts = [_cuts(s.start, s.stop, n) for s, n in zip(stored, self.chunks.shape, strict=True)]
+        for cut in itertools.product(*cuts):
+            chunk, where, inside = zip(*cut, strict=True)
             self._read_chunk(chunk, scratch)
-            where, inside = [], []
-            for number, length, span in zip(chunk, self.chunks.shape, stored, strict=True):
-                start = max(span.start, number * length)
-                stop = min(span.stop, (number + 1) * length)
-                where.append(slice(start - span.start, stop - span.start))
-                inside.append(slice(start - number * length, stop - number * length))
-            values = self._values(scratch[tuple(inside)])
-            yield tuple(where[axis] for axis in self.axes), values
+            yield tuple(where[axis] for axis in self.axes), self._values(scratch[inside])
 
     def _read_chunk(self, chunk: tuple[int, ...], out: NDArray[Any]) -> None:
         assert self.chunks is not None
@@ -142,6 +134,17 @@ class Stored:
         if self.factor != 1.0 or self.offset != 0.0:
             values = linear(values, self.factor, self.offset)
         return values.transpose(self.axes)
+
+
+@lru_cache(4096)
+def _cuts(start: int, stop: int, length: int) -> list[tuple[int, slice, slice]]:
+    """Chunks that a span of an axis touches: number, part of the span, part of the chunk."""
+    cuts = []
+    for number in range(start // length, -(-stop // length)):
+        first, last = max(start, number * length), min(stop, (number + 1) * length)
+        inside = slice(first - number * length, last - number * length)
+        cuts.append((number, slice(first - start, last - start), inside))
+    return cuts
 
 
 def linear(values: Any, factor: float, offset: float) -> Any:

@@ -3,7 +3,9 @@
 Shapes: b windows, t states in a window, c channels, h latitudes, w longitudes.
 """
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from axialcast.data.opening.calendars import gapless_axis, time_text
 from axialcast.data.streaming.batch import Batch
+from axialcast.data.streaming.memory import Lender
 from axialcast.data.streaming.paging import Memory, PageBuffer
 from axialcast.data.streaming.plan import Plan, Pool, Positions, plan_epoch
 from axialcast.data.streaming.reading import States
@@ -22,6 +25,8 @@ __all__ = ["WindowLoader"]
 
 LOCAL, REMOTE = 2, 16
 """Threads that read, and blocks that they read ahead; remote ones wait more than they work."""
+AHEAD = 1
+"""Batches that are gathered while one is in use."""
 
 
 class WindowLoader:
@@ -86,6 +91,7 @@ class WindowLoader:
         self.read_ahead = most if read_ahead is None else read_ahead
         self.device = torch.device(device)
         self.masked = states.masked or missing == "mask"
+        self._may_lack = missing == "mask"
         self._offsets = np.arange(self.length) * step
         self._row, self._spacing = gapless_axis(states.times)
         self._starts = self._find_starts(stride, missing)
@@ -100,6 +106,7 @@ class WindowLoader:
             "world_size": world_size,
         }
         self._memory: Memory | None = None
+        self._lender = Lender(AHEAD + 1)
         self._epoch, self._batch = 0, 0
         self._num_batches = len(self._plan(0))
         if not self._num_batches:
@@ -151,43 +158,66 @@ class WindowLoader:
             ValueError, OSError: what a thread met, naming the store and the chunk.
         """
         plan = self._plan(epoch)
-        if not self.states.in_memory:
-            yield from self._stream(plan, first_batch)
-            return
-        values, valid = self.states.held(self.num_threads)
-        for batch in range(first_batch, len(plan)):
-            windows = plan.order[plan.batch(batch)]
-            rows = self._rows_of(windows)
-            yield self._gather(rows, rows, values, valid)
+        threads = ThreadPoolExecutor(self.num_threads, thread_name_prefix="axialcast-windows")
+        gather = self._gather_held if self.states.in_memory else self._gather_streamed
+        begun: deque[Future[Batch]] = deque()
+        try:
+            for batch in gather(plan, first_batch, threads):
+                begun.append(batch)
+                if len(begun) > AHEAD:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            threads.shutdown(cancel_futures=True)
 
-    def _stream(self, plan: Plan, first_batch: int) -> Iterator[Batch]:
+    def _gather_held(
+        self, plan: Plan, first_batch: int, threads: ThreadPoolExecutor
+    ) -> Iterator[Future[Batch]]:
+        memory = self.states.held(self.num_threads)
+        for batch in range(first_batch, len(plan)):
+            rows = self._rows_of(plan.order[plan.batch(batch)])
+            yield threads.submit(self._gather, rows, rows, memory, [])
+
+    def _gather_streamed(
+        self, plan: Plan, first_batch: int, threads: ThreadPoolExecutor
+    ) -> Iterator[Future[Batch]]:
         first, last = plan.uses()
         coming = [int(b) for b in np.argsort(first, kind="stable") if last[b] >= first_batch][::-1]
         slots = min(plan.most_blocks() + self._pool.ahead, len(coming)) * self._pool.pages
-        held: dict[int, range] = {}
         # Taken away while it is in use, for there may be two epochs at a time.
         memory, self._memory = self._memory, None
-        with PageBuffer(self.states, slots, self.num_threads, memory) as buffer:
+        buffer = PageBuffer(self.states, slots, threads, memory)
+        held: dict[int, range] = {}
+        begun: deque[tuple[int, Future[Batch]]] = deque()
 
-            def enter_blocks() -> None:
-                while coming and buffer.room >= self._pool.pages:
-                    block = coming.pop()
-                    held[block] = self._pages(plan.blocks[block])
-                    buffer.enter(held[block])
+        def enter_blocks() -> None:
+            while coming and buffer.room >= self._pool.pages:
+                block = coming.pop()
+                held[block] = self._pages(plan.blocks[block])
+                buffer.enter(held[block])
 
-            enter_blocks()
-            for batch in range(first_batch, len(plan)):
-                part = plan.batch(batch)
-                for block in set(plan.block[part].tolist()):
-                    buffer.wait(held[block])
-                windows = plan.order[part]
-                rows = self._rows_of(windows)
-                made = self._gather(rows, buffer.places(rows), buffer.values, buffer.valid)
-                for block in [b for b in held if last[b] == batch]:
-                    buffer.leave(held.pop(block))
+        def leave_blocks() -> None:
+            batch, gathered = begun.popleft()
+            wait([gathered])
+            for block in [b for b in held if last[b] == batch]:
+                buffer.leave(held.pop(block))
+
+        enter_blocks()
+        for batch in range(first_batch, len(plan)):
+            part = plan.batch(batch)
+            blocks = set(plan.block[part].tolist())
+            while begun and (begun[0][1].done() or not blocks <= held.keys()):
+                leave_blocks()
                 enter_blocks()
-                yield made
-            self._memory = buffer.memory
+            reads = buffer.under_way(page for block in blocks for page in held[block])
+            rows = self._rows_of(plan.order[part])
+            places = buffer.places(rows)
+            gathered = threads.submit(self._gather, rows, places, buffer.memory, reads)
+            begun.append((batch, gathered))
+            yield gathered
+        wait([gathered for _, gathered in begun])
+        self._memory = buffer.memory
 
     def _pages(self, block: Positions) -> range:
         """Pages that the windows of a block touch."""
@@ -197,29 +227,38 @@ class WindowLoader:
         return range(int(low + phase) // page, int(high + phase) // page + 1)
 
     def _gather(
-        self, rows: Positions, places: Positions, values: Tensor, valid: Tensor | None
+        self, rows: Positions, places: Positions, memory: Memory, reads: list[Future[None]]
     ) -> Batch:
-        """Windows of rows, copied from their places in a buffer.
+        """Windows of rows, copied from their places in a buffer once these are read.
 
         The last place of a buffer stands for a missing state, -1.
         """
-        index = torch.from_numpy(np.where(places < 0, len(values) - 1, places).reshape(-1))
+        for read in reads:
+            read.result()
+        index = places.reshape(-1)
+        if self._may_lack:
+            index = np.where(index < 0, len(memory[0]) - 1, index)
 
         def pick(source: Tensor) -> Tensor:
-            shape = (len(index), *source.shape[1:])
+            shape = (*places.shape, *source.shape[1:])
             if self.device.type == "cuda":
                 out = torch.empty(shape, dtype=source.dtype, pin_memory=True)
             else:
-                out = torch.from_numpy(np.empty(shape, source.numpy().dtype))
-            torch.index_select(source, 0, index, out=out)
-            return out.view(*places.shape, *source.shape[1:]).to(self.device, non_blocking=True)
+                # Lent now and not before, when the last batch but one has been given back.
+                out = self._lender.lend(shape, source.numpy().dtype)
+            # Of numpy, for torch would start threads of its own.
+            into = out.numpy().reshape(len(index), *source.shape[1:])
+            source.numpy().take(index, 0, into, "clip")
+            return out.to(self.device, non_blocking=True)
 
-        picked = pick(values)
-        mask = None if valid is None else pick(valid)
-        if mask is None and self.masked:
+        values = pick(memory[0])
+        valid = None
+        if memory[1] is not None:
+            valid = pick(memory[1])
+        elif self.masked:
             there = torch.from_numpy(places >= 0).to(self.device)
-            mask = there[:, :, None, None, None].expand_as(picked)
-        return Batch(picked, self._times_of(rows), mask, self.input_steps)
+            valid = there[:, :, None, None, None].expand_as(values)
+        return Batch(values, self._times_of(rows), valid, self.input_steps)
 
     def _plan(self, epoch: int) -> Plan:
         starts = self._row[self._starts] + self.states.phase
@@ -276,6 +315,8 @@ class WindowLoader:
 
     def _times_of(self, rows: Positions) -> NDArray[Any]:
         times: NDArray[Any] = self.states.times[rows]
+        if not self._may_lack:
+            return times
         for window, state in np.argwhere(rows < 0):
             times[window, state] = times[window, 0] + self._spacing * int(self._offsets[state])
         return times

@@ -307,6 +307,15 @@ def reading_threads():
     return [t for t in threading.enumerate() if t.name.startswith("axialcast")]
 
 
+def test_parts_of_batches_that_are_kept_stay_as_they_are(store):
+    whole = states_of(open_analysis(store)).held()[0]
+    states = states_of(open_analysis(store), 60 * STATE_BYTES)
+    loader = WindowLoader(states, input_steps=1, target_steps=2, batch_size=4)
+    kept = [(batch.times[0, 2], batch.targets[0, 1]) for batch in loader.epoch(0)]
+    for time, state in kept:
+        torch.testing.assert_close(state, whole[np.flatnonzero(states.times == time)[0]])
+
+
 def test_chunks_are_decoded_about_once(store, monkeypatch):
     reads = []
     read = Chunks.read
