@@ -1,19 +1,15 @@
 """Chunks of a Zarr array, fetched and decoded without the cost of a general reader.
 
-Archives of weather data hold little-endian numbers behind one compressor, sharded or not, in
-version 2 or 3 of the format. For these a chunk is one read and one call of the decompressor, into
-memory that the caller gives. Everything else is left to zarr (see axialcast.data.streaming.stored).
+A chunk is one read, of a file or of a part of a shard, and one call of a decoder, into memory that
+the caller gives. Chunks that a store lacks or that are damaged are errors.
 """
 
 import os
-import struct
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import google_crc32c
-import numcodecs
-import numcodecs.blosc
 import numpy as np
 import zarr
 import zarr.codecs
@@ -24,11 +20,10 @@ from zarr.core.metadata import ArrayV2Metadata
 from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
+from axialcast.data.streaming.decoding import Decode, Encoded, decoder
 from axialcast.data.streaming.memory import workspace
 
 __all__ = ["Chunks", "DamagedChunk", "MissingChunk"]
-
-Encoded = bytes | NDArray[np.uint8]
 
 ATTEMPTS = 3
 """Times that a remote chunk is asked for before the reader gives up."""
@@ -52,55 +47,27 @@ class MissingChunk(ValueError):
     """A chunk that the store does not hold."""
 
 
-class Codec(Protocol):
-    """A compressor as numcodecs has them: bytes in, bytes out."""
-
-    def decode(self, buf: Any, out: Any = None) -> Any: ...
-
-
 class Chunks:
-    """The chunks of one array; `Chunks.of` makes them.
+    """The chunks of one array.
+
+    Those of a shard are read one by one, if its index is one of plain numbers with a checksum;
+    otherwise a shard is one chunk.
 
     Args:
-        array: a Zarr array.
-        shape: of a chunk, as it is encoded.
-        codecs: compressors in the order of decoding.
-        sharded: whether chunks lie in shards, behind an index at the end.
+        array: of numbers, with at least one dimension.
     """
 
-    def __init__(
-        self, array: zarr.Array[Any], shape: tuple[int, ...], codecs: Sequence[Codec], sharded: bool
-    ) -> None:
-        self.array, self.shape, self.codecs, self.sharded = array, shape, codecs, sharded
-        self.dtype = np.dtype(array.dtype)
-        self.bytes = int(np.prod(shape)) * self.dtype.itemsize
-        self._per_shard = (
-            tuple(s // c for s, c in zip(array.shards, shape, strict=True)) if array.shards else ()
+    def __init__(self, array: zarr.Array[Any]) -> None:
+        self.array, self.dtype = array, np.dtype(array.dtype)
+        self._sharding = _sharding(array)
+        whole = array.shards if self._sharding is None else None
+        self.shape: tuple[int, ...] = whole or array.chunks
+        self.bytes = int(np.prod(self.shape)) * self.dtype.itemsize
+        self._decode: Decode = decoder(array, self._sharding, self.shape)
+        self._per_shard = tuple(
+            s // c for s, c in zip(array.shards or (), self.shape, strict=False)
         )
         self._indexes: dict[str, NDArray[np.uint64]] = {}
-
-    @classmethod
-    def of(cls, array: zarr.Array[Any]) -> "Chunks | None":
-        """The array's chunks, or None if its layout is not one of the common ones."""
-        metadata = array.metadata
-        dtype = np.dtype(array.dtype)
-        if dtype.kind not in "fiu" or not dtype.isnative or array.ndim == 0:
-            return None
-        if isinstance(metadata, ArrayV2Metadata):
-            codecs = [] if metadata.compressor is None else [metadata.compressor]
-            if metadata.filters or metadata.order != "C" or not all(map(_is_known, codecs)):
-                return None
-            return cls(array, array.chunks, codecs, sharded=False)
-        chain = list(metadata.codecs)
-        sharded = len(chain) == 1 and isinstance(chain[0], zarr.codecs.ShardingCodec)
-        if sharded:
-            sharding = chain[0]
-            assert isinstance(sharding, zarr.codecs.ShardingCodec)
-            if not _has_common_index(sharding):
-                return None
-            chain = list(sharding.codecs)
-        decoders = _decoders(chain)
-        return None if decoders is None else cls(array, array.chunks, decoders, sharded)
 
     def read(self, where: tuple[int, ...], out: NDArray[Any]) -> None:
         """Decodes the chunk at a place of the grid of chunks into `out`.
@@ -115,44 +82,14 @@ class Chunks:
             ConnectionError: the store cannot be reached.
         """
         key, encoded = self._fetch_chunk(where)
-        flat = out.reshape(-1).view(np.uint8)
         try:
-            for codec in self.codecs[:-1]:
-                encoded = codec.decode(encoded)
-            self._decode_last(encoded, flat)
-        except DamagedChunk:
-            raise
+            self._decode(encoded, out)
         except Exception as error:  # decompressors raise types of their own
             raise DamagedChunk(self._about(key, f"is damaged ({error})")) from error
 
-    def _decode_last(self, encoded: Any, out: NDArray[np.uint8]) -> None:
-        size = len(encoded)
-        if not self.codecs:
-            if size != self.bytes:
-                raise ValueError(f"{size} bytes, expected {self.bytes}")
-            out[:] = np.frombuffer(encoded, np.uint8)
-            return
-        codec = self.codecs[-1]
-        if isinstance(codec, numcodecs.Blosc):
-            # c-blosc trusts these numbers of its header, and would read past a truncated end.
-            decoded_size, _, whole = (
-                struct.unpack_from("<3I", encoded, 4) if size >= 16 else (0,) * 3
-            )
-            if decoded_size != self.bytes or whole != size:
-                raise ValueError(
-                    f"{size} bytes that decode to {decoded_size}, expected {whole} that decode "
-                    f"to {self.bytes}"
-                )
-            numcodecs.blosc.decompress(encoded, out)
-            return
-        decoded = np.frombuffer(codec.decode(encoded), np.uint8)
-        if len(decoded) != self.bytes:
-            raise ValueError(f"decodes to {len(decoded)} bytes, expected {self.bytes}")
-        out[:] = decoded
-
     def _fetch_chunk(self, where: tuple[int, ...]) -> tuple[str, Encoded]:
         """Key and encoded bytes of a chunk."""
-        if not self.sharded:
+        if self._sharding is None:
             key = self._key(where)
             found = self._fetch(key)
             if found is None:
@@ -172,8 +109,10 @@ class Chunks:
         """(*chunks per shard, 2) offset and length of every chunk in a shard."""
         if (known := self._indexes.get(key)) is not None:
             return known
+        assert self._sharding is not None
         size = 16 * int(np.prod(self._per_shard))
-        found = self._fetch(key, (-(size + 4), size + 4))
+        at_end = self._sharding.index_location.value == "end"
+        found = self._fetch(key, (-(size + 4) if at_end else 0, size + 4))
         if found is None:
             raise MissingChunk(self._about(key, "is missing"))
         if len(found) != size + 4 or google_crc32c.value(bytes(found[:-4])) != int.from_bytes(
@@ -247,49 +186,13 @@ def _with_patience(fetch: Callable[[], bytes | None], about: str) -> bytes | Non
     raise AssertionError
 
 
-def _is_known(codec: Any) -> bool:
-    return isinstance(
-        codec, numcodecs.Blosc | numcodecs.Zstd | numcodecs.GZip | numcodecs.Zlib | numcodecs.LZ4
-    )
-
-
-def _has_common_index(codec: zarr.codecs.ShardingCodec) -> bool:
-    """Whether the index of a shard lies at its end, as plain numbers with a checksum."""
+def _sharding(array: zarr.Array[Any]) -> zarr.codecs.ShardingCodec | None:
+    """The codec of an array's shards, if their index is of plain numbers with a checksum."""
+    if isinstance(array.metadata, ArrayV2Metadata) or len(array.metadata.codecs) != 1:
+        return None
+    (codec,) = array.metadata.codecs
+    if not isinstance(codec, zarr.codecs.ShardingCodec):
+        return None
     kinds = [type(c) for c in codec.index_codecs]
-    return codec.index_location.value == "end" and kinds == [
-        zarr.codecs.BytesCodec,
-        zarr.codecs.Crc32cCodec,
-    ]
-
-
-def _decoders(chain: list[Any]) -> list[Codec] | None:
-    """Decompressors of a Zarr v3 chain in the order of decoding, or None if one is unknown."""
-    serializer, *compressors = chain
-    if not isinstance(serializer, zarr.codecs.BytesCodec):
-        return None
-    if serializer.endian is not None and serializer.endian.value != "little":
-        return None
-    decoders: list[Codec] = []
-    for codec in reversed(compressors):
-        match codec:
-            case zarr.codecs.BloscCodec():
-                decoders.append(numcodecs.Blosc())
-            case zarr.codecs.ZstdCodec():
-                decoders.append(numcodecs.Zstd())
-            case zarr.codecs.GzipCodec():
-                decoders.append(numcodecs.GZip())
-            case zarr.codecs.Crc32cCodec():
-                decoders.append(_Crc32c())
-            case _:
-                return None
-    return decoders
-
-
-class _Crc32c:
-    """Checks and removes the checksum at the end of a chunk."""
-
-    def decode(self, buf: Any, out: Any = None) -> Any:
-        assert out is None
-        if google_crc32c.value(bytes(buf[:-4])) != int.from_bytes(bytes(buf[-4:]), "little"):
-            raise ValueError("its checksum differs")
-        return buf[:-4]
+    common = kinds == [zarr.codecs.BytesCodec, zarr.codecs.Crc32cCodec]
+    return codec if common else None

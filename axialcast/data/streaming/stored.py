@@ -17,7 +17,7 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from axialcast.data.streaming.chunks import Chunks, DamagedChunk, MissingChunk
+from axialcast.data.streaming.chunks import Chunks, MissingChunk
 from axialcast.data.streaming.memory import workspace
 
 __all__ = [
@@ -63,7 +63,10 @@ class Stored:
     factor: float = 1.0
     offset: float = 0.0
     missing_chunks: MissingChunks = "refuse"
-    chunks: Chunks | None = None
+
+    @cached_property
+    def chunks(self) -> Chunks:
+        return Chunks(self.array)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -76,7 +79,7 @@ class Stored:
     @cached_property
     def chunk_shape(self) -> tuple[int, ...]:
         """What is decoded at once."""
-        return tuple(self.array.chunks[axis] for axis in self.axes)
+        return tuple(self.chunks.shape[axis] for axis in self.axes)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         box, chosen, dropped = _box(index, self.shape)
@@ -89,21 +92,11 @@ class Stored:
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
         """Parts of a box of this array, chunk by chunk: where in the box, and the values there.
 
-        The values may be overwritten by whatever this thread reads next. A box of a foreign layout
-        is one part.
+        The values may be overwritten by whatever this thread reads next.
         """
         stored = [slice(0, 0)] * self.ndim
         for axis, span in zip(self.axes, box, strict=True):
             stored[axis] = span
-        if self.chunks is None:
-            whole = tuple(slice(0, s.stop - s.start) for s in box)
-            try:
-                values = np.asarray(self.array[tuple(stored)])
-            except Exception as error:  # every codec and every store has errors of its own
-                name = f"{self.array.store}: {self.array.path}"
-                raise DamagedChunk(f"{name}: cannot be read ({error})") from error
-            yield whole, self._values(values)
-            return
         scratch = workspace("decoded", self.chunks.bytes)
         scratch = scratch.view(self.chunks.dtype).reshape(self.chunks.shape)
         cuts = [_cuts(s.start, s.stop, n) for s, n in zip(stored, self.chunks.shape, strict=True)]
@@ -113,7 +106,6 @@ class Stored:
             yield tuple(where[axis] for axis in self.axes), self._values(scratch[inside])
 
     def _read_chunk(self, chunk: tuple[int, ...], out: NDArray[Any]) -> None:
-        assert self.chunks is not None
         try:
             self.chunks.read(chunk, out)
         except MissingChunk as error:
@@ -191,7 +183,6 @@ def direct(
             packing,
             tuple(range(array.ndim)),
             missing_chunks=missing_chunks,
-            chunks=Chunks.of(array),
         )
         variables[name] = variable.copy(data=lazy(stored))
     return dataset.assign(variables)
