@@ -15,8 +15,8 @@ import dask.array
 import numpy as np
 import xarray as xr
 import zarr
-import zarr.codecs
 
+from axialcast.forecast.encoding import CODEC, write_chunks
 from axialcast.names import INIT_TIME, LEAD_TIME, LONGITUDE, VALID_TIME
 
 __all__ = ["ForecastWriter"]
@@ -121,12 +121,11 @@ class ForecastWriter:
             _remove(self.temporary)
 
     def _write(self, first: int, block: xr.Dataset) -> None:
-        stop = first + block.sizes[INIT_TIME]
         with self._named_errors():
             for name, array in block.data_vars.items():
                 target = self._arrays[str(name)]
                 assert isinstance(target, zarr.Array)
-                target[first:stop] = array.values
+                write_chunks(target, first, array.values)
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
@@ -143,8 +142,7 @@ class ForecastWriter:
             chunks = _chunks(array.shape, self.block)
             zeros = dask.array.zeros(array.shape, dtype=np.float32, chunks=chunks)
             lazy[variable] = (array.dims, zeros, array.attrs)
-            codec = zarr.codecs.BloscCodec(cname="lz4", shuffle="shuffle")
-            encoding[str(variable)] = {"chunks": chunks, "compressors": [codec]}
+            encoding[str(variable)] = {"chunks": chunks, "compressors": [CODEC]}
         with warnings.catch_warnings():
             # Zarr warns that version 3 has not standardised consolidated metadata; xarray reads
             # stores with and without.

@@ -5,11 +5,11 @@ import os
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,17 +65,17 @@ def write_all(path, template, **options):
 @pytest.fixture
 def failing_store(monkeypatch):
     """A function after which so many chunks go to the store, and no more: the disk is full."""
-    original = zarr.storage.LocalStore.set
+    original = Path.write_bytes
 
     def fail_after(num_chunks):
         left = iter(range(num_chunks))
 
-        async def fill(self, key, value):
-            if "/c/" in key and "geopotential" in key and next(left, None) is None:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), key)
-            await original(self, key, value)
+        def fill(self, data):
+            if "geopotential/c/" in str(self) and next(left, None) is None:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self)
+            return original(self, data)
 
-        monkeypatch.setattr(zarr.storage.LocalStore, "set", fill)
+        monkeypatch.setattr(Path, "write_bytes", fill)
 
     return fail_after
 
