@@ -89,15 +89,16 @@ class Config(Section):
         assert self.data is not None
         names = {"variables", "levels", "gaps"}
         if not self.prepare:  # a prepared store has the region alone, and its units
-            names |= {"region", "units", "missing_chunks"}
+            names |= {"region", "units", "missing_chunks", "storage_options"}
         return self.data.model_dump(include=names)
 
     @property
     def recipe(self) -> dict[str, Any]:
         """What prepare makes: keywords of `axialcast.data.preparing.preparation.Recipe`."""
         assert self.data is not None
-        names = {"variables", "levels", "region", "gaps", "units", "missing_chunks", "train"}
-        data = self.data.model_dump(mode="json", include={*names, "step_hours"})
+        names = {"variables", "levels", "region", "gaps", "units", "missing_chunks"}
+        names |= {"storage_options", "train", "step_hours"}
+        data = self.data.model_dump(mode="json", include=names)
         prepare = (self.prepare or PrepareConfig()).model_dump(mode="json", exclude={"workers"})
         store = self.source_store
         return {"store": store if "://" in store else str(Path(store).resolve()), **data, **prepare}

@@ -162,9 +162,13 @@ def _open_zarr(store: Store, name: str, reading: Reading, *, is_remote: bool = F
     except ValueError as error:
         raise ValueError(f"{name}: {_one_line(error)}") from None
     except Exception as error:  # every kind of store has errors of its own
+        remedy = (
+            "if it is not public, pass storage_options, such as anon=False for s3"
+            if isinstance(error, PermissionError)
+            else "check the address and the network"
+        )
         raise ConnectionError(
-            f"{name}: cannot be read ({type(error).__name__}: {_one_line(error)}); "
-            "check the address and the network"
+            f"{name}: cannot be read ({type(error).__name__}: {_one_line(error)}); {remedy}"
         ) from None
     if not dataset.data_vars:
         raise ValueError(

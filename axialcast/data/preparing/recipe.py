@@ -20,8 +20,8 @@ class Recipe:
     """What a training store is made of; values as JSON has them.
 
     Args:
-        store, variables, levels, region, gaps, units, missing_chunks: arguments of
-            `open_analysis`.
+        store, variables, levels, region, gaps, units, missing_chunks, storage_options: arguments
+            of `open_analysis`.
         train: period that the statistics are of.
         step_hours: model step that increments are over; None: the prepared cadence.
         aggregate_hours: length of the periods to average over; None: times as they are.
@@ -39,6 +39,7 @@ class Recipe:
     gaps: Gaps = "refuse"
     units: Mapping[str, str] = field(default_factory=dict)
     missing_chunks: MissingChunks = "refuse"
+    storage_options: Mapping[str, Any] = field(default_factory=dict)
     step_hours: float | None = None
     aggregate_hours: float | None = None
     accumulated: tuple[str, ...] = ()
@@ -55,6 +56,7 @@ class Recipe:
             gaps=self.gaps,
             units=self.units,
             missing_chunks=self.missing_chunks,
+            storage_options=self.storage_options,
         )
 
     def convert(self, analysis: xr.Dataset) -> xr.Dataset:

@@ -243,6 +243,26 @@ def test_a_server_that_fails_after_the_first_answer(analysis, written):
         open_analysis(f"{url}/a2.zarr")
 
 
+def test_a_store_that_is_not_public_is_opened_with_options(analysis, written):
+    folder = written()
+
+    class Private(_Quiet):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(folder.parent))
+
+        def send_head(self):
+            if self.headers["Authorization"] == "token":
+                return super().send_head()
+            self.send_error(403)
+
+    options = {"client_kwargs": {"headers": {"Authorization": "token"}}}
+    with served(Private) as url:
+        with pytest.raises(ConnectionError, match="403"):
+            open_analysis(f"{url}/a2.zarr")
+        opened = open_analysis(f"{url}/a2.zarr", storage_options=options)
+        xr.testing.assert_equal(opened.load(), analysis)
+
+
 def test_an_unknown_protocol_and_a_store_that_cannot_list(written):
     with pytest.raises(ValueError, match="Protocol not known"):
         open_analysis("nowhere://bucket/a.zarr")
