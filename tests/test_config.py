@@ -49,6 +49,15 @@ def test_file_overrides_and_defaults(path: Path) -> None:
     assert config.output == Path("runs/x")
 
 
+def test_options_of_a_server_reach_whoever_opens_the_source(path: Path) -> None:
+    override = "data.storage_options={anon: false, client_kwargs: {endpoint_url: here}}"
+    options = {"anon": False, "client_kwargs": {"endpoint_url": "here"}}
+    plain, prepared = load_config(path, [override]), load_config(path, [override, "prepare={}"])
+    assert plain.opening["storage_options"] == options
+    assert prepared.recipe["storage_options"] == options
+    assert "storage_options" not in prepared.opening
+
+
 def test_patch_of_two_numbers_is_one_time_deep(path: Path) -> None:
     assert load_config(path, ["model.patch=[3,5]"]).model.patch == (1, 3, 5)
     assert load_config(path, ["model.patch=[2,3,5]"]).model.patch == (2, 3, 5)

@@ -7,7 +7,8 @@ Cube: 4 variables x 2920 times x 64 x 128 float32 (383 MB), blosc-lz4, 8 times t
 page cache; a buffer of 48 MB, an eighth. All variants deliver batches of 16 normalised windows in
 random order, WindowLoader a whole epoch, the others as many batches as they manage in a second.
 Time is by the clock, per window. The unavoidable is processor time: to decode each chunk once, to
-normalise each state once and to copy each window once.
+normalise each state once and to copy each window once into memory at hand, one after the other and
+nothing else. Two threads get in each other's way at that, too, so it is measured on one and on two.
 """
 
 import argparse
@@ -16,10 +17,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dask.array
 import numcodecs
 import numpy as np
 import tensorstore
@@ -32,6 +35,7 @@ from zarr.codecs import BloscCodec
 
 from axialcast.data import Channels, States, Statistics, WindowLoader, open_analysis
 from axialcast.data.opening.stacked import open_states, write_template
+from axialcast.data.streaming.reading import BUFFER_BYTES as DEFAULT_BUFFER_BYTES
 from axialcast.names import VARIABLES
 
 SIZES = {"time": 2920, "latitude": 64, "longitude": 128}
@@ -72,14 +76,20 @@ def write(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def loader(path: Path, steps: int, buffer_bytes: int) -> WindowLoader:
+def loader(path: Path, steps: int, buffer_bytes: int, num_threads: int = 2) -> WindowLoader:
     analysis = open_analysis(path)
     channels = Channels.of(analysis)
     ones = np.ones(len(channels))
     states = States(
         analysis, channels, Statistics(280 * ones, 3 * ones, ones), buffer_bytes=buffer_bytes
     )
-    return WindowLoader(states, input_steps=2, target_steps=steps - 2, batch_size=BATCH)
+    return WindowLoader(
+        states,
+        input_steps=2,
+        target_steps=steps - 2,
+        batch_size=BATCH,
+        num_threads=num_threads,
+    )
 
 
 def others(path: Path, steps: int) -> dict[str, Batches]:
@@ -119,8 +129,8 @@ def others(path: Path, steps: int) -> dict[str, Batches]:
             reads = [[a[i : i + steps].read() for a in opened] for i in batch.tolist()]
             yield normalised([[read.result() for read in window] for window in reads])
 
-    def with_xbatcher() -> Iterator[object]:
-        analysis = xr.open_zarr(path, chunks=None, consolidated=False)
+    def with_xbatcher(chunks: dict[str, int] | None) -> Iterator[object]:
+        analysis = xr.open_zarr(path, chunks=chunks, consolidated=False)
         analysis = analysis[[a.path for a in arrays]]
         windows = xbatcher.BatchGenerator(
             analysis,
@@ -136,7 +146,8 @@ def others(path: Path, steps: int) -> dict[str, Batches]:
         "tensorstore, batched": with_tensorstore,
         "zarr-python with zarrs": with_zarrs,
         "zarr-python": with_zarr,
-        "xbatcher": with_xbatcher,
+        "xbatcher, as in its demo": lambda: with_xbatcher({}),
+        "xbatcher without dask": lambda: with_xbatcher(None),
     }
 
 
@@ -150,28 +161,39 @@ def per_window(batches: Iterator[object], seconds: float = float("inf")) -> floa
     return 1e6 * (time.perf_counter() - start) / (count * BATCH)
 
 
-def unavoidable(path: Path, steps: int, held: torch.Tensor) -> float:
-    """Processor time of an epoch's decoding, normalising and copying, each once, on one thread."""
+def unavoidable(path: Path, steps: int, held: torch.Tensor, num_threads: int) -> float:
+    """Processor time of an epoch's decoding, normalising and copying, each once, nothing else."""
+    shares = [(path, steps, held, first, num_threads) for first in range(num_threads)]
+    start = time.process_time()
+    threads = [threading.Thread(target=unavoidable_share, args=share) for share in shares]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.process_time() - start
+
+
+def unavoidable_share(path: Path, steps: int, held: torch.Tensor, first: int, every: int) -> None:
     group = zarr.open_group(path, mode="r")
     one = "states" in group
     shape = (CHUNK, 4 if one else 1, SIZES["latitude"], SIZES["longitude"])
     scratch = np.empty(shape, np.float32)
-    page = np.empty((BUFFER_BYTES // held[0].nbytes // CHUNK, CHUNK, *held.shape[1:]), np.float32)
+    page_rows = BUFFER_BYTES // held[0].nbytes // CHUNK // every
+    page = np.empty((page_rows, CHUNK, *held.shape[1:]), np.float32)
     flat = scratch.reshape(-1).view(np.uint8)
     codec = numcodecs.Blosc()
+    out = torch.empty(BATCH * steps, *held.shape[1:])
     order = np.random.default_rng(0).permutation(SIZES["time"] - steps + 1)
     order = order[: len(order) // BATCH * BATCH].reshape(-1, BATCH)
-    start = time.process_time()
-    for number in range(SIZES["time"] // CHUNK):
+    for number in range(first, SIZES["time"] // CHUNK, every):
         for index, name in enumerate(["states"] if one else NAMES):
             codec.decode(encoded_chunk(path, name, number), flat)
             part = page[number % len(page)][:, index : index + shape[1]]
             np.subtract(scratch, np.float32(280), out=part)
             np.divide(part, np.float32(3), out=part)
-    for batch in order:
+    for batch in order[first::every]:
         rows = torch.from_numpy((batch[:, None] + np.arange(steps)).ravel())
-        torch.index_select(held, 0, rows)
-    return time.process_time() - start
+        torch.index_select(held, 0, rows, out=out)
 
 
 def encoded_chunk(path: Path, name: str, number: int) -> bytes:
@@ -212,34 +234,56 @@ def resident(field: str) -> int:
 
 def cells_per_batch(windows: WindowLoader) -> float:
     """Distinct stretches of ten days among the windows of a batch, on average."""
-    day = np.timedelta64(10, "D")
-    starts = [batch.times[:, 0] for batch in windows.epoch(0)]
-    first = min(times.min() for times in starts)
-    return statistics.mean(len(set((t - first) // day)) for t in starts if len(t) == BATCH)
+    plan = windows._plan(0)  # no data are read
+    starts = windows.states.times[windows._starts[plan.order]]
+    cells = (starts - starts.min()) // np.timedelta64(10, "D")
+    batches = [cells[plan.batch(number)] for number in range(len(plan))]
+    return statistics.mean(len(set(batch)) for batch in batches if len(batch) == BATCH)
+
+
+def cells_at_default_settings(steps: int) -> float:
+    """The same of a store eight times as large as the default buffer, six-hourly."""
+    shape = (8 * DEFAULT_BUFFER_BYTES // (4 * 64 * 128 * len(NAMES)), 64, 128)
+    fields = dask.array.zeros(shape, np.float32, chunks=(CHUNK, *shape[1:]))
+    times = np.datetime64("1979-01-01", "ns") + np.arange(shape[0]) * np.timedelta64(6, "h")
+    large = xr.Dataset(dict.fromkeys(NAMES, (("time", "latitude", "longitude"), fields)))
+    channels, ones = Channels.of(large), np.ones(len(NAMES))
+    states = States(large.assign_coords(time=times), channels, Statistics(0 * ones, ones, ones))
+    return cells_per_batch(
+        WindowLoader(states, input_steps=2, target_steps=steps - 2, batch_size=BATCH)
+    )
 
 
 def compare(name: str, path: Path, steps: int, rounds: int) -> None:
-    streamed, held = loader(path, steps, BUFFER_BYTES), loader(path, steps, 2**30)
+    loaders = {n: loader(path, steps, BUFFER_BYTES, n) for n in (2, 1)}
+    held = loader(path, steps, 2**30)
     whole, _ = held.states.held()
     variants = others(path, steps)
     times: dict[str, list[float]] = {}
-    ratios: list[float] = []
+    used: dict[tuple[int, int], list[float]] = {}
     for epoch in range(rounds):
-        start = time.process_time()
-        now = {"streamed": per_window(streamed.epoch(epoch))}
-        used = time.process_time() - start
+        needed = {n: unavoidable(path, steps, whole, n) for n in loaders}
+        now = {}
+        for number, streamed in loaders.items():
+            start = time.process_time()
+            now[f"streamed by {number}"] = per_window(streamed.epoch(epoch))
+            took = time.process_time() - start
+            for n in range(1, number + 1):
+                used.setdefault((number, n), []).append(took / needed[n])
         now["in memory"] = per_window(held.epoch(epoch))
         now |= {key: per_window(run(), SECONDS) for key, run in variants.items()}
         for key, value in now.items():
             times.setdefault(key, []).append(value)
-        ratios.append(used / unavoidable(path, steps, whole))
-    base = times["streamed"]
+    base = times["streamed by 2"]
     print(f"\n{name}, windows of {steps} steps")
     for key, values in times.items():
         factor = statistics.median(v / b for v, b in zip(values, base, strict=True))
-        print(f"  {key:24}{statistics.median(values):9.0f} µs a window{factor:9.2f} x streamed")
-    print(f"  processor time           {statistics.median(ratios):9.2f} x the unavoidable")
-    print(f"  ten-day cells in a batch {cells_per_batch(streamed):9.1f} of {BATCH}")
+        print(f"  {key:25}{statistics.median(values):9.0f} µs a window{factor:9.2f} x streamed")
+    for (number, n), ratios in used.items():
+        label = f"processor time, read by {number}"
+        print(f"  {label:25}{statistics.median(ratios):9.2f} x the unavoidable on {n}")
+    cells = cells_per_batch(loaders[2])
+    print(f"  ten-day cells in a batch {cells:9.1f} of {BATCH}")
 
 
 def main() -> None:
@@ -253,6 +297,8 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{machine()}, {os.cpu_count()} CPUs, torch {torch.__version__}, zarr {zarr.__version__}")
     print(f"buffer {BUFFER_BYTES / 1e6:.0f} MB; medians of {options.rounds} rounds")
+    cells = " and ".join(f"{cells_at_default_settings(steps):.1f}" for steps in (3, 12))
+    print(f"ten-day cells in a batch of {BATCH} at default settings, 3 and 12 steps: {cells}")
     with tempfile.TemporaryDirectory() as folder:
         paths = write(Path(folder))
         for name, path in paths.items():

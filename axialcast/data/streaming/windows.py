@@ -287,7 +287,8 @@ class WindowLoader:
             whole = len(states) + states.phase
             return Pool(page=whole, starts=whole, pages=1, num_blocks=1, chain=1, ahead=0)
         capacity = states.buffer_bytes // states.bytes_per_state
-        capacity -= min(self.batch_size * self.length, capacity // 4)  # a batch is memory too
+        batches = (AHEAD + 2) * self.batch_size * self.length  # in use, coming and being gathered
+        capacity -= min(batches, capacity // 4)
         return Pool.fitting(
             capacity,
             reach=int(self._offsets[-1]),
