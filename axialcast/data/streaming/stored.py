@@ -118,14 +118,30 @@ class Stored:
 
     def _values(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Stored numbers, unpacked, in the order of this array's axes and in its units."""
-        values: NDArray[Any] = stored
+        if self._table is None:
+            values = self._unpack(stored)
+        else:
+            values = self._table.take(stored.view(f"u{stored.itemsize}"))
+        return values.transpose(self.axes)
+
+    @cached_property
+    def _table(self) -> NDArray[Any] | None:
+        """The value of every number that can be stored, by its bits, where they are few."""
+        dtype = self.chunks.dtype
+        if not self.packing or dtype.itemsize > 2 or not dtype.isnative:
+            return None
+        bits = np.arange(2 ** (8 * dtype.itemsize), dtype=f"u{dtype.itemsize}")
+        return self._unpack(bits.view(dtype))
+
+    def _unpack(self, stored: NDArray[Any]) -> NDArray[Any]:
+        values = stored
         if self.packing:
-            dims = [f"axis_{axis}" for axis in range(self.ndim)]
+            dims = [f"axis_{axis}" for axis in range(stored.ndim)]
             packed = xr.Variable(dims, stored, self.packing)
             values = xr.conventions.decode_cf_variable("stored", packed).values
         if self.factor != 1.0 or self.offset != 0.0:
             values = linear(values, self.factor, self.offset)
-        return values.transpose(self.axes)
+        return values
 
 
 @lru_cache(4096)
