@@ -233,7 +233,7 @@ class _Sums:
     def masked(self) -> NDArray[np.float64]:
         """(l, [z], r) share of the area that is left out of the pairs counted."""
         share = 1 - self.area / np.where(self.pairs > 0, self.pairs, np.nan)
-        return np.where(share > 1e-12, share, 0.0 * share)
+        return np.where(share > 1e-12, share, 0.0 * np.abs(share))
 
 
 def _labelled(
