@@ -235,7 +235,7 @@ def resident(field: str) -> int:
 def cells_per_batch(windows: WindowLoader) -> float:
     """Distinct stretches of ten days among the windows of a batch, on average."""
     plan = windows._plan(0)  # no data are read
-    starts = windows.states.times[windows._starts[plan.order]]
+    starts = windows.states.times[windows.rows.first[plan.order]]
     cells = (starts - starts.min()) // np.timedelta64(10, "D")
     batches = [cells[plan.batch(number)] for number in range(len(plan))]
     return statistics.mean(len(set(batch)) for batch in batches if len(batch) == BATCH)

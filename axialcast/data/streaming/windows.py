@@ -7,19 +7,18 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from axialcast.data.opening.calendars import gapless_axis, time_text
 from axialcast.data.streaming.batch import Batch
 from axialcast.data.streaming.memory import Lender
 from axialcast.data.streaming.paging import Memory, PageBuffer
 from axialcast.data.streaming.plan import Plan, Pool, Positions, plan_epoch
 from axialcast.data.streaming.reading import States
+from axialcast.data.streaming.rows import Missing, WindowRows
 
 __all__ = ["WindowLoader"]
 
@@ -76,7 +75,7 @@ class WindowLoader:
         batch_size: int,
         shuffle: bool = True,
         drop_last: bool = False,
-        missing: Literal["skip", "mask"] = "skip",
+        missing: Missing = "skip",
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
@@ -90,12 +89,15 @@ class WindowLoader:
         self.num_threads = most if num_threads is None else num_threads
         self.read_ahead = most if read_ahead is None else read_ahead
         self.device = torch.device(device)
-        self.masked = states.masked or missing == "mask"
-        self._may_lack = missing == "mask"
-        self._offsets = np.arange(self.length) * step
-        self._row, self._spacing = gapless_axis(states.times)
-        self._starts = self._find_starts(stride, missing)
-        self._last_row = self._rows_of(np.arange(len(self._starts))).max(1)
+        self.rows = WindowRows(
+            states.times,
+            input_steps=input_steps,
+            target_steps=target_steps,
+            step=step,
+            stride=stride,
+            missing=missing,
+        )
+        self.masked = states.masked or self.rows.may_lack
         self._pool = self._choose_pool()
         self._order: dict[str, Any] = {
             "batch_size": batch_size,
@@ -111,7 +113,7 @@ class WindowLoader:
         self._num_batches = len(self._plan(0))
         if not self._num_batches:
             raise ValueError(
-                f"{len(self._starts)} windows are too few for a batch of {batch_size} on "
+                f"{self.num_windows} windows are too few for a batch of {batch_size} on "
                 f"{world_size} ranks; choose a smaller batch_size or a longer period"
             )
 
@@ -122,7 +124,7 @@ class WindowLoader:
     @property
     def num_windows(self) -> int:
         """Windows in an epoch, on all ranks together."""
-        return len(self._starts)
+        return len(self.rows)
 
     def __iter__(self) -> Iterator[Batch]:
         """The rest of the epoch that the loader stands in; the next call is the next epoch."""
@@ -176,7 +178,7 @@ class WindowLoader:
     ) -> Iterator[Future[Batch]]:
         memory = self.states.held(self.num_threads)
         for batch in range(first_batch, len(plan)):
-            rows = self._rows_of(plan.order[plan.batch(batch)])
+            rows = self.rows[plan.order[plan.batch(batch)]]
             yield threads.submit(self._gather, rows, rows, memory, [])
 
     def _gather_streamed(
@@ -211,7 +213,7 @@ class WindowLoader:
                 leave_blocks()
                 enter_blocks()
             reads = buffer.under_way(page for block in blocks for page in held[block])
-            rows = self._rows_of(plan.order[part])
+            rows = self.rows[plan.order[part]]
             places = buffer.places(rows)
             gathered = threads.submit(self._gather, rows, places, buffer.memory, reads)
             begun.append((batch, gathered))
@@ -222,7 +224,7 @@ class WindowLoader:
     def _pages(self, block: Positions) -> range:
         """Pages that the windows of a block touch."""
         first, stop = block.tolist()
-        low, high = self._row[self._starts[first]], self._last_row[first:stop].max()
+        low, high = self.rows.first[first], self.rows.last[first:stop].max()
         page, phase = self._pool.page, self.states.phase
         return range(int(low + phase) // page, int(high + phase) // page + 1)
 
@@ -236,7 +238,7 @@ class WindowLoader:
         for read in reads:
             read.result()
         index = places.reshape(-1)
-        if self._may_lack:
+        if self.rows.may_lack:
             index = np.where(index < 0, len(memory[0]) - 1, index)
 
         def pick(source: Tensor) -> Tensor:
@@ -258,28 +260,11 @@ class WindowLoader:
         elif self.masked:
             there = torch.from_numpy(places >= 0).to(self.device)
             valid = there[:, :, None, None, None].expand_as(values)
-        return Batch(values, self._times_of(rows), valid, self.input_steps)
+        return Batch(values, self.rows.times(rows), valid, self.input_steps)
 
     def _plan(self, epoch: int) -> Plan:
-        starts = self._row[self._starts] + self.states.phase
+        starts = self.rows.first + self.states.phase
         return plan_epoch(starts, self._pool, epoch=epoch, **self._order)
-
-    def _find_starts(self, stride: int, missing: str) -> Positions:
-        """Positions on the axis of all times at which windows start."""
-        if missing not in ("skip", "mask"):
-            raise ValueError(f"missing: expected 'skip' or 'mask', got {missing!r}")
-        there = self._row >= 0
-        span = int(self._offsets[-1]) + 1
-        starts = np.arange(0, len(there) - span + 1, stride)
-        inputs, targets = np.split(there[starts[:, None] + self._offsets], [self.input_steps], 1)
-        found = starts[inputs.all(1) & (targets.any(1) if missing == "mask" else targets.all(1))]
-        if not len(found):
-            raise ValueError(
-                f"{len(self.states)} times ({_period(self.states.times)}) are too few for one "
-                f"window of {self.length} states {self._offsets[-1] // max(self.length - 1, 1)} "
-                f"apart, which spans {span}; choose a longer period or fewer input or rollout steps"
-            )
-        return found
 
     def _choose_pool(self) -> Pool:
         states = self.states
@@ -291,7 +276,7 @@ class WindowLoader:
         capacity -= min(batches, capacity // 4)
         return Pool.fitting(
             capacity,
-            reach=int(self._offsets[-1]),
+            reach=int(self.rows.offsets[-1]),
             page=states.page,
             batch_size=self.batch_size,
             ahead=self.read_ahead,
@@ -302,26 +287,9 @@ class WindowLoader:
         return {
             **self._order,
             "pool": asdict(self._pool),
-            "period": _period(self.states.times),
+            "period": self.rows.period,
             "times": len(self.states),
             "windows": self.num_windows,
-            "offsets": self._offsets.tolist(),
+            "offsets": self.rows.offsets.tolist(),
             "input_steps": self.input_steps,
         }
-
-    def _rows_of(self, windows: Positions) -> Positions:
-        """(b, t) rows of the store that the windows hold, -1 for a missing time."""
-        rows: Positions = self._row[self._starts[windows][:, None] + self._offsets]
-        return rows
-
-    def _times_of(self, rows: Positions) -> NDArray[Any]:
-        times: NDArray[Any] = self.states.times[rows]
-        if not self._may_lack:
-            return times
-        for window, state in np.argwhere(rows < 0):
-            times[window, state] = times[window, 0] + self._spacing * int(self._offsets[state])
-        return times
-
-
-def _period(times: NDArray[Any]) -> str:
-    return f"{time_text(times[0])} to {time_text(times[-1])}" if len(times) else "none"
