@@ -145,16 +145,16 @@ def _fetch_local(path: str, span: Span) -> NDArray[np.uint8] | None:
     """Bytes of a file, as far as there are any; overwritten by the next fetch of this thread."""
     offset, length = span
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = open(path, "rb", buffering=0)  # noqa: SIM115
     except FileNotFoundError:
         return None
-    try:
+    with file:
         if offset < 0:
-            offset = max(0, offset + os.fstat(file).st_size)
+            offset = max(0, offset + os.fstat(file.fileno()).st_size)
+        if offset:
+            file.seek(offset)
         out = workspace("encoded", length)
-        return out[: os.preadv(file, [out.data], offset)]
-    finally:
-        os.close(file)
+        return out[: file.readinto(out.data)]
 
 
 def _fetch_remote(store: Store, key: str, span: Span | None) -> bytes | None:
