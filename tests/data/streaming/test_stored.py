@@ -15,6 +15,7 @@ from zarr.codecs import (
     BytesCodec,
     Crc32cCodec,
     GzipCodec,
+    ShardingCodec,
     TransposeCodec,
     ZstdCodec,
 )
@@ -56,6 +57,11 @@ FOREIGN = {
         "shards": (8, 4, 5, 7),
         "filters": [TransposeCodec(order=(3, 2, 1, 0))],
     },
+    "v3 shards, plain index": {
+        "chunks": (8, 4, 5, 7),
+        "serializer": ShardingCodec(chunk_shape=CHUNKS, index_codecs=[BytesCodec()]),
+        "compressors": [],
+    },
     "v2 big-endian": {"zarr_format": 2, "dtype": ">f4"},
     "v2 rounded": {"zarr_format": 2, "filters": [BitRound(7)], "compressors": Zlib()},
     "v2 filtered": {"zarr_format": 2, "filters": [Delta(dtype="f4")], "compressors": None},
@@ -76,6 +82,7 @@ def make_store(folder, layout, packing="floats", shape=SHAPE, chunks=CHUNKS):
     dtype, attributes = PACKED[packing]
     options = dict(layout)
     format_, dtype = options.pop("zarr_format", 3), options.pop("dtype", dtype)
+    chunks = options.pop("chunks", chunks)
     group = zarr.open_group(folder, mode="w", zarr_format=format_)
     rng = np.random.default_rng(0)
     if np.dtype(dtype).kind == "f":
