@@ -1,8 +1,8 @@
 """Memory to read and copy into.
 
-Fresh memory costs as much to touch as to decode into, so threads keep what they work in. And the
-place matters: Linux and the C library copy five times slower to an address a few bytes beyond that
-of the source, modulo a page, which is where large arrays of numpy begin.
+The system zeroes fresh memory before it is touched, so threads keep what they work in. And the
+place matters: copies to an address 16 bytes beyond that of the source, modulo a page, where numpy's
+large arrays begin, took 2.6 times as long as to a line of the cache (rows of 128 KiB, AMD EPYC).
 """
 
 import math

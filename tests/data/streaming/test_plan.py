@@ -129,6 +129,14 @@ def test_a_batch_draws_from_many_blocks():
     assert min(cells) >= 5
 
 
+def test_blocks_grow_only_while_there_is_one_for_every_window_of_a_batch():
+    for batch_size in (16, 64):
+        pool = Pool.fitting(4000, reach=11, page=8, batch_size=batch_size, ahead=2)
+        assert pool.num_blocks >= batch_size
+    small = Pool.fitting(4000, reach=11, page=8, batch_size=16, ahead=2)
+    assert small.starts > pool.starts
+
+
 def test_blocks_that_follow_one_another_in_the_pool_are_neighbours():
     pool = Pool(page=8, starts=8, pages=2, num_blocks=16, chain=10, ahead=2)
     (plan,) = plans(np.arange(2920), pool, batch_size=16, world_size=1, shuffle=True, seed=0)
