@@ -5,48 +5,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-__all__ = ["calendar", "datetimes", "later"]
+from axialcast.model.calendar import Times
 
-Times = NDArray[Any]
-"""datetime64[ns], or objects of cftime."""
+__all__ = ["datetimes"]
 
 
-def calendar(times: Times) -> Tensor:
-    """Fractions of the year and of the UTC day elapsed, in the calendar of the times.
+def date_text(time: Any) -> str:
+    """A date of any calendar to the second, in ISO 8601: texts sort as dates do.
 
-    Args:
-        times: datetime64 or cftime, of any shape.
+    Raises:
+        ValueError: it has a fraction of a second.
 
-    Returns:
-        (*times.shape, 2) float32 in [0, 1).
+    Example:
+        >>> date_text(np.datetime64("2001-02-03T04"))
+        '2001-02-03T04:00:00'
     """
-    if times.dtype == object:
-        pairs = [_fractions(time) for time in times.ravel()]
-        return torch.tensor(pairs, dtype=torch.float32).reshape(*times.shape, 2)
-    year = times.astype("datetime64[Y]")
-    start = year.astype("datetime64[s]")
-    length = (year + 1).astype("datetime64[s]") - start
-    in_year = (times.astype("datetime64[s]") - start) / length
-    day = np.timedelta64(1, "D")
-    in_day = ((times - times.astype("datetime64[D]")) / day) % 1.0
-    return torch.from_numpy(np.stack([in_year, in_day], -1).astype(np.float32))
-
-
-def _fractions(time: Any) -> tuple[float, float]:
-    midnight = time.replace(hour=0, minute=0, second=0, microsecond=0)
-    new_year = midnight.replace(month=1, day=1)
-    length = new_year.replace(year=time.year + 1) - new_year
-    return (time - new_year) / length, (time - midnight).total_seconds() / 86_400
-
-
-def later(times: Times, by: Any) -> Times:
-    """`times` + `by`, timedelta64 of a shape that broadcasts."""
-    shift = by.astype("timedelta64[us]").astype(object) if times.dtype == object else by
-    return np.asarray(times + shift)
+    if not isinstance(time, np.datetime64):
+        whole, text = time.microsecond == 0, time.strftime("%Y-%m-%dT%H:%M:%S")
+    else:
+        whole, text = time.astype("M8[s]") == time, str(np.datetime_as_string(time, "s"))
+    if not whole:
+        raise ValueError(f"init_times: expected whole seconds, got {time}")
+    return text
 
 
 def datetimes(values: Any, *, like: Times | None = None) -> Times:

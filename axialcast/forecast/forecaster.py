@@ -19,8 +19,9 @@ from axialcast.data.channels import Channels
 from axialcast.data.opening.calendars import time_text
 from axialcast.device import autocast, choose_device
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint
-from axialcast.forecast.dates import Times, datetimes, later
-from axialcast.forecast.rollout import rollout
+from axialcast.forecast.dates import datetimes
+from axialcast.model import rollout
+from axialcast.model.calendar import Times, later
 from axialcast.names import (
     CONVENTIONS,
     COORDINATE_ATTRS,
@@ -133,6 +134,38 @@ class Forecaster:
                 yield first, self._label(values, inits[chosen], leads)
 
         return blocks()
+
+    def hindcast(
+        self, analysis: xr.Dataset, *, init_times: Times, lead_times: Any, batch_size: int
+    ) -> Iterator[tuple[xr.Dataset, list[str]]]:
+        """Forecasts in blocks, each with a checksum of the states it was made of, for a store.
+
+        The network always computes whole batches, the last filled up with repetitions: so the bits
+        of a forecast do not depend on which others are made with it.
+
+        Args:
+            analysis: as `check` returns it.
+            init_times, lead_times, batch_size: as for `predict`.
+        """
+        leads = _timedeltas(lead_times, self.checkpoint.step)
+        positions = self._positions(analysis, init_times)
+        for first in range(0, len(init_times), batch_size):
+            chosen = positions[first : first + batch_size]
+            inits = init_times[first : first + batch_size]
+            filled = np.pad(chosen, ((0, batch_size - len(chosen)), (0, 0)), mode="edge")
+            states = self._read(analysis, filled)
+            values = self._roll(*states, filled, leads)[: len(chosen)]
+            inputs = _checksums(*states[:2], chosen)
+            yield self._label(values, inits, leads), inputs
+
+    def inputs(
+        self, analysis: xr.Dataset, init_times: Times, *, batch_size: int
+    ) -> Iterator[list[str]]:
+        """The checksums that `hindcast` gives, without making forecasts."""
+        positions = self._positions(analysis, init_times)
+        for first in range(0, len(init_times), batch_size):
+            chosen = positions[first : first + batch_size]
+            yield _checksums(*self._read(analysis, chosen)[:2], chosen)
 
     def template(self, init_times: Any, lead_times: Any) -> xr.Dataset:
         """The forecast's labels without its values: coordinates and attributes alone."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from axialcast.forecast.dates import Times, calendar, later
+from axialcast.model.calendar import Times, calendar, later
 
 __all__ = ["rollout"]
 
