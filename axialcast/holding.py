@@ -121,6 +121,8 @@ def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 path.unlink()
         os.close(descriptor)
+        with suppress(OSError):
+            folder.rmdir()  # only if it is empty: nothing was written
 
 
 def _take(path: Path) -> int | None:

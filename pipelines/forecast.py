@@ -1,62 +1,98 @@
 """Forecasts from every initial time: checkpoint/ and analysis → forecast.zarr."""
 
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+import xarray as xr
 
+from axialcast import inventory
 from axialcast.config import Config
 from axialcast.data import open_analysis
-from axialcast.forecast import Forecaster, ForecastWriter, datetimes, load
-from axialcast.names import TIME
+from axialcast.forecast import (
+    Forecaster,
+    ForecastStore,
+    ForecastWriter,
+    choose_init_times,
+    choose_lead_times,
+    datetimes,
+    load,
+)
 from axialcast.progress import track
+from axialcast.stages import differences, made_from
 
-READS = ("data", "forecast")
+READS = (
+    "data.variables",
+    "data.levels",
+    "data.region",
+    "data.gaps",
+    "data.units",
+    "data.missing_chunks",
+    "data.test",
+    "forecast.lead_time_hours",
+    "forecast.init_times",
+    "forecast.init_every_hours",
+    "forecast.layout",
+)
+NEEDS = ("checkpoint",)
 OUTPUTS = ("forecast.zarr",)
+RESUMES = ("forecast.zarr",)
+
+CHOOSES = ("data.test", "data.gaps", "forecast.init_times", "forecast.init_every_hours", "store")
+"""Of what decides the outputs: what decides which initial times there are, not their values.
+
+What an analysis holds is compared state by state, so that it may grow."""
 
 
 def run(config: Config) -> None:
-    """Rolls the checkpoint out to forecast.lead_time_hours from every initial time."""
-    forecaster = load(config.output / "checkpoint", device=config.device)
-    analysis = open_analysis(config.analysis_store, **config.opening)
-    analysis = forecaster.check(analysis)
-    inits = initial_times(config, analysis)
-    leads = lead_times(config.forecast.lead_time_hours, forecaster)
-    block = min(config.forecast.batch_size, len(inits))
-    blocks = forecaster.predict_blocks(
-        analysis, init_times=inits, lead_times=leads, batch_size=block
-    )
-    template = forecaster.template(inits, leads)
-    with ForecastWriter(
-        config.output / "forecast.zarr", template, block=block, layout=config.forecast.layout
-    ) as writer:
-        total = -(-len(inits) // block)
-        for first, forecast in track(blocks, description="forecast", total=total, unit="batches"):
-            writer.write(first, forecast)
+    """Rolls the checkpoint out to forecast.lead_time_hours from every initial time.
 
-
-def initial_times(config: Config, analysis: Any) -> Any:
-    """The dates listed, or all times of data.test, every init_every_hours."""
-    times = analysis[TIME].values
-    if config.forecast.init_times != "test":
-        return datetimes(config.forecast.init_times, like=times)
-    times = analysis[TIME].sel({TIME: slice(*config.data.test)}).values
-    every = config.forecast.init_every_hours
-    if every is not None:
-        since = (times - times[:1]).astype("timedelta64[s]")
-        times = times[since % np.timedelta64(every, "h") == np.timedelta64(0)]
-    return times
-
-
-def lead_times(hours: float, forecaster: Forecaster) -> Any:
-    """Every multiple of the model step up to `hours`.
-
-    Raises:
-        ValueError: `hours` is not such a multiple.
+    Initial times that forecast.zarr holds already, made of the same states by the same checkpoint,
+    stay as they are.
     """
-    longest = np.timedelta64(round(hours * 3600), "s")
-    if longest % forecaster.checkpoint.step:
-        raise ValueError(
-            f"forecast.lead_time_hours: {hours:g} is not a multiple of the model step of "
-            f"{forecaster.step_hours:g} h"
+    forecaster = load(config.output / "checkpoint", device=config.device)
+    analysis = forecaster.check(open_analysis(config.analysis_store, **config.opening))
+    chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
+    inits = choose_init_times(analysis, test=config.data.test, **chosen)
+    leads = choose_lead_times(config.forecast.lead_time_hours, forecaster.checkpoint.step)
+    decided = made_from(config, __file__)
+    belongs_to = {key: value for key, value in decided.items() if key not in CHOOSES}
+    path, batch = config.output / "forecast.zarr", config.forecast.batch_size
+    discard_other(path, belongs_to)
+    template = forecaster.template(inits, leads)
+    layout = config.forecast.layout
+    with ForecastWriter(path, template, belongs_to=belongs_to, layout=layout) as writer:
+        drop_changed(writer.store, forecaster, analysis, decided["store"], batch)
+        missing = writer.store.missing(inits)
+        if len(missing) < len(inits):
+            print(f"forecast: {len(inits) - len(missing):,} of {len(inits):,} initial times kept")
+        blocks = forecaster.hindcast(
+            analysis, init_times=inits[missing], lead_times=leads, batch_size=batch
         )
-    return np.arange(1, longest // forecaster.checkpoint.step + 1) * forecaster.checkpoint.step
+        left, total = (-(-len(times) // batch) for times in (missing, inits))
+        progress = {"total": total, "done": total - left, "unit": "batches"}
+        for forecast, inputs in track(blocks, description="forecast", **progress):
+            writer.write(forecast, inputs=inputs)
+
+
+def discard_other(path: Path, belongs_to: dict[str, Any]) -> None:
+    """Removes the store of this run where it holds forecasts of another checkpoint or config."""
+    then = ForecastStore.owner(path)
+    if then is not None and then != belongs_to:
+        print(f"forecast: made anew, for {', '.join(differences(belongs_to, then))}")
+        inventory.clear(path)
+
+
+def drop_changed(
+    store: ForecastStore, forecaster: Forecaster, analysis: xr.Dataset, state: Any, batch_size: int
+) -> None:
+    """Counts forecasts as absent whose initial states are others in the analysis as it is now."""
+    complete = store.complete()
+    if complete and store.checked_against != state:
+        inits = datetimes(list(complete), like=analysis["time"].values)
+        now = forecaster.inputs(analysis, init_times=inits, batch_size=batch_size)
+        same = [checksum for block in now for checksum in block]
+        changed = [t for t, a, b in zip(inits, same, complete.values(), strict=True) if a != b]
+        if changed:
+            print(f"forecast: the states of {len(changed):,} initial times changed; made anew")
+            store.drop(changed)
+    store.checked_against = state

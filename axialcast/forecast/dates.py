@@ -8,7 +8,7 @@ import pandas as pd
 
 from axialcast.model.calendar import Times
 
-__all__ = ["datetimes"]
+__all__ = ["date_text", "datetimes"]
 
 
 def date_text(time: Any) -> str:
@@ -22,7 +22,7 @@ def date_text(time: Any) -> str:
         '2001-02-03T04:00:00'
     """
     if not isinstance(time, np.datetime64):
-        whole, text = time.microsecond == 0, time.strftime("%Y-%m-%dT%H:%M:%S")
+        whole, text = time.microsecond == 0, str(time.strftime("%Y-%m-%dT%H:%M:%S"))
     else:
         whole, text = time.astype("M8[s]") == time, str(np.datetime_as_string(time, "s"))
     if not whole:

@@ -4,6 +4,7 @@ Shapes: b initial times, t input states, k lead times, c channels, h latitudes, 
 """
 
 from collections.abc import Iterator
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,7 @@ class Forecaster:
         def blocks() -> Iterator[tuple[int, xr.Dataset]]:
             for first in range(0, len(inits), batch_size):
                 chosen = slice(first, first + batch_size)
-                values = self._compute(analysis, positions[chosen], leads)
+                values = self._compute(*self._read(analysis, positions[chosen]), leads)
                 yield first, self._label(values, inits[chosen], leads)
 
         return blocks()
@@ -153,9 +154,9 @@ class Forecaster:
             chosen = positions[first : first + batch_size]
             inits = init_times[first : first + batch_size]
             filled = np.pad(chosen, ((0, batch_size - len(chosen)), (0, 0)), mode="edge")
-            states = self._read(analysis, filled)
-            values = self._roll(*states, filled, leads)[: len(chosen)]
-            inputs = _checksums(*states[:2], chosen)
+            states, index, times = self._read(analysis, filled)
+            inputs = _checksums(states, index[: len(chosen)])
+            values = self._compute(states, index, times, leads)[: len(chosen)]
             yield self._label(values, inits, leads), inputs
 
     def inputs(
@@ -164,8 +165,8 @@ class Forecaster:
         """The checksums that `hindcast` gives, without making forecasts."""
         positions = self._positions(analysis, init_times)
         for first in range(0, len(init_times), batch_size):
-            chosen = positions[first : first + batch_size]
-            yield _checksums(*self._read(analysis, chosen)[:2], chosen)
+            states, index, _ = self._read(analysis, positions[first : first + batch_size])
+            yield _checksums(states, index)
 
     def template(self, init_times: Any, lead_times: Any) -> xr.Dataset:
         """The forecast's labels without its values: coordinates and attributes alone."""
@@ -213,17 +214,28 @@ class Forecaster:
             )
         return positions
 
-    def _compute(
-        self, analysis: xr.Dataset, positions: NDArray[np.int64], leads: NDArray[np.timedelta64]
-    ) -> NDArray[np.float32]:
-        """(b, k, c, h, w) forecasts in physical units."""
-        rows, inverse = np.unique(positions, return_inverse=True)
+    def _read(
+        self, analysis: xr.Dataset, positions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], Times]:
+        """(n, c, h, w) different states in physical units, (b, t) which of them each input is, and
+        (b, t) their times."""
+        rows, index = np.unique(positions, return_inverse=True)
         values = self.checkpoint.channels.stack(analysis.isel({TIME: rows}))
         times = analysis[TIME].values
+        self._refuse_nan(~np.isnan(values), times[rows])
+        return values, index.reshape(positions.shape), times[positions]
+
+    def _compute(
+        self,
+        values: NDArray[np.float32],
+        index: NDArray[np.int64],
+        times: Times,
+        leads: NDArray[np.timedelta64],
+    ) -> NDArray[np.float32]:
+        """(b, k, c, h, w) forecasts in physical units of what `_read` gave, which it overwrites."""
         known = ~np.isnan(values)
-        self._refuse_nan(known, times[rows])
         states = normalize_(torch.from_numpy(values), self.checkpoint.statistics)
-        chosen = torch.from_numpy(inverse.reshape(positions.shape))
+        chosen = torch.from_numpy(index)
         valid = None
         if not known.all():
             states.masked_fill_(torch.from_numpy(~known), 0.0)
@@ -234,7 +246,7 @@ class Forecaster:
             steps = rollout(
                 self.network,
                 states[chosen].to(self.device),
-                times[positions],
+                times,
                 step=self.checkpoint.step,
                 num_steps=max(wanted),
                 valid=valid,
@@ -287,6 +299,12 @@ class Forecaster:
             history=f"made by axialcast {version('axialcast')}",
             step_hours=self.step_hours,
         )
+
+
+def _checksums(values: NDArray[np.float32], index: NDArray[np.int64]) -> list[str]:
+    """A checksum of the states that each window (b, t) consists of."""
+    states = [sha256(state.tobytes()).digest() for state in values]
+    return [sha256(b"".join(states[i] for i in window)).hexdigest()[:32] for window in index]
 
 
 def _matching(got: Channels, want: Channels) -> Channels:

@@ -1,0 +1,57 @@
+"""Which forecasts a run asks for: initial times and lead times."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.forecast.dates import datetimes
+from axialcast.model.calendar import Times
+from axialcast.names import TIME
+
+__all__ = ["choose_init_times", "choose_lead_times"]
+
+
+def choose_init_times(
+    analysis: xr.Dataset,
+    *,
+    init_times: str | Sequence[Any],
+    test: Sequence[str],
+    init_every_hours: int | None = None,
+) -> Times:
+    """The dates listed, or all times of the test period, every so many hours from its first.
+
+    Args:
+        analysis: with its times, whose calendar the dates are read in.
+        init_times: dates, or "test".
+        test: [first, last] of the test period, both included.
+        init_every_hours: hours between initial times of the test period; None: every time.
+
+    Raises:
+        ValueError: a date is none, or stands there twice.
+    """
+    if init_times != "test":
+        return datetimes(init_times, like=analysis[TIME].values)
+    times: Times = analysis[TIME].sel({TIME: slice(*test)}).values
+    if init_every_hours is not None:
+        since = (times - times[:1]).astype("timedelta64[s]")
+        times = times[since % np.timedelta64(init_every_hours, "h") == np.timedelta64(0)]
+    return times
+
+
+def choose_lead_times(hours: float, step: np.timedelta64) -> NDArray[np.timedelta64]:
+    """Every multiple of the model step up to so many hours.
+
+    Raises:
+        ValueError: `hours` is not such a multiple.
+    """
+    longest = np.timedelta64(round(hours * 3600), "s")
+    if longest % step:
+        raise ValueError(
+            f"forecast.lead_time_hours: {hours:g} is not a multiple of the model step of "
+            f"{step / np.timedelta64(1, 'h'):g} h"
+        )
+    leads: NDArray[np.timedelta64] = np.arange(1, longest // step + 1) * step
+    return leads

@@ -1,0 +1,360 @@
+"""A forecast store: a set of initial times, each complete or absent.
+
+    forecast.zarr/
+      zarr.json, init_time/, lead_time/, latitude/, …   labels: plain Zarr, for every tool
+      <variable>/c/<n>/…                                chunks of the n-th initial time, no other's
+      .inventory/labels.json                            checksums of the labels, and whose they are
+      .inventory/2009-01.json                           checksums of all that the complete initial
+                                                        times of a month consist of
+
+An initial time is complete when its month's inventory names it; until then it reads as NaN.
+Initial times are sorted, and stores of equal forecasts are equal to the byte, whoever wrote what in
+which order. Any number of processes may write at once: each encodes and writes aside, then moves
+what it made into place while it alone holds the store, for milliseconds.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from axialcast import inventory
+from axialcast.atomic import aside, remove, sweep
+from axialcast.forecast import growth
+from axialcast.forecast.dates import date_text, datetimes
+from axialcast.forecast.layout import Layout, arranged, canonical, init_dim
+from axialcast.holding import hold
+from axialcast.names import INIT_TIME, VALID_TIME
+
+__all__ = ["ForecastStore", "Staged"]
+
+WAIT_SECONDS = 600.0
+"""How long another process may hold the store: it does so for milliseconds, or is dead."""
+
+LABELS = "labels"
+
+
+class Staged(NamedTuple):
+    """One initial time, written aside.
+
+    Args:
+        date: as text.
+        folder: holds `<variable>/<chunk key>`.
+        files: size and SHA-256 by `<variable>/<chunk key>`.
+        inputs: checksum of the states it was made of.
+    """
+
+    date: str
+    folder: Path
+    files: inventory.Files
+    inputs: str
+
+
+class ForecastStore:
+    """The forecasts in a folder.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        FileNotFoundError: there is no forecast store.
+        ValueError: its labels are damaged, or it was made by another program.
+
+    Example:
+        >>> store = ForecastStore("runs/quickstart/forecast.zarr")
+        >>> store.dataset().geopotential.sel(init_time="2005-01-01", level=500)
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "zarr.json").exists():
+            raise FileNotFoundError(f"{self.path}: no such forecast; run the pipeline forecast")
+        if (self.path / growth.GROWING).exists():
+            with hold(self.path, wait_seconds=WAIT_SECONDS):
+                growth.finish(self.path)
+        self._read_at: tuple[int, int] | None = None
+        self._number: dict[str, int] = {}
+        self._numbers()
+
+    @classmethod
+    def prepare(
+        cls,
+        path: str | Path,
+        template: xr.Dataset,
+        *,
+        belongs_to: Mapping[str, Any] | None = None,
+        layout: Layout = "axialcast",
+    ) -> "ForecastStore":
+        """A store with room for a template's initial times, made or grown as that needs.
+
+        Initial times that are there stay as they are, new ones are absent. Labels that are damaged
+        are written again.
+
+        Args:
+            path: the folder.
+            template: labels of what will be written (see Forecaster.template).
+            belongs_to: what decides the values, JSON: the checkpoint and the like.
+            layout: axialcast, or weatherbench2 (`time` for init_time, `prediction_timedelta` for
+                lead_time, no valid_time, longitudes 0 to 360).
+
+        Raises:
+            ValueError: what is there is of something else: names what differs.
+            OSError: the disk is full.
+        """
+        path, template = Path(path), arranged(template, layout)
+        whose = json.loads(json.dumps(dict(belongs_to or {})))
+        wanted = {date_text(time): time for time in template[init_dim(template)].values}
+        with hold(path, wait_seconds=WAIT_SECONDS):
+            _sweep(path)
+            growth.finish(path)
+            old, about = list[str](), {"belongs_to": whose}
+            if (path / "zarr.json").exists() or (path / inventory.FOLDER).exists():
+                old, known = _labels(path)
+                _refuse_other(path, known, whose, template)
+                with suppress(FileNotFoundError, ValueError):
+                    about = inventory.about(path, LABELS)
+            dates = sorted({*old, *wanted})
+            if dates != old or _labels_are_damaged(path):
+                times = datetimes(dates, like=template[init_dim(template)].values)
+                labels = growth.with_init_times(template, times)
+                growth.begin(path, labels, dates=dates, old=old, about=about)
+                growth.finish(path)
+        return cls(path)
+
+    @classmethod
+    def owner(cls, path: str | Path) -> dict[str, Any] | None:
+        """What decides the values of a store at `path`; None: no store, or it cannot be told."""
+        try:
+            return cls(path).belongs_to
+        except (FileNotFoundError, ValueError):
+            return None
+
+    @property
+    def belongs_to(self) -> dict[str, Any]:
+        """What decides the values, as `prepare` was told."""
+        known: dict[str, Any] = inventory.about(self.path, LABELS)["belongs_to"]
+        return known
+
+    @property
+    def checked_against(self) -> Any:
+        """State of the analysis that the complete initial times were last compared with."""
+        return inventory.about(self.path, LABELS).get("checked_against")
+
+    @checked_against.setter
+    def checked_against(self, state: Any) -> None:
+        if state != self.checked_against:
+            with self._held():
+                about = inventory.about(self.path, LABELS) | {"checked_against": state}
+                inventory.write(self.path, inventory.read(self.path, LABELS), LABELS, about)
+
+    def complete(self) -> dict[str, str]:
+        """The complete initial times as text, sorted, with a checksum of what each was made of.
+
+        Raises:
+            ValueError: a month's inventory is damaged.
+        """
+        found: dict[str, str] = {}
+        for month in growth.months(self.path):
+            found |= inventory.about(self.path, month)["init_times"]
+        return dict(sorted(found.items()))
+
+    def dataset(self, init_times: Iterable[Any] | None = None) -> xr.Dataset:
+        """The complete initial times, of these if any are given: lazy, sorted, with our names."""
+        complete = self.complete()
+        wanted = complete if init_times is None else {date_text(time) for time in init_times}
+        chosen = [n for date, n in self._numbers().items() if date in complete and date in wanted]
+        return canonical(_open(self.path)).isel({INIT_TIME: chosen})
+
+    def contents(self) -> dict[str, str]:
+        """A checksum of all that is stored of each complete initial time, by its date as text."""
+        dates, parts = list(self._numbers()), dict[str, list[str]]()
+        for month in growth.months(self.path):
+            for file, (size, checksum) in inventory.read(self.path, month).items():
+                variable, _, rest = file.partition("/c/")
+                number, _, key = rest.partition("/")
+                part = f"{variable} {key} {size} {checksum}"
+                parts.setdefault(dates[int(number)], []).append(part)
+        return {
+            date: hashlib.sha256("\n".join(sorted(of)).encode()).hexdigest()
+            for date, of in sorted(parts.items())
+        }
+
+    def missing(self, init_times: Iterable[Any]) -> list[int]:
+        """Positions of those initial times that are absent or lack a part.
+
+        What is found damaged counts as absent from then on.
+        """
+        with self._held():
+            for damage in inventory.problems(self.path):
+                self._forget(damage.path)
+        complete = self.complete()
+        return [n for n, time in enumerate(init_times) if date_text(time) not in complete]
+
+    def drop(self, init_times: Iterable[Any]) -> None:
+        """Counts initial times as absent from now on."""
+        with self._held():
+            self._drop({date_text(time) for time in init_times})
+
+    def staging(self) -> Path:
+        """A new folder in the store, for what is to be published."""
+        folder = aside(self.path / "staged")
+        folder.mkdir()
+        return folder
+
+    def publish(self, staged: Sequence[Staged]) -> None:
+        """Moves initial times into place and counts them as complete.
+
+        One that another process completed meanwhile stays as it is.
+        """
+        with self._held():
+            numbers, complete = self._numbers(), self.complete()
+            months: dict[str, list[Staged]] = {}
+            for one in staged:
+                if one.date in complete:
+                    continue
+                for folder in sorted(one.folder.iterdir()):
+                    place = self.path / folder.name / "c" / str(numbers[one.date])
+                    remove(place)
+                    place.parent.mkdir(exist_ok=True)
+                    folder.rename(place)
+                months.setdefault(one.date[:7], []).append(one)
+            for month, done in months.items():
+                files, known = self._month(month)
+                for one in done:
+                    known[one.date] = one.inputs
+                    for name, entry in one.files.items():
+                        variable, _, key = name.partition("/")
+                        files[f"{variable}/c/{numbers[one.date]}/{key}"] = entry
+                self._write_month(month, files, known)
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        with hold(self.path, wait_seconds=WAIT_SECONDS):
+            growth.finish(self.path)
+            yield
+
+    def _numbers(self) -> dict[str, int]:
+        """Number of each initial time, by its date; read again when the store has grown."""
+        path = self.path / inventory.FOLDER / f"{LABELS}.json"
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            raise ValueError(
+                f"{path}: missing, so these forecasts were not made by this version, or lost it; "
+                f"remove {self.path} and run the pipeline forecast again"
+            ) from None
+        if self._read_at != (found.st_ino, found.st_mtime_ns):
+            dates = inventory.about(self.path, LABELS)["init_times"]
+            self._number = {date: number for number, date in enumerate(dates)}
+            self._read_at = (found.st_ino, found.st_mtime_ns)
+        return self._number
+
+    def _month(self, month: str) -> tuple[inventory.Files, dict[str, str]]:
+        try:
+            files = inventory.read(self.path, month)
+            return files, inventory.about(self.path, month)["init_times"]
+        except FileNotFoundError:
+            return {}, {}
+
+    def _write_month(self, month: str, files: inventory.Files, known: dict[str, str]) -> None:
+        if known:
+            about = {
+                "belongs_to": _short(self.belongs_to),
+                "init_times": dict(sorted(known.items())),
+            }
+            inventory.write(self.path, files, month, about)
+        else:
+            remove(self.path / inventory.FOLDER / f"{month}.json")
+
+    def _forget(self, damaged: Path) -> None:
+        """Counts what a damaged chunk or inventory is of as absent."""
+        name = damaged.relative_to(self.path).as_posix()
+        if damaged.parent.name == inventory.FOLDER:
+            remove(damaged)
+        elif name not in inventory.read(self.path, LABELS):
+            self._drop({list(self._numbers())[growth.number_of(name)]})
+
+    def _drop(self, dates: set[str]) -> None:
+        numbers = self._numbers()
+        for month in {date[:7] for date in dates}:
+            files, known = self._month(month)
+            gone = {numbers[date] for date in dates if date in known}
+            kept = {name: e for name, e in files.items() if growth.number_of(name) not in gone}
+            left = {date: inputs for date, inputs in known.items() if date not in dates}
+            self._write_month(month, kept, left)
+
+
+def _open(path: Path) -> xr.Dataset:
+    opened: xr.Dataset = xr.open_zarr(path, decode_timedelta=True)
+    return opened
+
+
+def _sweep(path: Path) -> None:
+    """Removes what writers that are gone left in a store."""
+    sweep(path)
+    sweep(path / inventory.FOLDER)
+
+
+def _labels(path: Path) -> tuple[list[str], str]:
+    """Initial times of a store in the order of their numbers, and in short whose they are.
+
+    Where the inventory of labels is lost, the labels themselves and the months tell.
+    """
+    try:
+        known = inventory.about(path, LABELS)
+        return known["init_times"], _short(known["belongs_to"])
+    except (FileNotFoundError, ValueError):
+        pass
+    try:
+        times = canonical(_open(path))[INIT_TIME].values
+        belongs_to = {inventory.about(path, month)["belongs_to"] for month in growth.months(path)}
+    except Exception as error:
+        raise ValueError(
+            f"{path}: a forecast store without labels ({error}); remove it, or run with --force"
+        ) from None
+    return [date_text(time) for time in times], belongs_to.pop() if len(belongs_to) == 1 else ""
+
+
+def _labels_are_damaged(path: Path) -> bool:
+    try:
+        return bool(inventory.check(path, inventory.read(path, LABELS), read_all=True))
+    except (FileNotFoundError, ValueError):
+        return True
+
+
+def _refuse_other(path: Path, known: str, whose: Mapping[str, Any], template: xr.Dataset) -> None:
+    """Raises where a store is of other forecasts than those that are to come."""
+    remedy = "write to another store, or run with --force to make it anew"
+    if known != _short(whose):
+        raise ValueError(f"{path}: holds forecasts of {_words(path, whose)}; {remedy}")
+    if _labels_are_damaged(path):
+        return
+    there = _open(path)
+    for name in {*there.variables, *template.variables} - {init_dim(template), VALID_TIME}:
+        if name not in there.variables or name not in template.variables:
+            where = "lacks" if name not in there.variables else "has"
+            raise ValueError(f"{path}: {where} {name}; {remedy}")
+        old, new = there.variables[name], template.variables[name]
+        is_label = name in template.coords
+        same = old.dims == new.dims and old.attrs.get("units") == new.attrs.get("units")
+        if not same or (is_label and not np.array_equal(old.values, new.values)):
+            raise ValueError(f"{path}: its {name} is another; {remedy}")
+
+
+def _words(path: Path, whose: Mapping[str, Any]) -> str:
+    """What a store belongs to that `whose` does not say, or says otherwise."""
+    try:
+        then = inventory.about(path, LABELS)["belongs_to"]
+    except (FileNotFoundError, ValueError):
+        return "something else"
+    names = sorted(k for k in {*then, *whose} if then.get(k) != whose.get(k))
+    return f"another {' and '.join(names)}" if names else "something else"
+
+
+def _short(whose: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(whose, sort_keys=True).encode()).hexdigest()[:16]
