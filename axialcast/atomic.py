@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "FULL",
     "aside",
     "is_running",
     "readable_size",
@@ -27,6 +28,7 @@ __all__ = [
     "room_error",
     "sweep",
     "sync",
+    "sync_all",
     "this_writer",
     "write_json",
     "write_text",
@@ -35,9 +37,9 @@ __all__ = [
 
 SUFFIX = ".partial"
 _NAME = re.compile(r"\.(?P<name>.+)\.(?P<host>[^.]+)-(?P<pid>\d+)-(?P<start>\d+)-\d+\.partial")
-_LEGACY = (".{}.partial", ".{}.old", ".{}.tmp", "{}.unfinished", ".{}-????????", ".{}-old-????????")
+_LEGACY = (".{}.partial", ".{}.old", ".{}.tmp", ".{}-????????", ".{}-old-????????")
 """What axialcast 0.1.0 left of an output: its writer cannot be told."""
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _numbers = itertools.count()
 
@@ -106,7 +108,8 @@ def writing(path: Path, *, needed: int | None = None) -> Iterator[Path]:
         partial.replace(path)
         sync(path.parent)
     except OSError as error:
-        raise room_error(path, error, needed or _size(partial)) from error
+        found = room_error(path, error, needed or _size(partial))
+        raise found from (None if found is error else error)
     finally:
         remove(partial)
 
@@ -133,6 +136,14 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def sync_all(folder: Path) -> None:
+    """Waits until a folder and all that is below it are on the disk."""
+    for top, _, files in os.walk(folder):
+        for name in files:
+            sync(Path(top, name))
+        sync(Path(top))
 
 
 def remove(path: Path) -> None:
@@ -175,7 +186,7 @@ def sweep(folder: Path, *, alone: bool = False, outputs: tuple[str, ...] = ()) -
 
 def room_error(path: Path, error: OSError, needed: int | None = None) -> OSError:
     """The error in one line that names the path; of a full disk, what is needed and is free."""
-    if error.errno not in _FULL:
+    if error.errno not in FULL:
         return error
     there = next(p for p in (path.absolute(), *path.absolute().parents) if p.is_dir())
     free = readable_size(shutil.disk_usage(there).free)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from axialcast import shipped
+from axialcast import shipped, stopping
 
 if TYPE_CHECKING:
     from axialcast.config import Config
@@ -51,7 +51,7 @@ def run(
     traceback: Traceback = False,
 ) -> None:
     """Run the pipelines of a config in order; stages that are up to date are skipped."""
-    with _plain_errors(traceback):
+    with _plain_errors(traceback), stopping.raised():
         start = time.monotonic()
         path, settings = _load(config, overrides)
         from axialcast.config import save_config
@@ -157,9 +157,12 @@ def _require_writable(folder: Path) -> None:
 
 @contextmanager
 def _plain_errors(traceback: bool) -> Iterator[None]:
-    """Errors that a user can mend, one line each and exit status 2; Ctrl-C gives 130."""
+    """Errors that a user can mend, one line each and exit status 2; signals give 128 + theirs."""
     try:
         yield
+    except stopping.Stopped as stopped:
+        typer.echo(str(stopped), err=True)
+        raise typer.Exit(stopped.status) from None
     except KeyboardInterrupt:
         typer.echo("axialcast: interrupted; the unfinished stage will run again", err=True)
         raise typer.Exit(130) from None

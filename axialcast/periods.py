@@ -1,4 +1,4 @@
-"""Dates and periods as a config spells them."""
+"""Dates, periods and intervals as a config spells them."""
 
 import re
 from typing import Annotated, Any
@@ -6,8 +6,10 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BeforeValidator
 
-__all__ = ["Date", "InitTimes", "Period", "is_multiple", "period_bounds"]
+__all__ = ["Date", "InitTimes", "Interval", "Period", "interval", "is_multiple", "period_bounds"]
 
+_INTERVAL = re.compile(r"(\d+(?:\.\d+)?) *(steps?|s|seconds?|min|minutes?|h|hours?|)")
+_SECONDS = {"s": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}(:\d{2}(:\d{2})?)?)?)?)?")
 
 
@@ -20,6 +22,30 @@ def period_bounds(period: tuple[str, str]) -> tuple[np.datetime64, np.datetime64
     """
     first, last = (np.datetime64(date) for date in period)
     return first.astype("datetime64[s]"), (last + 1).astype("datetime64[s]") - 1
+
+
+def interval(value: int | str) -> dict[str, float]:
+    """`{"every_steps": …}` or `{"every_seconds": …}` of an interval such as 200 or "5 minutes".
+
+    Raises:
+        ValueError: it is neither.
+    """
+    match = _INTERVAL.fullmatch(str(value))
+    if match and float(match[1]) > 0:
+        unit = match[2] if match[2] == "s" else match[2].rstrip("s")
+        if unit in _SECONDS:
+            return {"every_seconds": float(match[1]) * _SECONDS[unit]}
+        if match[1].isdigit():
+            return {"every_steps": int(match[1])}
+    raise ValueError(
+        f"got {value!r}, expected a number of steps such as 200, or a time such as "
+        '"5 minutes", "30 s" or "2 h"'
+    )
+
+
+def _interval(value: Any) -> Any:
+    interval(value)
+    return value
 
 
 def _date(value: Any) -> str:
@@ -58,4 +84,5 @@ def is_multiple(hours: float, of: float) -> bool:
 
 Date = Annotated[str, BeforeValidator(_date)]
 Period = Annotated[tuple[str, str], BeforeValidator(_period)]
+Interval = Annotated[int | str, BeforeValidator(_interval)]
 InitTimes = Annotated[str | list[str], BeforeValidator(_init_times)]

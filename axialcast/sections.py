@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from axialcast.periods import Date, InitTimes, Period, period_bounds
+from axialcast.periods import Date, InitTimes, Interval, Period, interval, period_bounds
 
 __all__ = [
     "DataConfig",
@@ -242,6 +242,14 @@ class TrainConfig(Section):
     """Steps from one look at data.validate to the next."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the network; auto: bfloat16 where the GPU computes in it."""
+    save_every: Interval = "5 minutes"
+    """How often a state to go on from is saved: steps such as 200, or a time such as 5 minutes."""
+    keep_states: PositiveInt = 2
+    """Newest saved states that are kept; the one before serves when the newest is damaged."""
+
+    @property
+    def save_interval(self) -> dict[str, float]:
+        return interval(self.save_every)
 
 
 class ForecastConfig(Section):

@@ -3,24 +3,28 @@
 checkpoint/
   weights.safetensors   the network's parameters
   model.json            network arguments, channels, statistics, grid, step, provenance
+  .inventory/           sizes and checksums of both (not in folders of version 0.1.0)
 """
 
 import json
-import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
+from axialcast import inventory
+from axialcast.atomic import FULL, remove, write_text, writing
 from axialcast.data import Channels, Statistics
 from axialcast.grid import LatLonGrid
 from axialcast.model import ForecastNetwork
+from axialcast.tensors import Snapshot
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
@@ -62,16 +66,21 @@ class Checkpoint:
         return network.eval()
 
 
-def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
-    """Writes the folder under a temporary name, then moves it into place."""
+def save_checkpoint(
+    path: str | Path, checkpoint: Checkpoint, *, make_room: Callable[[], None] | None = None
+) -> None:
+    """Writes the files of a checkpoint into a folder; others in it stay.
+
+    Args:
+        path: the folder; made if it is missing.
+        checkpoint: replaces the one that is there.
+        make_room: called if the disk is full, before the second attempt.
+
+    Raises:
+        OSError: it cannot be written. If the disk is full, it is in another place, which is named.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    weights = {
-        name: value.detach().to("cpu", copy=True).contiguous()
-        for name, value in checkpoint.weights.items()
-    }
-    save_file(weights, temporary / WEIGHTS)
+    weights = Snapshot(checkpoint.weights)
     description = {
         "format": FORMAT,
         "network": dict(checkpoint.network),
@@ -81,15 +90,45 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         "step_hours": checkpoint.step / np.timedelta64(1, "h"),
         "provenance": dict(checkpoint.provenance),
     }
-    (temporary / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
-    temporary.chmod(0o755)
-    if path.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
-        path.rename(old / path.name)
-        temporary.rename(path)
-        shutil.rmtree(old)
-    else:
-        temporary.rename(path)
+    try:
+        _write(path, weights, description)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        if make_room is not None:
+            make_room()
+        try:
+            _write(path, weights, description)
+        except OSError as again:
+            kept = _write_elsewhere(path, weights, description)
+            raise OSError(f"{again}; {kept}") from again
+
+
+def _write(path: Path, weights: Snapshot, description: Mapping[str, Any]) -> None:
+    """Each file comes whole; until all have, they do not fit the inventory."""
+    path.mkdir(parents=True, exist_ok=True)
+    if (path / DESCRIPTION).is_file() and not (path / inventory.FOLDER).is_dir():
+        inventory.write(path, inventory.take(path, (WEIGHTS, DESCRIPTION)))
+    with writing(path / WEIGHTS, needed=weights.num_bytes) as partial:
+        written = weights.write(partial)
+    write_text(path / DESCRIPTION, json.dumps(description, indent=1) + "\n")
+    files = {WEIGHTS: written, DESCRIPTION: inventory.entry(path / DESCRIPTION)}
+    inventory.write(path, files)
+
+
+def _write_elsewhere(path: Path, weights: Snapshot, description: Mapping[str, Any]) -> str:
+    """Writes a checkpoint where there is room; says where."""
+    places = [Path(tempfile.gettempdir()), *([Path.home()] if Path.home().is_dir() else [])]
+    for place in places:
+        with suppress(OSError):
+            folder = Path(tempfile.mkdtemp(prefix=f"axialcast-{path.name}-", dir=place))
+            try:
+                _write(folder, weights, description)
+            except OSError:
+                remove(folder)
+                raise
+            return f"the trained weights are in {folder} until then"
+    return f"the trained weights fit neither there nor in {' or '.join(map(str, places))}"
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
@@ -104,10 +143,13 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise FileNotFoundError(
             f"{path}: no checkpoint there (a folder with {DESCRIPTION} and {WEIGHTS})"
         )
+    if (path / inventory.FOLDER).is_dir():
+        for damage in inventory.problems(path, read_all=True):
+            raise ValueError(f"{damage}: the checkpoint is damaged; train again")
     try:
-        description = json.loads((path / DESCRIPTION).read_text())
+        description = json.loads((path / DESCRIPTION).read_text("utf-8"))
         weights = load_file(path / WEIGHTS)
-    except (json.JSONDecodeError, SafetensorError) as error:
+    except (ValueError, SafetensorError) as error:
         raise ValueError(f"{path}: the checkpoint is damaged ({error}); train again") from None
     if description.get("format") != FORMAT:
         raise ValueError(

@@ -75,27 +75,6 @@ def test_same_seed_same_weights(pipeline, store, tmp_path):
     assert weights[0] != weights[2]
 
 
-def test_rate_warms_up_and_follows_a_cosine_over_model_steps(pipeline):
-    schedule = "train.schedule=[{steps: 60, rollout_steps: 1}, {steps: 10, rollout_steps: 4}]"
-    config = load_config(
-        ROOT / "configs" / "smallest.yaml", [schedule, "train.warmup_steps=4", "pipeline=train"]
-    )
-    rates = np.array([pipeline["learning_rate"](config, step) for step in range(1, 71)])
-    peak = config.train.learning_rate
-    assert np.argmax(rates) == 3
-    assert rates[0] == pytest.approx(peak / 4)
-    done = np.r_[np.arange(60), 60 + 4 * np.arange(10)]
-    np.testing.assert_allclose(rates[4:], peak / 2 * (1 + np.cos(np.pi * done[4:] / 100)))
-
-
-def test_only_matrices_decay(pipeline):
-    network = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.LayerNorm(5))
-    decaying, others = pipeline["parameter_groups"](network, 0.1)
-    assert [tuple(p.shape) for p in decaying["params"]] == [(5, 3)]
-    assert [tuple(p.shape) for p in others["params"]] == [(5,), (5,), (5,)]
-    assert (decaying["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
-
-
 def test_a_step_that_the_cadence_does_not_divide(pipeline, store, tmp_path):
     with pytest.raises(ValueError, match="36 is not a multiple of the cadence, 24 h"):
         train(pipeline, store, tmp_path, "data.step_hours=36", "forecast.lead_time_hours=36")

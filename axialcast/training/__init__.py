@@ -1,0 +1,19 @@
+"""From windows to a trained network: the task, the loop, and what is saved to go on from."""
+
+from axialcast.training.log import Log
+from axialcast.training.loop import Training
+from axialcast.training.optimization import adamw, learning_rate
+from axialcast.training.saving import Saving
+from axialcast.training.state import SavedState, newest_state
+from axialcast.training.task import ForecastTask
+
+__all__ = [
+    "ForecastTask",
+    "Log",
+    "SavedState",
+    "Saving",
+    "Training",
+    "adamw",
+    "learning_rate",
+    "newest_state",
+]

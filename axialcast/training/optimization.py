@@ -1,0 +1,70 @@
+"""What an update is made with: AdamW, which weights decay, and the learning rate of each step."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+__all__ = ["adamw", "learning_rate", "load_optimizer", "optimizer_tensors", "parameter_groups"]
+
+
+def adamw(network: nn.Module, *, weight_decay: float) -> AdamW:
+    """AdamW for a network; its learning rate is set at each step."""
+    return AdamW(parameter_groups(network, weight_decay), betas=(0.9, 0.95))
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay; gains, biases and positions do not."""
+    matrices = [m.weight for m in network.modules() if isinstance(m, nn.Linear)]
+    chosen = {id(weight) for weight in matrices}
+    others = [p for p in network.parameters() if id(p) not in chosen]
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+def learning_rate(
+    step: int, *, stages: Iterable[tuple[int, int]], peak: float, warmup_steps: int
+) -> float:
+    """Linear warm-up, then a cosine to zero (Loshchilov & Hutter 2017, SGDR, eq. 5).
+
+    The cosine runs over model steps, not optimizer steps, so that stages with long rollouts, few
+    as their optimizer steps are, learn at a rate that still changes something.
+
+    Args:
+        step: of the optimizer, from 1.
+        stages: steps of the optimizer in each stage of training, and model steps in each of them.
+        peak: the rate after warm-up.
+        warmup_steps: over which it rises.
+    """
+    left, done, total = step - 1, 0, 0
+    for steps, rollout_steps in stages:
+        done += min(left, steps) * rollout_steps
+        left -= min(left, steps)
+        total += steps * rollout_steps
+    warm = min(1.0, step / max(1, warmup_steps))
+    return peak * warm * 0.5 * (1 + math.cos(math.pi * done / total))
+
+
+def optimizer_tensors(optimizer: AdamW, network: nn.Module) -> dict[str, Tensor]:
+    """What the optimizer remembers, by the name of the parameter: `<name>.exp_avg` and the like."""
+    return {
+        f"{name}.{key}": value
+        for name, parameter in network.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def load_optimizer(optimizer: AdamW, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Gives an optimizer back what `optimizer_tensors` told of it."""
+    of: dict[str, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        parameter, _, key = name.rpartition(".")
+        of.setdefault(parameter, {})[key] = value
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    in_order = [p for group in optimizer.param_groups for p in group["params"]]
+    state = {n: of[names[id(p)]] for n, p in enumerate(in_order) if names[id(p)] in of}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

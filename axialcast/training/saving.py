@@ -1,0 +1,162 @@
+"""Saves states while training goes on, and stops where it is asked to."""
+
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from axialcast.stopping import Noted, Stopped, noted
+from axialcast.tensors import Snapshot
+from axialcast.training.log import Log
+from axialcast.training.loop import Training
+from axialcast.training.state import discard, steps_in, write_state
+
+__all__ = ["Saving"]
+
+
+class Saving:
+    """Within the context, states are saved after steps, and signals are obeyed after steps.
+
+    A state is copied to memory between two steps and written by one thread while training goes
+    on; while that is under way no other is begun. One that cannot be written costs a line on
+    stderr: older ones stay, and the next is tried when its time has come.
+
+    Args:
+        folder: of the states.
+        training: what is saved.
+        log: of the training; a state counts only while the log holds what led to it.
+        made_from: what decides the outcome of the training, by name.
+        beside: what may, by name.
+        keep: newest states that are kept.
+        every_steps, every_seconds: how often one is saved.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        training: Training,
+        log: Log,
+        *,
+        made_from: Mapping[str, Any],
+        beside: Mapping[str, Any],
+        keep: int = 2,
+        every_steps: float | None = None,
+        every_seconds: float | None = None,
+    ) -> None:
+        self.folder, self.training, self.log = folder, training, log
+        self._known = {"made_from": dict(made_from), "beside": dict(beside)}
+        self._keep, self._every = keep, (every_steps, every_seconds)
+        self._snapshot: Snapshot | None = None
+        self._writing: threading.Thread | None = None
+        self._error: Exception | None = None
+        self._saved: int | None = None
+        self._begun = (training.step, time.monotonic())
+        self._signals = noted()
+        self._noted = Noted()
+
+    def __enter__(self) -> "Saving":
+        steps = steps_in(self.folder)
+        for step in steps:
+            # Those that were damaged, or belong to a log that was cut off.
+            if step > self.training.step:
+                discard(self.folder, step)
+        self._saved = self.training.step if self.training.step in steps else None
+        self._noted = self._signals.__enter__()
+        return self
+
+    def after_step(self) -> None:
+        """Saves a state if it is due, in the background; stops if a signal came.
+
+        Raises:
+            Stopped: a signal came; the state was saved, or the line says why not.
+        """
+        if self._noted.signal is not None:
+            self._stop()
+        is_writing = self._writing is not None and self._writing.is_alive()
+        if not is_writing and self._is_due():
+            self._save()
+
+    def drop_older(self) -> None:
+        """Removes all states but the newest, to make room."""
+        for step in steps_in(self.folder)[:-1]:
+            discard(self.folder, step)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not isinstance(error, KeyboardInterrupt):  # which is to interrupt at once
+            self._wait()
+        self._signals.__exit__(kind, error, traceback)
+
+    def _is_due(self) -> bool:
+        steps, seconds = self._every
+        step, begun = self._begun
+        if steps is not None and self.training.step - step >= steps:
+            return True
+        return seconds is not None and time.monotonic() - begun >= seconds
+
+    def _stop(self) -> None:
+        assert self._noted.signal is not None
+        self._wait()
+        if self._saved != self.training.step:
+            self._save()
+            self._wait()
+        if self._saved == self.training.step:
+            what = f"saved at step {self._saved:,}"
+        elif self._saved:
+            what = f"its last state is that of step {self._saved:,}"
+        else:
+            what = "no state could be saved"
+        signal, self._noted.signal = self._noted.signal, None
+        raise Stopped(signal, f"train: stopped by {signal.name}, {what}; run again to go on")
+
+    def _save(self) -> None:
+        """Copies what there is to save, and begins to write it."""
+        self._wait()
+        tensors, position, mark = (
+            self.training.tensors(),
+            self.training.position(),
+            self.log.mark(),
+        )
+        if self._snapshot is not None and self._snapshot.fits(tensors):
+            self._snapshot.take(tensors)
+        else:
+            self._snapshot = Snapshot(tensors)
+        description = {**position, "log": mark, **self._known}
+        self._begun = (self.training.step, time.monotonic())
+        # A daemon, so that a second Ctrl-C waits for nobody.
+        self._writing = threading.Thread(
+            target=self._write,
+            args=(self._snapshot, description),
+            daemon=True,
+            name="axialcast-saving",
+        )
+        self._writing.start()
+
+    def _write(self, snapshot: Snapshot, description: Mapping[str, Any]) -> None:
+        step = description["step"]
+        try:
+            self.log.sync(description["log"])
+            write_state(self.folder / f"{step:08d}", snapshot, description)
+            self._saved = step
+            for old in steps_in(self.folder)[: -self._keep]:
+                discard(self.folder, old)
+        except OSError as error:
+            print(f"train: step {step:,} is not saved, training goes on: {error}", file=sys.stderr)
+        except Exception as error:
+            self._error = error
+
+    def _wait(self) -> None:
+        """Until no state is being written."""
+        if self._writing is not None:
+            self._writing.join()
+            self._writing = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
