@@ -1,9 +1,14 @@
 """Fixtures that several rooms share: a small planet with known values, and the real data."""
 
 import os
+import signal
+import sys
+import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import dask.threaded
 import numpy as np
 import pytest
 import xarray as xr
@@ -34,6 +39,16 @@ def real_data() -> Callable[[str], Path]:
 def make_analysis() -> Callable[..., xr.Dataset]:
     """A function that makes a small analysis with known values."""
     return _waves
+
+
+@pytest.fixture(scope="session")
+def content() -> Callable[[Path], dict[str, bytes]]:
+    """A function that gives the bytes of every file below a folder, by name."""
+    return lambda folder: {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in Path(folder).rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.fixture
@@ -79,3 +94,65 @@ def _waves(
         },
         coords=coords,
     )
+
+
+@pytest.fixture(scope="session")
+def killed_at() -> Callable[..., bool]:
+    """A function that runs an action in a process that dies by SIGKILL before a chosen event.
+
+    Arguments: the action, the number of the event (from 1) and the folder that they are counted
+    in: files opened for writing, synced, moved, linked or removed, folders made or removed. False:
+    it came to its end before that event.
+    """
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork, no SIGKILL")
+    return _killed_at
+
+
+def _killed_at(action: Callable[[], object], number: int, folder: Path) -> bool:
+    child = os.fork()
+    if child == 0:
+        try:
+            _die_at(number, str(folder))
+            action()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.WEXITSTATUS(status) == 0, "the action failed"
+    return False
+
+
+def _die_at(number: int, folder: str) -> None:
+    """From now on, this process dies before so many events in a folder."""
+    # Threads do not survive a fork, but what refers to them does.
+    dask.threaded.default_pool = None
+    dask.threaded.pools.clear()
+    left, lock, fsync = number, threading.Lock(), os.fsync
+
+    def count() -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open":
+            writes = isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        else:
+            writes = event in ("os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir")
+        # Within a rmtree, names are relative to a descriptor.
+        if writes and (event in ("os.remove", "os.rmdir") or folder in str(arguments[0])):
+            count()
+
+    def syncing(descriptor: int) -> None:
+        count()
+        fsync(descriptor)
+
+    os.fsync = syncing
+    sys.addaudithook(hook)
