@@ -17,6 +17,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,6 +113,10 @@ class ForecastStore:
         with hold(path, wait_seconds=WAIT_SECONDS):
             _sweep(path)
             growth.finish(path)
+            if any((path / name).exists() for name in (".zgroup", ".zmetadata", ".zattrs")):
+                raise ValueError(
+                    f"{path}: is a Zarr store of version 2; remove it, or write elsewhere"
+                )
             old, about = list[str](), {"belongs_to": whose}
             if (path / "zarr.json").exists() or (path / inventory.FOLDER).exists():
                 old, known = _labels(path)
@@ -212,20 +217,17 @@ class ForecastStore:
         One that another process completed meanwhile stays as it is.
         """
         with self._held():
-            numbers, complete = self._numbers(), self.complete()
-            months: dict[str, list[Staged]] = {}
-            for one in staged:
-                if one.date in complete:
-                    continue
-                for folder in sorted(one.folder.iterdir()):
-                    place = self.path / folder.name / "c" / str(numbers[one.date])
-                    remove(place)
-                    place.parent.mkdir(exist_ok=True)
-                    folder.rename(place)
-                months.setdefault(one.date[:7], []).append(one)
-            for month, done in months.items():
+            numbers = self._numbers()
+            for month, ones in groupby(staged, lambda one: one.date[:7]):
                 files, known = self._month(month)
-                for one in done:
+                for one in ones:
+                    if one.date in known:
+                        continue
+                    for folder in sorted(one.folder.iterdir()):
+                        place = self.path / folder.name / "c" / str(numbers[one.date])
+                        remove(place)
+                        place.parent.mkdir(exist_ok=True)
+                        folder.rename(place)
                     known[one.date] = one.inputs
                     for name, entry in one.files.items():
                         variable, _, key = name.partition("/")
@@ -290,7 +292,8 @@ class ForecastStore:
 
 
 def _open(path: Path) -> xr.Dataset:
-    opened: xr.Dataset = xr.open_zarr(path, decode_timedelta=True)
+    # Without dask: a task for each initial time would cost more than reading it.
+    opened: xr.Dataset = xr.open_zarr(path, chunks=None, decode_timedelta=True)
     return opened
 
 
