@@ -1,8 +1,8 @@
 """Scores the forecast and its baselines: forecast.zarr and analysis → scores.* and report.html."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,14 +12,18 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from axialcast.atomic import write_text, writing
 from axialcast.config import Config
 from axialcast.data import open_analysis
+from axialcast.forecast import ForecastStore
 from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.progress import track
 from axialcast.verify import (
     Baseline,
     Climatology,
     DampedPersistence,
+    DrawnField,
+    KeptSums,
     LinearInverseModel,
     Persistence,
     evaluate,
@@ -30,8 +34,19 @@ from axialcast.verify.fields import fields_of, headline
 from axialcast.verify.report import report_html
 from axialcast.verify.wording import duration
 
-READS = ("data", "verify")
-OUTPUTS = ("scores.nc", "scores.csv", "report.html")
+READS = (
+    "data.variables",
+    "data.levels",
+    "data.region",
+    "data.gaps",
+    "data.train",
+    "data.units",
+    "data.missing_chunks",
+    "verify",
+)
+NEEDS = ("forecast.zarr",)
+OUTPUTS = ("scores.nc", "scores.csv", "report.html", ".sums")
+RESUMES = (".sums",)
 
 IN_MEMORY_BYTES = 2**29
 """A period of the analysis that is smaller than this is read once and kept."""
@@ -41,17 +56,29 @@ TABLE_DAYS = (1, 2, 3, 5)
 
 
 def run(config: Config) -> None:
-    """Fits the baselines on data.train and scores every forecast in forecast.zarr."""
+    """Fits the baselines on data.train and scores every forecast in forecast.zarr.
+
+    Sums over blocks of initial times are kept in .sums: forecasts that were scored already, against
+    the same states and baselines, cost nothing.
+    """
     output, data = config.output, config.data
-    forecast = open_forecast(output / "forecast.zarr")
+    store = ForecastStore(output / "forecast.zarr")
+    contents = store.contents()
     analysis = open_analysis(config.analysis_store, **config.opening)
-    forecast = forecast[[name for name in analysis.data_vars if name in forecast]]
+    forecast = in_order(store, analysis, config.analysis_store)
     leads = forecast[LEAD_TIME].values
     climatology, baselines = fit_baselines(config, analysis, leads)
     inits = forecast[INIT_TIME].values
     # From the state before the first initial time, which the linear inverse model wants too.
     period = slice(inits.min() - leads[0], inits.max() + leads[-1])
     verified = in_memory(analysis.sel(time=period))
+    done, drawn = [0], DrawnField(forecast)
+
+    def found(kept: int, blocks: int) -> None:
+        done[0] = kept
+        if kept:
+            print(f"verify: {kept:,} of {blocks:,} blocks were kept")
+
     scores = evaluate(
         forecast,
         verified,
@@ -59,7 +86,9 @@ def run(config: Config) -> None:
         baselines=baselines,
         metrics=config.verify.metrics,
         regions={name: box.model_dump() for name, box in config.verify.regions.items()},
-        progress=lambda reads: track(reads, description="verify", unit="blocks"),
+        progress=lambda blocks: track(blocks, description="verify", done=done[0], unit="blocks"),
+        kept=KeptSums(output / ".sums", contents, found=found, reading=while_reading),
+        drawn=drawn,
     )
     page = report_html(
         scores,
@@ -72,11 +101,12 @@ def run(config: Config) -> None:
             "Software": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         },
         config=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
+        drawn=drawn,
     )
-    table = to_table(scores)
-    write(output / "scores.nc", scores.to_netcdf)
-    write(output / "scores.csv", lambda path: table.to_csv(path, index=False, float_format="%.7g"))
-    write(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
+    with writing(output / "scores.nc") as path:
+        scores.to_netcdf(path)
+    write_text(output / "scores.csv", to_table(scores).to_csv(index=False, float_format="%.7g"))
+    write_text(output / "report.html", page)
     print_scores(scores)
 
 
@@ -104,18 +134,26 @@ def fit_baselines(
     return climatology, baselines
 
 
-def open_forecast(store: Path) -> xr.Dataset:
-    """The forecast of this run, lazily.
+def in_order(store: ForecastStore, analysis: xr.Dataset, source: str) -> xr.Dataset:
+    """The complete forecasts, lazily, their variables in the analysis's order.
 
     Raises:
-        FileNotFoundError: it has not been made yet.
+        FileNotFoundError: there are none yet.
+        ValueError: the analysis lacks one of their variables.
     """
-    if not store.exists():
-        raise FileNotFoundError(f"{store}: no such forecast; run the pipeline `forecast` first")
-    opened = xr.open_zarr(store, decode_timedelta=True)
-    if "prediction_timedelta" not in opened.dims:
-        return opened
-    return opened.rename(time=INIT_TIME, prediction_timedelta=LEAD_TIME)
+    forecast = store.dataset()
+    if not forecast.sizes[INIT_TIME]:
+        raise FileNotFoundError(
+            f"{store.path}: no initial time is complete; run the pipeline `forecast` first"
+        )
+    absent = sorted(set(forecast.data_vars) - set(analysis.data_vars))
+    if absent:
+        raise ValueError(
+            f"{store.path}: holds {absent[0]}, which {source} as opened lacks, with "
+            f"{', '.join(map(str, analysis.data_vars))}; add it to data.variables, or run the "
+            "pipeline `forecast` again"
+        )
+    return forecast[[name for name in analysis.data_vars if name in forecast]]
 
 
 def in_memory(analysis: xr.Dataset) -> xr.Dataset:
@@ -123,14 +161,9 @@ def in_memory(analysis: xr.Dataset) -> xr.Dataset:
     return analysis.load() if analysis.nbytes < IN_MEMORY_BYTES else analysis
 
 
-def write(path: Path, save: Callable[[Path], object]) -> None:
-    """Saves under a temporary name, then moves: a file is never half-written."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        save(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+def while_reading(parts: Sequence[Any]) -> Iterable[Any]:
+    """Parts of the analysis that are read to see whether what was kept is of the same states."""
+    return track(parts, description="verify: analysis", unit="parts")
 
 
 def print_scores(scores: xr.Dataset) -> None:

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "forecast": {
         *("names", "grid", "device", "atomic", "inventory", "tensors", "data", "model", "forecast"),
     },
-    "verify": {"names", "grid", "verify"},
+    "verify": {"names", "grid", "atomic", "verify"},
     "inspection": {"names", "forecast"},
     "preflight": LIBRARY | {"config", "periods"},
     "cli": {"shipped", "stopping"},  # at the top; anything inside a command

@@ -2,6 +2,8 @@
 
 from axialcast.verify.baselines import Baseline, DampedPersistence, Persistence
 from axialcast.verify.climatology import Climatology
+from axialcast.verify.drawn import DrawnField
+from axialcast.verify.kept import KeptSums
 from axialcast.verify.linear_inverse_model import LinearInverseModel
 from axialcast.verify.metrics import METRICS
 from axialcast.verify.scores import evaluate, omissions, skill_map, to_table
@@ -11,6 +13,8 @@ __all__ = [
     "Baseline",
     "Climatology",
     "DampedPersistence",
+    "DrawnField",
+    "KeptSums",
     "LinearInverseModel",
     "Persistence",
     "evaluate",

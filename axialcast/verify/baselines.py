@@ -5,6 +5,7 @@ the verified years can leak in. `Climatology` and `LinearInverseModel` are basel
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,11 +30,22 @@ class Baseline(Protocol):
     """A reference forecast.
 
     `forecast` returns dimensions (init_time, lead_time, [level], latitude, longitude) in the
-    analysis's units, NaN where the analysis holds no state to start from.
+    analysis's units, NaN where the analysis holds no state to start from. Its values follow from
+    `parts` and from the analysis at the times `states`, and from nothing else: the sums of scores
+    that are kept (`axialcast.verify.KeptSums`) are known by these. A baseline that only ever is
+    scored without keeping needs neither.
     """
 
     def forecast(self, analysis: xr.Dataset, init_times: Times, lead_times: Leads) -> xr.Dataset:
         """Forecasts from the states of `analysis` at and before `init_times`."""
+        ...
+
+    def parts(self) -> Mapping[str, Any]:
+        """What it consists of, by name: datasets, arrays, numbers, text, other baselines."""
+        ...
+
+    def states(self, init_times: Times) -> Times:
+        """Times of the states that forecasts from `init_times` start from."""
         ...
 
 
@@ -44,6 +56,12 @@ class Persistence:
     def forecast(self, analysis: xr.Dataset, init_times: Times, lead_times: Leads) -> xr.Dataset:
         state = states_at(analysis, init_times).rename({TIME: INIT_TIME})
         return with_valid_time(state.expand_dims({LEAD_TIME: lead_times}, axis=1))
+
+    def parts(self) -> dict[str, Any]:
+        return {}
+
+    def states(self, init_times: Times) -> Times:
+        return init_times
 
 
 @dataclass(frozen=True)
@@ -99,9 +117,21 @@ class DampedPersistence:
                 f"{_hours_text(lead_times)} h; fit it for these"
             )
         anomaly = self.climatology.anomalies(states_at(analysis, init_times))
-        anomaly = anomaly.rename({TIME: INIT_TIME}).expand_dims({LEAD_TIME: lead_times}, axis=1)
-        damped = anomaly * self.damping.sel({LEAD_TIME: lead_times})
-        return self.climatology.forecast(analysis, init_times, lead_times) + damped
+        damping = self.damping
+        if not np.array_equal(fitted, lead_times):
+            damping = damping.sel({LEAD_TIME: lead_times})
+        forecast = self.climatology.forecast(analysis, init_times, lead_times)
+        for name, array in forecast.data_vars.items():
+            factor = damping[name].transpose(LEAD_TIME, *anomaly[name].dims[1:]).values
+            values = array.values  # its own: no other forecast shares them
+            values += anomaly[name].values[:, None] * factor
+        return forecast
+
+    def parts(self) -> dict[str, Any]:
+        return {"climatology": self.climatology, "damping": self.damping}
+
+    def states(self, init_times: Times) -> Times:
+        return init_times
 
 
 def _lagged_sums(

@@ -105,7 +105,8 @@ class Climatology:
         """(init_time, lead_time, [level], latitude, longitude) climatology of the valid times."""
         valid = np.add.outer(init_times, lead_times)
         flat = self.at(valid.ravel())
-        coords = {name: c for name, c in flat.coords.items() if name != TIME}
+        coords: dict[Any, Any] = {name: c for name, c in flat.coords.items() if name != TIME}
+        coords[VALID_TIME] = ((INIT_TIME, LEAD_TIME), valid, COORDINATE_ATTRS[VALID_TIME])
         fields = {
             name: (
                 (INIT_TIME, LEAD_TIME, *array.dims[1:]),
@@ -113,9 +114,13 @@ class Climatology:
             )
             for name, array in flat.data_vars.items()
         }
-        return with_valid_time(
-            xr.Dataset(fields, {INIT_TIME: init_times, LEAD_TIME: lead_times, **coords})
-        )
+        return xr.Dataset(fields, {INIT_TIME: init_times, LEAD_TIME: lead_times, **coords})
+
+    def parts(self) -> dict[str, Any]:
+        return {"coefficients": self.coefficients}
+
+    def states(self, init_times: Times) -> Times:
+        return init_times[:0]
 
     def anomalies(self, states: xr.Dataset) -> xr.Dataset:
         """`states` (time, ...) less the climatology of their dates, in its order of variables.
@@ -124,8 +129,18 @@ class Climatology:
             ValueError: the states are not on the grid and levels of the training data.
         """
         climatology = self.at(states[TIME].values)
-        states, climatology = xr.align(states[list(climatology)], climatology, join="exact")
-        return states - climatology
+        # On arrays: blocks of initial times may be small, where xarray's care is most of the time.
+        for dim in set(climatology.dims) - {TIME}:
+            if not np.array_equal(states[dim].values, climatology[dim].values):
+                raise ValueError(
+                    f"states: their {dim} does not align with the climatology's; fit it on the "
+                    "analysis that is verified"
+                )
+        fields = {
+            name: (array.dims, states[name].transpose(*array.dims).values - array.values)
+            for name, array in climatology.data_vars.items()
+        }
+        return xr.Dataset(fields, climatology.coords)
 
 
 def blocks(training: xr.Dataset, *, overlap: int = 0) -> Iterator[xr.Dataset]:
@@ -167,8 +182,9 @@ def spacing(times: Times) -> np.timedelta64:
 
 def with_valid_time(forecast: xr.Dataset) -> xr.Dataset:
     """The forecast with its coordinate `valid_time` (init_time, lead_time)."""
-    valid = forecast[INIT_TIME] + forecast[LEAD_TIME]
-    return forecast.assign_coords({VALID_TIME: valid.assign_attrs(COORDINATE_ATTRS[VALID_TIME])})
+    valid = np.add.outer(forecast[INIT_TIME].values, forecast[LEAD_TIME].values)
+    dims = (INIT_TIME, LEAD_TIME)
+    return forecast.assign_coords({VALID_TIME: (dims, valid, COORDINATE_ATTRS[VALID_TIME])})
 
 
 def _hour(times: Times) -> NDArray[np.int64]:

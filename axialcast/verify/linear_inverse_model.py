@@ -4,6 +4,7 @@ Shapes: t times, c grid cells of all variables and levels, s sampled states, k p
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -85,10 +86,8 @@ class LinearInverseModel:
 
     def forecast(self, analysis: xr.Dataset, init_times: Times, lead_times: Leads) -> xr.Dataset:
         steps = whole_steps("lead_times", lead_times, self.lag)
-        now, before = (
-            self._project(states_at(analysis, times))
-            for times in (init_times, init_times - self.lag)
-        )
+        states = states_at(analysis, self.states(init_times))
+        now, before = np.split(self._project(states), 2)
         series = np.empty((len(init_times), len(steps), now.shape[1]))
         for step in range(steps.max() + 1):
             series[:, steps == step] = now[:, None]
@@ -96,11 +95,24 @@ class LinearInverseModel:
         anomalies = series.astype(np.float32) @ (self.patterns / self.scale[:, None]).T
         forecast = self.climatology.forecast(analysis, init_times, lead_times)
         start = 0
-        for name, array in forecast.data_vars.items():  # in the order that the patterns are in
+        for array in forecast.data_vars.values():  # in the order that the patterns are in
             stop = start + int(np.prod(array.shape[2:]))
-            forecast[name] = array + anomalies[..., start:stop].reshape(array.shape)
+            values = array.values  # its own: no other forecast shares them
+            values += anomalies[..., start:stop].reshape(array.shape)
             start = stop
         return forecast
+
+    def parts(self) -> dict[str, Any]:
+        return {
+            "climatology": self.climatology,
+            "lag": self.lag,
+            "patterns": self.patterns,
+            "scale": self.scale,
+            "propagator": self.propagator,
+        }
+
+    def states(self, init_times: Times) -> Times:
+        return np.concatenate([init_times, init_times - self.lag])
 
     def _project(self, states: xr.Dataset) -> NDArray[np.float64]:
         """(t, k) amplitudes of the patterns; NaN for a state that is missing altogether."""

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.verify.baselines import states_at
 from axialcast.verify.climatology import Climatology
+from axialcast.verify.drawn import TABLE_DAYS, DrawnField
 from axialcast.verify.fields import Field, fields_of, headline
 from axialcast.verify.figures import contour_levels, curves, map_panel, scorecard
-from axialcast.verify.matching import grid_of, matched, valid_times
-from axialcast.verify.scores import omissions, skill_map
+from axialcast.verify.matching import grid_of, matched
+from axialcast.verify.scores import evaluate, omissions
 from axialcast.verify.wording import (
     date,
     duration,
@@ -26,7 +27,6 @@ from axialcast.verify.wording import (
 
 __all__ = ["report_html"]
 
-TABLE_DAYS = (1, 3, 5)
 METRIC_NAMES = {
     "rmse": "Root-mean-square error",
     "acc": "Anomaly correlation",
@@ -44,6 +44,7 @@ def report_html(
     title: str,
     facts: Mapping[str, str],
     config: str,
+    drawn: DrawnField | None = None,
 ) -> str:
     """The page: skill curves, scorecard, table, maps of a typical case, where skill is, the run.
 
@@ -55,6 +56,7 @@ def report_html(
         title: of the run.
         facts: what else is worth knowing by name: periods, versions.
         config: the resolved configuration, as text.
+        drawn: filled by `evaluate`; otherwise the field that is drawn is read once more.
     """
     forecast, analysis = matched(forecast, analysis)
     fields = fields_of(forecast)
@@ -67,7 +69,7 @@ def report_html(
         _curves(all_scores, chosen),
         _scorecard(all_scores, fields) if len(fields) > 1 else "",
         _table(all_scores, chosen),
-        *_pictures(forecast, analysis, climatology, chosen[0]),
+        *_pictures(forecast, analysis, drawn or _drawn(forecast, analysis, climatology)),
         "<h2>The run</h2><details><summary>Resolved configuration</summary>",
         f"<pre>{html.escape(config)}</pre></details>",
     ]
@@ -201,33 +203,43 @@ def _table(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
     )
 
 
-def _pictures(
-    forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology, field: Field
-) -> list[str]:
+def _drawn(forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology) -> DrawnField:
+    """The field that is drawn, filled by scoring it alone."""
+    found = DrawnField(forecast)
+    name, level = found.field.variable, found.field.level
+    one = forecast[[name]].sel({LEAD_TIME: found.leads})
+    one = one if level is None else one.sel({LEVEL: [level]})
+    found = DrawnField(one)
+    fitted = Climatology(climatology.coefficients[[name]])
+    evaluate(one, analysis, climatology=fitted, drawn=found)
+    return found
+
+
+def _pictures(forecast: xr.Dataset, analysis: xr.Dataset, drawn: DrawnField) -> list[str]:
     """The sections with maps, of one field at a few lead times."""
-    leads = list(dict.fromkeys(nearest(forecast[LEAD_TIME].values, day) for day in TABLE_DAYS))
-    drawn = field.of(forecast).sel({LEAD_TIME: leads}).load()
-    truth = field.of(analysis)
-    name, units = field.name(forecast), field.units(forecast)
-    fitted = Climatology(field.of(climatology.coefficients).to_dataset())
-    return [_case(drawn, truth, name, units), _skill(drawn, truth, fitted, name)]
+    name, units = drawn.field.name(forecast), drawn.field.units(forecast)
+    return [
+        _case(forecast, analysis, drawn, name, units),
+        _skill(drawn, name, forecast.sizes[INIT_TIME]),
+    ]
 
 
-def _case(forecast: xr.DataArray, analysis: xr.DataArray, name: str, units: str) -> str:
+def _case(
+    forecasts: xr.Dataset, analyses: xr.Dataset, drawn: DrawnField, name: str, units: str
+) -> str:
     """Forecast, truth and error of a typical case, at two lead times."""
-    forecast = forecast[:, :2]
-    case = _typical_case(forecast[:, -1], analysis)
-    init, leads = forecast[INIT_TIME].values[case], forecast[LEAD_TIME].values
-    drawn = forecast[case]
-    truth = _truth(analysis, init + leads)
-    error = drawn.copy(data=drawn.values - truth.values)
-    both = np.concatenate([drawn.values.ravel(), truth.values.ravel()])
+    case, leads = drawn.typical_case(), drawn.leads[:2]
+    one = drawn.field.of(forecasts).isel({INIT_TIME: case}).sel({LEAD_TIME: leads}).load()
+    init, analysis = one[INIT_TIME].values, drawn.field.of(analyses)
+    truth = _truth(analysis, np.add(init, leads))
+    error = one.copy(data=one.values - truth.values)
+    both = np.concatenate([one.values.ravel(), truth.values.ravel()])
     levels = contour_levels(both, symmetric=False)
     departures = contour_levels(error.values, symmetric=True)
     panels = []
     for index, lead in enumerate(leads):
         for title, values, scale, cmap in (
-            (f"Forecast, {duration(lead)} ahead", drawn[index], levels, "viridis"),
+            (f"Forecast, {duration(lead)} ahead", one[index], levels, "viridis"),
             ("Analysis", truth[index], levels, "viridis"),
             ("Forecast minus analysis", error[index], departures, "RdBu_r"),
         ):
@@ -247,18 +259,14 @@ def _case(forecast: xr.DataArray, analysis: xr.DataArray, name: str, units: str)
     )
 
 
-def _skill(
-    forecast: xr.DataArray, analysis: xr.DataArray, climatology: Climatology, name: str
-) -> str:
+def _skill(drawn: DrawnField, name: str, num_forecasts: int) -> str:
     """Where the forecast is better than climatology."""
     panels = []
-    for index, lead in enumerate(forecast[LEAD_TIME].values):
-        at = forecast[:, index]
-        normal = climatology.at(valid_times(at))[forecast.name]
+    for index, lead in enumerate(drawn.leads):
         panel = map_panel(
-            skill_map(at, analysis, normal),
+            drawn.skill(index),
             title=f"{duration(lead)} ahead",
-            note=f"{at.sizes[INIT_TIME]:,} forecasts",
+            note=f"{num_forecasts:,} forecasts",
             label="1 − MSE of the forecast / MSE of climatology",
             levels=np.linspace(-1, 1, 21),
             cmap="RdBu",
@@ -275,21 +283,6 @@ def _best(metric: str, values: NDArray[np.float64]) -> int | None:
     """Which model is best: the highest correlation, the least error; None where all are NaN."""
     cost = -values if metric == "acc" else np.abs(values)
     return int(np.nanargmin(cost)) if np.isfinite(cost).any() else None
-
-
-def _typical_case(forecast: xr.DataArray, analysis: xr.DataArray) -> int:
-    """Position of the case (init_time) whose area-weighted squared error is the median."""
-    weights = grid_of(forecast.to_dataset(name="field")).area_weights
-    truth = _truth(analysis, valid_times(forecast))
-    error = forecast.values - truth.values
-    seen = np.isfinite(error)
-    area = (seen * weights).sum((1, 2))
-    squares = (np.where(seen, error, 0.0) ** 2 * weights).sum((1, 2))
-    known = np.flatnonzero(area > 0)
-    if not len(known):
-        return 0
-    order = np.argsort(squares[known] / area[known], kind="stable")
-    return int(known[order[len(known) // 2]])
 
 
 def _truth(analysis: xr.DataArray, times: NDArray[np.datetime64]) -> xr.DataArray:
