@@ -3,14 +3,19 @@
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from axialcast.forecast.dates import datetimes
 from axialcast.forecast.forecaster import Forecaster, load
+from axialcast.forecast.selection import choose_init_times, choose_lead_times
+from axialcast.forecast.store import ForecastStore
 from axialcast.forecast.writer import ForecastWriter
 from axialcast.model import calendar, rollout
 
 __all__ = [
     "Checkpoint",
+    "ForecastStore",
     "ForecastWriter",
     "Forecaster",
     "calendar",
+    "choose_init_times",
+    "choose_lead_times",
     "datetimes",
     "load",
     "load_checkpoint",

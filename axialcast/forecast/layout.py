@@ -76,7 +76,7 @@ def write_template(path: Path, template: xr.Dataset) -> None:
     encoding = _time_encoding(template)
     for variable, array in template.data_vars.items():
         chunks = chunk_lengths(array.shape)
-        absent = dask.array.zeros(array.shape, dtype=np.float32, chunks=chunks)
+        absent = dask.array.zeros(array.shape, dtype=np.float32, chunks=-1)
         lazy[variable] = (array.dims, absent, array.attrs)
         encoding[str(variable)] = {
             "chunks": chunks,
