@@ -184,7 +184,9 @@ def sweep(folder: Path, *, alone: bool = False, outputs: tuple[str, ...] = ()) -
     return leftovers
 
 
-def room_error(path: Path, error: OSError, needed: int | None = None) -> OSError:
+def room_error(
+    path: Path, error: OSError, needed: int | None = None, remedy: str = "make room and run again"
+) -> OSError:
     """The error in one line that names the path; of a full disk, what is needed and is free."""
     if error.errno not in FULL:
         return error
@@ -192,7 +194,7 @@ def room_error(path: Path, error: OSError, needed: int | None = None) -> OSError
     free = readable_size(shutil.disk_usage(there).free)
     size = f"{readable_size(needed)} needed" if needed else "more needed"
     reason = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror).lower()
-    found = OSError(f"{path}: {reason}: {size}, {free} free; make room and run again")
+    found = OSError(f"{path}: {reason}: {size}, {free} free; {remedy}")
     found.errno = error.errno
     return found
 

@@ -70,8 +70,8 @@ class Log:
             if error.errno not in FULL:
                 raise
             if not self._is_warned:
-                reason = str(room_error(self.path, error)).rpartition("; ")[0]
-                print(f"train: {reason}; its lines wait and training goes on", file=sys.stderr)
+                remedy = "make room; training goes on and its lines wait"
+                print(f"train: {room_error(self.path, error, remedy=remedy)}", file=sys.stderr)
                 self._is_warned = True
 
     def mark(self) -> Mark:

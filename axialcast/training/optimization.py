@@ -63,7 +63,8 @@ def load_optimizer(optimizer: AdamW, network: nn.Module, tensors: Mapping[str, T
     of: dict[str, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         parameter, _, key = name.rpartition(".")
-        of.setdefault(parameter, {})[key] = value
+        # Copied, for the optimizer keeps what it is given, and that may be a file in memory.
+        of.setdefault(parameter, {})[key] = value.clone()
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     in_order = [p for group in optimizer.param_groups for p in group["params"]]
     state = {n: of[names[id(p)]] for n, p in enumerate(in_order) if names[id(p)] in of}

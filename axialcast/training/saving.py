@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from axialcast.atomic import room_error
 from axialcast.stopping import Noted, Stopped, noted
 from axialcast.tensors import Snapshot
 from axialcast.training.log import Log
@@ -90,9 +91,11 @@ class Saving:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if not isinstance(error, KeyboardInterrupt):  # which is to interrupt at once
-            self._wait()
-        self._signals.__exit__(kind, error, traceback)
+        try:
+            if not isinstance(error, KeyboardInterrupt):  # which is to interrupt at once
+                self._wait()
+        finally:
+            self._signals.__exit__(kind, error, traceback)
 
     def _is_due(self) -> bool:
         steps, seconds = self._every
@@ -141,14 +144,16 @@ class Saving:
 
     def _write(self, snapshot: Snapshot, description: Mapping[str, Any]) -> None:
         step = description["step"]
+        path = self.folder / f"{step:08d}"
         try:
             self.log.sync(description["log"])
-            write_state(self.folder / f"{step:08d}", snapshot, description)
+            write_state(path, snapshot, description)
             self._saved = step
             for old in steps_in(self.folder)[: -self._keep]:
                 discard(self.folder, old)
         except OSError as error:
-            print(f"train: step {step:,} is not saved, training goes on: {error}", file=sys.stderr)
+            found = room_error(path, error, snapshot.num_bytes, remedy="make room")
+            print(f"train: step {step:,} not saved, training goes on: {found}", file=sys.stderr)
         except Exception as error:
             self._error = error
 

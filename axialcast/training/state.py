@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from axialcast import inventory
-from axialcast.atomic import aside, remove, room_error, sweep, sync, write_text
+from axialcast.atomic import aside, remove, sweep, sync, write_text
 from axialcast.tensors import Snapshot
 from axialcast.training.log import Log, Mark
 
@@ -84,7 +84,7 @@ def write_state(path: Path, snapshot: Snapshot, description: Mapping[str, Any]) 
     """Writes a state; it is there when the disk has all of it.
 
     Raises:
-        OSError: of a full disk, names `path`, what was needed and what is free.
+        OSError: what the system says.
     """
     partial = aside(path)
     try:
@@ -96,10 +96,6 @@ def write_state(path: Path, snapshot: Snapshot, description: Mapping[str, Any]) 
         sync(partial)
         partial.replace(path)
         sync(path.parent)
-    except OSError as error:
-        remove(partial)  # before the room is measured
-        found = room_error(path, error, snapshot.num_bytes)
-        raise found from (None if found is error else error)
     finally:
         remove(partial)
 
