@@ -33,7 +33,7 @@ from axialcast.holding import hold
 from axialcast.progress import recorded
 from axialcast.shipped import find_pipeline
 
-__all__ = ["Stage", "damage", "differences", "made_from", "run_stages"]
+__all__ = ["Stage", "damage", "differences", "made_from", "outdated", "run_stages", "stamped"]
 
 ORDER = ("simulate", "prepare", "train", "forecast", "verify")
 """Each shipped stage depends on those before it."""
@@ -95,8 +95,12 @@ class Stage:
     def clear(self, output: Path, *, ended: bool) -> None:
         """Removes what the stage would go on from; once it has `ended`, not its outputs."""
         for name in self.resumes:
-            if not (ended and name in self.outputs):
-                remove(output / name)
+            path = output / name
+            if name in self.outputs and path.is_dir():
+                if not ended:
+                    inventory.clear(path)
+            elif not (ended and name in self.outputs):
+                remove(path)
 
 
 def run_stages(
@@ -147,6 +151,7 @@ def run_stages(
             stamp.unlink(missing_ok=True)
             if force:
                 stage.clear(config.output, ended=False)
+            _refuse_damaged(config, stage)
             with recorded(_progress(config, stage.name)):
                 stage.run(config)
             outputs = {name: _content(config.output / name) for name in stage.outputs}
@@ -198,6 +203,43 @@ def damage(output: Path, name: str, *, read_all: bool = False) -> list[inventory
     return found
 
 
+def stamped(output: Path) -> dict[str, dict[str, Any]]:
+    """The stamps in a run's folder by name of their stage: `made_from` and `outputs` of each."""
+    stamps = {path.stem: _read_stamp(path) for path in (output / ".stages").glob("[!.]*.json")}
+    return {name: known for name, known in stamps.items() if known is not None}
+
+
+def outdated(output: Path, name: str) -> list[str]:
+    """Outputs that a stage was made of and that other stages have made anew since."""
+    stamps = stamped(output)
+    now = {key: _hash(content) for of in stamps.values() for key, content in of["outputs"].items()}
+    then = stamps[name]["made_from"]
+    return [key for key, content in now.items() if key in then and then[key] != content]
+
+
+def _refuse_damaged(config: Config, stage: Stage) -> None:
+    """Raises where what a stage is made of lacks a part."""
+    made_of = [config.output / name for name in stage.needs or ()]
+    if _reads_data(stage):
+        made_of.append(Path(_store_of(config, stage)))
+    for path in made_of:
+        if (path / inventory.FOLDER).is_dir():
+            broken = inventory.problems(path)
+            if broken:
+                more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+                raise ValueError(
+                    f"{broken[0]}{more}; run the pipeline that made {path}, or copy it again"
+                )
+
+
+def _reads_data(stage: Stage) -> bool:
+    return any(key.partition(".")[0] == "data" for key in stage.reads or ())
+
+
+def _store_of(config: Config, stage: Stage) -> str:
+    return config.source_store if stage.name == "prepare" else config.analysis_store
+
+
 def _is_small(files: inventory.Files) -> bool:
     return len(files) <= READ_FILES and sum(size for size, _ in files.values()) <= READ_BYTES
 
@@ -223,10 +265,8 @@ def _inputs(config: Config, stage: Stage, earlier: list[str]) -> MadeFrom:
     values = config.model_dump(mode="json")
     for key in stage.reads:
         inputs |= _leaves(key, _value(values, key))
-    if any(key.partition(".")[0] == "data" for key in stage.reads):
-        is_source = stage.name == "prepare"
-        store = config.source_store if is_source else config.analysis_store
-        inputs["store"] = _store_state(store)
+    if _reads_data(stage):
+        inputs["store"] = _store_state(_store_of(config, stage))
     return inputs | _needed(config, stage, earlier)
 
 
@@ -239,7 +279,7 @@ def _needed(config: Config, stage: Stage, earlier: list[str]) -> MadeFrom:
         if known is None:
             continue
         outputs: dict[str, Any] = known["outputs"]
-        if stage.needs is None and not outputs:
+        if stage.needs is None and not outputs:  # it says not what it makes
             found[f"stage {name}"] = _hash(known["made_from"])
         for key, content in outputs.items():
             if stage.needs is None or key in stage.needs:

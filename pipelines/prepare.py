@@ -6,18 +6,28 @@ from collections.abc import Iterator, Sequence
 import dask
 
 from axialcast.config import Config
-from axialcast.data.preparing.preparation import Preparation, write_shard
+from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.recipe import Recipe
+from axialcast.data.preparing.shards import write_shard
 from axialcast.progress import track
 
 READS = (
-    "data",
+    "data.variables",
+    "data.levels",
+    "data.region",
+    "data.gaps",
+    "data.train",
+    "data.step_hours",
+    "data.units",
+    "data.missing_chunks",
     "prepare.aggregate_hours",
     "prepare.accumulated",
     "prepare.regrid",
     "prepare.area_weighted",
 )
+NEEDS = ("analysis.zarr",)
 OUTPUTS = ("training.zarr", "training.zarr.json")
+RESUMES = ("training.zarr.unfinished", "training.zarr", "training.zarr.json")
 
 
 def run(config: Config) -> None:

@@ -1,8 +1,7 @@
 """prepare: against the library's own functions, killed and gone on, in processes."""
 
-import contextlib
 import itertools
-import os
+import json
 import runpy
 import shutil
 import signal
@@ -15,13 +14,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from axialcast import inventory
 from axialcast.config import load_config
 from axialcast.data import Channels, open_analysis, statistics
 from axialcast.data.opening.stacked import to_variables
-from axialcast.data.preparing.preparation import Preparation, write_shard
+from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.prepared import broken_shards, read_manifest
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.regrid import aggregate, regrid
+from axialcast.data.preparing.shards import write_shard
 from axialcast.grid import LatLonGrid
 from axialcast.shipped import find_pipeline
 from axialcast.stages import run_stages
@@ -124,47 +125,134 @@ def test_region_gaps_and_calendars(make_config, tmp_path, calendar):
         np.testing.assert_allclose(values, expected[name], rtol=1e-12)
 
 
-def test_killed_at_any_move_it_goes_on(make_config, monkeypatch, tmp_path):
-    """Dies before every file and folder that is moved into place or removed."""
+EVERY = [pytest.param(17, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+
+
+@pytest.fixture
+def small(make_config, monkeypatch, tmp_path):
+    """A function that prepares a store of 2 shards and, at its end, returns what is there."""
     monkeypatch.setattr("axialcast.data.opening.stacked.SHARD_TIMES", 40)
     config, _ = make_config(num_times=50, hours=24)
     recipe, store = Recipe(**config.recipe), tmp_path / "out" / "training.zarr"
-    actions = ((os, "replace"), (Path, "rename"), (shutil, "rmtree"))
 
-    class Killed(BaseException):
-        pass
-
-    def dying(action, left):
-        def act(*arguments, **keywords):
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
-            return action(*arguments, **keywords)
-
-        return act
-
-    def prepare_alone():
+    def run():
         preparation = Preparation(recipe, store)
         for number in preparation.missing():
             write_shard(str(preparation.work), number)
         preparation.finish()
+        return content(store.parent)
 
-    prepare_alone()
-    expected = content(store.parent)
-    assert len(expected) > 5
-    for kills in itertools.count(1):
-        shutil.rmtree(store.parent)
-        left = [kills]
-        with monkeypatch.context() as patch:
-            for owner, name in actions:
-                patch.setattr(owner, name, dying(getattr(owner, name), left))
-            with contextlib.suppress(Killed):
-                prepare_alone()
-        if left[0] > 0:
+    run.store = store
+    return run
+
+
+@pytest.mark.parametrize("every", EVERY)
+def test_killed_before_any_event_it_goes_on(small, killed_at, every):
+    expected, folder = small(), small.store.parent
+    for number in itertools.count(1, every):
+        shutil.rmtree(folder)
+        if not killed_at(small, number, folder):
             break
-        prepare_alone()
-        assert content(store.parent) == expected
-    assert kills > 10
+        assert small() == expected
+    assert number > 80
+
+
+def spoil(path, how):
+    if how == "deleted":
+        path.unlink()
+    elif how == "truncated":
+        path.write_bytes(path.read_bytes()[:-5])
+    else:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 4
+        path.write_bytes(data)
+
+
+PARTS = [
+    "training.zarr/states/c/0/0/0/0",
+    "training.zarr/states/zarr.json",
+    "training.zarr/zarr.json",
+    "training.zarr/time/c/0",
+    "training.zarr/.inventory/shards.json",
+    "training.zarr/.inventory/template.json",
+    "training.zarr.json",
+]
+
+
+@pytest.mark.parametrize("how", ["deleted", "truncated", "flipped"])
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_damaged_is_made_again_and_nothing_else(small, part, how):
+    expected, folder = small(), small.store.parent
+    (small.store / "states" / "mine.txt").write_text("mine")
+    inodes = {path: path.stat().st_ino for path in small.store.rglob("c/[0-9]/0/0/0")}
+    spoil(folder / part, how)
+    if part != "training.zarr.json":
+        damaged = {problem.path for problem in inventory.problems(small.store, read_all=True)}
+        # That an inventory is gone only the stamp of the stage can tell.
+        assert damaged == {folder / part} or (how == "deleted" and ".inventory" in part)
+    assert small() == expected | {"training.zarr/states/mine.txt": b"mine"}
+    for path, inode in inodes.items():
+        assert path == folder / part or path.stat().st_ino == inode
+
+
+@pytest.mark.parametrize("every", EVERY)
+def test_killed_while_mending_it_goes_on(small, killed_at, every):
+    """A shard, coordinates and the manifest at once."""
+    expected, folder = small(), small.store.parent
+    for number in itertools.count(1, every):
+        shutil.rmtree(folder)
+        small()
+        for part in (PARTS[0], PARTS[3], PARTS[6]):
+            spoil(folder / part, "flipped")
+        if not killed_at(small, number, folder):
+            break
+        assert small() == expected
+    assert number > 40
+
+
+def test_a_store_of_version_0_1_0_is_taken_up(small):
+    """It has no inventories, and its manifest no checksum of itself."""
+    expected, path = small(), small.store.with_name("training.zarr.json")
+    shutil.rmtree(small.store / ".inventory")
+    manifest = read_manifest(small.store)
+    path.write_text(json.dumps(manifest, indent=1))
+    inodes = {path: path.stat().st_ino for path in small.store.rglob("c/[0-9]/0/0/0")}
+    assert small() == expected
+    assert inodes == {path: path.stat().st_ino for path in inodes}
+    # Without its manifest no more is known of it than that axialcast made it.
+    shutil.rmtree(small.store / ".inventory")
+    path.unlink()
+    assert small() == expected
+
+
+def test_stages_name_what_is_damaged(make_config, capsys):
+    config, _ = make_config(num_times=300)
+    run_stages(config)
+    expected = content(config.output)
+    for part, how in itertools.product(PARTS, ("deleted", "truncated", "flipped")):
+        spoil(config.output / part, how)
+        capsys.readouterr()
+        run_stages(config, verify=True)
+        said = capsys.readouterr().out
+        assert "prepare: runs again, for" in said
+        assert str(config.output / part) in said or how == "deleted"
+        assert content(config.output) == expected
+        run_stages(config, verify=True)
+        assert "prepare: up to date" in capsys.readouterr().out
+
+
+def test_force_starts_over_and_spares_what_is_not_ours(make_config):
+    config, _ = make_config(num_times=300)
+    run_stages(config)
+    (config.output / "training.zarr" / "mine.txt").write_text("mine")
+    inode = (config.output / PARTS[0]).stat().st_ino
+    changed = load_config(config.output.parent / "x.yaml", ["data.levels=[500]"])
+    with pytest.raises(ValueError, match=r"recipe\.levels None, but now it is .* run with --force"):
+        run_stages(changed)
+    run_stages(changed, force=True)
+    assert (config.output / "training.zarr" / "mine.txt").read_text() == "mine"
+    assert read(changed).sizes["level"] == 1
+    assert (config.output / PARTS[0]).stat().st_ino != inode
 
 
 SCRIPT = """
@@ -216,7 +304,7 @@ def test_another_source_is_refused_while_unfinished_too(make_config, monkeypatch
     with pytest.raises(ValueError, match=r"unfinished: was made with recipe\.levels None, but now"):
         prepare(changed)
     longer, _ = make_config(num_times=91, hours=24)
-    with pytest.raises(ValueError, match=r"source\.num_times 90, but now it is 91; remove"):
+    with pytest.raises(ValueError, match=r"source\.num_times 90, but now it is 91; run with"):
         prepare(longer)
 
 

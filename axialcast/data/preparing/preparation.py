@@ -1,14 +1,13 @@
 """Making a training store: from any analysis, shard by shard, to go on after a kill at any moment.
 
 While it is made, `<store>.unfinished` holds `plan.json` (what is made of what), `store` (the Zarr
-store) and `shards/<number>.json`, one for each shard that is complete: written, moved into place,
-and its checksum taken. Shards share no file, so any number of them may be written at once.
+store, unless a finished one is mended where it is) and `shards/<number>.json`, one for each shard
+that is complete: written, moved into place, and its checksum taken. Shards share no file, so any
+number of them may be written at once.
 """
 
-import functools
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,23 +18,26 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from axialcast import inventory
+from axialcast.atomic import remove, room_error, sweep, write_json, writing
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
-from axialcast.data.normalize import cell_weights, statistics_of
+from axialcast.data.normalize import statistics_of
 from axialcast.data.opening.calendars import cadence, times_per_step
-from axialcast.data.opening.stacked import Layout, open_states, shard_path, write_template
+from axialcast.data.opening.stacked import Layout, write_template
 from axialcast.data.opening.store import grid_of
-from axialcast.data.preparing.prepared import (
-    damage,
-    read_manifest,
-    sha256,
-    write_json,
-    write_manifest,
-)
+from axialcast.data.preparing.prepared import damage, read_manifest, write_manifest
 from axialcast.data.preparing.recipe import Recipe
+from axialcast.data.preparing.shards import UNFINISHED, place_of
 from axialcast.names import TIME
 
-__all__ = ["Preparation", "write_shard"]
+__all__ = ["Preparation"]
+
+TEMPLATE, SHARDS = "template", "shards"
+"""Names of the inventories: of metadata and coordinates, and of the shards."""
+
+ADDRESS = ("store", "storage_options")
+"""What in a recipe says where the analysis is, not what."""
 
 VERSIONS = ("axialcast", "numpy", "xarray", "zarr", "dask")
 
@@ -49,49 +51,118 @@ class Preparation:
 
     Raises:
         ValueError: there is a store, finished or not, that was made of something else.
+        OSError: the disk is full: says how much room is needed.
     """
 
     def __init__(self, recipe: Recipe, store: Path) -> None:
-        self.store, self.work = store, store.with_name(f"{store.name}.unfinished")
-        analysis = recipe.convert(recipe.open())
-        self.left_out: list[str] = analysis.attrs["left_out"]
-        self.plan = _plan(recipe, analysis)
+        self.store, self.work = store, store.with_name(f"{store.name}{UNFINISHED}")
+        self._analysis = recipe.convert(recipe.open())
+        self.left_out: list[str] = self._analysis.attrs["left_out"]
+        self.plan = _plan(recipe, self._analysis)
         self.is_done = False
-        for leftover in (self.work, self._done):
+        inventory.require_ours(store.resolve())
+        sweep(store.parent)
+        try:
+            plan = json.loads((self.work / "plan.json").read_text("utf-8"))
+        except (FileNotFoundError, ValueError):
             # Without its plan a folder is what a kill left of the first or the last moment.
-            if not (leftover / "plan.json").exists() or leftover == self._done:
-                shutil.rmtree(leftover, ignore_errors=True)
-        if (self.work / "plan.json").exists():
-            _refuse_other(json.loads((self.work / "plan.json").read_text("utf-8")), self)
-        elif store.exists():
-            self._check_finished()
-        if self.is_done:
-            return
-        write_json(self.work / "plan.json", self.plan)
-        if not (self.work / "store").exists():
-            if store.exists():
-                store.rename(self.work / "store")
-            else:
-                fresh = self.work / "store.new"
-                shutil.rmtree(fresh, ignore_errors=True)
-                write_template(fresh, analysis, Channels.of(analysis))
-                fresh.rename(self.work / "store")
-        for torn in self.work.rglob("*.partial"):
-            torn.unlink()
+            plan = None
+        if plan:
+            _refuse_other(plan, self.plan, self.work)
+        if not plan or not self._is_laid_out():
+            remove(self.work)
+            self._begin()
+        if not self.is_done:
+            for folder in (self.work, self.work / "shards", self._place / inventory.FOLDER):
+                sweep(folder, alone=True)
+            write_json(self.work / "plan.json", self.plan)
 
-    def _check_finished(self) -> None:
-        """Takes a finished store up again for the shards that broke since."""
-        manifest = read_manifest(self.store)
-        _refuse_other(manifest["plan"], self)
-        whole = [shard for shard in manifest["shards"] if damage(self.store, shard) is None]
-        self.is_done = len(whole) == len(manifest["shards"])
+    @property
+    def _place(self) -> Path:
+        return place_of(self.work)
+
+    def _begin(self) -> None:
+        """Lays out a store without shards, or takes up one that is there, to mend it."""
+        known = self._known()
+        if known is None:
+            # What may be there is replaced at the end.
+            inventory.require_ours(self.store)
+            fresh = self.work / "store"
+            self._write_template(fresh)
+            inventory.write(fresh, inventory.take(fresh), TEMPLATE)
+            return
+        plan, shards, is_complete = known
+        _refuse_other(plan, self.plan, self.store)
+        whole = [shard for shard in shards if damage(self.store, shard) is None]
+        was_whole = self._is_laid_out()
+        if not was_whole:
+            self._mend_template()
+        self.is_done = is_complete and was_whole and len(whole) == self.num_shards
         if not self.is_done:
             for shard in whole:
                 write_json(self._record(shard["number"]), shard)
 
-    @property
-    def _done(self) -> Path:
-        return self.store.with_name(f"{self.store.name}.done")
+    def _known(self) -> tuple[dict[str, Any], list[dict[str, Any]], bool] | None:
+        """What is known of a finished store: its plan, its shards, and whether that is all.
+
+        Shards have no moments where the manifest is lost. None: there is no store, or nothing is
+        known of it.
+        """
+        if not self.store.exists():
+            return None
+        try:
+            files = inventory.read(self.store, SHARDS)
+            plan = inventory.about(self.store, SHARDS)["plan"]
+        except (FileNotFoundError, ValueError):
+            files = {}
+        try:
+            manifest = read_manifest(self.store)
+            return manifest["plan"], manifest["shards"], bool(files)
+        except (FileNotFoundError, ValueError):
+            pass
+        if not files:
+            return None
+        shards = [
+            # states/c/<number>/0/0/0
+            {"number": int(name.split("/")[2]), "file": name, "bytes": size, "sha256": checksum}
+            for name, (size, checksum) in files.items()
+        ]
+        return plan, shards, False
+
+    def _is_laid_out(self) -> bool:
+        """Whether metadata and coordinates are as they were written."""
+        try:
+            files = inventory.read(self._place, TEMPLATE)
+        except (FileNotFoundError, ValueError):
+            return False
+        return not inventory.check(self._place, files, read_all=True)
+
+    def _write_template(self, store: Path) -> None:
+        try:
+            write_template(store, self._analysis, Channels.of(self._analysis))
+        except OSError as error:
+            raise room_error(store, error) from error
+
+    def _mend_template(self) -> None:
+        """Writes metadata and coordinates of a finished store again where they are not whole."""
+        fresh = self.work / "template"
+        self._write_template(fresh)
+        new = inventory.take(fresh)
+        try:
+            files = inventory.read(self.store, TEMPLATE)
+        except (FileNotFoundError, ValueError):
+            files = new
+        for name in new:
+            path = self.store / name
+            if name in files and not inventory.check(
+                self.store, {name: files[name]}, read_all=True
+            ):
+                continue
+            sweep(path.parent, alone=True)
+            with writing(path) as partial:
+                shutil.copyfile(fresh / name, partial)
+            files = files | {name: new[name]}
+        inventory.write(self.store, files, TEMPLATE)
 
     def _record(self, number: int) -> Path:
         return self.work / "shards" / f"{number}.json"
@@ -108,7 +179,8 @@ class Preparation:
         if not self._record(number).exists():
             return None
         shard: dict[str, Any] = json.loads(self._record(number).read_text("utf-8"))
-        return None if damage(self.work / "store", shard, read=False) else shard
+        is_known = "moments" in shard and not damage(self._place, shard, read=False)
+        return shard if is_known else None
 
     def finish(self) -> dict[str, Any]:
         """Writes the manifest and moves the store into place; the manifest.
@@ -134,69 +206,16 @@ class Preparation:
             "versions": {name: version(name) for name in VERSIONS},
             "shards": shards,
         }
+        place = self._place
+        files = {shard["file"]: (shard["bytes"], shard["sha256"]) for shard in shards}
+        inventory.write(place, files, SHARDS, {"plan": _without_address(self.plan)})
         write_manifest(self.store, manifest)
-        (self.work / "store").rename(self.store)
-        self.work.rename(self._done)
-        shutil.rmtree(self._done)
+        if place != self.store:
+            inventory.replace(self.store, place)
+        (self.work / "plan.json").unlink()
+        remove(self.work)
         self.is_done = True
         return manifest
-
-
-def write_shard(work: str, number: int) -> int:
-    """Writes a shard and its record, with checksum and moments; its number.
-
-    Args:
-        work: the folder of an unfinished Preparation.
-        number: of the shard along time.
-    """
-    folder = Path(work)
-    text = (folder / "plan.json").read_text("utf-8")
-    plan, analysis = json.loads(text), _analysis(text)
-    channels = Channels.from_list(plan["channels"])
-    num_times, length, step = plan["source"]["num_times"], plan["shard_times"], plan["step"]
-    start, stop = number * length, min((number + 1) * length, num_times)
-    # The states before begin the first increments.
-    first = max(start - step, 0)
-    block = analysis.isel({TIME: slice(first, stop)}).compute(scheduler="synchronous")
-    values = channels.stack(block)
-    states = open_states(folder / "store")
-    path = folder / "store" / shard_path(states, number)
-    # Zarr would read a shard that is there, torn or broken, to fill it up.
-    path.unlink(missing_ok=True)
-    states[start:stop] = values[start - first :]
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    times = analysis[TIME].values
-    # Statistics see the training period only, increments into it included.
-    begin, end = plan["train_index"]
-    new, low, high = max(start, begin), max(first, begin), min(stop, end)
-    moments = Moments.none(len(channels))
-    if new < high:
-        moments = Moments.of(
-            values[low - first : high - first],
-            times[low:high],
-            span=np.timedelta64(plan["span_seconds"], "s"),
-            weights=cell_weights(analysis, area_weighted=plan["recipe"]["area_weighted"]),
-            first=new - low,
-        )
-    record = {
-        "number": number,
-        "file": shard_path(states, number),
-        "times": [str(times[start])[:19], str(times[stop - 1])[:19]],
-        "bytes": path.stat().st_size,
-        "sha256": sha256(path),
-        "missing": np.isnan(values[start - first :]).sum((0, 2, 3)).tolist(),
-        "moments": moments.to_dict(),
-    }
-    write_json(folder / "shards" / f"{number}.json", record)
-    return number
-
-
-@functools.lru_cache(maxsize=1)
-def _analysis(plan: str) -> xr.Dataset:
-    """The analysis of a plan, opened once in every process."""
-    recipe = Recipe(**json.loads(plan)["recipe"])
-    return recipe.convert(recipe.open())
 
 
 def _plan(recipe: Recipe, analysis: xr.Dataset) -> dict[str, Any]:
@@ -235,11 +254,17 @@ def _plan(recipe: Recipe, analysis: xr.Dataset) -> dict[str, Any]:
     return converted
 
 
-def _refuse_other(plan: Mapping[str, Any], wanted: Preparation) -> None:
+def _without_address(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan without what says where its analysis is."""
+    recipe = {key: value for key, value in plan["recipe"].items() if key not in ADDRESS}
+    return {**plan, "recipe": recipe}
+
+
+def _refuse_other(plan: Mapping[str, Any], wanted: Mapping[str, Any], there: Path) -> None:
     """Raises if the store that is there was made of something else."""
-    there = wanted.work if (wanted.work / "plan.json").exists() else wanted.store
+    plan, wanted = _without_address(plan), _without_address(wanted)
     for section in ("recipe", "source", "channels", "grid", "step", "shard_times"):
-        old, new = plan[section], wanted.plan[section]
+        old, new = plan[section], wanted[section]
         if old == new:
             continue
         name = section
@@ -250,5 +275,5 @@ def _refuse_other(plan: Mapping[str, Any], wanted: Preparation) -> None:
             old, new = f"{len(old)} values", f"{len(new)} values"
         raise ValueError(
             f"{there}: was made with {name} {old!r}, but now it is {new!r}; "
-            f"remove {there}, or set another output"
+            "run with --force to start over, or set another output"
         )

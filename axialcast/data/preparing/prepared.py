@@ -1,28 +1,29 @@
 """What stands beside a training store: a manifest with its statistics and checksums.
 
 training.zarr         the states; see `axialcast.data.opening.stacked`
-training.zarr.json    statistics, what is missing, a checksum of every shard, where it is from
+training.zarr.json    statistics, what is missing, a checksum of every shard, where it is from, and
+                      a checksum of all this
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from axialcast import inventory
+from axialcast.atomic import write_json
 from axialcast.data.channels import Channels
 from axialcast.data.normalize import Statistics
 
 __all__ = [
     "broken_shards",
     "damage",
+    "manifest_path",
     "read_manifest",
-    "sha256",
     "stored_statistics",
-    "write_json",
     "write_manifest",
 ]
 
@@ -32,15 +33,23 @@ def read_manifest(store: Path | str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is none.
+        ValueError: it is damaged.
     """
-    path = _manifest_path(Path(store))
+    path = manifest_path(Path(store))
     try:
         manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        # Version 0.1.0 wrote none.
+        checksum = manifest.pop("sha256", None)
+        intact = checksum in (None, _checksum(manifest)) and isinstance(manifest["plan"], dict)
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{store}: no manifest {path.name} beside it, so not a training store; "
             "remove it, or set another output"
         ) from None
+    except (ValueError, KeyError, AttributeError):
+        intact = False
+    if not intact:
+        raise ValueError(f"{path}: damaged, its checksum differs; remove it and prepare again")
     return manifest
 
 
@@ -55,7 +64,7 @@ def stored_statistics(
         train: the training period that they must be of.
         step: how many times of the store one model step spans.
     """
-    if not _manifest_path(Path(store)).exists():
+    if not manifest_path(Path(store)).exists():
         return None
     manifest = read_manifest(store)
     stored = list(Channels.from_list(manifest["channels"]))
@@ -83,34 +92,20 @@ def broken_shards(store: Path | str) -> list[str]:
 
 def damage(store: Path, shard: Mapping[str, Any], *, read: bool = True) -> str | None:
     """What is wrong with a shard, or None; `read`: look at its bytes, not only their number."""
-    path = store / shard["file"]
-    if not path.exists():
-        return "missing"
-    if path.stat().st_size != shard["bytes"]:
-        return f"has {path.stat().st_size} bytes instead of {shard['bytes']}"
-    if read and sha256(path) != shard["sha256"]:
-        return "its bytes changed (SHA-256 differs)"
-    return None
-
-
-def sha256(path: Path) -> str:
-    """Checksum of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a file under another name, then moves it: it is there as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    os.replace(temporary, path)
+    files = {shard["file"]: (shard["bytes"], shard["sha256"])}
+    problems = inventory.check(store, files, read_all=read)
+    return problems[0].what if problems else None
 
 
 def write_manifest(store: Path, manifest: Mapping[str, Any]) -> None:
-    """Writes the manifest beside a store."""
-    write_json(_manifest_path(store), manifest)
+    """Writes the manifest beside a store, with a checksum of itself."""
+    write_json(manifest_path(store), {**manifest, "sha256": _checksum(manifest)})
 
 
-def _manifest_path(store: Path) -> Path:
+def manifest_path(store: Path) -> Path:
+    """Where the manifest of a store is."""
     return store.with_name(f"{store.name}.json")
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()

@@ -72,7 +72,7 @@ def test_going_on_is_bitwise(truncation: int) -> None:
     xr.testing.assert_identical(xr.concat(blocks, "time"), expected.isel(t=0))
 
 
-EVERY = [pytest.param(37, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+EVERY = [pytest.param(53, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("every", EVERY)
@@ -128,8 +128,6 @@ def test_what_is_not_ours_is_refused_before_anything_is_simulated(tmp_path) -> N
     store = tmp_path / "analysis.zarr"
     store.mkdir()
     (store / "mine.txt").write_text("mine")
-    with pytest.raises(
-        ValueError, match=r"analysis\.zarr: is a folder with mine\.txt that axialcast"
-    ):
+    with pytest.raises(ValueError, match=r"analysis\.zarr: is a folder with mine\.txt that"):
         simulate(store)
     assert [path.name for path in tmp_path.rglob("*")] == ["analysis.zarr", "mine.txt"]

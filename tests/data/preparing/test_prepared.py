@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from axialcast.data import Channels, open_analysis, statistics
 from axialcast.data.opening import stacked
 from axialcast.data.opening.stacked import Layout, is_prepared, to_variables
-from axialcast.data.preparing.preparation import Preparation, write_shard
+from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.prepared import broken_shards, read_manifest, stored_statistics
 from axialcast.data.preparing.recipe import Recipe
+from axialcast.data.preparing.shards import write_shard
 
 TRAIN = ("2001-01-04", "2001-03-02")
 
@@ -150,11 +151,22 @@ def test_stores_of_something_else_are_refused(store, recipe, source, tmp_path):
     (source + 1).assign_attrs(source.attrs).map(
         lambda a: a.assign_attrs(source[a.name].attrs)
     ).to_zarr(tmp_path / "source.zarr", zarr_format=2)
-    with pytest.raises(ValueError, match=r"source\.sample .* remove .*training\.zarr, or set"):
+    with pytest.raises(ValueError, match=r"source\.sample .* run with --force to start"):
         Preparation(recipe, store)
-    (tmp_path / "training.zarr.json").unlink()
-    with pytest.raises(FileNotFoundError, match="no manifest"):
+    shutil.move(store, tmp_path / "moved.zarr")
+    store.mkdir()
+    (store / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"training\.zarr: is a folder with mine\.txt that"):
         Preparation(recipe, store)
+
+
+def test_damaged_manifests_are_not_read(store):
+    path = store.with_name("training.zarr.json")
+    text = path.read_text()
+    place = text.index('"mean": [') + 20
+    path.write_text(text[:place] + "1" + text[place + 1 :])
+    with pytest.raises(ValueError, match=r"zarr\.json: damaged, its checksum differs; remove"):
+        stored_statistics(store, Channels([]), train=TRAIN, step=1)
 
 
 def test_a_training_period_without_times_is_refused(recipe, tmp_path):

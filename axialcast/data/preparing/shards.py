@@ -1,0 +1,107 @@
+"""Shards of a training store in the making: each written by itself, in any order and process."""
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast import inventory
+from axialcast.atomic import room_error, sync, write_json
+from axialcast.data.channels import Channels
+from axialcast.data.moments import Moments
+from axialcast.data.normalize import cell_weights
+from axialcast.data.opening.stacked import open_states, shard_path
+from axialcast.data.preparing.prepared import damage
+from axialcast.data.preparing.recipe import Recipe
+from axialcast.names import TIME
+
+__all__ = ["UNFINISHED", "place_of", "write_shard"]
+
+UNFINISHED = ".unfinished"
+
+
+def write_shard(work: str, number: int) -> int:
+    """Writes a shard and its record, with checksum and moments; its number.
+
+    Args:
+        work: the folder of an unfinished Preparation.
+        number: of the shard along time.
+    """
+    folder = Path(work)
+    text = (folder / "plan.json").read_text("utf-8")
+    plan, analysis = json.loads(text), _analysis(text)
+    channels = Channels.from_list(plan["channels"])
+    num_times, length, step = plan["source"]["num_times"], plan["shard_times"], plan["step"]
+    start, stop = number * length, min((number + 1) * length, num_times)
+    # The states before begin the first increments.
+    first = max(start - step, 0)
+    block = analysis.isel({TIME: slice(first, stop)}).compute(scheduler="synchronous")
+    values = channels.stack(block)
+    file = _write_states(folder, plan, number, values[start - first :])
+    times = analysis[TIME].values
+    # Statistics see the training period only, increments into it included.
+    begin, end = plan["train_index"]
+    new, low, high = max(start, begin), max(first, begin), min(stop, end)
+    moments = Moments.none(len(channels))
+    if new < high:
+        moments = Moments.of(
+            values[low - first : high - first],
+            times[low:high],
+            span=np.timedelta64(plan["span_seconds"], "s"),
+            weights=cell_weights(analysis, area_weighted=plan["recipe"]["area_weighted"]),
+            first=new - low,
+        )
+    size, checksum = inventory.entry(place_of(folder) / file)
+    record = {
+        "number": number,
+        "file": file,
+        "times": [str(times[start])[:19], str(times[stop - 1])[:19]],
+        "bytes": size,
+        "sha256": checksum,
+        "missing": np.isnan(values[start - first :]).sum((0, 2, 3)).tolist(),
+        "moments": moments.to_dict(),
+    }
+    write_json(folder / "shards" / f"{number}.json", record)
+    return number
+
+
+def _write_states(
+    work: Path, plan: Mapping[str, Any], number: int, values: NDArray[np.float32]
+) -> str:
+    """Writes the states of a shard unless it is whole; its file, relative to the store."""
+    states = open_states(place_of(work))
+    file = shard_path(states, number)
+    path, record = place_of(work) / file, work / "shards" / f"{number}.json"
+    if record.exists() and not damage(place_of(work), json.loads(record.read_text("utf-8"))):
+        return file
+    # Zarr would read a shard that is there, torn or broken, to fill it up.
+    for torn in (path, *path.parent.glob("*.partial")):
+        torn.unlink(missing_ok=True)
+    start = number * plan["shard_times"]
+    try:
+        states[start : start + len(values)] = values
+        for part in (path, *list(path.parents)[:4]):
+            sync(part)
+    except OSError as error:
+        num_shards = -(-plan["source"]["num_times"] // plan["shard_times"])
+        left = num_shards - len(list(record.parent.glob("[!.]*.json")))
+        raise room_error(path, error, left * values.nbytes) from error
+    return file
+
+
+def place_of(work: Path) -> Path:
+    """Where the store is that a folder belongs to: in it, or in its final place to be mended."""
+    fresh = work / "store"
+    return fresh if fresh.exists() else work.with_name(work.name.removesuffix(UNFINISHED))
+
+
+@functools.lru_cache(maxsize=1)
+def _analysis(plan: str) -> xr.Dataset:
+    """The analysis of a plan, opened once in every process."""
+    recipe = Recipe(**json.loads(plan)["recipe"])
+    return recipe.convert(recipe.open())
