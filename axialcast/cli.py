@@ -1,4 +1,4 @@
-"""The `axialcast` command: run, ls, cp, check, inspect.
+"""The `axialcast` command: run, ls, cp, check, inspect, status.
 
 Only light modules are imported at the top, so that help appears at once.
 """
@@ -46,11 +46,14 @@ def run(
     config: ConfigArgument,
     overrides: Overrides = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Run stages that are up to date, too.")
+        bool, typer.Option("--force", help="Start every stage over, also what would go on.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every byte of the outputs before skipping.")
     ] = False,
     traceback: Traceback = False,
 ) -> None:
-    """Run the pipelines of a config in order; stages that are up to date are skipped."""
+    """Run the pipelines of a config in order; what is up to date is skipped, the rest goes on."""
     with _plain_errors(traceback), stopping.raised():
         start = time.monotonic()
         path, settings = _load(config, overrides)
@@ -65,7 +68,14 @@ def run(
             save_config(settings, settings.output / "config.yaml")
 
         _require_writable(settings.output)
-        run_stages(settings, folder=path.parent, force=force, before=before, say=typer.echo)
+        run_stages(
+            settings,
+            folder=path.parent,
+            force=force,
+            verify=verify,
+            before=before,
+            say=typer.echo,
+        )
         typer.echo(f"done in {time.monotonic() - start:.0f} s: {settings.output}")
 
 
@@ -113,19 +123,50 @@ def check(
         preflight = check_run(settings, scan=True)
         for line in [*preflight.facts(), *preflight.costs()] if preflight else []:
             typer.echo(line)
+        if preflight:
+            preflight.refuse_full_disk()
         typer.echo("all checks passed")
 
 
 @app.command()
 def inspect(
-    path: Annotated[Path, typer.Argument(help="Checkpoint folder, forecast or analysis store.")],
+    path: Annotated[Path, typer.Argument(help="Checkpoint, forecast or analysis, or a run.")],
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Compare every byte with its checksum; status 1 if damaged."),
+    ] = False,
     traceback: Traceback = False,
 ) -> None:
-    """Say what a checkpoint or a store holds."""
+    """Say what a checkpoint or a store holds, or whether it is whole."""
     with _plain_errors(traceback):
-        from axialcast.inspection import describe
+        from axialcast import inspection
 
-        for line in describe(path):
+        if not verify:
+            for line in inspection.describe(path):
+                typer.echo(line)
+            return
+        broken, what = inspection.verify(path)
+        for part in broken:
+            typer.echo(str(part))
+        if broken:
+            typer.echo(
+                f"{path}: {len(broken)} damaged or missing among {what}; "
+                "axialcast run --verify makes them again"
+            )
+            raise typer.Exit(1)
+        typer.echo(f"{path}: whole, {what}")
+
+
+@app.command()
+def status(
+    output: Annotated[Path, typer.Argument(help="The output folder of a run.")],
+    traceback: Traceback = False,
+) -> None:
+    """Say which stages of a run are done, running, stopped or damaged, from its files alone."""
+    with _plain_errors(traceback):
+        from axialcast.status import status
+
+        for line in status(output):
             typer.echo(line)
 
 

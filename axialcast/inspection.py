@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from axialcast.forecast import load_checkpoint
+from axialcast import inventory
+from axialcast.atomic import readable_size
+from axialcast.forecast import ForecastStore, load_checkpoint
 from axialcast.forecast.checkpoint import DESCRIPTION
 from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, TIME
+from axialcast.stages import damage, stamped
 
-__all__ = ["describe"]
+__all__ = ["describe", "verify"]
 
 
 def describe(path: str | Path) -> list[str]:
@@ -31,6 +35,47 @@ def describe(path: str | Path) -> list[str]:
     if (path / "checkpoint" / DESCRIPTION).is_file():
         return _describe_checkpoint(path / "checkpoint")
     return _describe_store(path)
+
+
+def verify(path: str | Path) -> tuple[list[inventory.Damage], str]:
+    """Each damaged or missing part of what axialcast made, every byte compared; what was looked at.
+
+    Args:
+        path: a run's folder; or a forecast, an analysis, a training store, a checkpoint, a saved
+            state or a folder of such; or a file that a run made.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: there are no checksums to compare with.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    folders = {found.parent for found in path.rglob(inventory.FOLDER)} if path.is_dir() else set()
+    run = path if path.is_dir() else path.parent
+    found: dict[Path, inventory.Damage] = {}
+    looked_at: dict[Path, int] = {}
+    for stage, stamp in stamped(run).items():
+        for part in damage(run, stage, read_all=True):
+            found[part.path] = part
+        for key, content in stamp["outputs"].items():
+            if isinstance(content, dict):
+                folder = run / key if (run / key).is_dir() else run
+                looked_at |= {folder / name: size for name, (size, _) in content.items()}
+    for folder in sorted(folders):
+        for part in inventory.problems(folder, read_all=True):
+            found[part.path] = part
+        with suppress(ValueError):
+            looked_at |= {folder / name: n for name, (n, _) in inventory.read(folder).items()}
+    if not path.is_dir():
+        looked_at = {file: size for file, size in looked_at.items() if file == path}
+        found = {file: part for file, part in found.items() if file == path}
+    if not looked_at and not found:
+        raise ValueError(
+            f"{path}: has no checksums to compare with, as what this axialcast made has"
+        )
+    size = readable_size(sum(looked_at.values()))
+    return list(found.values()), f"{len(looked_at):,} files of {size}"
 
 
 def _describe_checkpoint(path: Path) -> list[str]:
@@ -80,8 +125,19 @@ def _describe_store(path: Path) -> list[str]:
         for variable, array in dataset.data_vars.items():
             units = f" ({array.attrs['units']})" if "units" in array.attrs else ""
             lines.append(f"variable {variable}{units}: {', '.join(map(str, array.dims))}")
+        lines += _complete(path)
         lines.append(f"size: {dataset.nbytes / 1e6:.3g} MB decoded")
         return [*lines, *(f"{key}: {value}" for key, value in dataset.attrs.items())]
+
+
+def _complete(path: Path) -> list[str]:
+    """How many initial times of a forecast store are complete."""
+    if ForecastStore.owner(path) is None:
+        return []
+    store = ForecastStore(path)
+    complete, planned = len(store.complete()), store.num_init_times
+    absent = f", {planned - complete:,} absent (NaN)" if complete < planned else ""
+    return [f"complete: {complete:,} of {planned:,} initial times{absent}"]
 
 
 def _open(path: Path) -> xr.Dataset:

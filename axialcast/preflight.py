@@ -1,6 +1,7 @@
 """What `axialcast check` does: finds what would fail later, and says what a run will cost."""
 
 import math
+import shutil
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from axialcast.atomic import readable_size
 from axialcast.config import Config, ConfigError, DataConfig
 from axialcast.data import (
     Channels,
@@ -82,15 +84,31 @@ class Preflight:
             "data": held,
             "libraries": resident_bytes(),
         }
-        detail = ", ".join(f"{name} {_size(value)}" for name, value in parts.items())
+        detail = ", ".join(f"{name} {readable_size(value)}" for name, value in parts.items())
         read = len(states) * states.bytes_per_state
         then = ", once: they are then held in memory" if states.in_memory else ""
         return [
             f"parameters: {num_parameters:,}",
-            f"peak memory while training: about {_size(sum(parts.values()))} ({detail})",
-            f"read per epoch: {_size(read)} (decoded){then}",
-            f"output: about {_size(self.output_bytes(4 * num_parameters))} before compression",
+            f"peak memory while training: about {readable_size(sum(parts.values()))} ({detail})",
+            f"read per epoch: {readable_size(read)} (decoded){then}",
+            f"output: about {readable_size(self.output_bytes(num_parameters))} before compression",
         ]
+
+    def refuse_full_disk(self) -> None:
+        """Raises where the disk has less room than the run will write, uncompressed.
+
+        Raises:
+            OSError: names the output folder, what is needed and what is free.
+        """
+        needed = self.output_bytes(sum(p.numel() for p in self.network().parameters()))
+        output = self.config.output
+        there = next(p for p in (output.absolute(), *output.absolute().parents) if p.is_dir())
+        free = shutil.disk_usage(there).free
+        if needed > free:
+            raise OSError(
+                f"output {output}: the run writes about {readable_size(needed)} before "
+                f"compression, {readable_size(free)} are free; make room, or set output= elsewhere"
+            )
 
     def split(self, name: str) -> Any:
         """Times of a period of data."""
@@ -134,8 +152,12 @@ class Preflight:
         train = self.config.train
         return kept * train.batch_size * max(stage.rollout_steps for stage in train.schedule)
 
-    def output_bytes(self, checkpoint: int) -> int:
-        """Size of everything written, uncompressed."""
+    def output_bytes(self, num_parameters: int) -> int:
+        """Size of everything written, uncompressed, saved states among it.
+
+        A state holds the weights, their averages and two moments of AdamW; one more than are kept
+        is there while it is written.
+        """
         forecast = self.config.forecast
         state = self.states("test").bytes_per_state
         step = cadence(self.analysis) / np.timedelta64(1, "h")
@@ -146,7 +168,12 @@ class Preflight:
             )
         else:
             num_inits = len(forecast.init_times)
-        sizes = {"train": checkpoint, "forecast": num_inits * num_leads * state}
+        states = 4 * (self.config.train.keep_states + 1)
+        sizes = {
+            "prepare": len(self.analysis[TIME]) * state,
+            "train": 4 * num_parameters * (states + 1),
+            "forecast": num_inits * num_leads * state,
+        }
         if "simulate" in self.config.pipeline:
             sizes["simulate"] = _planned_nature_run(self.config).nbytes
         return sum(size for name, size in sizes.items() if name in self.config.pipeline)
@@ -284,11 +311,3 @@ def _scan(preflight: Preflight) -> Statistics:
         return statistics(part, Channels.of(period), step=preflight.stride)
     except ValueError as error:
         raise ValueError(f"{preflight.config.analysis_store}: {error}") from None
-
-
-def _size(num_bytes: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if num_bytes < 1000:
-            return f"{num_bytes:.3g} {unit}"
-        num_bytes /= 1000
-    return f"{num_bytes:.3g} TB"

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from axialcast.atomic import aside, remove
 
-__all__ = ["recorded", "track"]
+__all__ = ["clock", "recorded", "track"]
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ def _lines(
             last_time, last_count, shown = now, count, True
     if shown:
         seconds = time.monotonic() - start
-        _say(f"{description}: {count} {unit} in {_clock(seconds)}")
+        _say(f"{description}: {count} {unit} in {clock(seconds)}")
 
 
 def _bar(
@@ -142,10 +142,10 @@ def _counted(count: int, total: int | None, unit: str) -> str:
 def _pace(count: int, total: int | None, done: int, seconds: float, unit: str) -> str:
     rate = (count - done) / max(seconds, 1e-9)
     pace = f"{rate:.3g} {unit}/s"
-    return f"{pace}, {_clock((total - count) / rate)} left" if total else pace
+    return f"{pace}, {clock((total - count) / rate)} left" if total else pace
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Seconds as a person would say them: `42 s`, `3 min 20 s`, `2 h 05 min`."""
     whole = round(seconds)
     if whole < 60:

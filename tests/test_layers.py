@@ -37,11 +37,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("atomic", "inventory", "stopping", "tensors", "device", "data", "model", "training"),
     },
     "forecast": {
-        *("names", "grid", "device", "atomic", "inventory", "tensors", "data", "model", "forecast"),
+        *("names", "grid", "device", "atomic", "inventory", "holding", "tensors"),
+        *("data", "model", "forecast"),
     },
     "verify": {"names", "grid", "atomic", "verify"},
-    "inspection": {"names", "forecast"},
-    "preflight": LIBRARY | {"config", "periods"},
+    "inspection": {"names", "forecast", "atomic", "inventory", "stages"},
+    "status": {"holding", "progress", "stages"},
+    "preflight": LIBRARY | {"atomic", "config", "periods"},
     "cli": {"shipped", "stopping"},  # at the top; anything inside a command
     "__main__": {"cli"},
     "__init__": set(),  # at the top; its names are imported when used

@@ -15,6 +15,7 @@ what it made into place while it alone holds the store, for milliseconds.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
@@ -129,7 +130,9 @@ class ForecastStore:
                 labels = growth.with_init_times(template, times)
                 growth.begin(path, labels, dates=dates, old=old, about=about)
                 growth.finish(path)
-        return cls(path)
+            store = cls(path)
+            store._remove_unpublished()
+        return store
 
     @classmethod
     def owner(cls, path: str | Path) -> dict[str, Any] | None:
@@ -144,6 +147,11 @@ class ForecastStore:
         """What decides the values, as `prepare` was told."""
         known: dict[str, Any] = inventory.about(self.path, LABELS)["belongs_to"]
         return known
+
+    @property
+    def num_init_times(self) -> int:
+        """Initial times that it has room for, complete or absent."""
+        return len(self._numbers())
 
     @property
     def checked_against(self) -> Any:
@@ -272,6 +280,22 @@ class ForecastStore:
             inventory.write(self.path, files, month, about)
         else:
             remove(self.path / inventory.FOLDER / f"{month}.json")
+
+    def _remove_unpublished(self) -> None:
+        """Removes chunks of initial times that are absent: a killed process published them in part.
+
+        Where an inventory is damaged, what is of its month cannot be told from them and stays.
+        """
+        try:
+            files = [f for m in growth.months(self.path) for f in inventory.read(self.path, m)]
+        except ValueError:
+            return
+        kept = {(file.partition("/")[0], str(growth.number_of(file))) for file in files}
+        for variable in canonical(_open(self.path)).data_vars:
+            chunks = self.path / str(variable) / "c"
+            for name in set(os.listdir(chunks)) if chunks.is_dir() else ():
+                if (variable, name) not in kept:
+                    remove(chunks / name)
 
     def _forget(self, damaged: Path) -> None:
         """Counts what a damaged chunk or inventory is of as absent."""
