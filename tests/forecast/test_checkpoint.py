@@ -1,0 +1,97 @@
+"""A checkpoint is its two files, whole and belonging together; what else is there stays."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from axialcast import atomic, inventory
+from axialcast.forecast import Checkpoint, load_checkpoint, save_checkpoint
+
+FILES = ["model.json", "weights.safetensors"]
+
+
+@pytest.fixture
+def checkpoint(forecaster):
+    return forecaster.checkpoint
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def changed(checkpoint, by=1.0):
+    weights = {name: value + by for name, value in checkpoint.weights.items()}
+    return Checkpoint(**{**vars(checkpoint), "weights": weights, "provenance": {"seed": 7}})
+
+
+def test_saved_and_loaded(checkpoint, tmp_path):
+    save_checkpoint(tmp_path / "a" / "checkpoint", checkpoint)
+    loaded = load_checkpoint(tmp_path / "a" / "checkpoint")
+    assert loaded.weights.keys() == checkpoint.weights.keys()
+    for name, value in checkpoint.weights.items():
+        assert torch.equal(loaded.weights[name], value)
+    assert loaded.channels == checkpoint.channels
+    assert loaded.step == checkpoint.step
+    np.testing.assert_array_equal(loaded.grid.latitude, checkpoint.grid.latitude)
+    assert names(tmp_path / "a" / "checkpoint") == [".inventory", *FILES]
+    assert names(tmp_path / "a") == ["checkpoint"]
+    assert inventory.problems(tmp_path / "a" / "checkpoint", read_all=True) == []
+
+
+def test_files_of_others_stay(checkpoint, tmp_path):
+    save_checkpoint(tmp_path, checkpoint)
+    (tmp_path / "mine.txt").write_text("mine")
+    save_checkpoint(tmp_path, changed(checkpoint))
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert names(tmp_path) == [".inventory", "mine.txt", *FILES]
+    assert set(inventory.read(tmp_path)) == set(FILES)
+    assert load_checkpoint(tmp_path).provenance == {"seed": 7}
+
+
+@pytest.mark.parametrize("name", [*FILES, ".inventory/files.json"])
+@pytest.mark.parametrize("damage", ["flipped", "short"])
+def test_damage_is_named(checkpoint, tmp_path, name, damage):
+    save_checkpoint(tmp_path, checkpoint)
+    path = tmp_path / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data if damage == "flipped" else data[:-3])
+    with pytest.raises(ValueError, match=f"{path}: .*: the checkpoint is damaged; train again"):
+        load_checkpoint(tmp_path)
+
+
+def test_one_of_version_0_1_0_has_no_inventory(checkpoint, tmp_path):
+    save_checkpoint(tmp_path, checkpoint)
+    shutil.rmtree(tmp_path / ".inventory")
+    assert load_checkpoint(tmp_path).channels == checkpoint.channels
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("event", [1, 2])
+def test_a_mixture_is_never_loaded(checkpoint, tmp_path, monkeypatch, event, legacy):
+    """Killed before the second, third, … file is moved into place over an older checkpoint."""
+    save_checkpoint(tmp_path, changed(checkpoint, 2.0))
+    if legacy:
+        shutil.rmtree(tmp_path / ".inventory")
+    replace, moves = os.replace, []
+
+    class Killed(BaseException):
+        pass
+
+    def replace_some(self, target):
+        moves.append(target)
+        if len(moves) > event + legacy:
+            raise Killed
+        replace(self, target)
+
+    monkeypatch.setattr(atomic.Path, "replace", replace_some)
+    with pytest.raises(Killed):
+        save_checkpoint(tmp_path, checkpoint)
+    with pytest.raises(ValueError, match="the checkpoint is damaged; train again"):
+        load_checkpoint(tmp_path)
+    monkeypatch.undo()
+    save_checkpoint(tmp_path, checkpoint)
+    assert load_checkpoint(tmp_path).provenance == checkpoint.provenance
