@@ -1,11 +1,17 @@
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
+from axialcast import inventory
 from axialcast.config import Config, load_config
-from axialcast.stages import Stage, run_stages
+from axialcast.holding import FolderHeldError, hold
+from axialcast.stages import Stage, differences, made_from, run_stages
 
 FIRST = """
 import json
@@ -163,3 +169,197 @@ def test_what_is_no_pipeline(here: Path, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ran("pipeline=[first.py,bad.py]")
     assert not Path("out/first.json").exists()
+
+
+def test_what_is_made_anew_runs_what_was_made_of_it(here: Path) -> None:
+    """Also where only the one stage ran."""
+    Path("first.py").write_text(FIRST.replace("config.seed", "(config.output / 'x').read_text()"))
+    Path("out/x").write_text("1")
+    ran()
+    Path("out/x").write_text("2")
+    assert ran("pipeline=first.py", force=True) == ["first: runs"]
+    assert ran()[1] == "second: runs again, for first.json changed"
+    assert ran("pipeline=first.py", force=True) == ["first: runs"]
+    assert ran() == SKIPPED, "the same bytes are the same input"
+
+
+def test_what_changes_while_a_stage_runs_does_not_count_as_what_it_ran_on(here: Path) -> None:
+    Path("second.py").write_text(
+        SECOND
+        + "    import os, pathlib\n"
+        + "    if not (config.output / 'late').exists():\n"
+        + "        os.utime('store.nc', ns=(1, 1))\n"
+        + "        program = pathlib.Path('second.py')\n"
+        + "        program.write_text(program.read_text() + '# edited')\n"
+    )
+    ran()
+    Path("out/late").touch()
+    assert ran() == [SKIPPED[0], "second: runs again, for program, store changed"]
+    assert ran() == SKIPPED
+
+
+NEEDY = """
+READS = ("verify.harmonics",)
+NEEDS = ("first.json",)
+OUTPUTS = ("needy",)
+def run(config):
+    (config.output / "needy").mkdir(exist_ok=True)
+    for name in "ab":
+        (config.output / "needy" / name).write_text(name * 20)
+"""
+
+
+def test_a_stage_depends_on_what_it_needs_alone(here: Path) -> None:
+    Path("needy.py").write_text(NEEDY)
+    line = "pipeline=[first.py,second.py,needy.py]"
+    ran(line)
+    assert ran(line, "data.variables=[b]") == [
+        SKIPPED[0],
+        "second: runs again, for data.variables changed",
+        "needy: up to date, skipped (--force runs it again)",
+    ]
+    assert (
+        ran(line, "data.variables=[b]", "seed=3")[2] == "needy: runs again, for first.json changed"
+    )
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "deleted"])
+def test_a_damaged_part_is_named_and_made_again(here: Path, damage: str) -> None:
+    Path("needy.py").write_text(NEEDY)
+    line = "pipeline=[first.py,needy.py]"
+    ran(line)
+    part = Path("out/needy/b")
+    if damage == "deleted":
+        part.unlink()
+    else:
+        part.write_text("b" * 19 + ("c" if damage == "flipped" else ""))
+    said = ran(line)
+    assert said[1].startswith("needy: out/needy/b: ")
+    assert said[2:] == ["needy: runs again, for a part of its outputs is damaged"]
+    assert part.read_text() == "b" * 20
+
+
+def test_large_outputs_are_read_when_that_is_asked_for(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("axialcast.stages.READ_BYTES", 10)
+    Path("needy.py").write_text(NEEDY)
+    line = load_config("x.yaml", ["pipeline=[first.py,needy.py]"])
+    run_stages(line, say=lambda text: None)
+    Path("out/needy/b").write_text("b" * 19 + "c")
+    said: list[str] = []
+    run_stages(line, say=said.append)
+    assert len(said) == 2
+    assert all("up to date" in text for text in said)
+    run_stages(line, say=said.append, verify=True)
+    assert said[3] == "needy: out/needy/b: its bytes changed (SHA-256 differs)"
+    assert Path("out/needy/b").read_text() == "b" * 20
+
+
+RESUMING = """
+READS = ("seed",)
+OUTPUTS = ("kept", "end.txt")
+RESUMES = ("kept", "scratch")
+def run(config):
+    from axialcast import inventory
+    for name in ("kept", "scratch"):
+        (config.output / name).mkdir(exist_ok=True)
+        part = config.output / name / "part"
+        part.write_text(part.read_text() + "+" if part.exists() else "1")
+    inventory.write(config.output / "kept", inventory.take(config.output / "kept", ["part"]))
+    if (config.output / "fail").exists():
+        raise ValueError("asked to fail")
+    (config.output / "end.txt").write_text("end")
+"""
+
+
+def test_a_stage_goes_on_and_starts_over_when_forced(here: Path) -> None:
+    Path("own.py").write_text(RESUMING)
+    Path("out/fail").touch()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="asked to fail"):
+            ran("pipeline=own.py")
+    assert Path("out/scratch/part").read_text() == "1+"
+    Path("out/kept/mine.txt").write_text("mine")
+    Path("out/fail").unlink()
+    assert ran("pipeline=own.py") == ["own: runs on, from kept, scratch"]
+    assert Path("out/kept/part").read_text() == "1++"
+    assert not Path("out/scratch").exists()
+    assert ran("pipeline=own.py", force=True) == ["own: runs"]
+    assert Path("out/kept/part").read_text() == "1"
+    assert Path("out/kept/mine.txt").read_text() == "mine"
+
+
+def test_one_folder_one_run(here: Path) -> None:
+    with (
+        hold(Path("out")),
+        pytest.raises(FolderHeldError, match=f"out: held by process {os.getpid()}"),
+    ):
+        ran()
+    assert not Path("out/first.json").exists()
+    assert ran() == BOTH
+    assert not Path("out/.held.json").exists()
+
+
+def test_a_run_that_was_killed_holds_nothing_and_its_leftovers_go(here: Path) -> None:
+    Path("second.py").write_text(
+        SECOND.replace(
+            "def run(config):",
+            "def run(config):\n"
+            "    import os\n    from axialcast.atomic import aside\n"
+            "    aside(config.output / 'second.txt').write_text('half')\n"
+            "    if not (config.output / 'late').exists(): os.kill(os.getpid(), 9)",
+        )
+    )
+    call = "from axialcast.config import load_config; from axialcast.stages import run_stages"
+    died = subprocess.run([sys.executable, "-c", f"{call}; run_stages(load_config('x.yaml'))"])
+    assert died.returncode == -9
+    Path("out/.forecast.zarr.old").mkdir()
+    for name in (".mine.partial", ".first.json.old"):
+        Path("out", name).write_text("x")
+    assert len(list(Path("out").glob(".*.partial"))) == 2
+    Path("out/late").touch()
+    assert ran() == [SKIPPED[0], "second: runs"]
+    left = {path.name for path in Path("out").iterdir()}
+    # Another's names stay; those of version 0.1.0 are known by the stages that are run.
+    assert left == {
+        *("first.json", "second.txt", "late", ".stages", ".forecast.zarr.old", ".mine.partial")
+    }
+
+
+def test_what_a_stage_needs_must_be_whole(here: Path) -> None:
+    store = Path("store.zarr")
+    xr.Dataset({"a": ("time", np.arange(3.0))}).to_netcdf("x.nc")
+    store.mkdir()
+    for name in ("x", "y"):
+        (store / name).write_text(name)
+    inventory.write(store, inventory.take(store))
+    assert ran("data.store=store.zarr") == BOTH
+    (store / "y").unlink()
+    with pytest.raises(ValueError, match=r"store.zarr/y: missing; run the pipeline that made"):
+        ran("data.store=store.zarr", "data.variables=[b]")
+
+
+def test_a_store_of_ours_counts_by_its_content(here: Path) -> None:
+    store = Path("store.zarr")
+    store.mkdir()
+    (store / "x").write_text("x")
+    inventory.write(store, inventory.take(store))
+    ran("data.store=store.zarr")
+    os.utime(store / "x", ns=(1, 1))
+    assert ran("data.store=store.zarr") == SKIPPED
+    (store / "x").write_text("y")
+    inventory.write(store, inventory.take(store))
+    assert ran("data.store=store.zarr")[1] == "second: runs again, for store changed"
+
+
+def test_differences_are_told_by_value(here: Path) -> None:
+    then = made_from(load_config("x.yaml"), "first.py")
+    now = made_from(load_config("x.yaml", ["seed=1", "model.dim=64"]), "first.py")
+    assert differences(now, then) == ["model.dim was 128, is 64", "seed was 0, is 1"]
+
+
+def test_secrets_stay_out_of_stamps(here: Path) -> None:
+    ran("data.storage_options={secret: hush}")
+    assert "hush" not in Path("out/.stages/second.json").read_text()
+    assert ran("data.storage_options={secret: other}")[1].startswith("second: runs again")
