@@ -307,8 +307,9 @@ def test_a_run_that_was_killed_holds_nothing_and_its_leftovers_go(here: Path) ->
             "def run(config):",
             "def run(config):\n"
             "    import os\n    from axialcast.atomic import aside\n"
-            "    aside(config.output / 'second.txt').write_text('half')\n"
-            "    if not (config.output / 'late').exists(): os.kill(os.getpid(), 9)",
+            "    if not (config.output / 'late').exists():\n"
+            "        aside(config.output / 'second.txt').write_text('half')\n"
+            "        os.kill(os.getpid(), 9)",
         )
     )
     call = "from axialcast.config import load_config; from axialcast.stages import run_stages"
