@@ -1,6 +1,11 @@
 """The stage `verify` on a store and a forecast made by hand."""
 
+import contextlib
+import os
 import runpy
+import shutil
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +17,7 @@ from axialcast.config import Config
 from axialcast.forecast import ForecastStore, ForecastWriter
 from axialcast.grid import LatLonGrid
 from axialcast.names import VARIABLES
+from axialcast.stages import run_stages
 from axialcast.verify.climatology import with_valid_time
 
 STAGE = runpy.run_path(str(Path(__file__).parents[2] / "pipelines" / "verify.py"))
@@ -125,3 +131,144 @@ def test_a_forecast_that_was_not_made_is_named(config):
     elsewhere = config.model_copy(update={"output": config.output / "other"})
     with pytest.raises(FileNotFoundError, match=r"forecast\.zarr: no such forecast; run"):
         STAGE["run"](elsewhere)
+
+
+RESULTS = ("scores.nc", "scores.csv", "report.html")
+
+
+def results(config):
+    """The outputs' bytes, and names and bytes of what is kept."""
+    paths = [*(config.output / name for name in RESULTS), *(config.output / ".sums").iterdir()]
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def forget(config):
+    for path in (config.output / name for name in RESULTS):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(config.output / ".sums", ignore_errors=True)
+
+
+@pytest.fixture
+def blocks_of_four_days(monkeypatch):
+    monkeypatch.setattr("axialcast.verify.blocks.LONGEST_DAYS", 4)
+
+
+@pytest.fixture
+def at_once(config, blocks_of_four_days):
+    """The results of one go; nothing of them is left."""
+    STAGE["run"](config)
+    found = results(config)
+    forget(config)
+    return found
+
+
+def test_made_twice_the_outputs_are_the_same_bytes(config, at_once, capsys):
+    STAGE["run"](config)
+    assert results(config) == at_once
+    capsys.readouterr()
+    STAGE["run"](config)
+    assert results(config) == at_once
+    assert "verify: 3 of 3 blocks were kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("known", [slice(0, 7), slice(5, None), [0, 1, 2, 7, 8, 9, 10]])
+def test_initial_times_that_are_added_change_nothing_else(
+    config, at_once, analysis_and_forecast, capsys, known
+):
+    _, forecast = analysis_and_forecast
+    shutil.rmtree(config.output)
+    store(config.output / "forecast.zarr", forecast.isel(init_time=known))
+    STAGE["run"](config)
+    assert results(config) != at_once
+    capsys.readouterr()
+    store(config.output / "forecast.zarr", forecast)
+    STAGE["run"](config)
+    assert results(config) == at_once
+    assert " of 3 blocks were kept" in capsys.readouterr().out
+
+
+def test_a_forecast_made_anew_is_scored_anew(config, at_once, analysis_and_forecast, capsys):
+    STAGE["run"](config)
+    _, forecast = analysis_and_forecast
+    changed = forecast.copy(deep=True)
+    changed["mean_sea_level_pressure"][6, 2, 4, 6] += 100
+    path = config.output / "forecast.zarr"
+    ForecastStore(path).drop(changed.init_time.values[[6]])
+    store(path, changed)
+    capsys.readouterr()
+    STAGE["run"](config)
+    assert "verify: 2 of 3 blocks were kept" in capsys.readouterr().out
+    goes_on = results(config)
+    assert goes_on["scores.nc"] != at_once["scores.nc"]
+    forget(config)
+    STAGE["run"](config)
+    assert results(config) == goes_on
+
+
+def test_damaged_sums_are_made_again_by_the_stage(config, at_once, capsys):
+    run_stages(config)
+    path = sorted((config.output / ".sums").iterdir())[1]
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    capsys.readouterr()
+    run_stages(config)
+    said = capsys.readouterr().out
+    assert f"verify: {path}: its bytes changed" in said
+    assert "verify: 2 of 3 blocks were kept" in said
+    assert results(config) == at_once
+    run_stages(config)
+    assert "verify: up to date" in capsys.readouterr().out
+    run_stages(config, force=True)
+    assert "were kept" not in capsys.readouterr().out
+    assert results(config) == at_once
+
+
+def test_a_forecast_that_the_analysis_lacks_is_named(config, analysis_and_forecast):
+    _, forecast = analysis_and_forecast
+    shutil.rmtree(config.output)
+    both = forecast.assign(density=forecast["mean_sea_level_pressure"])
+    store(config.output / "forecast.zarr", both)
+    with pytest.raises(ValueError, match=r"forecast\.zarr: holds density, which .*analysis\.nc"):
+        STAGE["run"](config)
+
+
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 13])
+def test_killed_at_any_event_it_goes_on_to_the_same_bytes(config, at_once, killed_at, capsys, step):
+    number, kept = step, 0
+    while killed_at(lambda: run_stages(config), number, config.output):
+        run_stages(config)
+        assert results(config) == at_once
+        assert {path.name for path in config.output.iterdir()} == {
+            "forecast.zarr",
+            ".stages",
+            ".sums",
+            *RESULTS,
+        }
+        kept += " of 3 blocks were kept" in capsys.readouterr().out
+        forget(config)
+        number += step
+    assert results(config) == at_once
+    assert number > 3 * 4 + 3 * 4  # opened, synced and moved: blocks and results
+    assert kept > number / step / 2
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(config, at_once):
+    rng = np.random.default_rng(11)
+    start = time.monotonic()
+    run_stages(config)
+    whole = time.monotonic() - start
+    for _ in range(30):
+        forget(config)
+        for _ in range(2):
+            child = os.fork()
+            if child == 0:
+                with contextlib.suppress(BaseException):
+                    run_stages(config)
+                os._exit(0)
+            time.sleep(rng.uniform(0, 1.2 * whole))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        run_stages(config)
+        assert results(config) == at_once
