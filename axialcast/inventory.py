@@ -224,7 +224,8 @@ def clear(folder: Path) -> None:
         path.unlink(missing_ok=True)
     within = len(folder.parts)
     above = {parent for path in paths for parent in path.parents if len(parent.parts) > within}
-    for parent in sorted(above, key=lambda path: -len(path.parts)):
+    for parent in sorted({folder, *above}, key=lambda path: -len(path.parts)):
+        sweep(parent, alone=True)
         with suppress(OSError):
             parent.rmdir()
     for path in intact:
@@ -262,9 +263,11 @@ def replace(target: Path, new: Path) -> None:
                 "remove it, or set another output"
             )
     # Inventories first: stopped after them, the folder is ours and lacks the rest.
-    names = [path.relative_to(new).as_posix() for path in _inventories(new)]
-    for name in (*names, *files):
+    names = [*(path.relative_to(new).as_posix() for path in _inventories(new)), *files]
+    for name in names:
         _place(new / name, target / name)
+    for parent in {(target / name).parent for name in names}:
+        sync(parent)
     gone = aside(new)
     new.rename(gone)
     remove(gone)
