@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("names", "grid", "device", "atomic", "inventory", "holding", "tensors"),
         *("data", "model", "forecast"),
     },
-    "verify": {"names", "grid", "atomic", "verify"},
+    "verify": {"names", "grid", "atomic", "inventory", "verify"},
     "inspection": {"names", "forecast", "atomic", "inventory", "stages"},
     "status": {"holding", "progress", "stages"},
     "preflight": LIBRARY | {"atomic", "config", "periods"},

@@ -18,6 +18,7 @@ import xarray as xr
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from axialcast import inventory
 from axialcast.atomic import remove, sweep, writing
 from axialcast.names import TIME
 from axialcast.verify.baselines import Baseline, states_at
@@ -29,7 +30,7 @@ __all__ = ["KeptSums", "checksum"]
 
 FORMAT = 1
 READ_VALUES = 2**24
-_NAME = re.compile(r"-?\d+-\d\d-\d\d-[0-9a-f]{64}\.sums")
+_NAME = re.compile(r"-?\d+-\d\d-\d\d-[0-9a-f]{64}\.(sums|json)")
 
 
 @dataclass(frozen=True)
@@ -122,17 +123,27 @@ class KeptSums:
         """Keeps the sums of a block, as a whole or not at all."""
         # safetensors writes arrays as they lie in memory, whatever their order.
         body = save({name: np.ascontiguousarray(array) for name, array in sums.items()})
+        data = _seal(key, body) + body
         path = self._path(block, key)
-        with writing(path, needed=len(body) + 64) as partial:
-            partial.write_bytes(_seal(key, body) + body)
+        # First, so that whatever lies here is known to be ours.
+        entry = len(data), hashlib.sha256(data).hexdigest()
+        inventory.write(self.folder, {path.name: entry}, path.stem)
+        with writing(path, needed=len(data)) as partial:
+            partial.write_bytes(data)
 
     def clean(self, blocks: Sequence[Block], keys: Sequence[str]) -> None:
-        """Removes the sums of other blocks, and what writers that were killed have left."""
-        wanted = {self._path(block, key).name for block, key in zip(blocks, keys, strict=True)}
-        for path in self.folder.glob("*.sums"):
-            if _NAME.fullmatch(path.name) and path.name not in wanted:
+        """Leaves the sums of these blocks and one inventory of them.
+
+        Removed are sums of other blocks and what writers that were killed have left.
+        """
+        paths = [self._path(block, key) for block, key in zip(blocks, keys, strict=True)]
+        files = {path.name: inventory.entry(path) for path in paths}
+        inventory.write(self.folder, files, "sums")
+        for path in (*self.folder.iterdir(), *(self.folder / inventory.FOLDER).iterdir()):
+            if _NAME.fullmatch(path.name) and path.name not in files:
                 remove(path)
         sweep(self.folder, alone=True)
+        sweep(self.folder / inventory.FOLDER, alone=True)
 
     def _path(self, block: Block, key: str) -> Path:
         return self.folder / f"{block.day}-{key}.sums"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from axialcast import inventory
 from axialcast.verify import (
     Climatology,
     DampedPersistence,
@@ -98,7 +99,7 @@ def test_kept_sums_give_the_same_scores(forecast, analysis, models, once, tmp_pa
     assert first.computed == once.computed
     assert len(once.computed) == 8
     assert again.computed == []
-    names = sorted(path.name[:10] for path in tmp_path.iterdir())
+    names = sorted(path.name[:10] for path in tmp_path.glob("*.sums"))
     assert names == once.computed
 
 
@@ -131,7 +132,7 @@ def test_added_initial_times_cost_their_blocks(
     grown = Run(forecast, analysis, models, tmp_path)
     assert grown.bits == once.bits
     assert grown.computed == [once.computed[block] for block in new]
-    assert len(list(tmp_path.iterdir())) == 8
+    assert len(list(tmp_path.glob("*.sums"))) == 8
     if some.sizes["init_time"]:
         assert Run(some, analysis, models, tmp_path).bits == alone.bits
 
@@ -166,13 +167,13 @@ def cut(path):
 
 def other(path):
     """Another block's sums under this one's name."""
-    path.write_bytes(sorted(path.parent.iterdir())[0].read_bytes())
+    path.write_bytes(sorted(path.parent.glob("*.sums"))[0].read_bytes())
 
 
 @pytest.mark.parametrize("harm", [flipped, emptied, cut, other])
 def test_damaged_sums_are_named_and_computed_anew(forecast, analysis, models, once, tmp_path, harm):
     Run(forecast, analysis, models, tmp_path)
-    path = sorted(tmp_path.iterdir())[3]
+    path = sorted(tmp_path.glob("*.sums"))[3]
     harm(path)
     run = Run(forecast, analysis, models, tmp_path)
     assert run.bits == once.bits
@@ -186,7 +187,7 @@ def test_deleted_sums_are_computed_anew_and_foreign_files_stay(
     forecast, analysis, models, once, tmp_path
 ):
     Run(forecast, analysis, models, tmp_path)
-    paths = sorted(tmp_path.iterdir())
+    paths = sorted(tmp_path.glob("*.sums"))
     paths[6].unlink()
     old = tmp_path / f"2001-01-01-{'0' * 64}.sums"
     mine = [tmp_path / "mine.sums", tmp_path / "2001-01-01-notes.txt"]
@@ -195,7 +196,11 @@ def test_deleted_sums_are_computed_anew_and_foreign_files_stay(
     run = Run(forecast, analysis, models, tmp_path)
     assert run.bits == once.bits
     assert run.computed == [once.computed[6]]
-    assert sorted(tmp_path.iterdir()) == sorted([*paths, *mine])
+    assert sorted(tmp_path.glob("2*")) == sorted([*paths, mine[1]])
+    assert mine[0].exists()
+    assert inventory.problems(tmp_path, read_all=True) == []
+    inventory.clear(tmp_path)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(mine)
 
 
 def blocks_with(once, forecast, times):
@@ -323,7 +328,7 @@ def test_a_full_disk_is_told_in_one_line(forecast, analysis, models, tmp_path, m
     with pytest.raises(OSError, match=r"\.sums: the disk is full: .* needed, .* free") as error:
         Run(forecast, analysis, models, tmp_path)
     assert "\n" not in str(error.value)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("*.sums")) == []
 
 
 def test_checksums_tell_kinds_and_lengths_apart():
