@@ -62,16 +62,17 @@ def holder(folder: Path) -> Holder | None:
     path = folder / NAME
     try:
         with path.open(encoding="utf-8") as file:
-            known = json.load(file)
             is_locked = _is_locked(file.fileno())
             silent = _now(path) - os.fstat(file.fileno()).st_mtime
-        host, pid, start = str(known["host"]), int(known["pid"]), int(known["start"])
-        since = str(known["since"])
+            known = _parsed(file.read())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
+        is_locked, silent, known = None, 0.0, None
+    if known is None:
         # Made by an atomic link, so it is not torn: somebody else wrote to it.
-        return Holder("an unknown host", 0, 0, "unknown", False, 0.0)
+        return Holder("an unknown host", 0, 0, "an unknown time", bool(is_locked), 0.0)
+    host, pid, start, since = known
     if is_locked:
         alive = True
     elif host == this_host():
@@ -92,20 +93,16 @@ def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
     Raises:
         FolderHeldError: another process holds it: says which.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path, deadline = folder / NAME, time.monotonic() + wait_seconds
-    while (descriptor := _take(path)) is None:
+    while (descriptor := _take_or_break(path)) is None:
         other = holder(folder)
-        if other is None:
+        if other is None or not other.is_alive:
             continue
-        if not other.is_alive:
-            _break(path, other)
-        elif time.monotonic() >= deadline:
+        if time.monotonic() >= deadline:
             raise FolderHeldError(
                 f"{folder}: held by {other}; wait for it, stop it, or set another output"
             )
-        else:
-            time.sleep(0.01)
+        time.sleep(0.01)
     done = threading.Event()
     touching = threading.Thread(
         target=_touch, args=(descriptor, done), daemon=True, name="axialcast-holder"
@@ -123,6 +120,23 @@ def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
         os.close(descriptor)
         with suppress(OSError):
             folder.rmdir()  # only if it is empty: nothing was written
+
+
+def _take_or_break(path: Path) -> int | None:
+    """Takes the folder, or breaks the hold of one who is dead; None: it is not ours yet."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _take(path)
+        if descriptor is None:
+            other = holder(path.parent)
+            if other is not None and not other.is_alive:
+                _break(path, other)
+    except (FileNotFoundError, FileExistsError):
+        if path.parent.is_file():
+            raise
+        # One who held it and wrote nothing has removed the folder in between.
+        return None
+    return descriptor
 
 
 def _take(path: Path) -> int | None:
@@ -161,30 +175,27 @@ def _break(path: Path, dead: Holder) -> None:
     try:
         with suppress(OSError):
             fcntl.flock(turns, fcntl.LOCK_EX)
-        now = holder(path.parent)
-        if (
-            now is None
-            or now.is_alive
-            or (now.host, now.pid, now.start)
-            != (
-                dead.host,
-                dead.pid,
-                dead.start,
-            )
-        ):
+        now, who = holder(path.parent), (dead.host, dead.pid, dead.start)
+        if now is None or now.is_alive or (now.host, now.pid, now.start) != who:
             return
         moved = aside(path)
-        try:
-            path.rename(moved)
-        except FileNotFoundError:
-            return
-        known = json.loads(moved.read_text("utf-8")) if dead.pid else {}
-        if dead.pid and (known["pid"], known["start"]) != (dead.pid, dead.start):
+        path.rename(moved)
+        known = _parsed(moved.read_text("utf-8", errors="replace"))
+        if known is not None and known[:3] != who:
             with suppress(OSError):
                 os.link(moved, path)
         remove(moved)
     finally:
         os.close(turns)
+
+
+def _parsed(text: str) -> tuple[str, int, int, str] | None:
+    """Host, process, its start and since when; None: the file is not one of ours."""
+    try:
+        known = json.loads(text)
+        return str(known["host"]), int(known["pid"]), int(known["start"]), str(known["since"])
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
 
 
 def _is_locked(descriptor: int) -> bool | None:
