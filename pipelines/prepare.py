@@ -70,7 +70,7 @@ def in_parallel(work: str, shards: Sequence[int], workers: int) -> Iterator[int]
             f"prepare.workers: {workers} processes need pip install 'axialcast[hpc]'; "
             "or leave it at 1"
         ) from None
-    settings = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+    settings = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(**settings) as cluster, Client(cluster) as client:
         for future in as_completed([client.submit(write_shard, work, n) for n in shards]):
             yield future.result()

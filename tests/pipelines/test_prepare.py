@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import os
+import random
+import re
 import runpy
 import shutil
 import signal
@@ -13,8 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from typer.testing import CliRunner
 
 from axialcast import inventory
+from axialcast.atomic import start_of
+from axialcast.cli import app
 from axialcast.config import load_config
 from axialcast.data import Channels, open_analysis, statistics
 from axialcast.data.opening.stacked import to_variables
@@ -258,7 +264,7 @@ def test_force_starts_over_and_spares_what_is_not_ours(make_config):
 SCRIPT = """
 import runpy, sys
 from axialcast.config import load_config
-runpy.run_path(sys.argv[1])["run"](load_config(sys.argv[2]))
+runpy.run_path(sys.argv[1])["run"](load_config(sys.argv[2], sys.argv[3:]))
 """
 
 
@@ -318,3 +324,97 @@ def test_processes_write_the_same(make_config):
     prepare(load_config(config.output.parent / "x.yaml", ["prepare.workers=2"]))
     assert content(config.output) == expected
     assert broken_shards(config.analysis_store) == []
+
+
+def alive(pids):
+    """Those of some processes that still run."""
+    return [pid for pid in pids if start_of(pid) is not None]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_processes_end_with_the_one_that_started_them(make_config, number):
+    pytest.importorskip("distributed")
+    config, _ = make_config(num_times=6000, hours=1)
+    run_stages(config)
+    expected = content(config.output)
+    shutil.rmtree(config.output)
+    program, path = str(find_pipeline("prepare", Path())), str(config.output.parent / "x.yaml")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, program, path, "prepare.workers=2"],
+        stderr=subprocess.DEVNULL,
+    )
+    records = config.output / "training.zarr.unfinished/shards"
+    deadline = time.monotonic() + 120
+    while not records.exists() or len(list(records.glob("*.json"))) < 3:
+        assert process.poll() is None, "done before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+    below = [int(pid) for task in tasks for pid in task.read_text().split()]
+    assert len(below) >= 2
+    process.send_signal(number)
+    process.wait()
+    deadline = time.monotonic() + 30
+    while alive(below):
+        assert time.monotonic() < deadline, "workers outlive the run"
+        time.sleep(0.01)
+    run_stages(config)
+    assert {k: v for k, v in content(config.output).items() if not k.startswith(".stages")} == {
+        k: v for k, v in expected.items() if not k.startswith(".stages")
+    }
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_a_full_disk_costs_nothing(make_config, tmp_path, workers):
+    config, _ = make_config(num_times=1500)
+    prepare(config)
+    expected = content(config.output / "training.zarr")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.geteuid() or subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        arguments = ["run", str(tmp_path / "x.yaml"), f"output={disk}/run"]
+        full = CliRunner().invoke(app, [*arguments, f"prepare.workers={workers}"])
+        assert full.exit_code == 2, full.output
+        line = full.stderr.splitlines()[-1]
+        assert line.startswith(f"axialcast: error: {disk}/run/training.zarr.unfinished/")
+        assert re.search(r": the disk is full: .* needed, .* free; make room and run again$", line)
+        done = len(list((disk / "run/training.zarr.unfinished/shards").glob("[!.]*.json")))
+        assert done > 0
+        subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+        assert "runs on, from training.zarr.unfinished" in result.stdout
+        assert content(disk / "run" / "training.zarr") == expected
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_goes_on(make_config):
+    config, _ = make_config(num_times=6000, hours=1)
+    prepare(config)
+    expected = content(config.output)
+    program, path = str(find_pipeline("prepare", Path())), str(config.output.parent / "x.yaml")
+    command, moments, kills = [sys.executable, "-c", SCRIPT, program, path], random.Random(7), 0
+    began = time.monotonic()
+    shutil.rmtree(config.output)
+    subprocess.run(command, check=True)
+    whole = time.monotonic() - began
+    while kills < 50:
+        shutil.rmtree(config.output)
+        for _ in range(10):
+            process = subprocess.Popen(command)
+            time.sleep(moments.uniform(0.4, 1.0) * whole)
+            process.kill()
+            if process.wait() == 0:
+                break
+            kills += 1
+        prepare(config)
+        assert content(config.output) == expected

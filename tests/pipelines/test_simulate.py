@@ -137,8 +137,8 @@ def test_other_settings_are_refused_by_name(path: Path, monkeypatch, capsys) -> 
         ("geopotential/c/3/0/0/0", "flipped"),
         ("zarr.json", "flipped"),
         ("time/c/0", "deleted"),
-        (".inventory/block-000120.json", "flipped"),
-        (".inventory/block-000120.json", "deleted"),
+        (".inventory/files.json", "flipped"),
+        (".inventory/files.json", "deleted"),
     ],
 )
 def test_what_is_damaged_is_named_and_made_again(path: Path, part: str, how: str) -> None:

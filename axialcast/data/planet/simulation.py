@@ -1,7 +1,7 @@
 """Keeping a nature run: a Zarr store that grows block by block, to go on after a kill anywhere.
 
 While it grows, `<store>.unfinished` holds `made_from.json` (what decides the run), `store` (the
-Zarr store, whose inventories say which blocks are whole) and `states/<step>.npz`, the model's state
+Zarr store, with an inventory for each block that is whole) and `states/<step>.npz`, the model's state
 at the start of each block. A state is written after the block before it.
 """
 
@@ -65,7 +65,7 @@ class Simulation:
 
         None: the store is in its place, and all that remains is to `finish`.
         """
-        if self._is_in_place():
+        if self._is_complete():
             return None
         if not self._is_whole(TEMPLATE):
             self._begin(self.made_from)
@@ -92,22 +92,26 @@ class Simulation:
     def finish(self) -> None:
         """Puts the store in its place and removes what led to it."""
         if self.growing.exists():
+            files = inventory.read(self.growing)
             sync_all(self.growing)
-            complete = inventory.fingerprint(inventory.read(self.growing))
-            write_json(self.work / "complete.json", complete)
+            write_json(self.work / "complete.json", inventory.fingerprint(files))
+            # One inventory from here on: it is read whenever a run starts.
+            inventory.write(self.growing, files)
+            for name in (TEMPLATE, *map(_label, self.planet.steps)):
+                remove(self.growing / inventory.FOLDER / f"{name}.json")
             inventory.replace(self.store, self.growing)
         (self.work / "made_from.json").unlink()
         remove(self.work)
 
-    def _is_in_place(self) -> bool:
-        """Whether the store was completed, moved and is still whole."""
+    def _is_complete(self) -> bool:
+        """Whether the store was complete once, and is whole where it is now."""
+        place = self.growing if self.growing.exists() else self.store
         try:
             complete = json.loads((self.work / "complete.json").read_text("utf-8"))
-            there = inventory.fingerprint(inventory.read(self.store))
+            there = inventory.fingerprint(inventory.read(place))
         except (FileNotFoundError, ValueError):
             return False
-        is_moved = not self.growing.exists() and there == complete
-        return is_moved and not inventory.problems(self.store, read_all=True)
+        return there == complete and not inventory.problems(place, read_all=True)
 
     def _begin(self, made_from: dict[str, Any]) -> dict[str, Any]:
         """Lays out the store anew: metadata and coordinates do not depend on how it is filled."""
