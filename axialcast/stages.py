@@ -129,6 +129,7 @@ def run_stages(
     started = False
     with hold(config.output):
         sweep(config.output, alone=True, outputs=tuple(n for s in stages for n in s.outputs))
+        sweep(config.output / ".stages", alone=True)
         for index, stage in enumerate(stages):
             stamp = _stamp(config, stage.name)
             inputs = _inputs(config, stage, [other.name for other in stages[:index]])

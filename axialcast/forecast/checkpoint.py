@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from axialcast import inventory
-from axialcast.atomic import FULL, remove, write_text, writing
+from axialcast.atomic import FULL, remove, sweep, write_text, writing
 from axialcast.data import Channels, Statistics
 from axialcast.grid import LatLonGrid
 from axialcast.model import ForecastNetwork
@@ -107,6 +107,8 @@ def save_checkpoint(
 def _write(path: Path, weights: Snapshot, description: Mapping[str, Any]) -> None:
     """Each file comes whole; until all have, they do not fit the inventory."""
     path.mkdir(parents=True, exist_ok=True)
+    for folder in (path, path / inventory.FOLDER):
+        sweep(folder)
     if (path / DESCRIPTION).is_file() and not (path / inventory.FOLDER).is_dir():
         inventory.write(path, inventory.take(path, (WEIGHTS, DESCRIPTION)))
     with writing(path / WEIGHTS, needed=weights.num_bytes) as partial:
