@@ -30,6 +30,7 @@ from axialcast.verify import (
     omissions,
     to_table,
 )
+from axialcast.verify.blocks import blocks_of
 from axialcast.verify.fields import fields_of, headline
 from axialcast.verify.report import report_html
 from axialcast.verify.wording import duration
@@ -72,13 +73,7 @@ def run(config: Config) -> None:
     # From the state before the first initial time, which the linear inverse model wants too.
     period = slice(inits.min() - leads[0], inits.max() + leads[-1])
     verified = in_memory(analysis.sel(time=period))
-    done, drawn = [0], DrawnField(forecast)
-
-    def found(kept: int, blocks: int) -> None:
-        done[0] = kept
-        if kept:
-            print(f"verify: {kept:,} of {blocks:,} blocks were kept")
-
+    drawn = DrawnField(forecast)
     scores = evaluate(
         forecast,
         verified,
@@ -86,8 +81,8 @@ def run(config: Config) -> None:
         baselines=baselines,
         metrics=config.verify.metrics,
         regions={name: box.model_dump() for name, box in config.verify.regions.items()},
-        progress=lambda blocks: track(blocks, description="verify", done=done[0], unit="blocks"),
-        kept=KeptSums(output / ".sums", contents, found=found, reading=while_reading),
+        progress=lambda missing: while_scoring(missing, len(blocks_of(forecast))),
+        kept=KeptSums(output / ".sums", contents, reading=while_reading),
         drawn=drawn,
     )
     page = report_html(
@@ -159,6 +154,14 @@ def in_order(store: ForecastStore, analysis: xr.Dataset, source: str) -> xr.Data
 def in_memory(analysis: xr.Dataset) -> xr.Dataset:
     """The analysis, read once if it is small; a large one stays lazy and is read in blocks."""
     return analysis.load() if analysis.nbytes < IN_MEMORY_BYTES else analysis
+
+
+def while_scoring(missing: Sequence[Any], num_blocks: int) -> Iterable[Any]:
+    """Blocks of initial times whose sums were not kept."""
+    kept = num_blocks - len(missing)
+    if kept:
+        print(f"verify: {kept:,} of {num_blocks:,} blocks were kept")
+    return track(missing, description="verify", total=num_blocks, done=kept, unit="blocks")
 
 
 def while_reading(parts: Sequence[Any]) -> Iterable[Any]:

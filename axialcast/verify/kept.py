@@ -39,17 +39,16 @@ class KeptSums:
 
     Args:
         folder: where; made if it is missing.
-        contents: for each initial time of the forecast, a checksum of all its values.
+        contents: a checksum of all of a forecast's values by its initial time, a date or its text
+            in ISO 8601 (see `axialcast.forecast.ForecastStore.contents`).
         warn: told one line for each file that is damaged; its block is computed anew.
-        found: told how many blocks were kept, of how many, before any is computed.
-        reading: goes through the analysis's times while their states are read, for instance
-            `axialcast.progress.track` with a description.
+        reading: goes through stretches of times whose states are read to compare them, for
+            instance `axialcast.progress.track` with a description.
     """
 
     folder: Path
-    contents: Mapping[np.datetime64, str]
+    contents: Mapping[Any, str]
     warn: Callable[[str], object] = print
-    found: Callable[[int, int], object] = lambda kept, blocks: None
     reading: Callable[[Sequence[Times]], Iterable[Times]] = iter
 
     def keys(

@@ -57,11 +57,11 @@ def evaluate(
         regions: boxes by name, {"latitude": [south, north], "longitude": [west, east]} in degrees;
             west may exceed east, across the meridian. `all`, the whole grid, is always there.
         block_values: values of one model held at once; decides memory, never the scores.
-        progress: goes through the list of blocks of initial times that are computed, for instance
-            `axialcast.progress.track` with a description.
+        progress: goes through the list of blocks of initial times that are computed, those kept
+            left out, for instance `axialcast.progress.track` with a description.
         kept: where the sums of blocks are kept and taken from: the scores are the same to the bit,
             and cost what is new. Sums that do not belong to these scores are removed there.
-        drawn: a `DrawnField` of the forecast, to be filled for the report's maps.
+        drawn: a new `DrawnField` of the same forecast, to be filled for the report's maps.
 
     Returns:
         One variable per forecast variable, of dimensions (model, metric, region, lead_time,

@@ -60,7 +60,6 @@ class Scoring:
         leads = self.forecast[LEAD_TIME].values
         keys = kept.keys(blocks, self.analysis, leads, self.models, self._common())
         missing = [b for b, key in zip(blocks, keys, strict=True) if kept.load(b, key) is None]
-        kept.found(len(blocks) - len(missing), len(blocks))
         computed, new = self.computed(missing, progress), set(missing)
         for block, key in zip(blocks, keys, strict=True):
             sums = None if block in new else kept.load(block, key)
