@@ -225,9 +225,13 @@ def clear(folder: Path) -> None:
     within = len(folder.parts)
     above = {parent for path in paths for parent in path.parents if len(parent.parts) > within}
     for parent in sorted({folder, *above}, key=lambda path: -len(path.parts)):
-        sweep(parent, alone=True)
-        with suppress(OSError):
+        try:
             parent.rmdir()
+        except OSError:
+            # What a killed `replace` left may be all that is there.
+            sweep(parent, alone=True)
+            with suppress(OSError):
+                parent.rmdir()
     for path in intact:
         path.unlink(missing_ok=True)
     if os.listdir(folder) == [FOLDER]:

@@ -31,9 +31,10 @@ def run(config: Config) -> None:
     state = simulation.state()
     steps = planet.steps
     done = sum(step < state.step for step in steps) if state else len(steps)
-    if done:
-        where = planet.time(state.step).date() if state else "where it was complete"
-        print(f"simulate: goes on from {where}")
+    if state is None:
+        print("simulate: was complete already")
+    elif done:
+        print(f"simulate: goes on from {planet.time(state.step).date()}")
     blocks = simulation.blocks(state)
     for _ in track(blocks, description="simulate", total=len(steps), done=done, unit="months"):
         pass

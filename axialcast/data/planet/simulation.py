@@ -1,8 +1,8 @@
 """Keeping a nature run: a Zarr store that grows block by block, to go on after a kill anywhere.
 
 While it grows, `<store>.unfinished` holds `made_from.json` (what decides the run), `store` (the
-Zarr store, with an inventory for each block that is whole) and `states/<step>.npz`, the model's state
-at the start of each block. A state is written after the block before it.
+Zarr store, with an inventory for each block that is whole) and `states/<step>.npz`, the model's
+state at the start of each block. A state is written after the block before it.
 """
 
 import json
