@@ -25,11 +25,11 @@ from axialcast.stages import differences, made_from
 from axialcast.training import (
     ForecastTask,
     Log,
-    SavedState,
     Saving,
     Training,
     adamw,
     learning_rate,
+    machine,
     newest_state,
 )
 
@@ -127,16 +127,9 @@ def run(config: Config) -> None:
         gradient_clip=config.train.gradient_clip,
         validate_every=config.train.validate_every,
     )
-    beside = {
-        "torch.version": torch.__version__,
-        "torch.device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else str(device),
-        "torch.threads": torch.get_num_threads(),
-        "data.buffer_gib": data.buffer_gib,
-    }
+    beside = {"data.buffer_gib": data.buffer_gib, **machine(device)}
     if saved:
-        go_on(training, saved, beside)
+        saved.put_into(training, beside)
     with Log(output / "log.jsonl", after=saved and saved.mark) as log:
         with Saving(
             output / "states",
@@ -175,19 +168,3 @@ def run(config: Config) -> None:
             ),
             make_room=saving.drop_older,
         )
-
-
-def go_on(training: Training, saved: SavedState, beside: dict[str, object]) -> None:
-    """Puts a training where a saved one stood; says from where, and what may change its bits."""
-    changes = differences(beside, saved.beside)
-    try:
-        training.go_on_from(saved.position, saved.tensors())
-    except ValueError as error:
-        raise ValueError(
-            f"{saved.path}: windows would come in another order: {'; '.join(changes)}; "
-            f"set it back, or run with --force to start over ({error})"
-        ) from None
-    changes = [change for change in changes if not change.startswith("data.")]
-    if changes:
-        print(f"train: {'; '.join(changes)}: the same to rounding, not to the bit")
-    print(f"train: goes on from step {saved.step:,}")

@@ -4,7 +4,7 @@ from axialcast.training.log import Log
 from axialcast.training.loop import Training
 from axialcast.training.optimization import adamw, learning_rate
 from axialcast.training.saving import Saving
-from axialcast.training.state import SavedState, newest_state
+from axialcast.training.state import SavedState, machine, newest_state
 from axialcast.training.task import ForecastTask
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "Training",
     "adamw",
     "learning_rate",
+    "machine",
     "newest_state",
 ]

@@ -60,6 +60,11 @@ class Training:
         self._stage, self._loader = 0, windows(0)
 
     @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    @property
     def num_steps(self) -> int:
         """Updates in all."""
         return sum(self._stage_steps)

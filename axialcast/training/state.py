@@ -19,15 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
 from axialcast import inventory
 from axialcast.atomic import aside, remove, sweep, sync, write_text
 from axialcast.tensors import Snapshot
 from axialcast.training.log import Log, Mark
+from axialcast.training.loop import Training
 
-__all__ = ["SavedState", "discard", "newest_state", "steps_in", "write_state"]
+__all__ = ["SavedState", "discard", "machine", "newest_state", "steps_in", "write_state"]
 
 FORMAT = 1
 TENSORS, DESCRIPTION = "tensors.safetensors", "state.json"
@@ -55,9 +56,39 @@ class SavedState:
     def step(self) -> int:
         return int(self.position["step"])
 
-    def tensors(self) -> dict[str, Tensor]:
-        """As `Training.tensors`, read anew, on the CPU."""
-        return load_file(self.path / TENSORS)
+    def put_into(self, training: Training, beside: Mapping[str, Any]) -> None:
+        """Puts a training where this one stood; says from which step it goes on.
+
+        Args:
+            training: of what this state is made from.
+            beside: what was kept beside it, as it is now.
+
+        Raises:
+            ValueError: its windows come in another order; names what is not as it was.
+        """
+        changed = {key for key in beside if beside[key] != self.beside.get(key)}
+        words = {key: f"{key} was {self.beside.get(key)}, is {beside[key]}" for key in changed}
+        try:
+            training.go_on_from(self.position, load_file(self.path / TENSORS))
+        except ValueError as error:
+            raise ValueError(
+                f"{self.path}: windows would come in another order: "
+                f"{'; '.join(words[key] for key in sorted(changed))}; set it back, or run with "
+                f"--force to start over ({error})"
+            ) from None
+        if others := sorted(words[key] for key in changed & machine(training.device).keys()):
+            print(f"train: {'; '.join(others)}: the same to rounding, not to the bit")
+        print(f"train: goes on from step {self.step:,}")
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What may change the last bits of numbers: to be kept beside a state."""
+    is_gpu = device.type == "cuda"
+    return {
+        "torch.device": torch.cuda.get_device_name(device) if is_gpu else str(device),
+        "torch.threads": torch.get_num_threads(),
+        "torch.version": str(torch.__version__),
+    }
 
 
 def newest_state(folder: Path, log: Path) -> SavedState | None:

@@ -13,6 +13,7 @@ import runpy
 import signal
 import sys
 import time
+import traceback
 from importlib import import_module
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def child(config, *, last: int = 0, seconds: float | None = None) -> tuple[int, 
             run_stages(config, say=lambda line: None)
             tell(write, str(events.count).encode())
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(write)
