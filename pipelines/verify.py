@@ -1,7 +1,9 @@
 """Scores the forecast and its baselines: forecast.zarr and analysis → scores.* and report.html."""
 
+import shutil
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from axialcast.atomic import write_text, writing
+from axialcast.atomic import readable_size, write_text, writing
 from axialcast.config import Config
 from axialcast.data import open_analysis
 from axialcast.forecast import ForecastStore
@@ -98,8 +100,7 @@ def run(config: Config) -> None:
         config=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
         drawn=drawn,
     )
-    with writing(output / "scores.nc") as path:
-        scores.to_netcdf(path)
+    write_netcdf(output / "scores.nc", scores)
     write_text(output / "scores.csv", to_table(scores).to_csv(index=False, float_format="%.7g"))
     write_text(output / "report.html", page)
     print_scores(scores)
@@ -167,6 +168,22 @@ def while_scoring(missing: Sequence[Any], num_blocks: int) -> Iterable[Any]:
 def while_reading(parts: Sequence[Any]) -> Iterable[Any]:
     """Parts of the analysis that are read to see whether what was kept is of the same states."""
     return track(parts, description="verify: analysis", unit="parts")
+
+
+def write_netcdf(path: Path, scores: xr.Dataset) -> None:
+    """Writes the scores, as a whole or not at all.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    with writing(path) as partial:
+        try:
+            scores.to_netcdf(partial)
+        except RuntimeError as error:  # all that the NetCDF library says of a full disk
+            free = readable_size(shutil.disk_usage(path.parent).free)
+            raise OSError(
+                f"{path}: cannot be written ({error}), with {free} free; make room and run again"
+            ) from error
 
 
 def print_scores(scores: xr.Dataset) -> None:
