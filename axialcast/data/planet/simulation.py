@@ -65,14 +65,14 @@ class Simulation:
 
         None: the store is in its place, and all that remains is to `finish`.
         """
-        if self._is_complete():
-            return None
-        if not self._is_whole(TEMPLATE):
-            self._begin(self.made_from)
         for torn in self.growing.rglob("*.partial"):
             remove(torn)
         for folder in (self.work, self.work / "states"):
             sweep(folder, alone=True)
+        if self._is_complete():
+            return None
+        if not self._is_whole(TEMPLATE):
+            self._begin(self.made_from)
         steps = [*self.planet.steps, len(self.planet.times)]
         torn_block = next((n for n in steps if n >= 0 and not self._is_whole(_label(n))), steps[-1])
         known = (self._read(n) for n in reversed(steps) if n <= torn_block)
