@@ -17,7 +17,7 @@ from rich.table import Table
 from axialcast.atomic import readable_size, write_text, writing
 from axialcast.config import Config
 from axialcast.data import open_analysis
-from axialcast.forecast import ForecastStore
+from axialcast.forecast import ForecastStore, choose_init_times
 from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.progress import track
 from axialcast.verify import (
@@ -45,6 +45,9 @@ READS = (
     "data.train",
     "data.units",
     "data.missing_chunks",
+    "data.test",
+    "forecast.init_times",
+    "forecast.init_every_hours",
     "verify",
 )
 NEEDS = ("forecast.zarr",)
@@ -59,7 +62,7 @@ TABLE_DAYS = (1, 2, 3, 5)
 
 
 def run(config: Config) -> None:
-    """Fits the baselines on data.train and scores every forecast in forecast.zarr.
+    """Fits the baselines on data.train; scores the initial times asked for in forecast.zarr.
 
     Sums over blocks of initial times are kept in .sums: forecasts that were scored already, against
     the same states and baselines, cost nothing.
@@ -68,7 +71,12 @@ def run(config: Config) -> None:
     store = ForecastStore(output / "forecast.zarr")
     contents = store.contents()
     analysis = open_analysis(config.analysis_store, **config.opening)
-    forecast = in_order(store, analysis, config.analysis_store)
+    chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
+    wanted = choose_init_times(analysis, test=data.test, **chosen)
+    forecast = in_order(store.dataset(wanted), store.path, analysis, config.analysis_store)
+    absent = len(wanted) - forecast.sizes[INIT_TIME]
+    if absent:
+        print(f"verify: {absent:,} of {len(wanted):,} initial times are absent, so not scored")
     leads = forecast[LEAD_TIME].values
     climatology, baselines = fit_baselines(config, analysis, leads)
     inits = forecast[INIT_TIME].values
@@ -130,22 +138,21 @@ def fit_baselines(
     return climatology, baselines
 
 
-def in_order(store: ForecastStore, analysis: xr.Dataset, source: str) -> xr.Dataset:
-    """The complete forecasts, lazily, their variables in the analysis's order.
+def in_order(forecast: xr.Dataset, path: Path, analysis: xr.Dataset, source: str) -> xr.Dataset:
+    """The forecast, its variables in the analysis's order.
 
     Raises:
         FileNotFoundError: there are none yet.
         ValueError: the analysis lacks one of their variables.
     """
-    forecast = store.dataset()
     if not forecast.sizes[INIT_TIME]:
         raise FileNotFoundError(
-            f"{store.path}: no initial time is complete; run the pipeline `forecast` first"
+            f"{path}: none of the initial times is complete; run the pipeline `forecast` first"
         )
     absent = sorted(set(forecast.data_vars) - set(analysis.data_vars))
     if absent:
         raise ValueError(
-            f"{store.path}: holds {absent[0]}, which {source} as opened lacks, with "
+            f"{path}: holds {absent[0]}, which {source} as opened lacks, with "
             f"{', '.join(map(str, analysis.data_vars))}; add it to data.variables, or run the "
             "pipeline `forecast` again"
         )

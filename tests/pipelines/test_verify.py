@@ -112,6 +112,16 @@ def test_scores_on_disk(config, capsys):
     assert "2001 to 2002" in page
 
 
+def test_only_initial_times_that_are_asked_for_are_scored(config, capsys):
+    """A store may hold more: of a longer test period, or written by another program."""
+    asked = ["2003-11-17", "2003-11-19", "2003-12-30"]
+    chosen = config.forecast.model_copy(update={"init_times": asked})
+    STAGE["run"](config.model_copy(update={"forecast": chosen}))
+    assert "verify: 1 of 3 initial times are absent, so not scored" in capsys.readouterr().out
+    table = pd.read_csv(config.output / "scores.csv")
+    assert (table.num_pairs == 2).all()
+
+
 def test_baselines_never_see_the_test_years(config, analysis_and_forecast):
     analysis, _ = analysis_and_forecast
     climatology, baselines = STAGE["fit_baselines"](config, analysis, LEADS)
