@@ -3,6 +3,8 @@
 import itertools
 import multiprocessing
 import os
+import subprocess
+import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axialcast import inventory
-from axialcast.forecast import ForecastStore, ForecastWriter
+from axialcast.forecast import ForecastStore, ForecastWriter, save_checkpoint
 from axialcast.forecast.layout import CHUNK_BYTES, chunk_lengths
 
 LEADS = np.array([24, 48, 72], "m8[h]").astype("m8[ns]")
@@ -320,3 +322,40 @@ def test_chunks_are_small_and_of_one_initial_time(shape):
     assert chunks[0] == 1
     assert chunks[3:] == shape[3:]
     assert 4 * np.prod(chunks) <= CHUNK_BYTES or chunks[:3] == (1, 1, 1)
+
+
+PROGRAM = """
+import sys, numpy as np, torch
+from axialcast.forecast import ForecastWriter, load
+torch.set_num_threads(1)
+checkpoint, analysis, store, first, step = sys.argv[1:]
+forecaster = load(checkpoint, device="cpu")
+analysis = forecaster.check(analysis)
+inits = analysis.time.values[1:-2][int(first)::int(step)]
+leads = np.array([24, 48], "m8[h]").astype("m8[ns]")
+with ForecastWriter(store, forecaster.template(inits, leads), belongs_to={"a": 1}) as writer:
+    blocks = forecaster.hindcast(
+        analysis, init_times=inits[writer.missing], lead_times=leads, batch_size=4
+    )
+    for forecast, inputs in blocks:
+        writer.write(forecast, inputs=inputs)
+"""
+
+
+@pytest.mark.slow
+def test_two_programs_that_forecast_odd_and_even_days(tmp_path, content, forecaster, analysis):
+    """Twenty times the store of one: the bits do not depend on what is forecast together."""
+    save_checkpoint(tmp_path / "checkpoint", forecaster.checkpoint)
+    analysis.to_netcdf(tmp_path / "analysis.nc")
+
+    def start(store, first, step):
+        given = (tmp_path / "checkpoint", tmp_path / "analysis.nc", store, first, step)
+        return subprocess.Popen([sys.executable, "-c", PROGRAM, *map(str, given)])
+
+    assert start(tmp_path / "one.zarr", 0, 1).wait() == 0
+    expected = content(tmp_path / "one.zarr")
+    assert len(expected) > 60
+    for attempt in range(20):
+        programs = [start(tmp_path / f"{attempt}.zarr", first, 2) for first in (0, 1)]
+        assert [program.wait() for program in programs] == [0, 0]
+        assert content(tmp_path / f"{attempt}.zarr") == expected
