@@ -21,6 +21,7 @@ from typing import Any
 
 __all__ = [
     "FULL",
+    "SUFFIX",
     "aside",
     "is_running",
     "readable_size",
@@ -37,8 +38,11 @@ __all__ = [
 
 SUFFIX = ".partial"
 _NAME = re.compile(r"\.(?P<name>.+)\.(?P<host>[^.]+)-(?P<pid>\d+)-(?P<start>\d+)-\d+\.partial")
-_LEGACY = (".{}.partial", ".{}.old", ".{}.tmp", ".{}-????????", ".{}-old-????????")
-"""What axialcast 0.1.0 left of an output: its writer cannot be told."""
+_LEGACY = (".{}.partial", ".{}.old", ".{}.tmp")
+"""What axialcast 0.1.0 left of an output: its writer cannot be told. Also, of a checkpoint:"""
+_LEGACY_FOLDERS = (".{}-????????", ".{}-old-????????")
+_LEGACY_FILES = {"checkpoint", "weights.safetensors", "model.json"}
+"""folders of such names, with no more than these in them."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _numbers = itertools.count()
@@ -178,6 +182,13 @@ def sweep(folder: Path, *, alone: bool = False, outputs: tuple[str, ...] = ()) -
             for name in outputs
             for pattern in _LEGACY
             for path in folder.glob(pattern.format(name))
+        ]
+        leftovers += [
+            path
+            for name in outputs
+            for pattern in _LEGACY_FOLDERS
+            for path in folder.glob(pattern.format(name))
+            if path.is_dir() and {inside.name for inside in path.iterdir()} <= _LEGACY_FILES
         ]
     for path in leftovers:
         remove(path)

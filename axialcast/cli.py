@@ -57,15 +57,12 @@ def run(
     with _plain_errors(traceback), stopping.raised():
         start = time.monotonic()
         path, settings = _load(config, overrides)
-        from axialcast.config import save_config
         from axialcast.stages import run_stages
 
         def before() -> None:
             from axialcast.preflight import check_run
 
             check_run(settings)
-            settings.output.mkdir(parents=True, exist_ok=True)
-            save_config(settings, settings.output / "config.yaml")
 
         _require_writable(settings.output)
         run_stages(

@@ -1,6 +1,5 @@
 """Reads a config file: YAML and dotted overrides in, a checked `Config` or plain errors out."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -17,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from axialcast.atomic import write_text
 from axialcast.config_errors import describe_errors
 from axialcast.periods import is_multiple, period_bounds
 from axialcast.sections import (
@@ -218,11 +218,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 def save_config(config: Config, path: str | Path) -> None:
     """Writes every key with the value it has, so that the file alone repeats the run."""
-    path = Path(path)
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(Path(path), text)
 
 
 def _read(path: Path, overrides: Sequence[str]) -> dict[str, Any]:

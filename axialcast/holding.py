@@ -10,6 +10,7 @@ is locked while its process lives and touched every few seconds. A file counts a
   where they are not carried (Lustre by default, NFS with `nolock`), the two minutes decide alone.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -23,12 +24,13 @@ from pathlib import Path
 
 from axialcast.atomic import aside, is_running, remove, start_of, this_host
 
-__all__ = ["FolderHeldError", "Holder", "hold", "holder"]
+__all__ = ["FolderHeldError", "Holder", "hold", "holder", "refuse_held"]
 
 NAME = ".held.json"
 TOUCH_SECONDS = 10.0
 SILENT_SECONDS = 120.0
 """A holder on another host that was not heard of for so long is taken for dead."""
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class FolderHeldError(OSError):
@@ -64,14 +66,17 @@ def holder(folder: Path) -> Holder | None:
         with path.open(encoding="utf-8") as file:
             is_locked = _is_locked(file.fileno())
             silent = _now(path) - os.fstat(file.fileno()).st_mtime
-            known = _parsed(file.read())
+            text = file.read()
+            known = _parsed(text)
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
-        is_locked, silent, known = None, 0.0, None
+        is_locked, silent, known, text = None, 0.0, None, "unreadable"
     if known is None:
-        # Made by an atomic link, so it is not torn: somebody else wrote to it.
-        return Holder("an unknown host", 0, 0, "an unknown time", bool(is_locked), 0.0)
+        # Made at once, so it is not torn: somebody else wrote to it. Where there are no links it
+        # may be empty for a moment.
+        alive = bool(is_locked) or (not text and silent < 2 * TOUCH_SECONDS)
+        return Holder("an unknown host", 0, 0, "an unknown time", alive, 0.0)
     host, pid, start, since = known
     if is_locked:
         alive = True
@@ -99,9 +104,7 @@ def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
         if other is None or not other.is_alive:
             continue
         if time.monotonic() >= deadline:
-            raise FolderHeldError(
-                f"{folder}: held by {other}; wait for it, stop it, or set another output"
-            )
+            raise _held(folder, other)
         time.sleep(0.01)
     done = threading.Event()
     touching = threading.Thread(
@@ -120,6 +123,23 @@ def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
         os.close(descriptor)
         with suppress(OSError):
             folder.rmdir()  # only if it is empty: nothing was written
+
+
+def refuse_held(folder: Path) -> None:
+    """Raises where another process holds a folder; makes and changes nothing.
+
+    Raises:
+        FolderHeldError: says which.
+    """
+    other = holder(folder) if (folder / NAME).exists() else None
+    if other is not None and other.is_alive:
+        raise _held(folder, other)
+
+
+def _held(folder: Path, other: Holder) -> FolderHeldError:
+    return FolderHeldError(
+        f"{folder}: held by {other}; wait for it, stop it, or set another output"
+    )
 
 
 def _take_or_break(path: Path) -> int | None:
@@ -153,7 +173,13 @@ def _take(path: Path) -> int | None:
         os.write(descriptor, json.dumps(known).encode())
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.link(mine, path)
+        try:
+            os.link(mine, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o644))
+            os.replace(mine, path)
     except FileExistsError:
         os.close(descriptor)
         return None

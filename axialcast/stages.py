@@ -21,15 +21,16 @@ import json
 import runpy
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from axialcast import inventory
-from axialcast.atomic import remove, sweep, write_json
-from axialcast.config import Config
-from axialcast.holding import hold
+from axialcast.atomic import SUFFIX, remove, sweep, write_json
+from axialcast.config import Config, save_config
+from axialcast.holding import hold, refuse_held
 from axialcast.progress import recorded
 from axialcast.shipped import find_pipeline
 
@@ -96,11 +97,19 @@ class Stage:
         """Removes what the stage would go on from; once it has `ended`, not its outputs."""
         for name in self.resumes:
             path = output / name
-            if name in self.outputs and path.is_dir():
+            if name in self.outputs:
                 if not ended:
-                    inventory.clear(path)
-            elif not (ended and name in self.outputs):
+                    inventory.clear(path) if path.is_dir() else remove(path)
+                continue
+            # Of a folder of folders that have inventories, a user's own file stays.
+            parts = [part.parent for part in path.glob(f"*/{inventory.FOLDER}")]
+            for part in parts:
+                inventory.clear(part)
+            sweep(path, alone=True)
+            if not parts:
                 remove(path)
+            with suppress(OSError):
+                path.rmdir()
 
 
 def run_stages(
@@ -116,7 +125,7 @@ def run_stages(
 
     Args:
         config: the run.
-        before: called once before the first stage that is not up to date.
+        before: called once, before anything is written, if a stage is not up to date.
         folder: where the pipelines' relative paths are looked for besides the working directory.
         force: start stages over, those that are up to date and those that would go on.
         verify: read every byte of the outputs before they count as whole.
@@ -126,23 +135,35 @@ def run_stages(
         FolderHeldError: another run holds the output folder.
     """
     stages = [Stage.load(find_pipeline(name, folder)) for name in config.pipeline]
-    started = False
+    names = [stage.name for stage in stages]
+
+    def looked_at(index: int) -> tuple[MadeFrom, list[inventory.Damage], str | None]:
+        """What decides a stage's outputs, what of these is damaged, and why it must run."""
+        stage = stages[index]
+        inputs = _inputs(config, stage, names[:index])
+        broken = damage(config.output, stage.name, read_all=verify)
+        known = _read_stamp(_stamp(config, stage.name))
+        return inputs, broken, _reason(stage, inputs, known, broken, config.output)
+
+    skipped = "up to date, skipped (--force runs it again)"
+    whole = [not force and _is_tidy(config, stage) for stage in stages]
+    if all(tidy and looked_at(index)[2] is None for index, tidy in enumerate(whole)):
+        for name in names:
+            say(f"{name}: {skipped}")
+        return
+    refuse_held(config.output)
+    before()
     with hold(config.output):
+        save_config(config, config.output / "config.yaml")
         sweep(config.output, alone=True, outputs=tuple(n for s in stages for n in s.outputs))
         sweep(config.output / ".stages", alone=True)
         for index, stage in enumerate(stages):
-            stamp = _stamp(config, stage.name)
-            inputs = _inputs(config, stage, [other.name for other in stages[:index]])
-            known = _read_stamp(stamp)
-            broken = damage(config.output, stage.name, read_all=verify)
-            why = _reason(stage, inputs, known, broken, config.output)
+            inputs, broken, why = looked_at(index)
             if not (force or why is not None):
                 stage.clear(config.output, ended=True)
-                say(f"{stage.name}: up to date, skipped (--force runs it again)")
+                say(f"{stage.name}: {skipped}")
                 continue
-            if not started:
-                before()
-                started = True
+            stamp = _stamp(config, stage.name)
             for part in broken:
                 if part.path.parent != config.output or part.what != "missing":
                     say(f"{stage.name}: {part}")
@@ -239,6 +260,13 @@ def _reads_data(stage: Stage) -> bool:
 
 def _store_of(config: Config, stage: Stage) -> str:
     return config.source_store if stage.name == "prepare" else config.analysis_store
+
+
+def _is_tidy(config: Config, stage: Stage) -> bool:
+    """Whether a killed run left nothing of a stage to be cleaned up."""
+    scratch = [name for name in stage.resumes if name not in stage.outputs]
+    left = [*config.output.glob(f".*{SUFFIX}"), *(config.output / ".stages").glob(f".*{SUFFIX}")]
+    return not left and not any((config.output / name).exists() for name in scratch)
 
 
 def _is_small(files: inventory.Files) -> bool:

@@ -1,3 +1,4 @@
+import collections
 import os
 import resource
 import subprocess
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from axialcast import shipped
 from axialcast.cli import app
+from axialcast.holding import hold
 
 CONFIG = """
 pipeline: [train, forecast]
@@ -143,6 +145,64 @@ def test_check_counts_the_parameters_that_training_saves(here: Path) -> None:
     assert call("run", "x.yaml", "pipeline=train").exit_code == 0
     [parameters] = [line for line in lines if line.startswith("parameters: ")]
     assert parameters in call("inspect", "runs/x/checkpoint").stdout.splitlines()
+
+
+def test_check_compares_free_space_with_what_is_written(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = collections.namedtuple("usage", "total used free")(10**12, 10**12 - 10**4, 10**4)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    result = call("check", "smallest")
+    assert result.exit_code == 2
+    assert "all checks passed" not in result.stdout
+    [line] = result.stderr.splitlines()
+    assert line.startswith("axialcast: error: output runs/smallest: the run writes about ")
+    assert line.endswith(" before compression, 10 kB are free; make room, or set output= elsewhere")
+
+
+def test_damage_is_named_and_made_again(here: Path) -> None:
+    assert call("run", "x.yaml").exit_code == 0
+    whole = call("inspect", "--verify", "runs/x")
+    assert whole.exit_code == 0
+    assert whole.stdout.startswith("runs/x: whole, ")
+    before = {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()}
+    weights = Path("runs/x/checkpoint/weights.safetensors")
+    chunk = Path("runs/x/forecast.zarr/geopotential/c/3/0/0/0/0")
+    for path in (weights, chunk):
+        data = bytearray(path.read_bytes())
+        data[-3] ^= 1
+        path.write_bytes(bytes(data))
+    for where in ("runs/x", "runs"):
+        result = call("inspect", "--verify", where)
+        assert result.exit_code == 1
+        assert set(result.stdout.splitlines()[:-1]) == {
+            f"{path}: its bytes changed (SHA-256 differs)" for path in (weights, chunk)
+        }
+    assert call("inspect", "--verify", "runs/x/checkpoint").exit_code == 1
+    assert call("inspect", "--verify", str(chunk.parents[6])).exit_code == 1
+    said = call("run", "x.yaml", "--verify").stdout.splitlines()
+    assert f"train: {weights}: its bytes changed (SHA-256 differs)" in said
+    assert f"forecast: {chunk}: its bytes changed (SHA-256 differs)" in said
+    assert "forecast: 4 of 5 initial times kept" in said
+    after = {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()}
+    changed = {str(path) for path in before.keys() | after.keys() if before[path] != after[path]}
+    assert changed <= {"runs/x/log.jsonl", "runs/x/.stages/train.json"}
+    assert "no checksums to compare with" in refused("inspect", "--verify", "analysis.nc")
+
+
+def test_two_runs_at_once(here: Path) -> None:
+    with hold(Path("runs/x")):
+        line = refused("run", "x.yaml")
+        assert line.startswith(f"runs/x: held by process {os.getpid()} on ")
+        assert line.endswith("; wait for it, stop it, or set another output")
+        assert call("status", "runs/x").exit_code == 2
+    assert call("run", "x.yaml").exit_code == 0
+    with hold(Path("runs/x")):
+        # What is up to date needs nobody's leave.
+        assert call("run", "x.yaml").exit_code == 0
+        lines = call("status", "runs/x").stdout.splitlines()
+    assert lines[0].startswith(f"runs/x: held by process {os.getpid()} on ")
+    assert lines[1:] == ["train: done", "forecast: done"]
 
 
 def test_check_knows_the_planet_that_will_be_simulated(here: Path) -> None:

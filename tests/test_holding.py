@@ -1,5 +1,6 @@
 """One folder, one run: real processes that hold, die, and race."""
 
+import errno
 import json
 import os
 import signal
@@ -166,6 +167,10 @@ def test_another_host_counts_until_it_was_silent_for_two_minutes(
 )
 def test_a_file_of_something_else_holds_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / NAME).write_bytes(content)
+    if not content:
+        # Where a file system has no links, it may be about to be written.
+        assert not holds(tmp_path)
+        os.utime(tmp_path / NAME, (1, 1))
     assert holds(tmp_path)
 
 
@@ -234,3 +239,17 @@ for _ in range(60):
         process.communicate(timeout=120)
         assert process.returncode == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(source: object, target: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), str(source))
+
+    monkeypatch.setattr(os, "link", link)
+    with hold(tmp_path):
+        held = holder(tmp_path)
+        assert held is not None
+        assert (held.pid, held.is_alive) == (os.getpid(), True)
+        with pytest.raises(FolderHeldError), hold(tmp_path):
+            pass
+    assert not tmp_path.exists(), "an empty folder goes"

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config_errors": set(),
     "periods": set(),
     "sections": {"periods"},
-    "config": {"names", "shipped", "periods", "sections", "config_errors"},
+    "config": {"names", "atomic", "shipped", "periods", "sections", "config_errors"},
     "stopping": set(),
     "tensors": {"atomic"},
     "stages": {"config", "shipped", "atomic", "inventory", "holding", "progress"},

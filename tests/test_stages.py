@@ -324,7 +324,8 @@ def test_a_run_that_was_killed_holds_nothing_and_its_leftovers_go(here: Path) ->
     left = {path.name for path in Path("out").iterdir()}
     # Another's names stay; those of version 0.1.0 are known by the stages that are run.
     assert left == {
-        *("first.json", "second.txt", "late", ".stages", ".forecast.zarr.old", ".mine.partial")
+        *("first.json", "second.txt", "late", ".stages", ".forecast.zarr.old", ".mine.partial"),
+        "config.yaml",
     }
 
 
@@ -364,3 +365,51 @@ def test_secrets_stay_out_of_stamps(here: Path) -> None:
     ran("data.storage_options={secret: hush}")
     assert "hush" not in Path("out/.stages/second.json").read_text()
     assert ran("data.storage_options={secret: other}")[1].startswith("second: runs again")
+
+
+def test_what_a_user_keeps_beside_saved_states_stays(here: Path) -> None:
+    Path("own.py").write_text(
+        'READS = ("seed",)\nOUTPUTS = ("end",)\nRESUMES = ("states",)\n'
+        "def run(config):\n"
+        "    from axialcast import inventory\n"
+        "    for step in ('1', '2'):\n"
+        "        part = config.output / 'states' / step\n"
+        "        part.mkdir(parents=True, exist_ok=True)\n"
+        "        (part / 'x').write_text('x')\n"
+        "        inventory.write(part, inventory.take(part))\n"
+        "    (config.output / 'end').write_text('end')\n"
+    )
+    Path("out/states").mkdir()
+    Path("out/states/mine.txt").write_text("mine")
+    ran("pipeline=own.py")
+    assert [path.name for path in Path("out/states").iterdir()] == ["mine.txt"]
+    Path("out/states/mine.txt").unlink()
+    ran("pipeline=own.py", force=True)
+    assert not Path("out/states").exists()
+    assert ran("pipeline=own.py") == ["own: up to date, skipped (--force runs it again)"]
+
+
+def test_folders_of_earlier_versions_go_and_those_of_users_stay(here: Path) -> None:
+    for name, inside in (
+        (".first.json-ab12cd_9", "weights.safetensors"),
+        (".first.json-old-ab12cd_9", "checkpoint"),
+        (".first.json-20240101", "mine.txt"),
+    ):
+        Path("out", name).mkdir()
+        Path("out", name, inside).write_text("x")
+    ran()
+    left = {path.name for path in Path("out").glob(".first*")}
+    assert left == {".first.json-20240101"}
+
+
+def test_nothing_is_written_where_nothing_is_to_do_or_to_be_done(here: Path) -> None:
+    def refuse() -> None:
+        raise ValueError("does not fit")
+
+    with pytest.raises(ValueError, match="does not fit"):
+        run_stages(load_config("x.yaml", ["output=runs/new"]), before=refuse)
+    assert not Path("runs").exists()
+    ran()
+    before = Path("out").stat().st_mtime_ns
+    assert ran() == SKIPPED
+    assert Path("out").stat().st_mtime_ns == before
