@@ -101,8 +101,8 @@ class Stage:
                 if not ended:
                     inventory.clear(path) if path.is_dir() else remove(path)
                 continue
-            # Of a folder of folders that have inventories, a user's own file stays.
-            parts = [part.parent for part in path.glob(f"*/{inventory.FOLDER}")]
+            # Beside numbered parts that have inventories, as saved states, a user's file stays.
+            parts = [part.parent for part in path.glob(f"[0-9]*/{inventory.FOLDER}")]
             for part in parts:
                 inventory.clear(part)
             sweep(path, alone=True)

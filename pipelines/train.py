@@ -78,7 +78,7 @@ def run(config: Config) -> None:
     channels, grid = Channels.of(analysis), grid_of(analysis)
     stride = times_per_step(cadence(analysis), data.step_hours)
     step = cadence(analysis) * stride
-    stats = stored_statistics(config.analysis_store, channels, train=data.train, step=step)
+    stats = stored_statistics(config.analysis_store, channels, train=data.train, step=stride)
     stats = stats or statistics(train, channels, step=stride)
     for channel, share in zip(channels, stats.missing, strict=True):
         if share:

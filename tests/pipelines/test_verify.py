@@ -269,6 +269,7 @@ def test_killed_at_any_event_it_goes_on_to_the_same_bytes(config, at_once, kille
             "forecast.zarr",
             ".stages",
             ".sums",
+            "config.yaml",
             *RESULTS,
         }
         kept += " of 3 blocks were kept" in capsys.readouterr().out

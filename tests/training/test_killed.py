@@ -21,7 +21,7 @@ from axialcast.config import save_config
 def test_killed_and_run_again(runner, tmp_path, how, number):
     config = runner.config(tmp_path / "x", "train.save_every=3", "train.keep_states=1")
     save_config(config, tmp_path / "config.yaml")
-    program = Path(__file__).with_name("killing.py")
+    program = Path(__file__).parents[1] / "benchmarks" / "kills.py"
     arguments = [tmp_path / "config.yaml", tmp_path, how, number]
     result = subprocess.run(
         [sys.executable, program, *map(str, arguments)], capture_output=True, text=True

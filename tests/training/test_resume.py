@@ -139,6 +139,11 @@ def test_force_starts_over_and_the_end_leaves_no_states(runner, reference, same,
     run_stages(config, force=True)
     assert "goes on" not in capsys.readouterr().out
     same(tmp_path, reference)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".stages", "checkpoint", "log.jsonl"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        ".stages",
+        "checkpoint",
+        "config.yaml",
+        "log.jsonl",
+    ]
     run_stages(config)
     assert "train: up to date, skipped" in capsys.readouterr().out
