@@ -10,6 +10,7 @@ The last of the 12 blocks cannot hide: 92 % is all there is to have.
 import argparse
 import os
 import platform
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -76,11 +77,12 @@ def forecast(
     inits = analysis.time.values[4 : 4 + NUM_INITS]
     leads = np.arange(1, NUM_LEADS + 1) * STEP
     started, stood = time.perf_counter(), 0.0
-    blocks = forecaster.predict_blocks(analysis, init_times=inits, lead_times=leads, batch_size=1)
-    with ForecastWriter(path, forecaster.template(inits, leads), block=1) as writer:
-        for first, block in blocks:
+    shutil.rmtree(path, ignore_errors=True)
+    blocks = forecaster.hindcast(analysis, init_times=inits, lead_times=leads, batch_size=1)
+    with ForecastWriter(path, forecaster.template(inits, leads)) as writer:
+        for block, inputs in blocks:
             begun = time.perf_counter()
-            writer.write(first, block)
+            writer.write(block, inputs=inputs)
             if wait:
                 writer.wait()
             stood += time.perf_counter() - begun
