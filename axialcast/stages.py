@@ -30,7 +30,7 @@ from typing import Any
 from axialcast import inventory
 from axialcast.atomic import SUFFIX, remove, sweep, write_json
 from axialcast.config import Config, save_config
-from axialcast.holding import hold, refuse_held
+from axialcast.holding import hold, holder, refuse_held
 from axialcast.progress import recorded
 from axialcast.shipped import find_pipeline
 
@@ -146,8 +146,8 @@ def run_stages(
         return inputs, broken, _reason(stage, inputs, known, broken, config.output)
 
     skipped = "up to date, skipped (--force runs it again)"
-    whole = [not force and _is_tidy(config, stage) for stage in stages]
-    if all(tidy and looked_at(index)[2] is None for index, tidy in enumerate(whole)):
+    indices = range(len(stages))
+    if not force and _is_tidy(config, stages) and all(looked_at(n)[2] is None for n in indices):
         for name in names:
             say(f"{name}: {skipped}")
         return
@@ -262,11 +262,14 @@ def _store_of(config: Config, stage: Stage) -> str:
     return config.source_store if stage.name == "prepare" else config.analysis_store
 
 
-def _is_tidy(config: Config, stage: Stage) -> bool:
-    """Whether a killed run left nothing of a stage to be cleaned up."""
-    scratch = [name for name in stage.resumes if name not in stage.outputs]
-    left = [*config.output.glob(f".*{SUFFIX}"), *(config.output / ".stages").glob(f".*{SUFFIX}")]
-    return not left and not any((config.output / name).exists() for name in scratch)
+def _is_tidy(config: Config, stages: Iterable[Stage]) -> bool:
+    """Whether no killed run left anything to be cleaned up."""
+    output = config.output
+    scratch = [output / name for s in stages for name in s.resumes if name not in s.outputs]
+    partial = [*output.glob(f".*{SUFFIX}"), *(output / ".stages").glob(f".*{SUFFIX}")]
+    held = holder(output)
+    is_left = held is not None and not held.is_alive
+    return not (is_left or partial or any(path.exists() for path in scratch))
 
 
 def _is_small(files: inventory.Files) -> bool:
