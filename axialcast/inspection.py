@@ -15,7 +15,7 @@ from axialcast.atomic import readable_size
 from axialcast.forecast import ForecastStore, load_checkpoint
 from axialcast.forecast.checkpoint import DESCRIPTION
 from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, TIME
-from axialcast.stages import damage, stamped
+from axialcast.stamps import damage, stamped
 
 __all__ = ["describe", "verify"]
 

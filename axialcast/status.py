@@ -10,7 +10,7 @@ import yaml
 
 from axialcast.holding import Holder, holder
 from axialcast.progress import clock
-from axialcast.stages import ORDER, damage, outdated, stamped
+from axialcast.stamps import ORDER, STAMPS, damage, outdated, stamped
 
 __all__ = ["status"]
 
@@ -53,7 +53,7 @@ def _stages(output: Path) -> list[str]:
         named = [Path(name).stem for name in config["pipeline"]]
     except (OSError, yaml.YAMLError, KeyError, TypeError):
         named = []
-    left = {path.name.split(".")[0] for path in (output / ".stages").glob("[!.]*.json")}
+    left = {path.name.split(".")[0] for path in (output / STAMPS).glob("[!.]*.json")}
     known = [*ORDER, *sorted(left - {*ORDER, *named})]
     before = [name for name in known if name in left and name not in named]
     return [*before, *named]
@@ -80,7 +80,7 @@ def _finished(output: Path, name: str) -> Iterator[str]:
 
 
 def _unfinished(output: Path, name: str, is_running: bool) -> str:
-    record = output / ".stages" / f"{name}.progress.json"
+    record = output / STAMPS / f"{name}.progress.json"
     try:
         known: dict[str, Any] = json.loads(record.read_text("utf-8"))
         ago = time.time() - record.stat().st_mtime

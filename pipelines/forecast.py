@@ -18,7 +18,7 @@ from axialcast.forecast import (
     load,
 )
 from axialcast.progress import track
-from axialcast.stages import differences, made_from
+from axialcast.stamps import differences, made_from
 
 READS = (
     "data.variables",

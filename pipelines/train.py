@@ -21,7 +21,7 @@ from axialcast.device import choose_device
 from axialcast.forecast import Checkpoint, save_checkpoint
 from axialcast.model import ForecastNetwork
 from axialcast.progress import track
-from axialcast.stages import differences, made_from
+from axialcast.stamps import differences, made_from
 from axialcast.training import (
     ForecastTask,
     Log,

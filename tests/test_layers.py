@@ -29,7 +29,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"names", "atomic", "shipped", "periods", "sections", "config_errors"},
     "stopping": set(),
     "tensors": {"atomic"},
-    "stages": {"config", "shipped", "atomic", "inventory", "holding", "progress"},
+    "stage": {"config", "atomic", "inventory"},
+    "stamps": {"config", "stage", "atomic", "inventory"},
+    "stages": {
+        *("config", "shipped", "stage", "stamps", "atomic", "inventory", "holding", "progress"),
+    },
     "nn": {"nn"},
     "model": {"nn", "grid", "model"},
     "data": {"names", "grid", "atomic", "inventory", "data"},
@@ -41,8 +45,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("data", "model", "forecast"),
     },
     "verify": {"names", "grid", "atomic", "inventory", "verify"},
-    "inspection": {"names", "forecast", "atomic", "inventory", "stages"},
-    "status": {"holding", "progress", "stages"},
+    "inspection": {"names", "forecast", "atomic", "inventory", "stamps"},
+    "status": {"holding", "progress", "stamps"},
     "preflight": LIBRARY | {"atomic", "config", "periods"},
     "cli": {"shipped", "stopping"},  # at the top; anything inside a command
     "__main__": {"cli"},

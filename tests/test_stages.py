@@ -242,7 +242,7 @@ def test_a_damaged_part_is_named_and_made_again(here: Path, damage: str) -> None
 def test_large_outputs_are_read_when_that_is_asked_for(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("axialcast.stages.READ_BYTES", 10)
+    monkeypatch.setattr("axialcast.stamps.READ_BYTES", 10)
     Path("needy.py").write_text(NEEDY)
     line = load_config("x.yaml", ["pipeline=[first.py,needy.py]"])
     run_stages(line, say=lambda text: None)

@@ -18,6 +18,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from contextlib import redirect_stdout
 from importlib import import_module
@@ -83,6 +84,8 @@ def child(config: Config, *, last: int = 0, seconds: float | None = None) -> tup
                 run_stages(config, say=lambda line: None)
             tell(write, str(events.count).encode())
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(write)

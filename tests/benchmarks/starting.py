@@ -15,7 +15,8 @@ from measuring import machine
 from axialcast import inventory
 from axialcast.config import load_config
 from axialcast.forecast import ForecastStore, ForecastWriter
-from axialcast.stages import damage, run_stages
+from axialcast.stages import run_stages
+from axialcast.stamps import damage
 
 PROGRAM = """
 READS = ("forecast",)
