@@ -3,20 +3,16 @@
 A folder that axialcast makes holds `.inventory/<name>.json`, one or more, and moves and is copied
 with it. `problems` compares: sizes at once, bytes on request. Inventories hold nothing but what
 follows from the files, so equal folders have equal ones. Each carries a checksum of itself.
-
-`clear` and `replace` take away what axialcast made, by these inventories, and nothing else.
 """
 
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from axialcast.atomic import aside, remove, sweep, sync, write_text, writing
+from axialcast.atomic import write_text
 
 __all__ = [
     "FOLDER",
@@ -24,20 +20,16 @@ __all__ = [
     "Files",
     "about",
     "check",
-    "clear",
     "entry",
     "fingerprint",
+    "inventories",
     "problems",
     "read",
-    "replace",
-    "require_ours",
     "take",
     "write",
 ]
 
 FOLDER = ".inventory"
-TITLES = ("axialcast", "training store of axialcast")
-"""How the titles of Zarr stores begin that axialcast makes."""
 
 Files = dict[str, tuple[int, str]]
 """Size in bytes and SHA-256 by path relative to the folder, with forward slashes."""
@@ -103,7 +95,7 @@ def read(folder: Path, name: str | None = None) -> Files:
         FileNotFoundError: there is none.
         ValueError: one is damaged; names it.
     """
-    paths = [folder / FOLDER / f"{name}.json"] if name else _inventories(folder)
+    paths = [folder / FOLDER / f"{name}.json"] if name else inventories(folder)
     if not paths:
         raise FileNotFoundError(f"{folder}: has no {FOLDER}, so what it consists of is not known")
     files: Files = {}
@@ -129,7 +121,7 @@ def problems(folder: Path, *, read_all: bool = False) -> list[Damage]:
         folder: a folder with inventories.
         read_all: compare every byte; otherwise only whether files are there, and their sizes.
     """
-    paths = _inventories(folder)
+    paths = inventories(folder)
     if not paths:
         return [Damage(folder / FOLDER, "missing, so what the folder consists of is not known")]
     found: list[Damage] = []
@@ -169,156 +161,8 @@ def fingerprint(files: Mapping[str, tuple[int, str]]) -> str:
     return _checksum(body)[:16]
 
 
-def require_ours(folder: Path) -> None:
-    """Makes sure that a folder may be cleared: it is absent, empty, or axialcast made it.
-
-    Raises:
-        ValueError: it is something else, which is then left alone.
-    """
-    if folder.is_symlink():
-        raise ValueError(
-            f"{folder}: is a link to {os.readlink(folder)}, and this run would put a folder in "
-            "its place; remove the link, or set another output"
-        )
-    if not folder.exists():
-        return
-    if (folder / FOLDER).is_dir() or _has_title(folder):
-        return
-    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if folder.is_dir() and not there:
-        return
-    what = f"a folder with {', '.join(there[:3])}" if there else "a file"
-    raise ValueError(
-        f"{folder}: is {what}{' ...' if len(there) > 3 else ''} that axialcast did not make; "
-        "remove it, or set another output"
-    )
-
-
-def clear(folder: Path) -> None:
-    """Removes what a folder's inventories name, then these, then what folders are empty by that.
-
-    Files that they do not name stay, in their folders. A store that has no intact inventory, for
-    version 0.1.0 made it or one was damaged, loses its arrays and its metadata. Stopped anywhere,
-    a second call ends it; what is there in between does not count as whole.
-
-    Raises:
-        ValueError: axialcast did not make the folder; nothing was removed.
-    """
-    require_ours(folder)
-    if not folder.exists():
-        return
-    # The mark that the folder is ours, which goes last.
-    (folder / FOLDER).mkdir(exist_ok=True)
-    sweep(folder / FOLDER, alone=True)
-    intact, damaged, files = [], [], list[str]()
-    for path in _inventories(folder):
-        try:
-            files += read(folder, path.stem)
-            intact.append(path)
-        except (FileNotFoundError, ValueError):
-            damaged.append(path)
-    paths = [folder / _inside(folder, name) for name in files]
-    if damaged or not intact:
-        _clear_store(folder)
-    for path in (*damaged, *paths):
-        path.unlink(missing_ok=True)
-    within = len(folder.parts)
-    above = {parent for path in paths for parent in path.parents if len(parent.parts) > within}
-    for parent in sorted({folder, *above}, key=lambda path: -len(path.parts)):
-        try:
-            parent.rmdir()
-        except OSError:
-            # What a killed `replace` left may be all that is there.
-            sweep(parent, alone=True)
-            with suppress(OSError):
-                parent.rmdir()
-    for path in intact:
-        path.unlink(missing_ok=True)
-    if os.listdir(folder) == [FOLDER]:
-        with suppress(OSError):
-            (folder / FOLDER).rmdir()
-            folder.rmdir()
-
-
-def replace(target: Path, new: Path) -> None:
-    """Puts a whole folder with inventories in the place of an older one that axialcast made.
-
-    Where files of a user stay in the older one, those of the new come beside them. Stopped
-    anywhere, `new` is whole or `target` is, and a second call ends it.
-
-    Args:
-        target: what `new` becomes; may be missing.
-        new: in the same file system.
-
-    Raises:
-        ValueError: axialcast did not make `target`, or a user's file has the name of a new one.
-    """
-    clear(target)
-    if not target.exists():
-        new.rename(target)
-        sync(target.parent)
-        return
-    files = read(new)
-    for name in files:
-        there = target / name
-        if there.exists() and (not there.is_file() or entry(there) != files[name]):
-            raise ValueError(
-                f"{there}: axialcast did not make it, and would write a file of that name; "
-                "remove it, or set another output"
-            )
-    # Inventories first: stopped after them, the folder is ours and lacks the rest.
-    names = [*(path.relative_to(new).as_posix() for path in _inventories(new)), *files]
-    for name in names:
-        _place(new / name, target / name)
-    for parent in {(target / name).parent for name in names}:
-        sync(parent)
-    gone = aside(new)
-    new.rename(gone)
-    remove(gone)
-
-
-def _place(source: Path, path: Path) -> None:
-    """Gives a file a second name, or copies it where the file system knows no such names."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, path)
-    except FileExistsError:
-        return
-    except OSError:
-        with writing(path, needed=source.stat().st_size) as partial:
-            shutil.copyfile(source, partial)
-
-
-def _has_title(folder: Path) -> bool:
-    """Whether a folder is a Zarr group with a title that axialcast gives."""
-    for name in ("zarr.json", ".zattrs"):
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            value = json.loads((folder / name).read_text("utf-8"))
-            if value.get("attributes", value)["title"].startswith(TITLES):
-                return True
-    return False
-
-
-def _clear_store(folder: Path) -> None:
-    """Removes the arrays and the metadata of a Zarr group with a title that axialcast gives."""
-    if not _has_title(folder):
-        return
-    for name in ("zarr.json", ".zarray"):
-        for path in sorted(folder.glob(f"*/{name}")):
-            remove(path.parent)
-    for name in (".zmetadata", ".zgroup", "zarr.json", ".zattrs"):
-        (folder / name).unlink(missing_ok=True)
-
-
-def _inside(folder: Path, name: str) -> str:
-    """A name in an inventory, if it cannot lead out of the folder."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"{folder / FOLDER}: names {name}, which is not in {folder}")
-    return name
-
-
-def _inventories(folder: Path) -> list[Path]:
+def inventories(folder: Path) -> list[Path]:
+    """The files of a folder's inventories, sorted."""
     return sorted((folder / FOLDER).glob("[!.]*.json"))
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from axialcast import inventory
+from axialcast import clearing, inventory
 from axialcast.atomic import remove, sweep
 from axialcast.config import Config
 
@@ -72,12 +72,12 @@ class Stage:
             path = output / name
             if name in self.outputs:
                 if not ended:
-                    inventory.clear(path) if path.is_dir() else remove(path)
+                    clearing.clear(path) if path.is_dir() else remove(path)
                 continue
             # Beside numbered parts that have inventories, as saved states, a user's file stays.
             parts = [part.parent for part in path.glob(f"[0-9]*/{inventory.FOLDER}")]
             for part in parts:
-                inventory.clear(part)
+                clearing.clear(part)
             sweep(path, alone=True)
             if not parts:
                 remove(path)

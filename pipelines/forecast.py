@@ -5,7 +5,7 @@ from typing import Any
 
 import xarray as xr
 
-from axialcast import inventory
+from axialcast import clearing
 from axialcast.config import Config
 from axialcast.data import open_analysis
 from axialcast.forecast import (
@@ -79,7 +79,7 @@ def discard_other(path: Path, belongs_to: dict[str, Any]) -> None:
     then = ForecastStore.owner(path)
     if then is not None and then != belongs_to:
         print(f"forecast: made anew, for {', '.join(differences(belongs_to, then))}")
-        inventory.clear(path)
+        clearing.clear(path)
 
 
 def drop_changed(

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from axialcast import inventory
-from axialcast.inventory import FOLDER, clear, problems, replace
+from axialcast.clearing import clear, replace
+from axialcast.inventory import FOLDER, problems
 
 
 def fill(folder: Path, **files: str) -> None:

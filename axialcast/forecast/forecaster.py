@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from axialcast.data.opening.calendars import time_text
 from axialcast.device import autocast, choose_device
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint
 from axialcast.forecast.dates import datetimes
+from axialcast.forecast.selection import parse_lead_times
 from axialcast.model import rollout
 from axialcast.model.calendar import Times, later
 from axialcast.names import (
@@ -125,7 +125,7 @@ class Forecaster:
         """As `predict`, but yields blocks of `batch_size` initial times with their position."""
         analysis = self.check(analysis)
         inits = datetimes(init_times, like=analysis[TIME].values)
-        leads = _timedeltas(lead_times, self.checkpoint.step)
+        leads = parse_lead_times(lead_times, self.checkpoint.step)
         positions = self._positions(analysis, inits)
 
         def blocks() -> Iterator[tuple[int, xr.Dataset]]:
@@ -148,7 +148,7 @@ class Forecaster:
             analysis: as `check` returns it.
             init_times, lead_times, batch_size: as for `predict`.
         """
-        leads = _timedeltas(lead_times, self.checkpoint.step)
+        leads = parse_lead_times(lead_times, self.checkpoint.step)
         positions = self._positions(analysis, init_times)
         for first in range(0, len(init_times), batch_size):
             chosen = positions[first : first + batch_size]
@@ -170,7 +170,7 @@ class Forecaster:
 
     def template(self, init_times: Any, lead_times: Any) -> xr.Dataset:
         """The forecast's labels without its values: coordinates and attributes alone."""
-        inits, leads = datetimes(init_times), _timedeltas(lead_times, self.checkpoint.step)
+        inits, leads = datetimes(init_times), parse_lead_times(lead_times, self.checkpoint.step)
         shape = (len(inits), len(leads), len(self.checkpoint.channels), *self.checkpoint.grid.shape)
         # A broadcast zero takes no memory, whatever its shape.
         return self._label(np.broadcast_to(np.float32(0), shape), inits, leads)
@@ -311,24 +311,3 @@ def _matching(got: Channels, want: Channels) -> Channels:
     """The channels got, without those the wanted variables have on levels not wanted."""
     wanted = {(channel.variable, channel.level) for channel in want}
     return Channels([channel for channel in got if (channel.variable, channel.level) in wanted])
-
-
-def _timedeltas(values: Any, step: np.timedelta64) -> NDArray[np.timedelta64]:
-    """Sorted multiples of the model step; bare numbers are refused, since their unit is a guess."""
-    numeric = np.asarray(values).dtype.kind in "iuf"
-    try:
-        if numeric:
-            raise ValueError("state the unit")
-        leads = np.sort(np.atleast_1d(np.asarray(pd.to_timedelta(values), "timedelta64[ns]")))
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"lead_times: expected timedeltas such as '24h', got {values!r} ({error})"
-        ) from None
-    bad = [lead for lead in leads if lead <= np.timedelta64(0) or lead % step]
-    if bad or not len(leads) or len(np.unique(leads)) < len(leads):
-        got = ", ".join(f"{lead / np.timedelta64(1, 'h'):g} h" for lead in leads)
-        raise ValueError(
-            "lead_times: expected different positive multiples of the model step of "
-            f"{step / np.timedelta64(1, 'h'):g} h, got {got or 'none'}"
-        )
-    return leads

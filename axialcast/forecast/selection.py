@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -11,7 +12,7 @@ from axialcast.forecast.dates import datetimes
 from axialcast.model.calendar import Times
 from axialcast.names import TIME
 
-__all__ = ["choose_init_times", "choose_lead_times"]
+__all__ = ["choose_init_times", "choose_lead_times", "parse_lead_times"]
 
 
 def choose_init_times(
@@ -54,4 +55,33 @@ def choose_lead_times(hours: float, step: np.timedelta64) -> NDArray[np.timedelt
             f"{step / np.timedelta64(1, 'h'):g} h"
         )
     leads: NDArray[np.timedelta64] = np.arange(1, longest // step + 1) * step
+    return leads
+
+
+def parse_lead_times(values: Any, step: np.timedelta64) -> NDArray[np.timedelta64]:
+    """Lead times as an array: sorted multiples of the model step.
+
+    Args:
+        values: timedeltas, or text such as "24h"; one, or a sequence of such.
+        step: the model step.
+
+    Raises:
+        ValueError: they are something else, or bare numbers, whose unit would be a guess.
+    """
+    numeric = np.asarray(values).dtype.kind in "iuf"
+    try:
+        if numeric:
+            raise ValueError("state the unit")
+        leads = np.sort(np.atleast_1d(np.asarray(pd.to_timedelta(values), "timedelta64[ns]")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"lead_times: expected timedeltas such as '24h', got {values!r} ({error})"
+        ) from None
+    bad = [lead for lead in leads if lead <= np.timedelta64(0) or lead % step]
+    if bad or not len(leads) or len(np.unique(leads)) < len(leads):
+        got = ", ".join(f"{lead / np.timedelta64(1, 'h'):g} h" for lead in leads)
+        raise ValueError(
+            "lead_times: expected different positive multiples of the model step of "
+            f"{step / np.timedelta64(1, 'h'):g} h, got {got or 'none'}"
+        )
     return leads

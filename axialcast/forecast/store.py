@@ -22,7 +22,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import xarray as xr
 
 from axialcast import inventory
@@ -30,15 +29,21 @@ from axialcast.atomic import aside, remove, sweep
 from axialcast.forecast import growth
 from axialcast.forecast.dates import date_text, datetimes
 from axialcast.forecast.layout import Layout, arranged, canonical, init_dim
+from axialcast.forecast.ownership import (
+    LABELS,
+    labels_are_damaged,
+    labels_of,
+    opened,
+    refuse_other,
+    short,
+)
 from axialcast.holding import hold
-from axialcast.names import INIT_TIME, VALID_TIME
+from axialcast.names import INIT_TIME
 
 __all__ = ["ForecastStore", "Staged"]
 
 WAIT_SECONDS = 600.0
 """How long another process may hold the store: it does so for milliseconds, or is dead."""
-
-LABELS = "labels"
 
 
 class Staged(NamedTuple):
@@ -120,12 +125,12 @@ class ForecastStore:
                 )
             old, about = list[str](), {"belongs_to": whose}
             if (path / "zarr.json").exists() or (path / inventory.FOLDER).exists():
-                old, known = _labels(path)
-                _refuse_other(path, known, whose, template)
+                old, known = labels_of(path)
+                refuse_other(path, known, whose, template)
                 with suppress(FileNotFoundError, ValueError):
                     about = inventory.about(path, LABELS)
             dates = sorted({*old, *wanted})
-            if dates != old or _labels_are_damaged(path):
+            if dates != old or labels_are_damaged(path):
                 times = datetimes(dates, like=template[init_dim(template)].values)
                 labels = growth.with_init_times(template, times)
                 growth.begin(path, labels, dates=dates, old=old, about=about)
@@ -181,7 +186,7 @@ class ForecastStore:
         complete = self.complete()
         wanted = complete if init_times is None else {date_text(time) for time in init_times}
         chosen = [n for date, n in self._numbers().items() if date in complete and date in wanted]
-        return canonical(_open(self.path)).isel({INIT_TIME: chosen})
+        return canonical(opened(self.path)).isel({INIT_TIME: chosen})
 
     def contents(self) -> dict[str, str]:
         """A checksum of all that is stored of each complete initial time, by its date as text."""
@@ -274,7 +279,7 @@ class ForecastStore:
     def _write_month(self, month: str, files: inventory.Files, known: dict[str, str]) -> None:
         if known:
             about = {
-                "belongs_to": _short(self.belongs_to),
+                "belongs_to": short(self.belongs_to),
                 "init_times": dict(sorted(known.items())),
             }
             inventory.write(self.path, files, month, about)
@@ -291,7 +296,7 @@ class ForecastStore:
         except ValueError:
             return
         kept = {(file.partition("/")[0], str(growth.number_of(file))) for file in files}
-        for variable in canonical(_open(self.path)).data_vars:
+        for variable in canonical(opened(self.path)).data_vars:
             chunks = self.path / str(variable) / "c"
             for name in set(os.listdir(chunks)) if chunks.is_dir() else ():
                 if (variable, name) not in kept:
@@ -315,73 +320,7 @@ class ForecastStore:
             self._write_month(month, kept, left)
 
 
-def _open(path: Path) -> xr.Dataset:
-    # Without dask: a task for each initial time would cost more than reading it.
-    opened: xr.Dataset = xr.open_zarr(path, chunks=None, decode_timedelta=True)
-    return opened
-
-
 def _sweep(path: Path) -> None:
     """Removes what writers that are gone left in a store."""
     sweep(path)
     sweep(path / inventory.FOLDER)
-
-
-def _labels(path: Path) -> tuple[list[str], str]:
-    """Initial times of a store in the order of their numbers, and in short whose they are.
-
-    Where the inventory of labels is lost, the labels themselves and the months tell.
-    """
-    try:
-        known = inventory.about(path, LABELS)
-        return known["init_times"], _short(known["belongs_to"])
-    except (FileNotFoundError, ValueError):
-        pass
-    try:
-        times = canonical(_open(path))[INIT_TIME].values
-        belongs_to = {inventory.about(path, month)["belongs_to"] for month in growth.months(path)}
-    except Exception as error:
-        raise ValueError(
-            f"{path}: a forecast store without labels ({error}); remove it, or run with --force"
-        ) from None
-    return [date_text(time) for time in times], belongs_to.pop() if len(belongs_to) == 1 else ""
-
-
-def _labels_are_damaged(path: Path) -> bool:
-    try:
-        return bool(inventory.check(path, inventory.read(path, LABELS), read_all=True))
-    except (FileNotFoundError, ValueError):
-        return True
-
-
-def _refuse_other(path: Path, known: str, whose: Mapping[str, Any], template: xr.Dataset) -> None:
-    """Raises where a store is of other forecasts than those that are to come."""
-    remedy = "write to another store, or run with --force to make it anew"
-    if known != _short(whose):
-        raise ValueError(f"{path}: holds forecasts of {_words(path, whose)}; {remedy}")
-    if _labels_are_damaged(path):
-        return
-    there = _open(path)
-    for name in {*there.variables, *template.variables} - {init_dim(template), VALID_TIME}:
-        if name not in there.variables or name not in template.variables:
-            where = "lacks" if name not in there.variables else "has"
-            raise ValueError(f"{path}: {where} {name}; {remedy}")
-        old, new = there.variables[name], template.variables[name]
-        is_label = name in template.coords
-        same = old.dims == new.dims and old.attrs.get("units") == new.attrs.get("units")
-        if not same or (is_label and not np.array_equal(old.values, new.values)):
-            raise ValueError(f"{path}: its {name} is another; {remedy}")
-
-
-def _words(path: Path, whose: Mapping[str, Any]) -> str:
-    """What a store belongs to that `whose` does not say, or says otherwise."""
-    try:
-        then = inventory.about(path, LABELS)["belongs_to"]
-    except (FileNotFoundError, ValueError):
-        return "something else"
-    names = sorted(k for k in {*then, *whose} if then.get(k) != whose.get(k))
-    return f"another {' and '.join(names)}" if names else "something else"
-
-
-def _short(whose: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(whose, sort_keys=True).encode()).hexdigest()[:16]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from axialcast import inventory
+from axialcast import clearing, inventory
 from axialcast.verify import (
     Climatology,
     DampedPersistence,
@@ -199,7 +199,7 @@ def test_deleted_sums_are_computed_anew_and_foreign_files_stay(
     assert sorted(tmp_path.glob("2*")) == sorted([*paths, mine[1]])
     assert mine[0].exists()
     assert inventory.problems(tmp_path, read_all=True) == []
-    inventory.clear(tmp_path)
+    clearing.clear(tmp_path)
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(mine)
 
 

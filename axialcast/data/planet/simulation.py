@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from axialcast import inventory
+from axialcast import clearing, inventory
 from axialcast.atomic import remove, room_error, sweep, sync_all, write_json, writing
 from axialcast.data.planet.nature_run import NatureRun, State
 from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
@@ -44,7 +44,7 @@ class Simulation:
     """
 
     def __init__(self, planet: NatureRun, store: Path, made_from: Mapping[str, Any]) -> None:
-        inventory.require_ours(store)
+        clearing.require_ours(store)
         self.planet, self.store = planet, store
         self.work = store.with_name(f"{store.name}.unfinished")
         try:
@@ -99,7 +99,7 @@ class Simulation:
             inventory.write(self.growing, files)
             for name in (TEMPLATE, *map(_label, self.planet.steps)):
                 remove(self.growing / inventory.FOLDER / f"{name}.json")
-            inventory.replace(self.store, self.growing)
+            clearing.replace(self.store, self.growing)
         (self.work / "made_from.json").unlink()
         remove(self.work)
 

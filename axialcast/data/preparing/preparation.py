@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from axialcast import inventory
+from axialcast import clearing, inventory
 from axialcast.atomic import remove, room_error, sweep, write_json, writing
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
@@ -60,7 +60,7 @@ class Preparation:
         self.left_out: list[str] = self._analysis.attrs["left_out"]
         self.plan = _plan(recipe, self._analysis)
         self.is_done = False
-        inventory.require_ours(store.resolve())
+        clearing.require_ours(store.resolve())
         sweep(store.parent)
         try:
             plan = json.loads((self.work / "plan.json").read_text("utf-8"))
@@ -86,7 +86,7 @@ class Preparation:
         known = self._known()
         if known is None:
             # What may be there is replaced at the end.
-            inventory.require_ours(self.store)
+            clearing.require_ours(self.store)
             fresh = self.work / "store"
             self._write_template(fresh)
             inventory.write(fresh, inventory.take(fresh), TEMPLATE)
@@ -211,7 +211,7 @@ class Preparation:
         inventory.write(place, files, SHARDS, {"plan": _without_address(self.plan)})
         write_manifest(self.store, manifest)
         if place != self.store:
-            inventory.replace(self.store, place)
+            clearing.replace(self.store, place)
         (self.work / "plan.json").unlink()
         remove(self.work)
         self.is_done = True
