@@ -1,5 +1,6 @@
 """Forecasts from every initial time: checkpoint/ and analysis → forecast.zarr."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from axialcast.forecast import (
     ForecastWriter,
     choose_init_times,
     choose_lead_times,
+    date_text,
     datetimes,
     load,
 )
@@ -85,13 +87,17 @@ def discard_other(path: Path, belongs_to: dict[str, Any]) -> None:
 def drop_changed(
     store: ForecastStore, forecaster: Forecaster, analysis: xr.Dataset, state: Any, batch_size: int
 ) -> None:
-    """Counts forecasts as absent whose initial states are others in the analysis as it is now."""
-    complete = store.complete()
-    if complete and store.checked_against != state:
-        inits = datetimes(list(complete), like=analysis["time"].values)
-        now = forecaster.inputs(analysis, init_times=inits, batch_size=batch_size)
-        same = [checksum for block in now for checksum in block]
-        changed = [t for t, a, b in zip(inits, same, complete.values(), strict=True) if a != b]
+    """Counts forecasts as absent whose initial states are others in the analysis as it is now.
+
+    Those whose states the analysis does not hold any more cannot be compared, and stay.
+    """
+    made_of = store.complete()
+    if made_of and store.checked_against != state:
+        every = datetimes(list(made_of), like=analysis["time"].values)
+        inits = every[forecaster.has_inputs(analysis, every)]
+        blocks = forecaster.inputs(analysis, init_times=inits, batch_size=batch_size)
+        now = zip(inits, chain.from_iterable(blocks), strict=True)
+        changed = [time for time, states in now if states != made_of[date_text(time)]]
         if changed:
             print(f"forecast: the states of {len(changed):,} initial times changed; made anew")
             store.drop(changed)

@@ -1,7 +1,7 @@
 """From a trained network to labelled forecasts, in memory or on disk."""
 
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from axialcast.forecast.dates import datetimes
+from axialcast.forecast.dates import date_text, datetimes
 from axialcast.forecast.forecaster import Forecaster, load
 from axialcast.forecast.selection import choose_init_times, choose_lead_times
 from axialcast.forecast.store import ForecastStore
@@ -16,6 +16,7 @@ __all__ = [
     "calendar",
     "choose_init_times",
     "choose_lead_times",
+    "date_text",
     "datetimes",
     "load",
     "load_checkpoint",

@@ -199,12 +199,21 @@ class Forecaster:
             )
         return opened
 
-    def _positions(self, analysis: xr.Dataset, inits: Times) -> NDArray[np.int64]:
-        """(b, t) positions of the input states in the analysis."""
+    def has_inputs(self, analysis: xr.Dataset, init_times: Times) -> NDArray[np.bool_]:
+        """(b,) whether the analysis holds all input states of each initial time."""
+        _, positions = self._wanted(analysis, init_times)
+        return np.asarray((positions >= 0).all(1))
+
+    def _wanted(self, analysis: xr.Dataset, inits: Times) -> tuple[Times, NDArray[np.int64]]:
+        """(b, t) times of the input states, and their positions in the analysis, -1 if absent."""
         steps = np.arange(self.network.input_steps - 1, -1, -1)
         wanted = later(inits[:, None], -steps * self.checkpoint.step)
         found = analysis.indexes[TIME].get_indexer(wanted.ravel())
-        positions: NDArray[np.int64] = found.reshape(wanted.shape)
+        return wanted, np.asarray(found, np.int64).reshape(wanted.shape)
+
+    def _positions(self, analysis: xr.Dataset, inits: Times) -> NDArray[np.int64]:
+        """(b, t) positions of the input states in the analysis."""
+        wanted, positions = self._wanted(analysis, inits)
         if (positions < 0).any():
             init, time = inits[(positions < 0).any(1)][0], wanted[positions < 0][0]
             have = [time_text(time) for time in analysis[TIME].values[[0, -1]]]

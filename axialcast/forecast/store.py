@@ -124,7 +124,7 @@ class ForecastStore:
                     f"{path}: is a Zarr store of version 2; remove it, or write elsewhere"
                 )
             old, about = list[str](), {"belongs_to": whose}
-            if (path / "zarr.json").exists() or (path / inventory.FOLDER).exists():
+            if (path / "zarr.json").exists() or inventory.inventories(path):
                 old, known = labels_of(path)
                 refuse_other(path, known, whose, template)
                 with suppress(FileNotFoundError, ValueError):
@@ -299,7 +299,7 @@ class ForecastStore:
         for variable in canonical(opened(self.path)).data_vars:
             chunks = self.path / str(variable) / "c"
             for name in set(os.listdir(chunks)) if chunks.is_dir() else ():
-                if (variable, name) not in kept:
+                if name.isdigit() and (variable, name) not in kept:
                     remove(chunks / name)
 
     def _forget(self, damaged: Path) -> None:

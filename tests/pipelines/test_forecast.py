@@ -1,0 +1,160 @@
+"""The stage `forecast`: what is there stays, what is missing or of something else is made."""
+
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from axialcast import inventory
+from axialcast.config import load_config
+from axialcast.forecast import ForecastStore
+from axialcast.stages import run_stages
+
+CONFIG = """
+pipeline: [train, forecast]
+output: {folder}/run
+device: cpu
+data:
+  store: {folder}/analysis.nc
+  variables: [geopotential, mean_sea_level_pressure]
+  train: ["2001-01-01", "2001-01-20"]
+  validate: ["2001-01-21", "2001-01-27"]
+  test: ["2001-01-28", "2001-02-09"]
+model: {{dim: 8, depth: 1, heads: 2}}
+train: {{schedule: [{{steps: 2}}], batch_size: 4}}
+forecast: {{lead_time_hours: 48, batch_size: 4}}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, make_analysis):
+    """A folder with an analysis, a config and the run that was made of it."""
+    folder = tmp_path_factory.mktemp("trained")
+    make_analysis().to_netcdf(folder / "analysis.nc")
+    (folder / "x.yaml").write_text(CONFIG.format(folder=folder))
+    run_stages(load_config(folder / "x.yaml"), say=lambda line: None)
+    return folder
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    """As `trained`, to be changed."""
+    shutil.copytree(trained, tmp_path / "here")
+    (tmp_path / "here" / "x.yaml").write_text(CONFIG.format(folder=tmp_path / "here"))
+    # Copied, the analysis has another time of change and path; so has all that was made of it.
+    run(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def run(folder, *overrides, **options):
+    """What the stages said."""
+    said = []
+    run_stages(load_config(folder / "x.yaml", overrides), say=said.append, **options)
+    return said
+
+
+def dates(folder):
+    return [date[5:10] for date in ForecastStore(folder / "run" / "forecast.zarr").complete()]
+
+
+def test_initial_times_that_are_added_cost_themselves(folder, content, capsys):
+    store = folder / "run" / "forecast.zarr"
+    one_go = content(store)
+    shutil.rmtree(folder / "run" / "forecast.zarr")
+    few = ["data.test=[2001-02-01,2001-02-04]"]
+    run(folder, *few)
+    assert dates(folder) == ["02-01", "02-02", "02-03", "02-04"]
+    said = run(folder)
+    assert said == [
+        "train: up to date, skipped (--force runs it again)",
+        "forecast: runs again, for data.test changed",
+    ]
+    assert "forecast: 4 of 13 initial times kept" in capsys.readouterr().out
+    assert content(store) == one_go
+    # Fewer are asked for: what is there stays.
+    run(folder, *few)
+    assert len(dates(folder)) == 13
+    assert content(store) == one_go
+
+
+def test_another_checkpoint_makes_all_anew(folder, capsys):
+    before = ForecastStore(folder / "run" / "forecast.zarr").contents()
+    said = run(folder, "seed=1")
+    assert said[1] == "forecast: runs again, for checkpoint changed"
+    assert "forecast: made anew, for checkpoint changed" in capsys.readouterr().out
+    after = ForecastStore(folder / "run" / "forecast.zarr").contents()
+    assert before.keys() == after.keys()
+    assert not set(before.values()) & set(after.values())
+    run(folder, "seed=1", "forecast.lead_time_hours=24")
+    assert "for forecast.lead_time_hours was 48.0, is 24.0" in capsys.readouterr().out
+    assert ForecastStore(folder / "run" / "forecast.zarr").dataset().sizes["lead_time"] == 1
+
+
+def test_an_analysis_that_grows_and_one_that_is_corrected(folder, make_analysis, content, capsys):
+    store = folder / "run" / "forecast.zarr"
+    grown = make_analysis(num_times=40)
+    grown = xr.concat(
+        [grown, grown.assign_coords(time=grown.time + np.timedelta64(40, "D"))], "time"
+    )
+    grown.isel(time=slice(0, 45)).to_netcdf(folder / "analysis.nc")
+    before = content(store)
+    line = "data.test=[2001-01-28,2001-02-13]"
+    run(folder, line, "pipeline=forecast")
+    assert "forecast: 13 of 17 initial times kept" in capsys.readouterr().out
+    after = content(store)
+    chunks = [name for name in before if "/c/" in name and name.startswith(("geo", "mean"))]
+    assert all(after[name] == before[name] for name in chunks)
+    grown.mean_sea_level_pressure[35] += 1
+    grown.isel(time=slice(0, 45)).to_netcdf(folder / "analysis.nc")
+    run(folder, line, "pipeline=forecast")
+    out = capsys.readouterr().out
+    # The state of 5 February begins the forecasts of the 5th and the 6th.
+    assert "forecast: the states of 2 initial times changed; made anew" in out
+    assert "forecast: 15 of 17 initial times kept" in out
+    # What the analysis does not hold any more cannot be compared, and stays.
+    grown.isel(time=slice(30, 45)).to_netcdf(folder / "analysis.nc")
+    run(folder, "data.test=[2001-02-03,2001-02-13]", "pipeline=forecast")
+    assert len(dates(folder)) == 17
+
+
+def test_force_starts_over_and_spares_a_users_file(folder, content, capsys):
+    store = folder / "run" / "forecast.zarr"
+    before = content(store)
+    (store / "mine.txt").write_text("mine")
+    (store / "geopotential" / "c" / "mine.txt").write_text("mine")
+    run(folder, "pipeline=forecast", force=True)
+    assert "kept" not in capsys.readouterr().out
+    after = content(store)
+    assert after.pop("mine.txt") == after.pop("geopotential/c/mine.txt") == b"mine"
+    assert after == before
+
+
+def test_a_store_of_an_earlier_version_is_refused_with_a_remedy_that_works(folder):
+    shutil.rmtree(folder / "run" / "forecast.zarr" / inventory.FOLDER)
+    with pytest.raises(ValueError, match=r"forecast\.zarr: .*run with --force"):
+        run(folder, "pipeline=forecast")
+    run(folder, "pipeline=forecast", force=True)
+    assert len(dates(folder)) == 13
+
+
+def test_killed_it_makes_what_is_missing(folder, content):
+    store = folder / "run" / "forecast.zarr"
+    expected = content(store)
+    shutil.rmtree(store)
+    overrides = [str(folder / "x.yaml"), "pipeline=forecast", "forecast.batch_size=1"]
+    command = [sys.executable, "-m", "axialcast", "run", *overrides]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            if len(list(store.glob("geopotential/c/*"))) >= 3:
+                process.kill()
+            time.sleep(0.001)
+    assert len(dates(folder)) >= 1
+    run(folder, "pipeline=forecast")
+    found = content(store)
+    assert found.keys() == expected.keys()
+    with xr.open_zarr(store, decode_timedelta=True) as read:
+        assert not np.isnan(read.geopotential).any()
