@@ -87,8 +87,11 @@ def _unfinished(output: Path, name: str, is_running: bool) -> str:
     except (OSError, ValueError):
         return "running" if is_running else "not run yet"
     done, total, unit, rate = (known[key] for key in ("done", "total", "unit", "per_second"))
+    steps = _saved_steps(output) if name == "train" else []
+    # The record is some seconds old; a state may be newer.
+    done = max([done, *steps])
     place = f"{done:,} of {total:,} {unit} ({done / total:.0%})" if total else f"{done:,} {unit}"
-    saved = _saved(output) if name == "train" else ""
+    saved = f", saved at step {steps[-1]:,}" if steps else ""
     if not is_running:
         return f"stopped at {place}{saved}; run it again to go on"
     pace = f", {rate:.3g} {unit}/s" if rate else ""
@@ -96,6 +99,6 @@ def _unfinished(output: Path, name: str, is_running: bool) -> str:
     return f"running, {place}{pace}{left}{saved}"
 
 
-def _saved(output: Path) -> str:
-    steps = [int(path.name) for path in (output / "states").glob("[0-9]*") if path.is_dir()]
-    return f", saved at step {max(steps):,}" if steps else ", nothing saved yet"
+def _saved_steps(output: Path) -> list[int]:
+    """Steps of the states that a training can go on from, sorted."""
+    return sorted(int(path.name) for path in (output / "states").glob("[0-9]*") if path.is_dir())
