@@ -5,9 +5,10 @@
 
 Each run is a process of its own, forked from this one, which has imported everything and touched
 nothing. `moments`: it is killed (SIGKILL) at a random moment, half of the times once more while it
-goes on, NUMBER times in all. `events`: in place of a file-system event (a write, rename, link, removal, folder made,
-wait for the disk), NUMBER of them spread over all there are, 0: all of them. Then it runs to the
-end, and must have made the files of a run that nobody killed, byte for byte, and left no others.
+goes on, NUMBER times in all. `events`: in place of a file-system event (a write, rename, link,
+removal, folder made, wait for the disk), NUMBER of them spread over all there are, 0: all of them.
+Then it runs to the end, and must have made the files of a run that nobody killed, byte for byte,
+and left no others.
 """
 
 import itertools
