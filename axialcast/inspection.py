@@ -15,7 +15,7 @@ from axialcast.atomic import readable_size
 from axialcast.forecast import ForecastStore, load_checkpoint
 from axialcast.forecast.checkpoint import DESCRIPTION
 from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, TIME
-from axialcast.stamps import damage, stamped
+from axialcast.stamps import damage, damaged_stamps, stamped
 
 __all__ = ["describe", "verify"]
 
@@ -53,7 +53,7 @@ def verify(path: str | Path) -> tuple[list[inventory.Damage], str]:
         raise FileNotFoundError(f"{path}: no such file or folder")
     folders = {found.parent for found in path.rglob(inventory.FOLDER)} if path.is_dir() else set()
     run = path if path.is_dir() else path.parent
-    found: dict[Path, inventory.Damage] = {}
+    found = {part.path: part for part in damaged_stamps(run)}
     looked_at: dict[Path, int] = {}
     for stage, stamp in stamped(run).items():
         for part in damage(run, stage, read_all=True):

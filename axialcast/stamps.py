@@ -24,6 +24,7 @@ __all__ = [
     "MadeFrom",
     "content_of",
     "damage",
+    "damaged_stamps",
     "decided_by",
     "differences",
     "made_from",
@@ -49,19 +50,20 @@ MadeFrom = dict[str, Any]
 
 
 def read_stamp(output: Path, name: str) -> dict[str, Any] | None:
-    """`made_from` and `outputs` of a stage that has ended; None: it has not, or not whole."""
+    """`made_from` and `outputs` of a stage; None: it has not ended, or its stamp is damaged."""
     try:
         known = json.loads((output / STAMPS / f"{name}.json").read_text("utf-8"))
-        return known if isinstance(known["outputs"], dict) and known["made_from"] else None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        checksum = known.pop("sha256")
+        return known if checksum == _hash(known) else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def write_stamp(output: Path, stage: Stage, decided: MadeFrom) -> None:
     """Says that a stage has ended, made of what was decided before it ran, and what it made."""
     outputs = {name: content_of(output / name) for name in stage.outputs}
-    path = output / STAMPS / f"{stage.name}.json"
-    write_json(path, {"made_from": decided, "outputs": outputs})
+    known = {"made_from": decided, "outputs": outputs}
+    write_json(output / STAMPS / f"{stage.name}.json", {"sha256": _hash(known), **known})
 
 
 def remove_stamp(output: Path, name: str) -> None:
@@ -118,6 +120,16 @@ def stamped(output: Path) -> dict[str, dict[str, Any]]:
     names = (path.stem for path in (output / STAMPS).glob("[!.]*.json"))
     stamps = {name: read_stamp(output, name) for name in names}
     return {name: known for name, known in stamps.items() if known is not None}
+
+
+def damaged_stamps(output: Path) -> list[inventory.Damage]:
+    """Stamps that are not as they were written: their stages will run again."""
+    paths = [p for p in (output / STAMPS).glob("[!.]*.json") if ".progress" not in p.name]
+    return [
+        inventory.Damage(path, "damaged, its checksum differs")
+        for path in sorted(paths)
+        if read_stamp(output, path.stem) is None
+    ]
 
 
 def outdated(output: Path, name: str) -> list[str]:

@@ -12,6 +12,7 @@ from axialcast import inventory
 from axialcast.config import Config, load_config
 from axialcast.holding import FolderHeldError, hold
 from axialcast.stages import Stage, differences, made_from, run_stages
+from axialcast.stamps import damaged_stamps
 
 FIRST = """
 import json
@@ -125,10 +126,17 @@ def test_a_stage_that_failed_is_unfinished(here: Path) -> None:
     assert ran() == [SKIPPED[0], "second: runs"]
 
 
-def test_a_damaged_stamp_counts_as_none(here: Path) -> None:
+@pytest.mark.parametrize("damage", ["{", "[]", "", None])
+def test_a_damaged_stamp_counts_as_none(here: Path, damage: str | None) -> None:
     ran()
-    Path("out/.stages/first.json").write_text("{")
+    stamp = Path("out/.stages/first.json")
+    text = stamp.read_text()
+    stamp.write_text(text.replace("model.dim", "model.dln") if damage is None else damage)
+    assert [str(part) for part in damaged_stamps(Path("out"))] == [
+        "out/.stages/first.json: damaged, its checksum differs"
+    ]
     assert ran()[0] == "first: runs"
+    assert damaged_stamps(Path("out")) == []
 
 
 def test_your_own_pipeline_always_runs_and_what_follows_it_too(here: Path) -> None:

@@ -80,14 +80,16 @@ def test_done_stopped_and_damaged(output):
     Path("x.yaml").write_text(
         Path("x.yaml").read_text().replace("./simulate.py, ", "") + "seed: 1\n"
     )
-    stamp = output / ".stages" / "simulate.json"
-    known = json.loads(stamp.read_text())
-    known["outputs"]["simulated.txt"]["simulated.txt"][1] = "0" * 64
-    stamp.write_text(json.dumps(known))
-    (output / "simulated.txt").unlink()
+    Path("simulate.py").write_text(SIMULATE.replace("str(config.seed)", "'other'"))
+    run_stages(load_config("x.yaml", ["pipeline=./simulate.py"]), say=lambda line: None)
+    (output / "config.yaml").write_text("pipeline: [./simulate.py, ./train.py]\n")
     lines = status(output)[1:]
-    assert lines[0] == "simulate: damaged, 1 part"
-    assert lines[-1] == "train: done, but of another simulated.txt"
+    assert lines == ["simulate: done", "train: done, but of another simulated.txt"]
+    (output / "simulated.txt").unlink()
+    assert status(output)[1:3] == [
+        "simulate: damaged, 1 part",
+        f"  {output}/simulated.txt: missing",
+    ]
 
 
 def test_running_and_dead(output, monkeypatch):

@@ -109,7 +109,7 @@ def result(output: Path) -> dict[str, object]:
             found[name] = [{**line, "seconds": 0} for line in lines]
         elif name == ".stages/train.json":
             stamp = json.loads(path.read_text())
-            found[name] = {**stamp, "outputs": {**stamp["outputs"], "log.jsonl": ""}}
+            found[name] = stamp["made_from"], {**stamp["outputs"], "log.jsonl": ""}
         else:
             found[name] = path.read_bytes() if path.is_file() else "folder"
     return found
