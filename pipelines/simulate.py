@@ -1,6 +1,6 @@
 """Simulates an analysis: weather of a quasi-geostrophic planet → analysis.zarr."""
 
-from axialcast import stages
+from axialcast import stamps
 from axialcast.config import Config
 from axialcast.data.planet.nature_run import NatureRun
 from axialcast.data.planet.simulation import Simulation
@@ -21,9 +21,9 @@ def run(config: Config) -> None:
     Killed at any moment, it goes on from the model's state after the last block that it wrote.
     """
     planet = NatureRun(**config.simulate.model_dump(), seed=config.seed, block_days=BLOCK_DAYS)
-    made_from = stages.made_from(config, __file__)
+    made_from = stamps.made_from(config, __file__)
     simulation = Simulation(planet, config.output / "analysis.zarr", made_from)
-    if other := stages.differences(made_from, simulation.made_from):
+    if other := stamps.differences(made_from, simulation.made_from):
         raise ValueError(
             f"{simulation.work}: holds an unfinished simulation of other settings "
             f"({', '.join(other)}); set it back, or run with --force to start over"
