@@ -6,7 +6,7 @@ from typing import Any
 
 import xarray as xr
 
-from axialcast import clearing
+from axialcast import clearing, inventory
 from axialcast.config import Config
 from axialcast.data import open_analysis
 from axialcast.forecast import (
@@ -77,11 +77,17 @@ def run(config: Config) -> None:
 
 
 def discard_other(path: Path, belongs_to: dict[str, Any]) -> None:
-    """Removes the store of this run where it holds forecasts of another checkpoint or config."""
+    """Removes the store of this run where it is of another checkpoint, config or version.
+
+    Raises:
+        ValueError: axialcast did not make it.
+    """
     then = ForecastStore.owner(path)
     if then is not None and then != belongs_to:
         print(f"forecast: made anew, for {', '.join(differences(belongs_to, then))}")
         clearing.clear(path)
+    elif any(path.glob("[!.]*")) and not inventory.inventories(path):
+        clearing.clear(path)  # of version 0.1.0; of one that was just begun, inventories come first
 
 
 def drop_changed(

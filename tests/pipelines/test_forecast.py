@@ -133,12 +133,47 @@ def test_force_starts_over_and_spares_a_users_file(folder, content, capsys):
     assert after == before
 
 
-def test_a_store_of_an_earlier_version_is_refused_with_a_remedy_that_works(folder):
-    shutil.rmtree(folder / "run" / "forecast.zarr" / inventory.FOLDER)
-    with pytest.raises(ValueError, match=r"forecast\.zarr: .*run with --force"):
+def test_a_store_of_an_earlier_version_is_made_anew_and_a_users_is_refused(folder, content):
+    store = folder / "run" / "forecast.zarr"
+    before = content(store)
+    shutil.rmtree(store / inventory.FOLDER)
+    run(folder, "pipeline=forecast")
+    assert content(store) == before
+    shutil.rmtree(store)
+    xr.Dataset({"mine": ("x", np.arange(3.0))}).to_netcdf(folder / "mine.nc")
+    store.mkdir()
+    (folder / "mine.nc").rename(store / "mine.nc")
+    with pytest.raises(
+        ValueError, match=r"forecast\.zarr: is a folder with mine\.nc that axialcast"
+    ):
         run(folder, "pipeline=forecast")
+    assert (store / "mine.nc").exists()
+
+
+@pytest.mark.parametrize("step", [31, pytest.param(3, marks=pytest.mark.slow)])
+def test_killed_at_any_event_the_stage_goes_on(folder, content, killed_at, monkeypatch, step):
+    """From an empty folder; the network is left out, its threads would not survive a fork."""
+
+    def hindcast(self, analysis, *, init_times, lead_times, batch_size):
+        template = self.template(init_times, lead_times) if len(init_times) else None
+        for first in range(0, len(init_times), batch_size):
+            block = template.isel(init_time=slice(first, first + batch_size)) * 1.0
+            yield block, ["states"] * block.sizes["init_time"]
+
+    monkeypatch.setattr("axialcast.forecast.Forecaster.hindcast", hindcast)
+    store, number = folder / "run" / "forecast.zarr", 1
     run(folder, "pipeline=forecast", force=True)
-    assert len(dates(folder)) == 13
+    expected = content(folder / "run")
+    while True:
+        shutil.rmtree(store)
+        (folder / "run" / ".stages" / "forecast.json").unlink()
+        died = killed_at(lambda: run(folder, "pipeline=forecast"), number, folder / "run")
+        run(folder, "pipeline=forecast")
+        assert content(folder / "run") == expected, f"event {number}"
+        if not died:
+            break
+        number += step
+    assert number > 150
 
 
 def test_killed_it_makes_what_is_missing(folder, content):
