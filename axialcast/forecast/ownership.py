@@ -74,7 +74,8 @@ def refuse_other(path: Path, known: str, whose: Mapping[str, Any], template: xr.
     if labels_are_damaged(path):
         return
     there = opened(path)
-    for name in {*there.variables, *template.variables} - {init_dim(template), VALID_TIME}:
+    names = {*there.variables, *template.variables} - {init_dim(template), VALID_TIME}
+    for name in sorted(names, key=lambda name: (name in template.data_vars, str(name))):
         if name not in there.variables or name not in template.variables:
             where = "lacks" if name not in there.variables else "has"
             raise ValueError(f"{path}: {where} {name}; {remedy}")

@@ -141,17 +141,17 @@ class ForecastStore:
 
     @classmethod
     def owner(cls, path: str | Path) -> dict[str, Any] | None:
-        """What decides the values of a store at `path`; None: no store, or it cannot be told."""
+        """What decides the values of a store at `path`, as far as it is there; None: not known."""
         try:
-            return cls(path).belongs_to
+            known: dict[str, Any] = inventory.about(Path(path), LABELS)["belongs_to"]
         except (FileNotFoundError, ValueError):
             return None
+        return known
 
     @property
     def belongs_to(self) -> dict[str, Any]:
         """What decides the values, as `prepare` was told."""
-        known: dict[str, Any] = inventory.about(self.path, LABELS)["belongs_to"]
-        return known
+        return self.owner(self.path) or {}
 
     @property
     def num_init_times(self) -> int:

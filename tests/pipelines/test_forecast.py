@@ -150,9 +150,15 @@ def test_a_store_of_an_earlier_version_is_made_anew_and_a_users_is_refused(folde
     assert (store / "mine.nc").exists()
 
 
-@pytest.mark.parametrize("step", [31, pytest.param(3, marks=pytest.mark.slow)])
-def test_killed_at_any_event_the_stage_goes_on(folder, content, killed_at, monkeypatch, step):
-    """From an empty folder; the network is left out, its threads would not survive a fork."""
+@pytest.mark.parametrize("step", [43, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("there", ["nothing", "another"])
+def test_killed_at_any_event_the_stage_goes_on(
+    folder, content, killed_at, monkeypatch, there, step
+):
+    """Where there is nothing, or a store of other lead times, that is taken away first.
+
+    The network is left out, for its threads would not survive a fork.
+    """
 
     def hindcast(self, analysis, *, init_times, lead_times, batch_size):
         template = self.template(init_times, lead_times) if len(init_times) else None
@@ -162,10 +168,14 @@ def test_killed_at_any_event_the_stage_goes_on(folder, content, killed_at, monke
 
     monkeypatch.setattr("axialcast.forecast.Forecaster.hindcast", hindcast)
     store, number = folder / "run" / "forecast.zarr", 1
+    run(folder, "pipeline=forecast", "forecast.lead_time_hours=24", force=True)
+    shutil.copytree(store, folder / "another")
     run(folder, "pipeline=forecast", force=True)
     expected = content(folder / "run")
     while True:
         shutil.rmtree(store)
+        if there == "another":
+            shutil.copytree(folder / "another", store)
         (folder / "run" / ".stages" / "forecast.json").unlink()
         died = killed_at(lambda: run(folder, "pipeline=forecast"), number, folder / "run")
         run(folder, "pipeline=forecast")
