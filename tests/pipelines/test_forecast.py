@@ -11,7 +11,7 @@ import xarray as xr
 
 from axialcast import inventory
 from axialcast.config import load_config
-from axialcast.forecast import ForecastStore
+from axialcast.forecast import ForecastStore, load
 from axialcast.stages import run_stages
 
 CONFIG = """
@@ -157,8 +157,10 @@ def test_killed_at_any_event_the_stage_goes_on(
 ):
     """Where there is nothing, or a store of other lead times, that is taken away first.
 
-    The network is left out, for its threads would not survive a fork.
+    The network is made before and left out, for torch's threads do not survive a fork.
     """
+    forecaster = load(folder / "run" / "checkpoint", device="cpu")
+    monkeypatch.setattr("axialcast.forecast.load", lambda path, device: forecaster)
 
     def hindcast(self, analysis, *, init_times, lead_times, batch_size):
         template = self.template(init_times, lead_times) if len(init_times) else None
