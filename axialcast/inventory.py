@@ -171,7 +171,7 @@ def _load(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text("utf-8"))
         known: dict[str, Any] = value["inventory"]
         intact = value["sha256"] == _checksum(_body(known))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"{path}: missing") from None
     except (ValueError, KeyError, TypeError):
         intact = False
