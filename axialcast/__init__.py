@@ -8,11 +8,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from axialcast.config import Config, load_config
     from axialcast.data import open_analysis
     from axialcast.forecast import Forecaster, load
     from axialcast.grid import LatLonGrid
     from axialcast.model import ForecastNetwork
+    from axialcast.run.config import Config, load_config
 
 __all__ = [
     "Config",
@@ -25,12 +25,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Config": "config",
+    "Config": "run.config",
     "ForecastNetwork": "model",
     "Forecaster": "forecast",
     "LatLonGrid": "grid",
     "load": "forecast",
-    "load_config": "config",
+    "load_config": "run.config",
     "open_analysis": "data",
 }
 

@@ -1,6 +1,6 @@
 """`python -m axialcast` is the `axialcast` command."""
 
-from axialcast.cli import main
+from axialcast.run.cli import main
 
 if __name__ == "__main__":
     main()

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["EARTH_RADIUS", "LatLonGrid"]
+from axialcast.names import LATITUDE, LONGITUDE
+
+__all__ = ["EARTH_RADIUS", "LatLonGrid", "grid_of"]
 
 EARTH_RADIUS = 6_371_000.0
 """Mean radius of the Earth (m)."""
@@ -150,6 +152,11 @@ class LatLonGrid:
 
     def __repr__(self) -> str:
         return f"LatLonGrid({_describe(self.latitude)} N, {_describe(self.longitude)} E)"
+
+
+def grid_of(dataset: Any) -> LatLonGrid:
+    """The latitude-longitude grid of an xarray Dataset or DataArray, checked."""
+    return LatLonGrid(dataset[LATITUDE].values, dataset[LONGITUDE].values)
 
 
 def _frozen(values: ArrayLike) -> NDArray[np.float64]:

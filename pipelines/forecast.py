@@ -6,9 +6,8 @@ from typing import Any
 
 import xarray as xr
 
-from axialcast import clearing, inventory
-from axialcast.config import Config
 from axialcast.data import open_analysis
+from axialcast.files import clearing, inventory
 from axialcast.forecast import (
     Forecaster,
     ForecastStore,
@@ -19,8 +18,9 @@ from axialcast.forecast import (
     datetimes,
     load,
 )
-from axialcast.progress import track
-from axialcast.stamps import differences, made_from
+from axialcast.run.config import Config
+from axialcast.run.progress import track
+from axialcast.run.stamps import differences, made_from
 
 READS = (
     "data.variables",

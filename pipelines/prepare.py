@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import dask
 
-from axialcast.config import Config
 from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.shards import write_shard
-from axialcast.progress import track
+from axialcast.run.config import Config
+from axialcast.run.progress import track
 
 READS = (
     "data.variables",

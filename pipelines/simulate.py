@@ -1,10 +1,10 @@
 """Simulates an analysis: weather of a quasi-geostrophic planet → analysis.zarr."""
 
-from axialcast import stamps
-from axialcast.config import Config
-from axialcast.data.planet.nature_run import NatureRun
-from axialcast.data.planet.simulation import Simulation
-from axialcast.progress import track
+from axialcast.planet.nature_run import NatureRun
+from axialcast.planet.simulation import Simulation
+from axialcast.run import stamps
+from axialcast.run.config import Config
+from axialcast.run.progress import track
 
 READS = ("seed", "simulate")
 NEEDS = ()

@@ -5,7 +5,6 @@ from importlib.metadata import version
 
 import torch
 
-from axialcast.config import Config
 from axialcast.data import (
     Channels,
     States,
@@ -15,13 +14,14 @@ from axialcast.data import (
     open_analysis,
     statistics,
 )
-from axialcast.data.opening.calendars import times_per_step
 from axialcast.data.preparing.prepared import stored_statistics
 from axialcast.device import choose_device
 from axialcast.forecast import Checkpoint, save_checkpoint
 from axialcast.model import ForecastNetwork
-from axialcast.progress import track
-from axialcast.stamps import differences, made_from
+from axialcast.run.config import Config
+from axialcast.run.progress import track
+from axialcast.run.stamps import differences, made_from
+from axialcast.times.calendars import times_per_step
 from axialcast.training import (
     ForecastTask,
     Log,

@@ -14,12 +14,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from axialcast.atomic import readable_size, write_text, writing
-from axialcast.config import Config
 from axialcast.data import open_analysis
+from axialcast.files.atomic import readable_size, write_text, writing
 from axialcast.forecast import ForecastStore, choose_init_times
 from axialcast.names import INIT_TIME, LEAD_TIME
-from axialcast.progress import track
+from axialcast.report.page import report_html
+from axialcast.report.wording import duration
+from axialcast.run.config import Config
+from axialcast.run.progress import track
+from axialcast.scores.blocks import blocks_of
+from axialcast.scores.fields import fields_of, headline
 from axialcast.verify import (
     Baseline,
     Climatology,
@@ -32,10 +36,6 @@ from axialcast.verify import (
     omissions,
     to_table,
 )
-from axialcast.verify.blocks import blocks_of
-from axialcast.verify.fields import fields_of, headline
-from axialcast.verify.report import report_html
-from axialcast.verify.wording import duration
 
 READS = (
     "data.variables",

@@ -56,7 +56,7 @@ def test_the_installed_wheel_runs_the_smallest_config(wheel: Path, tmp_path: Pat
     # editable install is a .pth file, which a path in a .pth file does not bring along.
     libraries = [p for p in sys.path if p.endswith("site-packages")]
     (packages / "libraries.pth").write_text("\n".join(libraries))
-    program = "import sys; from axialcast.cli import main; sys.argv[0] = 'axialcast'; main()"
+    program = "import sys; from axialcast.run.cli import main; sys.argv[0] = 'axialcast'; main()"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
 

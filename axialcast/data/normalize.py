@@ -14,9 +14,9 @@ from torch import Tensor
 
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
-from axialcast.data.opening.calendars import cadence
-from axialcast.data.opening.store import grid_of
+from axialcast.grid import grid_of
 from axialcast.names import TIME
+from axialcast.times.calendars import cadence
 
 __all__ = ["Statistics", "cell_weights", "normalize_", "statistics", "statistics_of", "unnormalize"]
 

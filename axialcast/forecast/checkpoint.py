@@ -19,12 +19,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from axialcast import inventory
-from axialcast.atomic import FULL, remove, sweep, write_text, writing
 from axialcast.data import Channels, Statistics
+from axialcast.files import inventory
+from axialcast.files.atomic import FULL, remove, sweep, write_text, writing
+from axialcast.files.tensors import Snapshot
 from axialcast.grid import LatLonGrid
 from axialcast.model import ForecastNetwork
-from axialcast.tensors import Snapshot
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 

@@ -16,13 +16,10 @@ from numpy.typing import NDArray
 
 from axialcast.data import cadence, grid_of, normalize_, open_analysis, unnormalize
 from axialcast.data.channels import Channels
-from axialcast.data.opening.calendars import time_text
 from axialcast.device import autocast, choose_device
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint
-from axialcast.forecast.dates import datetimes
 from axialcast.forecast.selection import parse_lead_times
 from axialcast.model import rollout
-from axialcast.model.calendar import Times, later
 from axialcast.names import (
     CONVENTIONS,
     COORDINATE_ATTRS,
@@ -34,6 +31,8 @@ from axialcast.names import (
     TIME,
     VALID_TIME,
 )
+from axialcast.times.calendars import time_text
+from axialcast.times.dates import Times, datetimes, later
 
 __all__ = ["Forecaster", "load"]
 

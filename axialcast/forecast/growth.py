@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from axialcast import inventory
-from axialcast.atomic import aside, remove, sync, write_json
+from axialcast.files import inventory
+from axialcast.files.atomic import aside, remove, sync, write_json
 from axialcast.forecast.layout import init_dim, write_template
 
 __all__ = ["begin", "finish", "months", "number_of", "renumbered"]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from axialcast import inventory
+from axialcast.files import inventory
 from axialcast.forecast import growth
-from axialcast.forecast.dates import date_text
 from axialcast.forecast.layout import canonical, init_dim
 from axialcast.names import INIT_TIME, VALID_TIME
+from axialcast.times.dates import date_text
 
 __all__ = ["LABELS", "labels_are_damaged", "labels_of", "opened", "refuse_other", "short"]
 

@@ -8,9 +8,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.forecast.dates import datetimes
-from axialcast.model.calendar import Times
 from axialcast.names import TIME
+from axialcast.times.dates import Times, datetimes
 
 __all__ = ["choose_init_times", "choose_lead_times", "parse_lead_times"]
 

@@ -24,10 +24,10 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from axialcast import inventory
-from axialcast.atomic import aside, remove, sweep
+from axialcast.files import inventory
+from axialcast.files.atomic import aside, remove, sweep
+from axialcast.files.holding import hold
 from axialcast.forecast import growth
-from axialcast.forecast.dates import date_text, datetimes
 from axialcast.forecast.layout import Layout, arranged, canonical, init_dim
 from axialcast.forecast.ownership import (
     LABELS,
@@ -37,8 +37,8 @@ from axialcast.forecast.ownership import (
     refuse_other,
     short,
 )
-from axialcast.holding import hold
 from axialcast.names import INIT_TIME
+from axialcast.times.dates import date_text, datetimes
 
 __all__ = ["ForecastStore", "Staged"]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import xarray as xr
 
-from axialcast.atomic import remove, room_error, sync, writing
-from axialcast.forecast.dates import date_text
+from axialcast.files.atomic import remove, room_error, sync, writing
 from axialcast.forecast.layout import Layout, encoded
 from axialcast.forecast.store import ForecastStore, Staged
 from axialcast.names import INIT_TIME
+from axialcast.times.dates import date_text
 
 __all__ = ["ForecastWriter"]
 

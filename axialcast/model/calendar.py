@@ -4,13 +4,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Times", "calendar", "later"]
+from axialcast.times.dates import Times
 
-Times = NDArray[Any]
-"""datetime64[ns], or objects of cftime."""
+__all__ = ["calendar"]
 
 
 def calendar(times: Times) -> Tensor:
@@ -39,9 +37,3 @@ def _fractions(time: Any) -> tuple[float, float]:
     new_year = midnight.replace(month=1, day=1)
     length = new_year.replace(year=time.year + 1) - new_year
     return (time - new_year) / length, (time - midnight).total_seconds() / 86_400
-
-
-def later(times: Times, by: Any) -> Times:
-    """`times` + `by`, timedelta64 of a shape that broadcasts."""
-    shift = by.astype("timedelta64[us]").astype(object) if times.dtype == object else by
-    return np.asarray(times + shift)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from axialcast.model.calendar import Times, calendar, later
+from axialcast.model.calendar import calendar
+from axialcast.times.dates import Times, later
 
 __all__ = ["rollout"]
 

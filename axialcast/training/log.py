@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from axialcast.atomic import FULL, room_error
+from axialcast.files.atomic import FULL, room_error
 
 __all__ = ["Log", "Mark"]
 

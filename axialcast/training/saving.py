@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from axialcast.atomic import room_error
+from axialcast.files.atomic import room_error
+from axialcast.files.tensors import Snapshot
 from axialcast.stopping import Noted, Stopped, noted
-from axialcast.tensors import Snapshot
 from axialcast.training.log import Log
 from axialcast.training.loop import Training
 from axialcast.training.state import discard, steps_in, write_state

@@ -22,9 +22,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from axialcast import inventory
-from axialcast.atomic import aside, remove, sweep, sync, write_text
-from axialcast.tensors import Snapshot
+from axialcast.files import inventory
+from axialcast.files.atomic import aside, remove, sweep, sync, write_text
+from axialcast.files.tensors import Snapshot
 from axialcast.training.log import Log, Mark
 from axialcast.training.loop import Training
 

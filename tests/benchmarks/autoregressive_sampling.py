@@ -18,7 +18,7 @@ from measuring import medians, one_thread
 from torch.utils.flop_counter import FlopCounterMode
 
 from axialcast.nn import decoder
-from axialcast.nn.autoregressive import AutoregressiveAxialTransformer
+from axialcast.nn.papers.autoregressive import AutoregressiveAxialTransformer
 
 SIDES = (4, 8, 16, 32, 64)
 FEATURES, HEADS, VALUES, ROUNDS = 32, 2, 4, 3

@@ -12,7 +12,7 @@ from measuring import allocated, forward_and_backward, medians, one_thread
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from axialcast.nn.criss_cross import CrissCrossAttention
+from axialcast.nn.papers.criss_cross import CrissCrossAttention
 
 SIZE, FEATURES, KEYS, ROUNDS = 97, 512, 64, 3
 

@@ -26,8 +26,8 @@ from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
-from axialcast.config import Config, load_config
-from axialcast.stages import run_stages
+from axialcast.run.config import Config, load_config
+from axialcast.run.stages import run_stages
 
 ROOT = Path(__file__).parents[2]
 ALL_STAGES = [

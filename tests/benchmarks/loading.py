@@ -35,7 +35,7 @@ from zarr.codecs import BloscCodec
 
 from axialcast.data import Channels, States, Statistics, WindowLoader, open_analysis
 from axialcast.data.opening.stacked import open_states, write_template
-from axialcast.data.streaming.reading import BUFFER_BYTES as DEFAULT_BUFFER_BYTES
+from axialcast.data.windows.reading import BUFFER_BYTES as DEFAULT_BUFFER_BYTES
 from axialcast.names import VARIABLES
 
 SIZES = {"time": 2920, "latitude": 64, "longitude": 128}

@@ -8,7 +8,7 @@ import os
 import platform
 import time
 
-from axialcast.data.planet.nature_run import nature_run
+from axialcast.planet.nature_run import nature_run
 
 
 def main() -> None:

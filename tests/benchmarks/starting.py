@@ -12,11 +12,11 @@ import numpy as np
 import xarray as xr
 from measuring import machine
 
-from axialcast import inventory
-from axialcast.config import load_config
+from axialcast.files import inventory
 from axialcast.forecast import ForecastStore, ForecastWriter
-from axialcast.stages import run_stages
-from axialcast.stamps import damage
+from axialcast.run.config import load_config
+from axialcast.run.stages import run_stages
+from axialcast.run.stamps import damage
 
 PROGRAM = """
 READS = ("forecast",)

@@ -19,9 +19,11 @@ import numpy as np
 import xarray as xr
 from measuring import one_thread
 
+from axialcast.baselines.climatology import with_valid_time
 from axialcast.forecast import ForecastStore, ForecastWriter
 from axialcast.grid import LatLonGrid
 from axialcast.names import VARIABLES
+from axialcast.scores.blocks import Block
 from axialcast.verify import (
     Climatology,
     DampedPersistence,
@@ -31,8 +33,6 @@ from axialcast.verify import (
     Persistence,
     evaluate,
 )
-from axialcast.verify.blocks import Block
-from axialcast.verify.climatology import with_valid_time
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 TRAINING = 730

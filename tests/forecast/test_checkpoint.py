@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from axialcast import atomic, inventory
+from axialcast.files import atomic, inventory
 from axialcast.forecast import Checkpoint, load_checkpoint, save_checkpoint
 
 FILES = ["model.json", "weights.safetensors"]

@@ -16,7 +16,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axialcast import inventory
+from axialcast.files import inventory
 from axialcast.forecast import ForecastStore, ForecastWriter, save_checkpoint
 from axialcast.forecast.layout import CHUNK_BYTES, chunk_lengths
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from axialcast import inventory
+from axialcast.files import inventory
 from axialcast.forecast import ForecastStore, ForecastWriter
 
 INITS = np.array(["2001-01-02", "2001-01-05", "2001-01-20"], "M8[ns]")

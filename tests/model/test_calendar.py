@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from axialcast.data.opening.calendars import time_text
 from axialcast.forecast import datetimes
 from axialcast.model import calendar
 from axialcast.model.calendar import later
+from axialcast.times.calendars import time_text
 
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from axialcast import inventory
-from axialcast.config import load_config
+from axialcast.files import inventory
 from axialcast.forecast import ForecastStore, load
-from axialcast.stages import run_stages
+from axialcast.run.config import load_config
+from axialcast.run.stages import run_stages
 
 CONFIG = """
 pipeline: [train, forecast]

@@ -18,10 +18,6 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
-from axialcast import inventory
-from axialcast.atomic import start_of
-from axialcast.cli import app
-from axialcast.config import load_config
 from axialcast.data import Channels, open_analysis, statistics
 from axialcast.data.opening.stacked import to_variables
 from axialcast.data.preparing.preparation import Preparation
@@ -29,9 +25,13 @@ from axialcast.data.preparing.prepared import broken_shards, read_manifest
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.regrid import aggregate, regrid
 from axialcast.data.preparing.shards import write_shard
+from axialcast.files import inventory
+from axialcast.files.atomic import start_of
 from axialcast.grid import LatLonGrid
-from axialcast.shipped import find_pipeline
-from axialcast.stages import run_stages
+from axialcast.run.cli import app
+from axialcast.run.config import load_config
+from axialcast.run.shipped import find_pipeline
+from axialcast.run.stages import run_stages
 
 CONFIG = """
 pipeline: prepare
@@ -263,7 +263,7 @@ def test_force_starts_over_and_spares_what_is_not_ours(make_config):
 
 SCRIPT = """
 import runpy, sys
-from axialcast.config import load_config
+from axialcast.run.config import load_config
 runpy.run_path(sys.argv[1])["run"](load_config(sys.argv[2], sys.argv[3:]))
 """
 

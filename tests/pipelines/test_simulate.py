@@ -14,10 +14,10 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
-from axialcast.cli import app
-from axialcast.config import load_config
-from axialcast.data.planet.nature_run import nature_run
-from axialcast.stages import run_stages
+from axialcast.planet.nature_run import nature_run
+from axialcast.run.cli import app
+from axialcast.run.config import load_config
+from axialcast.run.stages import run_stages
 
 CONFIG = """
 pipeline: simulate
@@ -90,7 +90,7 @@ def test_killed_at_random_moments_it_goes_on(path: Path, kills: int, capsys) -> 
 
 def stopped(path: Path, monkeypatch: pytest.MonkeyPatch, after: int = 4) -> None:
     """Stops a run after some blocks."""
-    from axialcast.data.planet.nature_run import NatureRun
+    from axialcast.planet.nature_run import NatureRun
 
     advance, left = NatureRun.advance, [after]
 

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import axialcast
-from axialcast.config import load_config
+from axialcast.run.config import load_config
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = [

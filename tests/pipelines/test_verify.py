@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from axialcast.config import Config
+from axialcast.baselines.climatology import with_valid_time
 from axialcast.forecast import ForecastStore, ForecastWriter
 from axialcast.grid import LatLonGrid
 from axialcast.names import VARIABLES
-from axialcast.stages import run_stages
-from axialcast.verify.climatology import with_valid_time
+from axialcast.run.config import Config
+from axialcast.run.stages import run_stages
 
 STAGE = runpy.run_path(str(Path(__file__).parents[2] / "pipelines" / "verify.py"))
 DAY = np.timedelta64(86_400_000_000_000, "ns")
@@ -160,7 +160,7 @@ def forget(config):
 
 @pytest.fixture
 def blocks_of_four_days(monkeypatch):
-    monkeypatch.setattr("axialcast.verify.blocks.LONGEST_DAYS", 4)
+    monkeypatch.setattr("axialcast.scores.blocks.LONGEST_DAYS", 4)
 
 
 @pytest.fixture

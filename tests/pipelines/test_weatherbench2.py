@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from axialcast.config import load_config
-from axialcast.stages import run_stages
+from axialcast.run.config import load_config
+from axialcast.run.stages import run_stages
 
 CONFIG = Path(__file__).parents[2] / "configs" / "era5_weatherbench2.yaml"
 UNITS = {

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from axialcast.config import load_config
+from axialcast.run.config import load_config
 from axialcast.stopping import Stopped
 from axialcast.training import Log
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from axialcast.config import save_config
+from axialcast.run.config import save_config
 
 
 @pytest.mark.parametrize(

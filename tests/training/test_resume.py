@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from axialcast.stages import run_stages
+from axialcast.run.stages import run_stages
 
 STEPS = 13
 STREAMED = "data.buffer_gib=4.05e-5"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from axialcast.files.tensors import Snapshot
 from axialcast.forecast import load_checkpoint
-from axialcast.tensors import Snapshot
 
 
 def steps(output):

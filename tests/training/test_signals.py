@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from axialcast.config import save_config
+from axialcast.run.config import save_config
 
 SCHEDULE = "train.schedule=[{steps: 300, rollout_steps: 1}, {steps: 60, rollout_steps: 2}]"
 

@@ -3,7 +3,7 @@
 import pytest
 from safetensors.torch import load_file
 
-from axialcast import inventory
+from axialcast.files import inventory
 from axialcast.training import newest_state
 
 FILES = ("tensors.safetensors", "state.json", ".inventory/files.json")

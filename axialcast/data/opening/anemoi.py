@@ -15,8 +15,8 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
+from axialcast.data.arrays.stored import MissingChunks, direct
 from axialcast.data.opening.standardise import canonical
-from axialcast.data.streaming.stored import MissingChunks, direct
 from axialcast.grid import TOLERANCE_DEGREES
 from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, TIME
 

@@ -21,10 +21,10 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, ZipStore
 
+from axialcast.data.arrays.stored import MissingChunks, direct
 from axialcast.data.opening.anemoi import from_anemoi, is_anemoi
 from axialcast.data.opening.combine import combine
 from axialcast.data.opening.stacked import is_prepared, to_variables
-from axialcast.data.streaming.stored import MissingChunks, direct
 
 __all__ = ["Reading", "open_raw"]
 
@@ -39,7 +39,7 @@ class Reading:
     Args:
         storage_options: of fsspec, for a store behind a URL.
         timeout_seconds: how long to wait for a server's answer.
-        missing_chunks: of Zarr stores, see `axialcast.data.streaming.stored.direct`.
+        missing_chunks: of Zarr stores, see `axialcast.data.arrays.stored.direct`.
         variables, levels: that are wanted, where a store has to be cut before it is a Dataset.
     """
 

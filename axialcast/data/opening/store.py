@@ -11,8 +11,8 @@ from typing import Any
 import xarray as xr
 from zarr.abc.store import Store
 
+from axialcast.data.arrays.stored import MissingChunks
 from axialcast.data.opening.backends import Reading, open_raw
-from axialcast.data.opening.calendars import Gaps, cadence, check_times, select_period
 from axialcast.data.opening.selection import (
     select_levels,
     select_member,
@@ -20,11 +20,11 @@ from axialcast.data.opening.selection import (
     select_variables,
 )
 from axialcast.data.opening.standardise import in_canonical_units, level_in_hpa, rename, reorder
-from axialcast.data.streaming.stored import MissingChunks
-from axialcast.grid import LatLonGrid
+from axialcast.grid import grid_of
 from axialcast.names import COORDINATE_ALIASES, LATITUDE, LONGITUDE, TIME
+from axialcast.times.calendars import Gaps, cadence, check_times, select_period
 
-__all__ = ["cadence", "grid_of", "open_analysis"]
+__all__ = ["open_analysis"]
 
 
 def open_analysis(
@@ -77,11 +77,6 @@ def open_analysis(
         return _part(analysis, levels, period, region, gaps)
     except ValueError as error:
         raise ValueError(f"{_name(store)}: {error}") from None
-
-
-def grid_of(dataset: xr.Dataset) -> LatLonGrid:
-    """The dataset's latitude-longitude grid, checked."""
-    return LatLonGrid(dataset[LATITUDE].values, dataset[LONGITUDE].values)
 
 
 def _with_coordinates(raw: xr.Dataset) -> xr.Dataset:

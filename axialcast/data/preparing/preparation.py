@@ -18,18 +18,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from axialcast import clearing, inventory
-from axialcast.atomic import remove, room_error, sweep, write_json, writing
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
 from axialcast.data.normalize import statistics_of
-from axialcast.data.opening.calendars import cadence, times_per_step
 from axialcast.data.opening.stacked import Layout, write_template
-from axialcast.data.opening.store import grid_of
 from axialcast.data.preparing.prepared import damage, read_manifest, write_manifest
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.shards import UNFINISHED, place_of
+from axialcast.files import clearing, inventory
+from axialcast.files.atomic import remove, room_error, sweep, write_json, writing
+from axialcast.grid import grid_of
 from axialcast.names import TIME
+from axialcast.times.calendars import cadence, times_per_step
 
 __all__ = ["Preparation"]
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from axialcast import inventory
-from axialcast.atomic import write_json
 from axialcast.data.channels import Channels
 from axialcast.data.normalize import Statistics
+from axialcast.files import inventory
+from axialcast.files.atomic import write_json
 
 __all__ = [
     "broken_shards",

@@ -6,11 +6,11 @@ from typing import Any
 
 import xarray as xr
 
-from axialcast.data.opening.calendars import Gaps, cadence
-from axialcast.data.opening.store import grid_of, open_analysis
+from axialcast.data.arrays.stored import MissingChunks
+from axialcast.data.opening.store import open_analysis
 from axialcast.data.preparing.regrid import aggregate, covered, regrid
-from axialcast.data.streaming.stored import MissingChunks
-from axialcast.grid import LatLonGrid
+from axialcast.grid import LatLonGrid, grid_of
+from axialcast.times.calendars import Gaps, cadence
 
 __all__ = ["Recipe"]
 

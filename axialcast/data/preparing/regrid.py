@@ -11,10 +11,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.data.opening.calendars import cadence
-from axialcast.data.opening.store import grid_of
-from axialcast.grid import LatLonGrid
+from axialcast.grid import LatLonGrid, grid_of
 from axialcast.names import COORDINATE_ATTRS, LATITUDE, LONGITUDE, TIME
+from axialcast.times.calendars import cadence
 
 __all__ = ["aggregate", "covered", "regrid"]
 

@@ -10,14 +10,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast import inventory
-from axialcast.atomic import room_error, sync, write_json
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
 from axialcast.data.normalize import cell_weights
 from axialcast.data.opening.stacked import open_states, shard_path
 from axialcast.data.preparing.prepared import damage
 from axialcast.data.preparing.recipe import Recipe
+from axialcast.files import inventory
+from axialcast.files.atomic import room_error, sync, write_json
 from axialcast.names import TIME
 
 __all__ = ["UNFINISHED", "place_of", "write_shard"]

@@ -7,9 +7,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axialcast.data.opening.store import grid_of
 from axialcast.data.preparing.regrid import aggregate, covered, regrid
-from axialcast.grid import LatLonGrid
+from axialcast.grid import LatLonGrid, grid_of
 
 REGULAR = LatLonGrid.regular(11, 18, poles=False)
 GRIDS = {

@@ -1,1 +1,0 @@
-"""A quasi-geostrophic planet with weather of its own."""

@@ -1,1 +1,0 @@
-"""From a stored analysis to batches of windows, decoded and normalised once."""

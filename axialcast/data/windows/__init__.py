@@ -1,0 +1,1 @@
+"""Shuffled windows of states, at the speed of the decoder."""

@@ -1,0 +1,193 @@
+"""Normalised states of an analysis, read by position in time, decoded and normalised once.
+
+Shapes: n times, c channels, h latitudes, w longitudes.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from torch import Tensor
+from zarr.storage import LocalStore
+
+from axialcast.data.arrays.memory import aligned
+from axialcast.data.arrays.sources import Where, find_sources, runs
+from axialcast.data.channels import Channels
+from axialcast.data.normalize import Statistics
+from axialcast.names import LATITUDE, LONGITUDE, TIME
+from axialcast.times.calendars import time_text
+
+__all__ = ["BUFFER_BYTES", "States"]
+
+BUFFER_BYTES = 2**30
+"""Decoded data kept in memory; an analysis that fits is read once and held."""
+PAGE_BYTES = 2**21
+"""Decoded size of what a thread reads at once, if chunks are smaller."""
+
+
+class States:
+    """Normalised states of an analysis, by position in time; held in memory where they fit.
+
+    Variables that are slices of stored arrays are decoded chunk by chunk into place; derived ones
+    are computed by dask, one graph for each stretch of times.
+
+    Args:
+        analysis: dimensions (time, [level], latitude, longitude), times increasing.
+        channels: which channels, in which order.
+        statistics: their normalisation. Channels in which it counted NaN have masks.
+        buffer_bytes: hold everything if it decodes to at most this many bytes.
+    """
+
+    def __init__(
+        self,
+        analysis: xr.Dataset,
+        channels: Channels,
+        statistics: Statistics,
+        *,
+        buffer_bytes: int = BUFFER_BYTES,
+    ) -> None:
+        self.times: NDArray[Any] = analysis[TIME].values
+        self.channels, self.buffer_bytes = channels, buffer_bytes
+        self.shape = (len(channels), analysis.sizes[LATITUDE], analysis.sizes[LONGITUDE])
+        self.masked = bool((statistics.missing > 0).any())
+        self._may_miss = statistics.missing > 0
+        self._mean = statistics.mean.astype(np.float32)[:, None, None]
+        self._std = statistics.std.astype(np.float32)[:, None, None]
+        self._sources, self._derived = find_sources(analysis, channels)
+        self._held: tuple[Tensor, Tensor | None] | None = None
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @cached_property
+    def bytes_per_state(self) -> int:
+        """Memory that a state takes once it is decoded, with its mask."""
+        return int(np.prod(self.shape)) * (5 if self.masked else 4)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all states are held after the first reading."""
+        return len(self) * self.bytes_per_state <= self.buffer_bytes
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a part comes from a store that is no local folder."""
+        return any(not isinstance(s.stored.array.store, LocalStore) for s in self._sources)
+
+    @cached_property
+    def page(self) -> int:
+        """Times that are best read at once: whole chunks."""
+        chunk = max((source.stored.chunk_shape[0] for source in self._sources), default=1)
+        aim = min(PAGE_BYTES, self.buffer_bytes // 64)
+        return chunk * max(1, aim // (chunk * self.bytes_per_state))
+
+    @cached_property
+    def phase(self) -> int:
+        """Place of the first time in its page."""
+        return max((int(s.times[0]) for s in self._sources), default=0) % self.page
+
+    def empty(self, num_states: int) -> tuple[Tensor, Tensor | None]:
+        """Room for states (n, c, h, w) float32 and, if there are any, masks (bool).
+
+        The last stands for a missing state: 0, and nowhere valid.
+        """
+        values = torch.from_numpy(aligned((num_states, *self.shape), np.float32))
+        values[-1] = 0
+        if not self.masked:
+            return values, None
+        valid = torch.from_numpy(aligned(values.shape, np.bool_))
+        valid[-1] = False
+        return values, valid
+
+    def held(self, num_threads: int = 1) -> tuple[Tensor, Tensor | None]:
+        """All states and one more, which is all zero and invalid; read at the first call."""
+        assert self.in_memory
+        if self._held is None:
+            states, valid = self.empty(len(self) + 1)
+            with ThreadPoolExecutor(num_threads, thread_name_prefix="axialcast-states") as threads:
+                tasks = [
+                    threads.submit(
+                        self.read_page, number, states, valid, number * self.page - self.phase
+                    )
+                    for number in range(self.num_pages)
+                ]
+                try:
+                    for task in tasks:
+                        task.result()
+                except BaseException:
+                    threads.shutdown(cancel_futures=True)
+                    raise
+            self._held = states, valid
+        return self._held
+
+    @cached_property
+    def num_pages(self) -> int:
+        return -(-(len(self) + self.phase) // self.page)
+
+    def read_page(self, number: int, states: Tensor, valid: Tensor | None, at: int) -> None:
+        """Reads a page into a buffer, the page's first row to row `at`; see `read`."""
+        first = number * self.page - self.phase
+        start, stop = max(first, 0), min(first + self.page, len(self))
+        part = slice(at + start - first, at + stop - first)
+        self.read(start, stop, states[part], None if valid is None else valid[part])
+
+    def read(self, start: int, stop: int, out: Tensor, valid: Tensor | None = None) -> None:
+        """Reads the states of the times start to stop - 1.
+
+        Args:
+            out: (stop - start, c, h, w) float32, overwritten; 0 where a value is missing.
+            valid: likewise, bool: where a value is there. Needed if there are masks.
+
+        Raises:
+            ValueError: NaN in a channel without a mask, or a chunk that does not decode.
+            OSError: the store cannot be read.
+        """
+        target = out.numpy()
+        mask = None if valid is None else valid.numpy()
+        for where, values in self._parts(start, stop):
+            into, channel = target[where], where[1]
+            values = values.astype(np.float32, copy=False)
+            has_nan = np.isnan(values.min())
+            # In place while the values are in cache, then once to memory that is not.
+            np.subtract(values, self._mean[channel], out=values)
+            np.divide(values, self._std[channel], out=into)
+            if mask is not None:
+                mask[where] = True
+            if has_nan:
+                self._mask_nan(where, start, into, mask)
+
+    def _parts(self, start: int, stop: int) -> Iterator[tuple[Where, NDArray[Any]]]:
+        """Values in physical units, to be overwritten, and where they belong in (n, c, h, w)."""
+        for source in self._sources:
+            yield from source.parts(start, stop)
+        for dataset, places in self._derived:
+            block = dataset.isel({TIME: slice(start, stop)})
+            values = Channels([self.channels[place] for place in places]).stack(block)
+            for part, place, length in runs(range(len(places)), places):
+                where = (slice(None), slice(place, place + length), slice(None), slice(None))
+                yield where, values[:, part : part + length]
+
+    def _mask_nan(
+        self,
+        where: Where,
+        start: int,
+        into: NDArray[np.float32],
+        mask: NDArray[np.bool_] | None,
+    ) -> None:
+        bad = np.isnan(into)
+        refused = bad.any((2, 3)) & ~self._may_miss[where[1]]
+        if refused.any():
+            time, channel = np.argwhere(refused)[0]
+            when = self.times[start + (where[0].start or 0) + time]
+            raise ValueError(
+                f"{self.channels[(where[1].start or 0) + channel]}: NaN at {time_text(when)}, "
+                "where the training period has none; fill it or leave the period out"
+            )
+        assert mask is not None
+        into[bad] = 0
+        mask[where][bad] = False

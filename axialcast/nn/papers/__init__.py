@@ -1,0 +1,1 @@
+"""Layers of papers that forecasting does not use."""

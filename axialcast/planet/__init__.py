@@ -1,0 +1,1 @@
+"""The embedded planet: weather to try everything on, computed from first principles."""

@@ -1,0 +1,1 @@
+"""A page of scores and maps, for people; the only place that draws."""

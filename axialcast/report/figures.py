@@ -1,0 +1,245 @@
+"""Figures of the report as inline SVG: the only matplotlib import.
+
+Text stays text, so that the page's own font and a screen reader can take it.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from numpy.typing import NDArray
+
+from axialcast.grid import grid_of
+from axialcast.names import LATITUDE, LEAD_TIME, LONGITUDE
+from axialcast.report.wording import model_name
+
+__all__ = ["contour_levels", "curves", "map_panel", "scorecard"]
+
+INK, GREY, RULE = "#1c2733", "#5f6b76", "#dfe3e7"
+FORECAST_LINE: dict[str, Any] = {"color": "#0b5cad", "linewidth": 2.6, "zorder": 5}
+OTHER_LINE: dict[str, Any] = {"color": "#9aa4ad", "linewidth": 1.2, "zorder": 2}
+# Greys tell apart by their dashes; the hardest to beat has a colour (Okabe and Ito's vermilion).
+LINES: dict[str, dict[str, Any]] = {
+    "forecast": FORECAST_LINE,
+    "linear_inverse_model": {"color": "#d55e00", "linewidth": 1.4, "zorder": 4},
+    "climatology": {"color": "#6f7a84", "linewidth": 1.2, "zorder": 3, "dashes": (1, 2)},
+    "damped_persistence": {"color": "#6f7a84", "linewidth": 1.2, "zorder": 3, "dashes": (6, 2)},
+    "persistence": {"color": "#9aa4ad", "linewidth": 1.2, "zorder": 2},
+}
+
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "axialcast",
+    "svg.fonttype": "none",
+    "font.size": 9.0,
+    "text.color": INK,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": GREY,
+    "axes.linewidth": 0.8,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "grid.color": RULE,
+    "grid.linewidth": 0.8,
+    "figure.dpi": 72.0,
+}
+
+
+def curves(scores: xr.DataArray, *, title: str, label: str) -> str:
+    """One metric against lead time, a line per model, labelled at its end.
+
+    Args:
+        scores: (model, lead_time).
+        label: what the vertical axis shows, with its unit.
+    """
+    days = _days(scores[LEAD_TIME].values)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.3, 3.5))
+        axes = figure.add_axes((0.115, 0.14, 0.6, 0.73))
+        ends: dict[str, float] = {}
+        for model in scores["model"].values.tolist():
+            values = scores.sel(model=model).values
+            if np.isfinite(values).any():
+                marker = "o" if len(days) <= 10 and model == "forecast" else None
+                axes.plot(
+                    days, values, marker=marker, markersize=4.5, **LINES.get(model, OTHER_LINE)
+                )
+                ends[model] = float(values[np.isfinite(values)][-1])
+        _frame(axes, days, is_correlation=str(scores["metric"].item()) == "acc")
+        axes.text(0, 1.015, label, transform=axes.transAxes, color=GREY, va="bottom", size=8.5)
+        axes.set_title(title, pad=18, color=INK, weight="bold")
+        _label_ends(axes, ends, days[-1])
+        return _svg(figure, f"{title}: {label} against lead time")
+
+
+def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> str:
+    """A coloured table of RMSE relative to a reference: a row per field, a column per lead time.
+
+    Args:
+        skill: (row, lead_time) percent; negative is better than the reference.
+        names: of the rows.
+    """
+    values = skill.values
+    with mpl.rc_context(STYLE):
+        height = 0.65 + 0.27 * len(names)
+        figure = Figure(figsize=(9.4, height))
+        axes = figure.add_axes((0.25, 0.55 / height, 0.74, 1 - 0.6 / height))
+        mesh = axes.pcolormesh(
+            values, cmap="RdBu_r", vmin=-60, vmax=60, edgecolors="white", linewidth=1.5
+        )
+        mesh.set_rasterized(False)
+        for row, column in np.ndindex(values.shape):
+            value = values[row, column]
+            colour = "white" if abs(value) > 40 else INK
+            text = f"{value:+.0f}".replace("-", "−") if np.isfinite(value) else "–"
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, size=8)
+        axes.set_yticks(np.arange(len(names)) + 0.5, names, color=INK)
+        hours = skill[LEAD_TIME].values / np.timedelta64(1, "h")
+        axes.set_xticks(np.arange(len(hours)) + 0.5, [f"{hour:g}" for hour in hours])
+        axes.set_xlabel("lead time (hours)")
+        axes.invert_yaxis()
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        return _svg(figure, "Root-mean-square error relative to the reference, in percent")
+
+
+def map_panel(
+    field: xr.DataArray,
+    *,
+    title: str,
+    note: str,
+    label: str,
+    levels: NDArray[np.float64],
+    cmap: str,
+) -> str:
+    """A (latitude, longitude) field in filled contours on plain axes, with its colour bar."""
+    grid = grid_of(field.to_dataset(name="field"))
+    longitude, values = grid.longitude, field.transpose(LATITUDE, LONGITUDE).values
+    if grid.is_periodic:
+        longitude = np.append(longitude, longitude[0] + 360.0)
+        values = np.concatenate([values, values[:, :1]], axis=1)
+    span = longitude[-1] - longitude[0], np.ptp(grid.latitude)
+    aspect = float(np.clip(span[0] / span[1], 1.0, 2.2))
+    width = 4.1
+    height = width * 0.87 / aspect + 1.25
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        axes = figure.add_axes((0.11, 0.78 / height, 0.87, 1 - 1.25 / height))
+        axes.spines[:].set_visible(True)
+        axes.set_facecolor("#eceff1")
+        mesh = axes.contourf(
+            longitude, grid.latitude, values, levels=levels, cmap=cmap, extend="both"
+        )
+        mesh.set_rasterized(True)
+        lines = levels[:: max(1, len(levels) // 10)]
+        axes.contour(
+            longitude, grid.latitude, values, levels=lines, colors=INK, linewidths=0.35, alpha=0.6
+        ).set_rasterized(True)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _degrees(x, "E", "W")))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _degrees(y, "N", "S")))
+        axes.xaxis.set_major_locator(_degree_locator(span[0], 6))
+        axes.yaxis.set_major_locator(_degree_locator(span[1], 5))
+        axes.tick_params(length=2.5, labelsize=8)
+        axes.set_title(title, color=INK, pad=17)
+        axes.text(0, 1.02, note, transform=axes.transAxes, color=GREY, va="bottom", size=8)
+        bar_axes = figure.add_axes((0.11, 0.36 / height, 0.87, 0.12 / height))
+        bar = figure.colorbar(mesh, cax=bar_axes, orientation="horizontal")
+        bar.outline.set_visible(False)
+        every = -(-len(levels) // 6)
+        bar.set_ticks(levels[int(np.argmin(np.abs(levels))) % every :: every].tolist())
+        bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace("-", "−")))
+        bar.ax.tick_params(length=0, labelsize=8, pad=2)
+        bar.set_label(label, size=8, labelpad=1)
+        assert bar.solids is not None
+        bar.solids.set_rasterized(True)
+        return _svg(figure, f"Map: {title}, {label}")
+
+
+def contour_levels(values: NDArray[Any], *, symmetric: bool) -> NDArray[np.float64]:
+    """About twenty round contour levels that hold nearly all values; about zero if `symmetric`."""
+    finite = np.asarray(values[np.isfinite(values)], dtype=np.float64)
+    low, high = np.percentile(finite, (0.5, 99.5)) if finite.size else (0.0, 1.0)
+    if symmetric:
+        high = max(abs(low), abs(high))
+        low = -high
+    if not high > low:
+        low, high = low - 1.0, low + 1.0
+    return np.asarray(MaxNLocator(20, steps=[1, 2, 2.5, 4, 5, 10]).tick_values(low, high))
+
+
+def _days(leads: NDArray[np.timedelta64]) -> NDArray[np.float64]:
+    return np.asarray(leads / np.timedelta64(1, "D"), dtype=np.float64)
+
+
+def _frame(axes: Axes, days: NDArray[np.float64], *, is_correlation: bool) -> None:
+    axes.set_xlim(0, days[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    axes.set_xlabel("lead time (days)")
+    axes.grid(axis="y")
+    axes.tick_params(length=0)
+    axes.spines["left"].set_visible(False)
+    if is_correlation:
+        axes.set_ylim(min(axes.get_ylim()[0], 0.0), 1.0)
+        axes.axhline(0.6, color=GREY, linewidth=0.8, dashes=(2, 3), zorder=1)
+    else:
+        axes.set_ylim(0, axes.get_ylim()[1])
+
+
+def _label_ends(axes: Axes, ends: Mapping[str, float], x: float) -> None:
+    """Name each line to its right, pushed apart where they would touch."""
+    low, high = axes.get_ylim()
+    gap = 0.068 * (high - low)
+    order = sorted(ends, key=lambda model: ends[model])
+    places = [ends[model] for model in order]
+    for _ in range(200):
+        for i in range(len(places) - 1):
+            overlap = gap - (places[i + 1] - places[i])
+            if overlap > 1e-6:
+                places[i] -= overlap / 2
+                places[i + 1] += overlap / 2
+        places[:1] = [max(place, low + gap / 4) for place in places[:1]]
+    for model, place in zip(order, places, strict=True):
+        line = LINES.get(model, OTHER_LINE)
+        axes.annotate(
+            model_name(model),
+            (x, ends[model]),
+            (x + 0.045 * x, place),
+            annotation_clip=False,
+            va="center",
+            color=line["color"],
+            weight="bold" if model == "forecast" else "normal",
+            size=8.5,
+            arrowprops={"arrowstyle": "-", "color": line["color"], "linewidth": 0.6, "shrinkB": 1},
+        )
+
+
+def _degrees(value: float, positive: str, negative: str) -> str:
+    value = (value + 180) % 360 - 180 if positive == "E" else value
+    if abs(value) < 1e-9 or (positive == "E" and abs(abs(value) - 180) < 1e-9):
+        return f"{abs(value):g}°"
+    return f"{abs(value):g}°{positive if value > 0 else negative}"
+
+
+def _degree_locator(span: float, most: int) -> MultipleLocator:
+    """Ticks at round degrees, at most so many and one."""
+    steps = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90)
+    return MultipleLocator(next((step for step in steps if span / step <= most), steps[-1]))
+
+
+def _svg(figure: Figure, description: str) -> str:
+    """The figure as an <svg> element as wide as its column; the same bytes each time."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, dpi=160)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", text, count=1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)

@@ -1,0 +1,290 @@
+"""The verification report: one HTML page that needs nothing else."""
+
+import html
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.baselines.climatology import Climatology
+from axialcast.baselines.persistence import states_at
+from axialcast.grid import grid_of
+from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
+from axialcast.report.figures import contour_levels, curves, map_panel, scorecard
+from axialcast.report.wording import (
+    date,
+    duration,
+    model_name,
+    nearest,
+    number,
+    share,
+)
+from axialcast.scores.drawn import TABLE_DAYS, DrawnField
+from axialcast.scores.evaluation import evaluate, omissions
+from axialcast.scores.fields import Field, fields_of, headline
+from axialcast.scores.matching import matched
+
+__all__ = ["report_html"]
+
+METRIC_NAMES = {
+    "rmse": "Root-mean-square error",
+    "acc": "Anomaly correlation",
+    "mae": "Mean absolute error",
+    "bias": "Bias",
+}
+
+
+def report_html(
+    scores: xr.Dataset,
+    forecast: xr.Dataset,
+    analysis: xr.Dataset,
+    climatology: Climatology,
+    *,
+    title: str,
+    facts: Mapping[str, str],
+    config: str,
+    drawn: DrawnField | None = None,
+) -> str:
+    """The page: skill curves, scorecard, table, maps of a typical case, where skill is, the run.
+
+    The same arguments give the same page to the byte.
+
+    Args:
+        scores: of `axialcast.verify.evaluate`.
+        forecast, analysis: what was scored; maps are drawn of them.
+        title: of the run.
+        facts: what else is worth knowing by name: periods, versions.
+        config: the resolved configuration, as text.
+        drawn: filled by `evaluate`; otherwise the field that is drawn is read once more.
+    """
+    forecast, analysis = matched(forecast, analysis)
+    fields = fields_of(forecast)
+    chosen = headline(fields)
+    all_scores = scores.sel(region="all")
+    sections = [
+        _summary(all_scores, chosen[0]),
+        _facts(scores, forecast, facts),
+        "<h2>Skill against lead time</h2>",
+        _curves(all_scores, chosen),
+        _scorecard(all_scores, fields) if len(fields) > 1 else "",
+        _table(all_scores, chosen),
+        *_pictures(forecast, analysis, drawn or _drawn(forecast, analysis, climatology)),
+        "<h2>The run</h2><details><summary>Resolved configuration</summary>",
+        f"<pre>{html.escape(config)}</pre></details>",
+    ]
+    page = files("axialcast.verify").joinpath("page.html").read_text(encoding="utf-8")
+    return page.replace("{{title}}", html.escape(title)).replace("{{body}}", "\n".join(sections))
+
+
+def _metrics(scores: xr.Dataset) -> list[str]:
+    """At most two metrics to show, of those that were scored."""
+    return [name for name in METRIC_NAMES if name in scores["metric"].values][:2]
+
+
+def _summary(scores: xr.Dataset, field: Field) -> str:
+    """What the report says, in a sentence or two."""
+    metric = _metrics(scores)[0]
+    if metric != "rmse":
+        return ""
+    rmse = field.of(scores).sel(metric=metric)
+    lead = nearest(rmse[LEAD_TIME].values, 3)
+    at = rmse.sel({LEAD_TIME: lead})
+    own = float(at.sel(model="forecast"))
+    others = [name for name in at["model"].values.tolist() if name != "forecast"]
+    parts = [
+        f"{share(own / float(at.sel(model=m)) - 1)} {model_name(m, inside=True)}" for m in others
+    ]
+    text = (
+        f"At {duration(lead)} the forecast's root-mean-square error of "
+        f"{field.name(scores, inside=True)} is <b>{number(own)} "
+        f"{field.units(scores)}</b>"
+    )
+    listed = ", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else "".join(parts)
+    return f'<p class="lead">{text}{": " + listed if listed else ""}.</p>'
+
+
+def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -> str:
+    times = forecast[INIT_TIME].values
+    leads = forecast[LEAD_TIME].values
+    missing = int(scores["num_missing_truth"].sum())
+    left_out = omissions(scores)
+    grid = grid_of(forecast)
+    known = {
+        "Forecasts": f"{len(times):,}, initialised {date(times.min())} to {date(times.max())}",
+        "Lead times": f"{duration(leads.min())} to {duration(leads.max())}",
+        "Grid": f"{grid.shape[0]} latitudes × {grid.shape[1]} longitudes"
+        f"{', global' if grid.is_periodic else ''}",
+        "Pairs without truth": f"{missing:,} of {len(times) * len(leads):,}, left out"
+        if missing
+        else "none",
+    }
+    if left_out:
+        known["Missing values"] = f"{'; '.join(left_out)}; left out for all models"
+    rows = [
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
+        for name, value in {**known, **facts}.items()
+    ]
+    return f'<dl class="facts">{"".join(rows)}</dl>'
+
+
+def _curves(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
+    panels = []
+    for field in chosen:
+        for metric in _metrics(scores):
+            units = "" if metric == "acc" else f" ({field.units(scores)})"
+            panel = curves(
+                field.of(scores).sel(metric=metric),
+                title=field.name(scores),
+                label=METRIC_NAMES[metric] + units,
+            )
+            panels.append(f"<figure>{panel}</figure>")
+    note = "<p>Area-weighted over the whole grid; every model is scored on the same pairs."
+    if "acc" in _metrics(scores):
+        note += " The dotted line at 0.6 is the customary limit of a useful forecast."
+    return f'{note}</p><div class="pairs">{"".join(panels)}</div>'
+
+
+def _scorecard(scores: xr.Dataset, fields: Sequence[Field]) -> str:
+    models = scores["model"].values.tolist()
+    reference = next((m for m in ("linear_inverse_model", *models[1:]) if m in models), None)
+    if reference is None or "rmse" not in scores["metric"].values:
+        return ""
+    leads = scores[LEAD_TIME].values
+    kept = leads[np.unique(np.linspace(0, len(leads) - 1, min(len(leads), 10)).round().astype(int))]
+    rows = [field.of(scores).sel({"metric": "rmse", LEAD_TIME: kept}) for field in fields]
+    skill = xr.concat(
+        [
+            100 * (row.sel(model="forecast", drop=True) / row.sel(model=reference, drop=True) - 1)
+            for row in (row.drop_vars(LEVEL, errors="ignore").rename("skill") for row in rows)
+        ],
+        "row",
+    ).transpose("row", LEAD_TIME)
+    card = scorecard(skill, names=[field.name(scores) for field in fields])
+    return (
+        f"<h2>Scorecard</h2><p>Root-mean-square error relative to "
+        f"{model_name(reference, inside=True)}, in percent: blue is better, red is worse.</p>"
+        f'<div class="scroll"><figure class="card">{card}</figure></div>'
+    )
+
+
+def _table(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
+    leads = list(dict.fromkeys(nearest(scores[LEAD_TIME].values, day) for day in TABLE_DAYS))
+    tables = []
+    for field in chosen:
+        values = {
+            (metric, lead): field.of(scores).sel({"metric": metric, LEAD_TIME: lead})
+            for metric in _metrics(scores)
+            for lead in leads
+        }
+        best = {key: _best(key[0], value.values) for key, value in values.items()}
+        heads = "".join(
+            f'<th colspan="{len(leads)}">{METRIC_NAMES[metric]}'
+            f"{'' if metric == 'acc' else ' (' + field.units(scores) + ')'}</th>"
+            for metric in _metrics(scores)
+        )
+        hours = "".join(f"<th>{duration(lead)}</th>" for _, lead in values)
+        rows = []
+        for index, model in enumerate(scores["model"].values.tolist()):
+            cells = [
+                f"<td{' class=best' if index == best[key] else ''}>{number(float(row[index]))}</td>"
+                for key, row in values.items()
+            ]
+            own = ' class="own"' if model == "forecast" else ""
+            rows.append(f"<tr{own}><th>{model_name(model)}</th>{''.join(cells)}</tr>")
+        tables.append(
+            f'<div class="scroll"><table><caption>{field.name(scores)}</caption><thead>'
+            f"<tr><th></th>{heads}</tr><tr><th></th>{hours}</tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table></div>"
+        )
+    return (
+        "<h2>Scores</h2><p>The best of each column is bold. All scores are in scores.csv.</p>"
+        + "".join(tables)
+    )
+
+
+def _drawn(forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology) -> DrawnField:
+    """The field that is drawn, filled by scoring it alone."""
+    found = DrawnField(forecast)
+    name, level = found.field.variable, found.field.level
+    one = forecast[[name]].sel({LEAD_TIME: found.leads})
+    one = one if level is None else one.sel({LEVEL: [level]})
+    found = DrawnField(one)
+    fitted = Climatology(climatology.coefficients[[name]])
+    evaluate(one, analysis, climatology=fitted, drawn=found)
+    return found
+
+
+def _pictures(forecast: xr.Dataset, analysis: xr.Dataset, drawn: DrawnField) -> list[str]:
+    """The sections with maps, of one field at a few lead times."""
+    name, units = drawn.field.name(forecast), drawn.field.units(forecast)
+    return [
+        _case(forecast, analysis, drawn, name, units),
+        _skill(drawn, name, forecast.sizes[INIT_TIME]),
+    ]
+
+
+def _case(
+    forecasts: xr.Dataset, analyses: xr.Dataset, drawn: DrawnField, name: str, units: str
+) -> str:
+    """Forecast, truth and error of a typical case, at two lead times."""
+    case, leads = drawn.typical_case(), drawn.leads[:2]
+    one = drawn.field.of(forecasts).isel({INIT_TIME: case}).sel({LEAD_TIME: leads}).load()
+    init, analysis = one[INIT_TIME].values, drawn.field.of(analyses)
+    truth = _truth(analysis, np.add(init, leads))
+    error = one.copy(data=one.values - truth.values)
+    both = np.concatenate([one.values.ravel(), truth.values.ravel()])
+    levels = contour_levels(both, symmetric=False)
+    departures = contour_levels(error.values, symmetric=True)
+    panels = []
+    for index, lead in enumerate(leads):
+        for title, values, scale, cmap in (
+            (f"Forecast, {duration(lead)} ahead", one[index], levels, "viridis"),
+            ("Analysis", truth[index], levels, "viridis"),
+            ("Forecast minus analysis", error[index], departures, "RdBu_r"),
+        ):
+            panel = map_panel(
+                values,
+                title=title,
+                note=date(init + lead),
+                label=f"{name} ({units})",
+                levels=scale,
+                cmap=cmap,
+            )
+            panels.append(f"<figure>{panel}</figure>")
+    return (
+        f"<h2>A typical case</h2><p>{name}, forecast initialised {date(init)}: the case whose "
+        f"error at {duration(leads[-1])} is the median of all.</p>"
+        f'<div class="triples">{"".join(panels)}</div>'
+    )
+
+
+def _skill(drawn: DrawnField, name: str, num_forecasts: int) -> str:
+    """Where the forecast is better than climatology."""
+    panels = []
+    for index, lead in enumerate(drawn.leads):
+        panel = map_panel(
+            drawn.skill(index),
+            title=f"{duration(lead)} ahead",
+            note=f"{num_forecasts:,} forecasts",
+            label="1 − MSE of the forecast / MSE of climatology",
+            levels=np.linspace(-1, 1, 21),
+            cmap="RdBu",
+        )
+        panels.append(f"<figure>{panel}</figure>")
+    return (
+        f"<h2>Where the skill is</h2><p>{name}: skill in mean squared error over climatology, all "
+        "cases. 1 is perfect, 0 is climatology, below 0 (red) is worse.</p>"
+        f'<div class="triples">{"".join(panels)}</div>'
+    )
+
+
+def _best(metric: str, values: NDArray[np.float64]) -> int | None:
+    """Which model is best: the highest correlation, the least error; None where all are NaN."""
+    cost = -values if metric == "acc" else np.abs(values)
+    return int(np.nanargmin(cost)) if np.isfinite(cost).any() else None
+
+
+def _truth(analysis: xr.DataArray, times: NDArray[np.datetime64]) -> xr.DataArray:
+    return states_at(analysis.to_dataset(name="truth"), times)["truth"]

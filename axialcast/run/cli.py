@@ -1,0 +1,226 @@
+"""The `axialcast` command: run, ls, cp, check, inspect, status.
+
+Only light modules are imported at the top, so that help appears at once.
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from axialcast import stopping
+from axialcast.run import shipped
+
+if TYPE_CHECKING:
+    from axialcast.run.config import Config
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would double the time to show help
+    help="Weather forecasting with axial attention, driven by one YAML file.",
+)
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="YAML file, or the name of a shipped one.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Keys to change, e.g. train.batch_size=8."),
+]
+Traceback = Annotated[
+    bool, typer.Option("--traceback", help="Show where in the program an error arose.")
+]
+
+
+@app.command()
+def run(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Start every stage over, also what would go on.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every byte of the outputs before skipping.")
+    ] = False,
+    traceback: Traceback = False,
+) -> None:
+    """Run the pipelines of a config in order; what is up to date is skipped, the rest goes on."""
+    with _plain_errors(traceback), stopping.raised():
+        start = time.monotonic()
+        path, settings = _load(config, overrides)
+        from axialcast.run.stages import run_stages
+
+        def before() -> None:
+            from axialcast.run.preflight import check_run
+
+            check_run(settings)
+
+        _require_writable(settings.output)
+        run_stages(
+            settings,
+            folder=path.parent,
+            force=force,
+            verify=verify,
+            before=before,
+            say=typer.echo,
+        )
+        typer.echo(f"done in {time.monotonic() - start:.0f} s: {settings.output}")
+
+
+@app.command("ls")
+def list_shipped() -> None:
+    """List the shipped pipelines and configs."""
+    for title, files in (("pipelines", shipped.pipelines()), ("configs", shipped.configs())):
+        typer.echo(f"{title}:")
+        for name, path in files.items():
+            typer.echo(f"  {name:<20} {shipped.first_line(path)}".rstrip())
+
+
+@app.command()
+def cp(
+    name: Annotated[str, typer.Argument(help="A shipped pipeline or config, as `ls` names it.")],
+    dest: Annotated[Path, typer.Argument(help="File or folder to copy it to.")] = Path(),
+    traceback: Traceback = False,
+) -> None:
+    """Copy a shipped pipeline or config, to change it."""
+    with _plain_errors(traceback):
+        known = shipped.pipelines() | shipped.configs()
+        known |= {path.name: path for path in known.values()}
+        if name not in known:
+            raise ValueError(
+                f"{name}: no such pipeline or config{shipped.nearest(name, known)}; "
+                "`axialcast ls` lists them"
+            )
+        target = dest / known[name].name if dest.is_dir() else dest
+        if target.exists():
+            raise FileExistsError(f"{target}: exists already; give another name")
+        shutil.copyfile(known[name], target)
+        typer.echo(f"copied to {target}")
+
+
+@app.command()
+def check(
+    config: ConfigArgument, overrides: Overrides = None, traceback: Traceback = False
+) -> None:
+    """Check a config, its paths and its data before anything runs; say what the run will cost."""
+    with _plain_errors(traceback):
+        _, settings = _load(config, overrides)
+        _require_writable(settings.output)
+        from axialcast.run.preflight import check_run
+
+        preflight = check_run(settings, scan=True)
+        for line in [*preflight.facts(), *preflight.costs()] if preflight else []:
+            typer.echo(line)
+        if preflight:
+            preflight.refuse_full_disk()
+        typer.echo("all checks passed")
+
+
+@app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help="Checkpoint, forecast or analysis, or a run.")],
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Compare every byte with its checksum; status 1 if damaged."),
+    ] = False,
+    traceback: Traceback = False,
+) -> None:
+    """Say what a checkpoint or a store holds, or whether it is whole."""
+    with _plain_errors(traceback):
+        from axialcast.run import inspection
+
+        if not verify:
+            for line in inspection.describe(path):
+                typer.echo(line)
+            return
+        broken, what = inspection.verify(path)
+        for part in broken:
+            typer.echo(str(part))
+        if broken:
+            typer.echo(
+                f"{path}: {len(broken)} damaged or missing among {what}; "
+                "axialcast run --verify makes them again"
+            )
+            raise typer.Exit(1)
+        typer.echo(f"{path}: whole, {what}")
+
+
+@app.command()
+def status(
+    output: Annotated[Path, typer.Argument(help="The output folder of a run.")],
+    traceback: Traceback = False,
+) -> None:
+    """Say which stages of a run are done, running, stopped or damaged, from its files alone."""
+    with _plain_errors(traceback):
+        from axialcast.run.status import status
+
+        for line in status(output):
+            typer.echo(line)
+
+
+def main() -> None:
+    """Entry point of the `axialcast` command."""
+    app()
+
+
+def _load(config: str, overrides: list[str] | None) -> "tuple[Path, Config]":
+    path = shipped.find_config(config)
+    from axialcast.run.config import load_config
+
+    return path, load_config(path, overrides or [])
+
+
+def _require_writable(folder: Path) -> None:
+    """Raises where the folder cannot be made or written; leaves nothing there."""
+    there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"output {folder}: {there} is a file; set output= to a folder")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise PermissionError(
+            f"output {folder}: cannot write in {there} ({error.strerror}); set output= elsewhere"
+        ) from None
+
+
+@contextmanager
+def _plain_errors(traceback: bool) -> Iterator[None]:
+    """Errors that a user can mend, one line each and exit status 2; signals give 128 + theirs."""
+    try:
+        yield
+    except stopping.Stopped as stopped:
+        typer.echo(str(stopped), err=True)
+        raise typer.Exit(stopped.status) from None
+    except KeyboardInterrupt:
+        typer.echo("axialcast: interrupted; the unfinished stage will run again", err=True)
+        raise typer.Exit(130) from None
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError) as error:
+        if traceback:
+            raise
+        for line in _lines(error):
+            typer.echo(f"axialcast: error: {line}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _lines(error: Exception) -> list[str]:
+    if "axialcast.run.config" in sys.modules:
+        from axialcast.run.config import ConfigError
+
+        if isinstance(error, ConfigError):
+            return error.lines
+    if isinstance(error, OSError) and error.strerror:
+        return [f"{error.filename}: {error.strerror}" if error.filename else error.strerror]
+    return [" ".join(str(error).split())]

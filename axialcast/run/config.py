@@ -1,0 +1,264 @@
+"""Reads a config file: YAML and dotted overrides in, a checked `Config` or plain errors out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from axialcast.files.atomic import write_text
+from axialcast.run.errors import describe_errors
+from axialcast.run.sections import (
+    DataConfig,
+    ForecastConfig,
+    ModelConfig,
+    PrepareConfig,
+    RegionConfig,
+    RegridConfig,
+    Section,
+    SimulateConfig,
+    TrainConfig,
+    VerifyConfig,
+)
+from axialcast.run.shipped import find_pipeline
+from axialcast.times.periods import is_multiple, period_bounds
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "DataConfig",
+    "ForecastConfig",
+    "ModelConfig",
+    "PrepareConfig",
+    "RegionConfig",
+    "RegridConfig",
+    "SimulateConfig",
+    "TrainConfig",
+    "VerifyConfig",
+    "load_config",
+    "save_config",
+]
+
+
+class Config(Section):
+    """A whole run. `data` is None only where no pipeline needs it."""
+
+    pipeline: Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)]
+    """Pipelines in order: shipped names or paths to your own `.py`."""
+    output: Path
+    """Folder that everything is written to; by default runs/<name of the config>."""
+    seed: NonNegativeInt = 0
+    """Seed of everything random."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    """auto, cpu, cuda, cuda:<index> or mps."""
+    simulate: SimulateConfig = SimulateConfig()
+    data: DataConfig | None = None
+    prepare: PrepareConfig | None = None
+    """Null: the data are used as they are."""
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    forecast: ForecastConfig = ForecastConfig()
+    verify: VerifyConfig = VerifyConfig()
+
+    @property
+    def source_store(self) -> str:
+        """Where the analyses come from: data.store, or what simulate writes."""
+        return (self.data and self.data.store) or str(self.output / "analysis.zarr")
+
+    @property
+    def analysis_store(self) -> str:
+        """Where train, forecast and verify find the analyses: what prepare writes, or the source.
+
+        The `prepare:` section decides, so that one stage run alone reads what all of them read.
+        """
+        return str(self.output / "training.zarr") if self.prepare else self.source_store
+
+    @property
+    def opening(self) -> dict[str, Any]:
+        """How train, forecast and verify open the analyses: keywords of `open_analysis`."""
+        assert self.data is not None
+        names = {"variables", "levels", "gaps"}
+        if not self.prepare:  # a prepared store has the region alone, and its units
+            names |= {"region", "units", "missing_chunks", "storage_options"}
+        return self.data.model_dump(include=names)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What prepare makes: keywords of `axialcast.data.preparing.preparation.Recipe`."""
+        assert self.data is not None
+        names = {"variables", "levels", "region", "gaps", "units", "missing_chunks"}
+        names |= {"storage_options", "train", "step_hours"}
+        data = self.data.model_dump(mode="json", include=names)
+        prepare = (self.prepare or PrepareConfig()).model_dump(mode="json", exclude={"workers"})
+        store = self.source_store
+        return {"store": store if "://" in store else str(Path(store).resolve()), **data, **prepare}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prepare_has_a_section(cls, values: Any) -> Any:
+        """A pipeline with prepare prepares, with or without a `prepare:` section."""
+        if isinstance(values, dict) and values.get("prepare") is None:
+            named = values.get("pipeline")
+            if "prepare" in (named if isinstance(named, list) else [named]):
+                return {**values, "prepare": {}}
+        return values
+
+    @field_validator("pipeline")
+    @classmethod
+    def _pipelines_exist(cls, names: list[str], info: ValidationInfo) -> list[str]:
+        lines = []
+        for name in names:
+            try:
+                find_pipeline(name, (info.context or {}).get("folder", Path()))
+            except ValueError as error:
+                lines.append(str(error))
+        if lines or not names:
+            raise ValueError("\n".join(lines) or "empty; name at least one pipeline")
+        return names
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        lines = []
+        if self.data is None and set(self.pipeline) - {"simulate"}:
+            lines.append("data: missing; say which variables and years under data:")
+        if self.data is not None:
+            lines += _data_problems(self, self.data)
+            lines += _simulate_problems(self, self.data)
+        if lines:
+            raise ValueError("\n".join(lines))
+        return self
+
+
+def _data_problems(config: Config, data: DataConfig) -> list[str]:
+    """What contradicts between data and the other sections."""
+    lines = []
+    hours, step = config.forecast.lead_time_hours, data.step_hours
+    if step and not is_multiple(hours, step):
+        lines.append(
+            f"forecast.lead_time_hours: {hours:g} is not a multiple of data.step_hours {step:g}"
+        )
+    if data.input_steps % config.model.patch[0]:
+        lines.append(
+            f"model.patch: {config.model.patch[0]} times do not divide data.input_steps "
+            f"{data.input_steps}; make the first number 1"
+        )
+    return lines
+
+
+def _simulate_problems(config: Config, data: DataConfig) -> list[str]:
+    """What contradicts between data and a nature run that is to be simulated for it."""
+    if "simulate" not in config.pipeline:
+        return []
+    lines = []
+    if data.store is not None:
+        lines.append(
+            f"data.store: {data.store} would be read, not what simulate writes; "
+            "leave out data.store, or simulate from the pipeline"
+        )
+    start, end = period_bounds((config.simulate.start, config.simulate.end))
+    for name in ("train", "validate", "test"):
+        period = getattr(data, name)
+        first, last = period_bounds(period)
+        if first < start or last > end:
+            lines.append(
+                f"data.{name}: {period[0]} to {period[1]} is not within simulate.start "
+                f"{config.simulate.start} to simulate.end {config.simulate.end}"
+            )
+    return lines
+
+
+class ConfigError(ValueError):
+    """Everything wrong with a config, one line each: file, key and remedy."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = list(lines)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The config in a YAML file, with dotted overrides merged in.
+
+    `${oc.env:NAME,default}` reads an environment variable. A relative `data.store` is taken from
+    the working directory, and if not found there from the config file's folder.
+
+    Args:
+        path: YAML file.
+        overrides: `KEY=VALUE` with dotted keys, e.g. `train.batch_size=8`; they win over the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ConfigError: all that is wrong, one line each.
+
+    Example:
+        >>> load_config("configs/smallest.yaml", ["train.batch_size=3"]).train.batch_size
+        3
+    """
+    path = Path(path)
+    values = _read(path, overrides)
+    values.setdefault("output", str(Path("runs") / path.stem))
+    data = values.get("data")
+    if isinstance(data, dict) and isinstance(data.get("store"), str):
+        data["store"] = _find_store(data["store"], path.parent)
+    errors = describe_errors(Config, values, {"folder": path.parent})
+    if errors:
+        overridden = [override.partition("=")[0] for override in overrides]
+        raise ConfigError([f"{_origin(key, path, overridden)}: {line}" for key, line in errors])
+    return Config.model_validate(values, context={"folder": path.parent})
+
+
+def save_config(config: Config, path: str | Path) -> None:
+    """Writes every key with the value it has, so that the file alone repeats the run."""
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    write_text(Path(path), text)
+
+
+def _read(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    malformed = [override for override in overrides if not override.partition("=")[1]]
+    if malformed:
+        raise ConfigError(
+            [
+                f"command line: {text}: expected KEY=VALUE, e.g. train.batch_size=8"
+                for text in malformed
+            ]
+        )
+    try:
+        loaded = OmegaConf.load(path)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError([f"{path}{line}: not valid YAML: {problem}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: not a text file; expected YAML in UTF-8"]) from None
+    if not isinstance(loaded, DictConfig):
+        raise ConfigError([f"{path}: expected KEY: VALUE pairs, got {type(loaded).__name__}"])
+    try:
+        merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(list(overrides)))
+        values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        key = getattr(error, "full_key", None)
+        place = f"{path}: {key}" if key else str(path)
+        raise ConfigError([f"{place}: {str(error).splitlines()[0]}"]) from None
+    return {str(key): value for key, value in values.items()}  # type: ignore[union-attr]
+
+
+def _find_store(store: str, folder: Path) -> str:
+    beside = folder / store
+    is_url = "://" in store
+    return str(beside) if not is_url and not Path(store).exists() and beside.exists() else store
+
+
+def _origin(key: str, path: Path, overridden: Sequence[str]) -> str:
+    """Where the reader must look: the file, or the command line if the key was given there."""
+    is_override = any(key == name or key.startswith(f"{name}.") for name in overridden)
+    return "command line" if key and is_override else str(path)

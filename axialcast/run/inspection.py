@@ -1,0 +1,177 @@
+"""What a checkpoint or a store holds, in words."""
+
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from axialcast.files import inventory
+from axialcast.files.atomic import readable_size
+from axialcast.forecast import ForecastStore, load_checkpoint
+from axialcast.forecast.checkpoint import DESCRIPTION
+from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, TIME
+from axialcast.run.stamps import damage, damaged_stamps, stamped
+
+__all__ = ["describe", "verify"]
+
+
+def describe(path: str | Path) -> list[str]:
+    """Lines about a checkpoint folder, or a forecast, analysis or score file that xarray opens.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: it is neither a checkpoint nor a store.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    if (path / DESCRIPTION).is_file():
+        return _describe_checkpoint(path)
+    if (path / "checkpoint" / DESCRIPTION).is_file():
+        return _describe_checkpoint(path / "checkpoint")
+    return _describe_store(path)
+
+
+def verify(path: str | Path) -> tuple[list[inventory.Damage], str]:
+    """Each damaged or missing part of what axialcast made, every byte compared; what was looked at.
+
+    Args:
+        path: a run's folder; or a forecast, an analysis, a training store, a checkpoint, a saved
+            state or a folder of such; or a file that a run made.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: there are no checksums to compare with.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    folders = {found.parent for found in path.rglob(inventory.FOLDER)} if path.is_dir() else set()
+    run = path if path.is_dir() else path.parent
+    found = {part.path: part for part in damaged_stamps(run)}
+    looked_at: dict[Path, int] = {}
+    for stage, stamp in stamped(run).items():
+        for part in damage(run, stage, read_all=True):
+            found[part.path] = part
+        for key, content in stamp["outputs"].items():
+            if isinstance(content, dict):
+                folder = run / key if (run / key).is_dir() else run
+                looked_at |= {folder / name: size for name, (size, _) in content.items()}
+    for folder in sorted(folders):
+        for part in inventory.problems(folder, read_all=True):
+            found[part.path] = part
+        with suppress(ValueError):
+            looked_at |= {folder / name: n for name, (n, _) in inventory.read(folder).items()}
+    if not path.is_dir():
+        looked_at = {file: size for file, size in looked_at.items() if file == path}
+        found = {file: part for file, part in found.items() if file == path}
+    if not looked_at and not found:
+        raise ValueError(
+            f"{path}: has no checksums to compare with, as what this axialcast made has"
+        )
+    size = readable_size(sum(looked_at.values()))
+    return list(found.values()), f"{len(looked_at):,} files of {size}"
+
+
+def _describe_checkpoint(path: Path) -> list[str]:
+    checkpoint = load_checkpoint(path)
+    num_parameters = sum(p.numel() for p in checkpoint.build().parameters())
+    hours = checkpoint.step / np.timedelta64(1, "h")
+    lines = [
+        f"checkpoint {path}",
+        f"channels: {', '.join(f'{c} ({c.units})' for c in checkpoint.channels)}",
+        f"grid: {checkpoint.grid}",
+        f"step: {hours:g} h",
+        f"parameters: {num_parameters:,}",
+        f"network: {_pairs(checkpoint.network)}",
+    ]
+    lines += [f"{key}: {_words(value)}" for key, value in checkpoint.provenance.items()]
+    return lines + _skill(path.parent / "scores.csv")
+
+
+def _skill(scores: Path) -> list[str]:
+    """RMSE of the forecast beside persistence's, if the run was verified."""
+    if not scores.is_file():
+        return ["skill: not verified yet"]
+    table = pd.read_csv(scores)
+    table = table[(table.metric == "rmse") & (table.region == "all")]
+    table["channel"] = table.variable + table.level.map(
+        lambda level: "" if pd.isna(level) else f" {level:g} hPa"
+    )
+    lines = []
+    for channel, rows in table.groupby("channel", sort=False):
+        rmse = rows.pivot(index="lead_time_hours", columns="model", values="value")
+        picked = rmse.iloc[np.unique(np.linspace(0, len(rmse) - 1, 4).round().astype(int))]
+        skill = (
+            f"{lead:g} h {row.forecast:.4g}"
+            + (f" (persistence {row.persistence:.4g})" if "persistence" in picked else "")
+            for lead, row in picked.iterrows()
+        )
+        lines.append(f"RMSE of {channel}: {', '.join(skill)}")
+    return lines
+
+
+def _describe_store(path: Path) -> list[str]:
+    with _open(path) as dataset:
+        lines = [f"{_kind(dataset)} {path}", f"dimensions: {_pairs(dataset.sizes)}"]
+        for name in (TIME, INIT_TIME, LEAD_TIME, "level", LATITUDE, LONGITUDE):
+            if name in dataset.coords and dataset[name].ndim == 1 and dataset[name].size:
+                lines.append(f"{name}: {_range(dataset[name])}")
+        for variable, array in dataset.data_vars.items():
+            units = f" ({array.attrs['units']})" if "units" in array.attrs else ""
+            lines.append(f"variable {variable}{units}: {', '.join(map(str, array.dims))}")
+        lines += _complete(path)
+        lines.append(f"size: {dataset.nbytes / 1e6:.3g} MB decoded")
+        return [*lines, *(f"{key}: {value}" for key, value in dataset.attrs.items())]
+
+
+def _complete(path: Path) -> list[str]:
+    """How many initial times of a forecast store are complete."""
+    if ForecastStore.owner(path) is None:
+        return []
+    store = ForecastStore(path)
+    complete, planned = len(store.complete()), store.num_init_times
+    absent = f", {planned - complete:,} absent (NaN)" if complete < planned else ""
+    return [f"complete: {complete:,} of {planned:,} initial times{absent}"]
+
+
+def _open(path: Path) -> xr.Dataset:
+    try:
+        engine = "zarr" if path.is_dir() else "netcdf4"
+        return xr.open_dataset(path, engine=engine, chunks={})
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path}: neither a checkpoint, a Zarr store nor a NetCDF file ({error})"
+        ) from None
+
+
+def _kind(dataset: xr.Dataset) -> str:
+    if INIT_TIME in dataset.dims:
+        return "forecast"
+    return "analysis" if TIME in dataset.dims else "store"
+
+
+def _range(coordinate: xr.DataArray) -> str:
+    values = coordinate.values
+    if np.issubdtype(values.dtype, np.datetime64):
+        ends = [str(date) for date in np.datetime_as_string(values[[0, -1]], "h")]
+    else:
+        is_lead = np.issubdtype(values.dtype, np.timedelta64)
+        numbers = values / np.timedelta64(1, "h") if is_lead else values
+        ends = [f"{number:g}{' h' if is_lead else ''}" for number in numbers[[0, -1]]]
+    return f"{ends[0]} to {ends[1]}, {len(values):,} values" if len(values) > 1 else ends[0]
+
+
+def _pairs(values: Mapping[Any, Any]) -> str:
+    return ", ".join(f"{key} {_words(value)}" for key, value in values.items())
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " to ".join(map(str, value)) if len(value) == 2 else str(list(value))
+    return f"{value:g}" if isinstance(value, float) and not math.isnan(value) else str(value)

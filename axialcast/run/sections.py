@@ -1,0 +1,282 @@
+"""The sections of a config file: every key, its default and what it means.
+
+A field's name is the keyword of the constructor it is passed to, and units stand in it.
+`axialcast.run.config.Config` is made of them.
+"""
+
+import warnings
+from itertools import combinations
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from axialcast.times.periods import Date, InitTimes, Interval, Period, interval, period_bounds
+
+__all__ = [
+    "DataConfig",
+    "ForecastConfig",
+    "ModelConfig",
+    "PrepareConfig",
+    "RegionConfig",
+    "RegridConfig",
+    "ScheduleConfig",
+    "Section",
+    "SimulateConfig",
+    "TrainConfig",
+    "VerifyConfig",
+]
+
+
+def _patch(value: Any) -> Any:
+    return [1, *value] if isinstance(value, list | tuple) and len(value) == 2 else value
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """Frozen, and refuses keys that it does not know."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class SimulateConfig(Section):
+    """The embedded nature run: keywords of `axialcast.planet.nature_run.nature_run`."""
+
+    start: Date = "2001-01-01"
+    """First date written."""
+    end: Date = "2002-12-31"
+    """Last date written."""
+    truncation: Annotated[int, Field(ge=5, le=341)] = 21
+    """Triangular truncation: T21 has 32 x 64 points."""
+    spinup_days: NonNegativeInt = 120
+    """Days integrated and thrown away before `start`."""
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if period_bounds((self.start, self.start))[0] > period_bounds((self.end, self.end))[1]:
+            raise ValueError(f"start {self.start} comes after end {self.end}; swap them")
+        return self
+
+
+class RegionConfig(Section):
+    """A box on the grid, edges included."""
+
+    latitude: tuple[float, float]
+    """[south, north] in degrees north."""
+    longitude: tuple[float, float]
+    """[west, east] in degrees east; west may exceed east, across the meridian."""
+
+    @model_validator(mode="after")
+    def _is_box(self) -> Self:
+        south, north = self.latitude
+        if not -90 <= south < north <= 90:
+            raise ValueError(f"latitude {[south, north]}: expected [south, north] within -90 to 90")
+        return self
+
+
+with warnings.catch_warnings():
+    # pydantic warns that `validate` hides its own deprecated method of that name; we mean it to.
+    warnings.filterwarnings("ignore", 'Field name "validate"')
+
+    class DataConfig(Section):
+        """Which analyses, and which of their years train, validate and test.
+
+        A period is [first, last], ISO dates or whole months or years, both ends included.
+        """
+
+        store: str | None = None
+        """File, Zarr folder or URL; null: the analysis.zarr that simulate writes into output."""
+        variables: Annotated[list[str], Field(min_length=1)]
+        """Variables to forecast, by canonical name."""
+        levels: Annotated[list[float], Field(min_length=1)] | None = None
+        """Pressure levels (hPa); null: all in the store."""
+        region: RegionConfig | None = None
+        """Box to work on; null: all of the store's grid."""
+        gaps: Literal["refuse", "keep"] = "refuse"
+        """Times missing from the store: refuse it, or keep it, with no window across a gap."""
+        train: Period
+        """Period that weights, statistics and baselines are fitted on."""
+        validate: Period  # type: ignore[assignment]
+        """Period watched while training."""
+        test: Period
+        """Period forecast and verified, never trained on."""
+        input_steps: PositiveInt = 2
+        """Analyses that a forecast starts from."""
+        step_hours: PositiveFloat | None = None
+        """Hours from one model step to the next; null: the store's own cadence."""
+        units: dict[str, str] = {}
+        """Units of variables whose store states none or wrong ones."""
+        missing_chunks: Literal["refuse", "fill"] = "refuse"
+        """Whether a chunk that a Zarr store lacks is an error or holds the fill value."""
+        storage_options: dict[str, Any] = {}
+        """Options of fsspec for a URL, such as anon: false; keep secrets in the environment."""
+        buffer_gib: PositiveFloat = 1.0
+        """Decoded data kept in memory while training (GiB); more is read in pieces."""
+
+        @property
+        def buffer_bytes(self) -> int:
+            return round(self.buffer_gib * 2**30)
+
+        @model_validator(mode="after")
+        def _splits_are_apart(self) -> Self:
+            periods = {name: getattr(self, name) for name in ("train", "validate", "test")}
+            lines = []
+            for (one, a), (other, b) in combinations(periods.items(), 2):
+                first = max(period_bounds(a)[0], period_bounds(b)[0])
+                last = min(period_bounds(a)[1], period_bounds(b)[1])
+                if first <= last:
+                    days = " to ".join(np.datetime_as_string([first, last], "D"))
+                    lines.append(
+                        f"{one} {a[0]} to {a[1]} and {other} {b[0]} to {b[1]} overlap ({days}); "
+                        "choose periods that share no day"
+                    )
+            if lines:
+                raise ValueError("\n".join(lines))
+            return self
+
+
+class RegridConfig(Section):
+    """A regular global grid: keywords of `axialcast.grid.LatLonGrid.regular`.
+
+    Of a region, those cells are kept that it covers as a whole.
+    """
+
+    num_latitudes: Annotated[int, Field(ge=2)]
+    """Rows from north to south."""
+    num_longitudes: Annotated[int, Field(ge=4)]
+    """Columns, the first at 0 degrees east."""
+    poles: bool
+    """Whether the outer rows lie on the poles, or half a row from them."""
+
+
+class PrepareConfig(Section):
+    """How the training store is made of the data: keywords of `Recipe`."""
+
+    aggregate_hours: PositiveFloat | None = None
+    """Hours to average over, 24 for daily means; null: the store's own times."""
+    accumulated: list[str] = ["total_precipitation"]
+    """Variables to sum where others are averaged: amounts of the interval that ends at a time."""
+    regrid: RegridConfig | None = None
+    """Grid to take conservative means on; null: the store's own."""
+    area_weighted: bool = True
+    """Whether cells count by their area in the statistics."""
+    workers: PositiveInt = 1
+    """Processes (Dask, needs the hpc extra); 1: threads of this process."""
+
+
+class ModelConfig(Section):
+    """The network: keywords of `axialcast.model.ForecastNetwork`."""
+
+    dim: PositiveInt = 128
+    """Feature width."""
+    depth: PositiveInt = 4
+    """Number of axial transformer blocks."""
+    heads: PositiveInt = 4
+    """Attention heads; must divide dim."""
+    patch: Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], BeforeValidator(_patch)] = (
+        1,
+        2,
+        2,
+    )
+    """Times, latitudes and longitudes in a patch; [2, 2] means [1, 2, 2]."""
+    position: Literal["learned", "sinusoidal", "rotary", "none"] = "learned"
+    """Kind of positional embedding."""
+    reversible: bool = True
+    """Whether the backward pass recomputes activations: memory no longer grows with depth."""
+    mlp_ratio: PositiveFloat = 2.0
+    """Hidden width of a layer's perceptron, in units of dim."""
+    dropout: Share = 0.0
+    """Share of features dropped while training."""
+
+    @model_validator(mode="after")
+    def _heads_divide_dim(self) -> Self:
+        if self.dim % self.heads:
+            near = self.dim - self.dim % self.heads or self.heads
+            raise ValueError(
+                f"dim {self.dim} is not divisible by heads {self.heads}; try dim: {near}"
+            )
+        return self
+
+
+class ScheduleConfig(Section):
+    """One stage of training."""
+
+    steps: PositiveInt
+    """Optimizer steps of this stage."""
+    rollout_steps: PositiveInt = 1
+    """Model steps that the loss looks ahead."""
+
+
+class TrainConfig(Section):
+    """How the network is fitted."""
+
+    schedule: Annotated[list[ScheduleConfig], Field(min_length=1)] = [ScheduleConfig(steps=1000)]
+    """Stages in order: first single steps, then rollouts."""
+    batch_size: PositiveInt = 32
+    """Windows per step."""
+    learning_rate: PositiveFloat = 1e-3
+    """Peak learning rate, reached after warm-up; a cosine over all stages takes it to zero."""
+    weight_decay: NonNegativeFloat = 0.05
+    """AdamW's decoupled weight decay, on matrices only."""
+    warmup_steps: NonNegativeInt = 50
+    """Steps over which the learning rate rises linearly."""
+    ema_decay: Share = 0.99
+    """Decay per step of the averaged weights that the checkpoint keeps; 0: the last weights."""
+    gradient_clip: PositiveFloat = 1.0
+    """Largest norm of the gradient."""
+    validate_every: PositiveInt = 200
+    """Steps from one look at data.validate to the next."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the network; auto: bfloat16 where the GPU computes in it."""
+    save_every: Interval = "5 minutes"
+    """How often a state to go on from is saved: steps such as 200, or a time such as 5 minutes."""
+    keep_states: PositiveInt = 2
+    """Newest saved states that are kept; the one before serves when the newest is damaged."""
+
+    @property
+    def save_interval(self) -> dict[str, float]:
+        return interval(self.save_every)
+
+
+class ForecastConfig(Section):
+    """Which forecasts are made with the trained network."""
+
+    lead_time_hours: PositiveFloat = 120.0
+    """Longest lead time."""
+    init_times: InitTimes = "test"
+    """Initial times: `test` for all of data.test, or a list of dates."""
+    init_every_hours: PositiveInt | None = None
+    """Hours between initial times of `test`; null: every analysis."""
+    batch_size: PositiveInt = 32
+    """Forecasts run at once."""
+    layout: Literal["axialcast", "weatherbench2"] = "axialcast"
+    """Names of the dimensions that are written."""
+
+
+class VerifyConfig(Section):
+    """Which scores are computed, against what."""
+
+    metrics: list[Literal["rmse", "mae", "bias", "acc"]] = ["rmse", "mae", "bias", "acc"]
+    """Area-weighted scores."""
+    baselines: list[
+        Literal["persistence", "climatology", "damped_persistence", "linear_inverse_model"]
+    ] = ["persistence", "climatology", "damped_persistence", "linear_inverse_model"]
+    """Forecasts to beat, each fitted on data.train."""
+    regions: dict[str, RegionConfig] = {}
+    """Boxes scored besides `all`, the whole grid."""
+    harmonics: NonNegativeInt = 3
+    """Annual harmonics of the climatology."""

@@ -1,0 +1,100 @@
+"""A stage: a pipeline's program, and what it says of itself in constants at its top.
+
+READS     keys of the config that decide its outputs
+NEEDS     outputs of earlier stages that it is made of; without it, all of theirs
+OUTPUTS   what it makes: files or folders in the output folder
+RESUMES   what it goes on from when it was stopped; `--force` removes it, and so does the end of
+          the stage unless it is among the outputs
+"""
+
+import ast
+import runpy
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from axialcast.files import clearing, inventory
+from axialcast.files.atomic import remove, sweep
+from axialcast.run.config import Config
+
+__all__ = ["Stage"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A pipeline and what it says of itself.
+
+    Args:
+        path: its file; the stem is its name.
+        reads: config keys that decide its outputs; None: unknown, so it always runs.
+        needs: outputs of earlier stages that decide its own; None: all of them.
+        outputs: files or folders under the output folder.
+        resumes: files or folders under the output folder that it goes on from.
+    """
+
+    path: Path
+    reads: tuple[str, ...] | None = None
+    needs: tuple[str, ...] | None = None
+    outputs: tuple[str, ...] = ()
+    resumes: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> "Stage":
+        """The stage in a Python file, read without running any of it.
+
+        Raises:
+            ValueError: it is not Python, defines no `run(config)`, or computes its constants.
+        """
+        try:
+            program = ast.parse(path.read_text("utf-8"))
+        except SyntaxError as error:
+            raise ValueError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from None
+        if not any(
+            isinstance(node, ast.FunctionDef) and node.name == "run" for node in program.body
+        ):
+            raise ValueError(f"{path}: defines no run(config); add `def run(config): ...`")
+        reads, needs, outputs, resumes = (
+            _constant(program, name, path) for name in ("READS", "NEEDS", "OUTPUTS", "RESUMES")
+        )
+        return cls(path, reads, needs, outputs or (), resumes or ())
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    def run(self, config: Config) -> None:
+        """Executes the file and calls its `run(config)`."""
+        runpy.run_path(str(self.path), run_name="axialcast_pipeline")["run"](config)
+
+    def clear(self, output: Path, *, ended: bool) -> None:
+        """Removes what the stage would go on from; once it has `ended`, not its outputs."""
+        for name in self.resumes:
+            path = output / name
+            if name in self.outputs:
+                if not ended:
+                    clearing.clear(path) if path.is_dir() else remove(path)
+                continue
+            # Beside numbered parts that have inventories, as saved states, a user's file stays.
+            parts = [part.parent for part in path.glob(f"[0-9]*/{inventory.FOLDER}")]
+            for part in parts:
+                clearing.clear(part)
+            sweep(path, alone=True)
+            if not parts:
+                remove(path)
+            with suppress(OSError):
+                path.rmdir()
+
+
+def _constant(program: ast.Module, name: str, path: Path) -> tuple[str, ...] | None:
+    """The literal assigned to a name at the top of a program, None if it is not assigned."""
+    for node in program.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            assert isinstance(node, ast.Assign)
+            try:
+                return tuple(ast.literal_eval(node.value))
+            except ValueError:
+                raise ValueError(
+                    f"{path}:{node.lineno}: {name} is computed; write out its names"
+                ) from None
+    return None

@@ -1,0 +1,155 @@
+"""Runs the pipelines of a config in order and skips those whose outputs are up to date.
+
+See `axialcast.run.stage` for what a pipeline says of itself, `axialcast.run.stamps` for what is
+kept of it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from axialcast.files import inventory
+from axialcast.files.atomic import SUFFIX, remove, sweep
+from axialcast.files.holding import hold, holder, refuse_held
+from axialcast.run.config import Config, save_config
+from axialcast.run.progress import recorded
+from axialcast.run.shipped import find_pipeline
+from axialcast.run.stage import Stage
+from axialcast.run.stamps import (
+    STAMPS,
+    MadeFrom,
+    content_of,
+    damage,
+    decided_by,
+    differences,
+    made_from,
+    read_stamp,
+    remove_stamp,
+    store_of,
+    write_stamp,
+)
+
+__all__ = ["Stage", "differences", "made_from", "run_stages"]
+
+
+def run_stages(
+    config: Config,
+    *,
+    folder: Path = Path(),
+    force: bool = False,
+    verify: bool = False,
+    before: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Runs the config's pipelines in order, as the only run in the output folder.
+
+    Args:
+        config: the run.
+        before: called once, before anything is written, if a stage is not up to date.
+        folder: where the pipelines' relative paths are looked for besides the working directory.
+        force: start stages over, those that are up to date and those that would go on.
+        verify: read every byte of the outputs before they count as whole.
+        say: told one line for each stage, and one for each part of an output that is damaged.
+
+    Raises:
+        FolderHeldError: another run holds the output folder.
+    """
+    stages = [Stage.load(find_pipeline(name, folder)) for name in config.pipeline]
+    names, output = [stage.name for stage in stages], config.output
+
+    def looked_at(index: int) -> tuple[MadeFrom, list[inventory.Damage], str | None]:
+        """What decides a stage's outputs, what of these is damaged, and why it must run."""
+        stage = stages[index]
+        decided = decided_by(config, stage, names[:index])
+        broken = damage(output, stage.name, read_all=verify)
+        known = read_stamp(output, stage.name)
+        return decided, broken, _reason(stage, decided, known, broken, output)
+
+    skipped = "up to date, skipped (--force runs it again)"
+    indices = range(len(stages))
+    if not force and _is_tidy(config, stages) and all(looked_at(n)[2] is None for n in indices):
+        for name in names:
+            say(f"{name}: {skipped}")
+        return
+    refuse_held(output)
+    before()
+    with hold(output):
+        save_config(config, output / "config.yaml")
+        sweep(output, alone=True, outputs=tuple(name for s in stages for name in s.outputs))
+        sweep(output / STAMPS, alone=True)
+        for index, stage in enumerate(stages):
+            decided, broken, why = looked_at(index)
+            if not (force or why is not None):
+                stage.clear(output, ended=True)
+                say(f"{stage.name}: {skipped}")
+                continue
+            for part in broken:
+                if part.path.parent != output or part.what != "missing":
+                    say(f"{stage.name}: {part}")
+                # So that whoever goes on from the rest finds it missing.
+                remove(part.path)
+            say(f"{stage.name}: runs{'' if force else why}")
+            remove_stamp(output, stage.name)
+            if force:
+                stage.clear(output, ended=False)
+            _refuse_damaged(config, stage)
+            with recorded(output / STAMPS / f"{stage.name}.progress.json"):
+                stage.run(config)
+            write_stamp(output, stage, decided)
+            stage.clear(output, ended=True)
+
+
+def _refuse_damaged(config: Config, stage: Stage) -> None:
+    """Raises where what a stage is made of lacks a part."""
+    made_of = [config.output / name for name in stage.needs or ()]
+    store = store_of(config, stage)
+    made_of += [Path(store)] if store is not None else []
+    for path in made_of:
+        if (path / inventory.FOLDER).is_dir():
+            broken = inventory.problems(path)
+            if broken:
+                more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+                raise ValueError(
+                    f"{broken[0]}{more}; run the pipeline that made {path}, or copy it again"
+                )
+
+
+def _is_tidy(config: Config, stages: Iterable[Stage]) -> bool:
+    """Whether no killed run left anything to be cleaned up."""
+    output = config.output
+    scratch = [output / name for s in stages for name in s.resumes if name not in s.outputs]
+    partial = [*output.glob(f".*{SUFFIX}"), *(output / STAMPS).glob(f".*{SUFFIX}")]
+    held = holder(output)
+    is_left = held is not None and not held.is_alive
+    return not (is_left or partial or any(path.exists() for path in scratch))
+
+
+def _reason(
+    stage: Stage,
+    decided: MadeFrom,
+    known: Mapping[str, Any] | None,
+    broken: Iterable[inventory.Damage],
+    output: Path,
+) -> str | None:
+    """Why a stage runs, as it ends the line that says so; None: it is up to date."""
+    if known is None or stage.reads is None:
+        going_on = [name for name in stage.resumes if (output / name).exists()]
+        return f" on, from {', '.join(going_on)}" if going_on else ""
+    missing = [name for name in stage.outputs if not (output / name).exists()]
+    if missing:
+        return f" again, for {', '.join(missing)} is missing"
+    if list(broken):
+        return " again, for a part of its outputs is damaged"
+    grown = [
+        name
+        for name, content in known["outputs"].items()
+        if isinstance(content, str) and content != content_of(output / name)
+    ]
+    if grown:
+        return f" again, for {', '.join(grown)} is not what it wrote"
+    changed = sorted(
+        key
+        for key in decided.keys() | known["made_from"].keys()
+        if decided.get(key) != known["made_from"].get(key)
+    )
+    return f" again, for {', '.join(changed)} changed" if changed else None

@@ -1,0 +1,239 @@
+"""Stamps: what a stage's outputs were made from, and what they are.
+
+A stamp `<output>/.stages/<name>.json` is written when a stage has ended and removed before it
+starts. It keeps what decided the outputs, as it was before the stage ran, and what they are: size
+and checksum of each file, or the fingerprint of a folder that has an inventory of its own.
+"""
+
+import glob
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from axialcast.files import inventory
+from axialcast.files.atomic import write_json
+from axialcast.run.config import Config
+from axialcast.run.stage import Stage
+
+__all__ = [
+    "STAMPS",
+    "MadeFrom",
+    "content_of",
+    "damage",
+    "damaged_stamps",
+    "decided_by",
+    "differences",
+    "made_from",
+    "outdated",
+    "read_stamp",
+    "remove_stamp",
+    "stamped",
+    "store_of",
+    "write_stamp",
+]
+
+STAMPS = ".stages"
+
+ORDER = ("simulate", "prepare", "train", "forecast", "verify")
+"""Each shipped stage depends on those before it."""
+
+ZARR_METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zattrs", ".zarray")
+
+READ_BYTES, READ_FILES = 2**28, 100
+"""Outputs of no more bytes in no more files are read at start; larger ones are measured."""
+
+MadeFrom = dict[str, Any]
+
+
+def read_stamp(output: Path, name: str) -> dict[str, Any] | None:
+    """`made_from` and `outputs` of a stage; None: it has not ended, or its stamp is damaged."""
+    try:
+        known = json.loads((output / STAMPS / f"{name}.json").read_text("utf-8"))
+        checksum = known.pop("sha256")
+        return known if checksum == _hash(known) else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_stamp(output: Path, stage: Stage, decided: MadeFrom) -> None:
+    """Says that a stage has ended, made of what was decided before it ran, and what it made."""
+    outputs = {name: content_of(output / name) for name in stage.outputs}
+    known = {"made_from": decided, "outputs": outputs}
+    write_json(output / STAMPS / f"{stage.name}.json", {"sha256": _hash(known), **known})
+
+
+def remove_stamp(output: Path, name: str) -> None:
+    """Says that a stage has not ended."""
+    (output / STAMPS / f"{name}.json").unlink(missing_ok=True)
+
+
+def made_from(config: Config, program: str | Path) -> MadeFrom:
+    """What decides the outputs of a pipeline, by name: what a program's saved state belongs to.
+
+    Args:
+        config: the run.
+        program: the pipeline's file, `__file__` in itself.
+    """
+    return decided_by(config, Stage.load(Path(program)), [])
+
+
+def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
+    """In words, for each name: what it was and what it is, where these can be told."""
+    lines = []
+    for key in sorted(now.keys() | then.keys()):
+        if now.get(key) != then.get(key):
+            telling = "." in key or key == "seed"
+            told = f" was {then.get(key)!r}, is {now.get(key)!r}" if telling else " changed"
+            lines.append(f"{key}{told}")
+    return lines
+
+
+def damage(output: Path, name: str, *, read_all: bool = False) -> list[inventory.Damage]:
+    """Each part of a stage's outputs that is not as it was when the stage ended.
+
+    Args:
+        output: the run's folder.
+        name: of the stage; one without a stamp has no outputs.
+        read_all: compare every byte, of large outputs as well.
+    """
+    known = read_stamp(output, name)
+    found: list[inventory.Damage] = []
+    for key, content in (known["outputs"] if known else {}).items():
+        path = output / key
+        if not path.exists():
+            found.append(inventory.Damage(path, "missing"))
+        elif isinstance(content, str):
+            found += inventory.problems(path, read_all=read_all)
+        else:
+            files = {name: (size, checksum) for name, (size, checksum) in content.items()}
+            folder = path if path.is_dir() else output
+            found += inventory.check(folder, files, read_all=read_all or _is_small(files))
+    return found
+
+
+def stamped(output: Path) -> dict[str, dict[str, Any]]:
+    """The stamps in a run's folder by name of their stage: `made_from` and `outputs` of each."""
+    names = (path.stem for path in (output / STAMPS).glob("[!.]*.json"))
+    stamps = {name: read_stamp(output, name) for name in names}
+    return {name: known for name, known in stamps.items() if known is not None}
+
+
+def damaged_stamps(output: Path) -> list[inventory.Damage]:
+    """Stamps that are not as they were written: their stages will run again."""
+    paths = [p for p in (output / STAMPS).glob("[!.]*.json") if ".progress" not in p.name]
+    return [
+        inventory.Damage(path, "damaged, its checksum differs")
+        for path in sorted(paths)
+        if read_stamp(output, path.stem) is None
+    ]
+
+
+def outdated(output: Path, name: str) -> list[str]:
+    """Outputs that a stage was made of and that other stages have made anew since."""
+    stamps = stamped(output)
+    now = {key: _hash(content) for of in stamps.values() for key, content in of["outputs"].items()}
+    then = stamps[name]["made_from"]
+    return [key for key, content in now.items() if key in then and then[key] != content]
+
+
+def _is_small(files: inventory.Files) -> bool:
+    return len(files) <= READ_FILES and sum(size for size, _ in files.values()) <= READ_BYTES
+
+
+def content_of(path: Path) -> str | dict[str, Any]:
+    """What an output is: its inventory's fingerprint where it has one, else all of its files."""
+    if (path / inventory.FOLDER).is_dir():
+        return inventory.fingerprint(inventory.read(path))
+    if path.is_dir():
+        return dict(inventory.take(path))
+    return {path.name: inventory.entry(path)} if path.exists() else {}
+
+
+def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom:
+    """Everything that decides a stage's outputs, by name."""
+    inputs: MadeFrom = {
+        "axialcast": version("axialcast"),
+        "program": _hash(stage.path.read_text("utf-8")),
+    }
+    if stage.reads is None:
+        inputs["run at"] = str(time.time_ns())
+        return inputs
+    values = config.model_dump(mode="json")
+    for key in stage.reads:
+        inputs |= _leaves(key, _value(values, key))
+    store = store_of(config, stage)
+    if store is not None:
+        inputs["store"] = _store_state(store)
+    return inputs | _needed(config, stage, earlier)
+
+
+def store_of(config: Config, stage: Stage) -> str | None:
+    """The data store that decides a stage's outputs; None: none does."""
+    if not any(key.partition(".")[0] == "data" for key in stage.reads or ()):
+        return None
+    return config.source_store if stage.name == "prepare" else config.analysis_store
+
+
+def _needed(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom:
+    """What the outputs of earlier stages that it needs are, by name."""
+    upstream = ORDER[: ORDER.index(stage.name)] if stage.name in ORDER else ()
+    found: MadeFrom = {}
+    for name in dict.fromkeys([*upstream, *earlier]):
+        known = read_stamp(config.output, name)
+        if known is None:
+            continue
+        outputs: dict[str, Any] = known["outputs"]
+        if stage.needs is None and not outputs:  # it says not what it makes
+            found[f"stage {name}"] = _hash(known["made_from"])
+        for key, content in outputs.items():
+            if stage.needs is None or key in stage.needs:
+                found[key] = _hash(content)
+    for key in stage.needs or ():
+        if key not in found and (config.output / key).exists():
+            found[key] = _hash(content_of(config.output / key))
+    return found
+
+
+def _value(values: Mapping[str, Any], key: str) -> Any:
+    value: Any = values
+    for part in key.split("."):
+        value = None if value is None else value[part]
+    return value
+
+
+def _leaves(key: str, value: Any) -> MadeFrom:
+    """The values of a section by dotted key; what may be secret as a checksum alone."""
+    if key == "data.storage_options":
+        return {key: _hash(value)}
+    if not isinstance(value, dict) or not value:
+        return {key: value}
+    leaves: MadeFrom = {}
+    for name, below in value.items():
+        leaves |= _leaves(f"{key}.{name}", below)
+    return leaves
+
+
+def _store_state(store: str) -> Any:
+    """What changes when a store's data do: its inventory, or else files, their sizes and times."""
+    if "://" in store:
+        return store
+    if (Path(store) / inventory.FOLDER).is_dir():
+        return _hash(content_of(Path(store)))
+    files: list[Path] = []
+    for match in sorted(glob.glob(store)) or [store]:
+        path = Path(match)
+        if path.is_dir():
+            # Groups and arrays, not chunks: there may be millions.
+            for name in ZARR_METADATA:
+                files += sorted([*path.glob(name), *path.glob(f"*/{name}")])
+        elif path.exists():
+            files.append(path)
+    return _hash([(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in files])
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,104 @@
+"""What `axialcast status` says of a run, from the files in its folder alone."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from axialcast.files.holding import Holder, holder
+from axialcast.run.progress import clock
+from axialcast.run.stamps import ORDER, STAMPS, damage, outdated, stamped
+
+__all__ = ["status"]
+
+SHOWN = 3
+"""Damaged parts that are named of each stage."""
+
+
+def status(output: str | Path) -> list[str]:
+    """A line for the run and one or more for each of its stages.
+
+    Args:
+        output: the run's folder, on this machine or another's file system.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no run was started in it.
+    """
+    output = Path(output)
+    stages = _stages(output)
+    if not stages:
+        raise FileNotFoundError(
+            f"{output}: no run was started there; give the output folder of a run"
+        )
+    held = holder(output)
+    lines = [f"{output}: {_held(held)}"]
+    is_running = held is not None and held.is_alive
+    done = stamped(output)
+    for name in stages:
+        if name in done:
+            lines += _finished(output, name)
+            continue
+        lines.append(f"{name}: {_unfinished(output, name, is_running)}")
+        is_running = False  # one stage at a time
+    return lines
+
+
+def _stages(output: Path) -> list[str]:
+    """Names of the run's stages, in order: of its config, or else of what they left."""
+    try:
+        config = yaml.safe_load((output / "config.yaml").read_text("utf-8"))
+        named = [Path(name).stem for name in config["pipeline"]]
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        named = []
+    left = {path.name.split(".")[0] for path in (output / STAMPS).glob("[!.]*.json")}
+    known = [*ORDER, *sorted(left - {*ORDER, *named})]
+    before = [name for name in known if name in left and name not in named]
+    return [*before, *named]
+
+
+def _held(held: Holder | None) -> str:
+    if held is None:
+        return "no run is at work"
+    if held.is_alive:
+        heard = f", last heard of {clock(held.silent_seconds)} ago"
+        return f"held by {held}{heard if held.silent_seconds > 60 else ''}"
+    return f"its run ended without a word ({held})"
+
+
+def _finished(output: Path, name: str) -> Iterator[str]:
+    broken, older = damage(output, name), outdated(output, name)
+    if broken:
+        yield f"{name}: damaged, {len(broken)} {'part' if len(broken) == 1 else 'parts'}"
+        yield from (f"  {part}" for part in broken[:SHOWN])
+    elif older:
+        yield f"{name}: done, but of another {' and '.join(older)}"
+    else:
+        yield f"{name}: done"
+
+
+def _unfinished(output: Path, name: str, is_running: bool) -> str:
+    record = output / STAMPS / f"{name}.progress.json"
+    try:
+        known: dict[str, Any] = json.loads(record.read_text("utf-8"))
+        ago = time.time() - record.stat().st_mtime
+    except (OSError, ValueError):
+        return "running" if is_running else "not run yet"
+    done, total, unit, rate = (known[key] for key in ("done", "total", "unit", "per_second"))
+    steps = _saved_steps(output) if name == "train" else []
+    # The record is some seconds old; a state may be newer.
+    done = max([done, *steps])
+    place = f"{done:,} of {total:,} {unit} ({done / total:.0%})" if total else f"{done:,} {unit}"
+    saved = f", saved at step {steps[-1]:,}" if steps else ""
+    if not is_running:
+        return f"stopped at {place}{saved}; run it again to go on"
+    pace = f", {rate:.3g} {unit}/s" if rate else ""
+    left = f", {clock(max(0.0, (total - done) / rate - ago))} left" if rate and total else ""
+    return f"running, {place}{pace}{left}{saved}"
+
+
+def _saved_steps(output: Path) -> list[int]:
+    """Steps of the states that a training can go on from, sorted."""
+    return sorted(int(path.name) for path in (output / "states").glob("[0-9]*") if path.is_dir())

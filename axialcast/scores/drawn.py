@@ -1,0 +1,123 @@
+"""The field that the report draws, and what its maps show: squared errors by point and by case.
+
+Shapes: i init times, l lead times drawn, h latitudes, w longitudes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.grid import grid_of
+from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
+from axialcast.report.wording import nearest
+from axialcast.scores.blocks import Block, Piece
+from axialcast.scores.fields import fields_of, headline
+from axialcast.scores.sums import Sums
+
+__all__ = ["TABLE_DAYS", "DrawnField", "skill"]
+
+TABLE_DAYS = (1, 3, 5)
+"""Lead times that tables and maps show, or those nearest to them (days)."""
+
+ERROR, SCALE, CASES = "drawn/error", "drawn/scale", "drawn/cases"
+
+
+class DrawnField:
+    """The leading field of a forecast at a few lead times; `evaluate` fills in its errors.
+
+    Args:
+        forecast: that is scored.
+
+    Attributes:
+        field: which variable, at which level.
+        leads: (l,) lead times drawn.
+    """
+
+    def __init__(self, forecast: xr.Dataset) -> None:
+        self.field = headline(fields_of(forecast))[0]
+        every = forecast[LEAD_TIME].values
+        chosen = list(dict.fromkeys(nearest(every, day) for day in TABLE_DAYS))
+        self.leads = np.array(chosen)
+        self.rows = [int(np.flatnonzero(every == lead)[0]) for lead in chosen]
+        self.grid = grid_of(forecast)
+        self.coords = {dim: forecast[dim] for dim in (LATITUDE, LONGITUDE)}
+        self.error = np.zeros((len(chosen), *self.grid.shape))
+        self.scale = np.zeros_like(self.error)
+        self.cases = np.full(forecast.sizes[INIT_TIME], np.nan)
+
+    def label(self) -> list[Any]:
+        """What is drawn, as numbers and text."""
+        return [self.field.variable, self.field.level, self.rows]
+
+    def begin(self, sums: Sums, block: Block) -> None:
+        """Adds this field's sums of a block to the others, as yet zero."""
+        sums[ERROR], sums[SCALE] = np.zeros_like(self.error), np.zeros_like(self.error)
+        sums[CASES] = np.full(len(block.positions), np.nan)
+
+    def add(self, sums: Sums, piece: Piece, truth: NDArray[Any], reference: NDArray[Any]) -> None:
+        """Adds a piece's squared errors to its block's sums.
+
+        Args:
+            truth, reference: (i, l, [z], h, w) as the piece holds the variable.
+        """
+        array = piece.forecast[self.field.variable]
+        at: tuple[Any, ...] = ()
+        if self.field.level is not None:
+            at = (int(np.flatnonzero(array[LEVEL].values == self.field.level)[0]),)
+        for index, row in enumerate(self.rows):
+            if not piece.leads.start <= row < piece.leads.stop:
+                continue
+            where = (slice(None), row - piece.leads.start, *at)
+            observed = truth[where].astype(np.float64)
+            error = np.square(array.values[where] - observed)
+            scale = np.square(reference[where] - observed)
+            keep = np.isfinite(error) & np.isfinite(scale)
+            sums[ERROR][index] += np.where(keep, error, 0.0).sum(0)
+            sums[SCALE][index] += np.where(keep, scale, 0.0).sum(0)
+            if index == len(self.rows[:2]) - 1:
+                sums[CASES][piece.cases] = self._means(error)
+
+    def take(self, sums: Sums, block: Block) -> Sums:
+        """The block's sums less its cases, which are this field's from now on."""
+        self.cases[block.positions] = sums[CASES]
+        return {name: array for name, array in sums.items() if name != CASES}
+
+    def finish(self, sums: Mapping[str, NDArray[Any]]) -> None:
+        """Takes the sums over all blocks."""
+        self.error, self.scale = sums[ERROR], sums[SCALE]
+
+    def skill(self, index: int) -> xr.DataArray:
+        """(latitude, longitude) of `skill_map` at one of the lead times."""
+        values = skill(self.error[index], self.scale[index])
+        return xr.DataArray(values, self.coords, (LATITUDE, LONGITUDE))
+
+    def typical_case(self) -> int:
+        """Position of the init time whose area-weighted squared error is the median.
+
+        At the second of the lead times, where there are several.
+        """
+        known = np.flatnonzero(np.isfinite(self.cases))
+        if not len(known):
+            return 0
+        order = np.argsort(self.cases[known], kind="stable")
+        return int(known[order[len(known) // 2]])
+
+    def _means(self, squares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(i,) area-weighted means of (i, h, w) over the points that are known, NaN without any."""
+        weights = self.grid.area_weights
+        seen = np.isfinite(squares)
+        area = (seen * weights).sum((1, 2))
+        means = np.full(len(squares), np.nan)
+        sums = (np.where(seen, squares, 0.0) * weights).sum((1, 2))
+        np.divide(sums, area, out=means, where=area > 0)
+        return means
+
+
+def skill(error: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Skill in squared error, 1 - error / scale; NaN where nothing is to be beaten."""
+    ratio = np.full_like(error, np.nan)
+    np.divide(error, scale, out=ratio, where=scale > 0)
+    return 1.0 - ratio

@@ -1,0 +1,191 @@
+"""Scores of a forecast and its baselines by variable, level, lead time and region.
+
+Shapes: i init times, l lead times, z levels, h latitudes, w longitudes, r regions.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from axialcast.baselines.climatology import Climatology
+from axialcast.baselines.persistence import Baseline, states_at
+from axialcast.grid import grid_of
+from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, TIME
+from axialcast.scores.blocks import BLOCK_VALUES, Block, blocks_of
+from axialcast.scores.drawn import DrawnField, skill
+from axialcast.scores.kept import KeptSums
+from axialcast.scores.matching import matched, valid_times
+from axialcast.scores.metrics import METRICS
+from axialcast.scores.regions import Region, region_weights
+from axialcast.scores.scoring import Scoring
+from axialcast.scores.sums import VariableSums, total
+
+__all__ = ["evaluate", "masked_name", "num_pairs_name", "omissions", "skill_map", "to_table"]
+
+COLUMNS = ["model", "variable", "level", "lead_time_hours", "metric", "region", "value"]
+COLUMNS += ["num_pairs", "masked"]
+
+
+def evaluate(
+    forecast: xr.Dataset,
+    analysis: xr.Dataset,
+    *,
+    climatology: Climatology,
+    baselines: Mapping[str, Baseline] | None = None,
+    metrics: Sequence[str] = tuple(METRICS),
+    regions: Mapping[str, Region] | None = None,
+    block_values: int = BLOCK_VALUES,
+    progress: Callable[[list[Block]], Iterable[Block]] = iter,
+    kept: KeptSums | None = None,
+    drawn: DrawnField | None = None,
+) -> xr.Dataset:
+    """Area-weighted scores, every model on the same pairs of forecast and truth.
+
+    A pair is one init time at one lead time. Its statistics are area-weighted means over the grid
+    points where the truth, the climatology and every model are known: the weights are those points'
+    share of the area. Pairs then count alike, those without any such point not at all; where no
+    pair is left the score is NaN. Nothing is left out silently: see the counts below.
+
+    Args:
+        forecast: (init_time, lead_time, [level], latitude, longitude); may be lazy.
+        analysis: (time, [level], latitude, longitude) truth and initial states; may be lazy.
+        climatology: fitted on training years; anomalies of `acc` depart from it.
+        baselines: other models to score, by name.
+        metrics: names in `axialcast.verify.METRICS`.
+        regions: boxes by name, {"latitude": [south, north], "longitude": [west, east]} in degrees;
+            west may exceed east, across the meridian. `all`, the whole grid, is always there.
+        block_values: values of one model held at once; decides memory, never the scores.
+        progress: goes through the list of blocks of initial times that are computed, those kept
+            left out, for instance `axialcast.run.progress.track` with a description.
+        kept: where the sums of blocks are kept and taken from: the scores are the same to the bit,
+            and cost what is new. Sums that do not belong to these scores are removed there.
+        drawn: a new `DrawnField` of the same forecast, to be filled for the report's maps.
+
+    Returns:
+        One variable per forecast variable, of dimensions (model, metric, region, lead_time,
+        [level]); `<variable>_num_pairs` (region, lead_time, [level]), pairs with anything to score;
+        `<variable>_masked`, the share of area left out of them, NaN without any; and
+        `num_missing_truth` (lead_time), pairs whose valid time the analysis does not hold.
+
+    Raises:
+        ValueError: forecast and analysis differ in grid, levels, units or variables, or share no
+            time; a metric is unknown; a region is empty.
+    """
+    unknown = [name for name in metrics if name not in METRICS]
+    if unknown:
+        raise ValueError(f"metrics: unknown {unknown[0]!r}; choose from {', '.join(METRICS)}")
+    forecast, truths = matched(forecast, analysis)
+    weights = region_weights(grid_of(truths), regions or {})
+    models: dict[str, Baseline | None] = {"forecast": None, **(baselines or {})}
+    shares = np.stack([areas / areas.sum() for areas in weights.values()])
+    scoring = Scoring(forecast, truths, analysis, climatology, models, shares, block_values, drawn)
+    blocks = blocks_of(forecast)
+    parts = scoring.gone_on(blocks, progress, kept) if kept else scoring.computed(blocks, progress)
+    sums = total(drawn.take(part, block) if drawn else part for block, part in parts)
+    if drawn:
+        drawn.finish(sums)
+    scores = xr.Dataset(attrs={"title": "axialcast scores"})
+    for name, array in forecast.data_vars.items():
+        found = VariableSums(sums, str(name), shares, len(models), array.shape[1:-2])
+        scores = scores.merge(_labelled(found, array, list(models), list(metrics), list(weights)))
+    missing = ~np.isin(valid_times(forecast), truths[TIME].values)
+    scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))
+    scores["num_missing_truth"].attrs = {"long_name": "pairs past the analysis", "units": "1"}
+    scores.attrs["num_init_times"] = forecast.sizes[INIT_TIME]
+    return scores
+
+
+def to_table(scores: xr.Dataset) -> pd.DataFrame:
+    """Scores in tidy form, with the columns of `COLUMNS`.
+
+    `level` is NaN for variables without levels; a score without pairs is kept, as NaN. `num_pairs`
+    is how many pairs the score is the mean of, `masked` the share of their area left out of it.
+    """
+    tables = []
+    for name, array in scores.data_vars.items():
+        if "metric" not in array.dims:
+            continue
+        counts = {
+            "num_pairs": scores[num_pairs_name(str(name))],
+            "masked": scores[f"{name}_masked"],
+        }
+        columns = xr.broadcast(xr.Dataset({"value": array, **counts}).drop_attrs())[0]
+        table = columns.to_dataframe(dim_order=list(array.dims)).reset_index()
+        table["variable"] = str(name)
+        table["lead_time_hours"] = table.pop(LEAD_TIME) / pd.Timedelta(hours=1)
+        tables.append(table if LEVEL in table else table.assign(**{LEVEL: np.nan}))
+    return pd.concat(tables, ignore_index=True)[COLUMNS]
+
+
+def skill_map(
+    forecast: xr.DataArray, analysis: xr.DataArray, reference: xr.DataArray
+) -> xr.DataArray:
+    """(latitude, longitude) skill in mean squared error, 1 - MSE(forecast) / MSE(reference).
+
+    Args:
+        forecast: (init_time, latitude, longitude) of one lead time, with `valid_time`.
+        analysis: (time, latitude, longitude).
+        reference: (init_time, latitude, longitude), e.g. climatology at the same valid times.
+    """
+    truth = states_at(analysis.to_dataset(name="truth"), valid_times(forecast))["truth"].values
+    squares = [
+        np.square(model.values.astype(np.float64) - truth) for model in (forecast, reference)
+    ]
+    keep = np.isfinite(squares[0]) & np.isfinite(squares[1])
+    error, scale = (np.where(keep, square, 0.0).sum(0) for square in squares)
+    return forecast.isel({INIT_TIME: 0}, drop=True).copy(data=skill(error, scale))
+
+
+def num_pairs_name(variable: str) -> str:
+    """Name of the variable of `evaluate`'s result that counts the pairs."""
+    return f"{variable}_num_pairs"
+
+
+def masked_name(variable: str) -> str:
+    """Name of the variable of `evaluate`'s result with the share of area that is left out."""
+    return f"{variable}_masked"
+
+
+def omissions(scores: xr.Dataset) -> list[str]:
+    """What is left out of the scores over the whole grid, for each variable that lacks anything."""
+    whole = scores.sel(region="all")
+    held = whole.attrs["num_init_times"] - whole["num_missing_truth"]
+    lines = []
+    for name in [str(name) for name, array in whole.data_vars.items() if "metric" in array.dims]:
+        share = float(whole[masked_name(name)].fillna(0.0).max())
+        empty = int((held - whole[num_pairs_name(name)]).sum())
+        parts = [f"up to {100 * share:.2g} % of the area"] if share else []
+        parts += [f"all points of {empty:,} pairs"] if empty else []
+        if parts:
+            lines.append(f"{name}: {' and '.join(parts)}")
+    return lines
+
+
+def _labelled(
+    sums: VariableSums,
+    array: xr.DataArray,
+    models: list[str],
+    metrics: list[str],
+    regions: list[str],
+) -> xr.Dataset:
+    means = sums.means()
+    dims = [str(dim) for dim in array.dims[1:-2]]
+    coords: dict[str, Any] = {"model": models, "metric": metrics, "region": regions}
+    coords |= {dim: array[dim] for dim in dims}
+    name = str(array.name)
+    counts = (*dims, "region")
+    pairs = {"long_name": f"number of forecasts of {name} scored", "units": "1"}
+    masked = {"long_name": f"share of their area where {name} is missing", "units": "1"}
+    fields = {
+        name: (
+            ("metric", "model", *counts),
+            np.stack([METRICS[metric](means) for metric in metrics]),
+            array.attrs,
+        ),
+        num_pairs_name(name): (counts, sums.pairs, pairs),
+        masked_name(name): (counts, sums.masked(), masked),
+    }
+    return xr.Dataset(fields, coords).transpose("model", "metric", "region", *dims)

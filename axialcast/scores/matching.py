@@ -1,0 +1,104 @@
+"""Whether a forecast may be compared with an analysis: a silent mismatch is the enemy."""
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.grid import grid_of
+from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE, NUMBER, TIME
+
+__all__ = ["matched", "valid_times"]
+
+REMEDY = "open the analysis that the forecast was made from"
+
+
+def matched(forecast: xr.Dataset, analysis: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    """Both in canonical order of dimensions, the analysis reduced to the forecast's fields.
+
+    Raises:
+        ValueError: they differ in variables, units, levels or grid, or share no time.
+    """
+    if NUMBER in forecast.dims:
+        raise ValueError(
+            f"forecast: has {forecast.sizes[NUMBER]} ensemble members, expected one; take the mean "
+            f"with .mean({NUMBER!r}) or one member with .isel({NUMBER}=0)"
+        )
+    for name, dataset, dims in (
+        ("forecast", forecast, (INIT_TIME, LEAD_TIME, LATITUDE, LONGITUDE)),
+        ("analysis", analysis, (TIME, LATITUDE, LONGITUDE)),
+    ):
+        missing = [dim for dim in dims if dim not in dataset.dims]
+        if missing:
+            raise ValueError(
+                f"{name}: no dimension {missing[0]!r} among {sorted(map(str, dataset.dims))}; "
+                "rename the one that is meant"
+            )
+    for times in (forecast[INIT_TIME], analysis[TIME]):
+        if times.dtype == object:
+            raise ValueError(
+                f"{times.name}: verification needs the standard calendar, got {times.dt.calendar}; "
+                "score the forecasts elsewhere, or convert the analysis before training"
+            )
+    if not np.issubdtype(forecast[LEAD_TIME].dtype, np.timedelta64):
+        raise ValueError(
+            f"forecast: lead_time is {forecast[LEAD_TIME].dtype}, expected timedelta64; open it "
+            "with decode_timedelta=True"
+        )
+    absent = [str(name) for name in forecast.data_vars if name not in analysis]
+    if absent:
+        raise ValueError(
+            f"forecast: variable {absent[0]!r} is not in the analysis, which has "
+            f"{sorted(map(str, analysis.data_vars))}; {REMEDY}"
+        )
+    analysis = analysis[[str(name) for name in forecast.data_vars]]
+    for variable in forecast.data_vars:
+        _check_variable(forecast[variable], analysis[variable])
+    difference = grid_of(analysis).difference(grid_of(forecast))
+    if difference:
+        raise ValueError(f"forecast: its grid is not the analysis's, {difference}; {REMEDY}")
+    if LEVEL in forecast.dims:
+        analysis = analysis.sel({LEVEL: forecast[LEVEL].values})
+    # Stores keep coordinates in float32 or float64: take the analysis's, or nothing aligns.
+    forecast = forecast.assign_coords({dim: analysis[dim] for dim in (LATITUDE, LONGITUDE)})
+    if not np.isin(forecast[INIT_TIME].values, analysis[TIME].values).any():
+        raise ValueError(
+            f"forecast: no init_time from {_span(forecast[INIT_TIME])} is in the analysis, "
+            f"{_span(analysis[TIME])}; {REMEDY}"
+        )
+    order = [INIT_TIME, LEAD_TIME, TIME, LEVEL, LATITUDE, LONGITUDE]
+    return forecast.transpose(*order, missing_dims="ignore"), analysis.transpose(
+        *order, missing_dims="ignore"
+    )
+
+
+def valid_times(forecast: xr.Dataset | xr.DataArray) -> NDArray[np.datetime64]:
+    """(init_time, lead_time) times that the forecasts are for; (init_time,) at one lead time."""
+    leads: NDArray[np.timedelta64] = forecast[LEAD_TIME].values
+    valid: NDArray[np.datetime64] = np.add.outer(forecast[INIT_TIME].values, leads)
+    return valid
+
+
+def _check_variable(forecast: xr.DataArray, analysis: xr.DataArray) -> None:
+    name = f"forecast: {forecast.name}"
+    units = forecast.attrs.get("units"), analysis.attrs.get("units")
+    if units[0] != units[1]:
+        raise ValueError(
+            f"{name} is in {units[0]!r}, the analysis in {units[1]!r}; convert one of them"
+        )
+    if (LEVEL in forecast.dims) != (LEVEL in analysis.dims):
+        with_level = "forecast" if LEVEL in forecast.dims else "analysis"
+        raise ValueError(
+            f"{name} has levels in the {with_level} only; select one with .sel(level=)"
+        )
+    if LEVEL in forecast.dims:
+        absent = sorted(set(forecast[LEVEL].values.tolist()) - set(analysis[LEVEL].values.tolist()))
+        if absent:
+            raise ValueError(
+                f"{name} has level {absent[0]:g}, the analysis {analysis[LEVEL].values.tolist()}; "
+                f"{REMEDY}"
+            )
+
+
+def _span(times: xr.DataArray) -> str:
+    first, last = (str(time)[:16] for time in (times.values.min(), times.values.max()))
+    return f"{first} to {last}"

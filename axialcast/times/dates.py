@@ -1,0 +1,76 @@
+"""Dates of any calendar: datetime64 for the standard one, cftime objects for all others."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["Leads", "Times", "date_text", "datetimes", "later"]
+
+Times = NDArray[Any]
+"""datetime64[ns], or objects of cftime."""
+Leads = NDArray[np.timedelta64]
+"""Lead times."""
+
+
+def date_text(time: Any) -> str:
+    """A date of any calendar to the second, in ISO 8601: texts sort as dates do.
+
+    Raises:
+        ValueError: it has a fraction of a second.
+
+    Example:
+        >>> date_text(np.datetime64("2001-02-03T04"))
+        '2001-02-03T04:00:00'
+    """
+    if not isinstance(time, np.datetime64):
+        whole, text = time.microsecond == 0, str(time.strftime("%Y-%m-%dT%H:%M:%S"))
+    else:
+        whole, text = time.astype("M8[s]") == time, str(np.datetime_as_string(time, "s"))
+    if not whole:
+        raise ValueError(f"init_times: expected whole seconds, got {time}")
+    return text
+
+
+def datetimes(values: Any, *, like: Times | None = None) -> Times:
+    """Different times as an array, one or more.
+
+    Args:
+        values: datetimes, ISO 8601 text or cftime objects; one, or a sequence of such.
+        like: times whose calendar text is read in; None: the standard one.
+
+    Raises:
+        ValueError: a value is no date of that calendar, or occurs twice, or there is none.
+    """
+    several = values if np.ndim(values) else [values]
+    kind = type(like[0]) if like is not None and like.dtype == object else None
+    try:
+        if kind is not None:
+            times = np.array([_cftime(value, kind) for value in several], object)
+        elif len(several) and hasattr(several[0], "dayofyr"):
+            times = np.asarray(several, object)
+        else:
+            times = np.atleast_1d(np.asarray(pd.to_datetime(values), "datetime64[ns]"))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"init_times: expected datetimes, got {values!r} ({error})") from None
+    if not len(times) or len(np.unique(times)) < len(times):
+        raise ValueError(f"init_times: expected one or more different times, got {len(times)}")
+    return times
+
+
+def _cftime(value: Any, kind: type) -> Any:
+    if isinstance(value, kind):
+        return value
+    text = str(value)
+    if not re.fullmatch(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}(:\d{2}){0,2}(\.0+)?)?)?)?", text):
+        raise ValueError(f"expected a date such as 2001-03-30T06 or a {kind.__name__}")
+    numbers = [int(part) for part in re.split(r"[-T :]", text.split(".")[0])]
+    return kind(*numbers, *(1, 1, 1)[len(numbers) :])
+
+
+def later(times: Times, by: Any) -> Times:
+    """`times` + `by`, timedelta64 of a shape that broadcasts."""
+    shift = by.astype("timedelta64[us]").astype(object) if times.dtype == object else by
+    return np.asarray(times + shift)

@@ -1,0 +1,33 @@
+"""How good a forecast is, in one import: baselines to beat and the scores of all."""
+
+from axialcast.baselines import (
+    Baseline,
+    Climatology,
+    DampedPersistence,
+    LinearInverseModel,
+    Persistence,
+)
+from axialcast.scores import (
+    METRICS,
+    DrawnField,
+    KeptSums,
+    evaluate,
+    omissions,
+    skill_map,
+    to_table,
+)
+
+__all__ = [
+    "METRICS",
+    "Baseline",
+    "Climatology",
+    "DampedPersistence",
+    "DrawnField",
+    "KeptSums",
+    "LinearInverseModel",
+    "Persistence",
+    "evaluate",
+    "omissions",
+    "skill_map",
+    "to_table",
+]

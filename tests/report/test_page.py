@@ -1,0 +1,145 @@
+"""The report: what it says is what was scored, it needs nothing else, and it is reproducible."""
+
+import doctest
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from axialcast.report.page import report_html
+from axialcast.scores.fields import Field, fields_of, headline
+from axialcast.verify import (
+    Climatology,
+    DampedPersistence,
+    LinearInverseModel,
+    Persistence,
+    evaluate,
+    wording,
+)
+
+DAY = np.timedelta64(86_400_000_000_000, "ns")
+LEADS = np.array([1, 2, 3, 4, 5]) * DAY
+
+
+@pytest.fixture(scope="module")
+def scored(analysis_of, forecast_of):
+    rng = np.random.default_rng(2)
+    analysis = analysis_of(rng.standard_normal((420, 2, 5, 7)), levels=[500, 850])
+    analysis["surface"] = analysis.pressure.isel(level=0, drop=True) * 3
+    analysis["surface"].attrs = {"units": "m2 s-2", "long_name": "surface <thing>"}
+    climatology = Climatology.fit(analysis, harmonics=0)
+    baselines = {
+        "persistence": Persistence(),
+        "climatology": climatology,
+        "damped_persistence": DampedPersistence.fit(analysis, climatology, lead_times=LEADS),
+        "linear_inverse_model": LinearInverseModel.fit(analysis, climatology),
+    }
+    inits = analysis.time.values[-13:]
+    forecast = forecast_of(analysis, inits, LEADS, error=0.125)
+    scores = evaluate(forecast, analysis, climatology=climatology, baselines=baselines)
+    return scores, forecast, analysis, climatology
+
+
+def page_of(scored, **changes):
+    options = {"title": "A & B", "facts": {"Trained on": "2001"}, "config": "seed: <0>"}
+    return report_html(*scored, **{**options, **changes})
+
+
+@pytest.fixture(scope="module")
+def page(scored):
+    return page_of(scored)
+
+
+def cells(page, caption, model):
+    table = page[page.index(f"<caption>{caption}</caption>") :]
+    row = table[table.index(f"<th>{model}</th>") :].split("</tr>")[0]
+    return re.findall(r"<td( class=best)?>([^<]*)</td>", row)
+
+
+def test_the_table_shows_the_scores_and_the_best_in_bold(page, scored):
+    scores = scored[0]
+    got = cells(page, "Pressure, 500 hPa", "Persistence")
+    expected = [
+        wording.number(float(value))
+        for metric in ("rmse", "acc")
+        for value in scores.pressure.sel(
+            model="persistence", metric=metric, region="all", level=500, lead_time=LEADS[[0, 2, 4]]
+        )
+    ]
+    assert [value for _, value in got] == expected
+    own = cells(page, "Pressure, 500 hPa", "Forecast")
+    assert [value for _, value in own[:3]] == ["0.125"] * 3
+    assert all(bold for bold, _ in own)
+    assert {value for _, value in cells(page, "Pressure, 500 hPa", "Climatology")[3:]} == {"–"}
+
+
+def test_the_page_says_how_many_pairs_there_were(page):
+    assert "13, initialised" in page
+    assert "15 of 65, left out" in page  # 1 + 2 + 3 + 4 + 5 valid times past the end
+
+
+class Links(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.links = []
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ("src", "href", "xlink:href")]
+
+
+def test_the_page_needs_nothing_else(page):
+    parser = Links()
+    parser.feed(page)
+    assert parser.links
+    assert all(link.startswith(("#", "data:")) for link in parser.links)
+    assert "<script" not in page
+    assert "@import" not in page
+
+
+def test_text_is_escaped(page):
+    assert "<h1>A &amp; B</h1>" in page
+    assert "seed: &lt;0&gt;" in page
+    assert "surface <thing>" not in page
+    assert "Surface &lt;thing&gt;" in page
+
+
+def test_the_same_scores_give_the_same_page(page, scored):
+    assert page_of(scored) == page
+
+
+def test_other_metrics_and_no_baselines(scored):
+    _, forecast, analysis, climatology = scored
+    scores = evaluate(forecast, analysis, climatology=climatology, metrics=["bias", "mae"])
+    page = page_of((scores, forecast, analysis, climatology))
+    assert "Mean absolute error" in page
+    assert "Root-mean-square" not in page
+    assert "Scorecard" not in page
+
+
+def test_missing_values_are_told(scored):
+    _, forecast, analysis, climatology = scored
+    holes = forecast.copy(deep=True)
+    holes.surface[:, :, 0] = np.nan
+    scores = evaluate(holes, analysis, climatology=climatology)
+    assert re.search(
+        r"<dd>surface: up to [\d.]+ % of the area; left out for all models",
+        page_of((scores, holes, analysis, climatology)),
+    )
+
+
+def test_headline_fields_are_nearest_500_hpa_geopotential_first():
+    level = ("level", [850.0, 300.0, 450.0])
+    dataset = xr.Dataset({"u": level, "geopotential": level, "slp": ((), 0.0)}, {"level": level})
+    assert headline(fields_of(dataset)) == [
+        Field("geopotential", 450.0),
+        Field("u", 450.0),
+        Field("slp", None),
+    ]
+
+
+def test_wording_examples_are_true():
+    results = doctest.testmod(wording)
+    assert results.attempted >= 6
+    assert results.failed == 0
