@@ -15,7 +15,7 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from axialcast.data.arrays.stored import MissingChunks, direct
+from axialcast.data.arrays.zarrs import MissingChunks, direct
 from axialcast.data.opening.standardise import canonical
 from axialcast.grid import TOLERANCE_DEGREES
 from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, TIME

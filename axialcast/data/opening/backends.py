@@ -21,7 +21,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, ZipStore
 
-from axialcast.data.arrays.stored import MissingChunks, direct
+from axialcast.data.arrays.zarrs import MissingChunks, direct
 from axialcast.data.opening.anemoi import from_anemoi, is_anemoi
 from axialcast.data.opening.combine import combine
 from axialcast.data.opening.stacked import is_prepared, to_variables
@@ -39,7 +39,7 @@ class Reading:
     Args:
         storage_options: of fsspec, for a store behind a URL.
         timeout_seconds: how long to wait for a server's answer.
-        missing_chunks: of Zarr stores, see `axialcast.data.arrays.stored.direct`.
+        missing_chunks: of Zarr stores, see `axialcast.data.arrays.zarrs.direct`.
         variables, levels: that are wanted, where a store has to be cut before it is a Dataset.
     """
 
@@ -156,7 +156,7 @@ def _open_zarr(store: Store, name: str, reading: Reading, *, is_remote: bool = F
         with warnings.catch_warnings():
             # Consolidated metadata is optional; without it xarray warns and lists the store.
             warnings.simplefilter("ignore", RuntimeWarning)
-            dataset = xr.open_zarr(store, chunks={})
+            dataset = xr.open_zarr(store, chunks=None)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{name}: no Zarr store there ({_one_line(error)})") from None
     except ValueError as error:

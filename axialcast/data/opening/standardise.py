@@ -12,7 +12,7 @@ import cf_xarray.units
 import numpy as np
 import xarray as xr
 
-from axialcast.data.arrays.stored import convert_linear, transpose
+from axialcast.data.arrays.lazy import convert_linear, transpose
 from axialcast.names import (
     COORDINATE_ALIASES,
     COORDINATE_ATTRS,

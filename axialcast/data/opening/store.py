@@ -11,7 +11,7 @@ from typing import Any
 import xarray as xr
 from zarr.abc.store import Store
 
-from axialcast.data.arrays.stored import MissingChunks
+from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.backends import Reading, open_raw
 from axialcast.data.opening.selection import (
     select_levels,

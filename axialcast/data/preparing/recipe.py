@@ -6,7 +6,7 @@ from typing import Any
 
 import xarray as xr
 
-from axialcast.data.arrays.stored import MissingChunks
+from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.store import open_analysis
 from axialcast.data.preparing.regrid import aggregate, covered, regrid
 from axialcast.grid import LatLonGrid, grid_of

@@ -3,7 +3,6 @@
 Shapes: n times, c channels, h latitudes, w longitudes.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
@@ -13,13 +12,12 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
-from zarr.storage import LocalStore
 
 from axialcast.data.arrays.memory import aligned
-from axialcast.data.arrays.sources import Where, find_sources, runs
 from axialcast.data.channels import Channels
 from axialcast.data.normalize import Statistics
-from axialcast.names import LATITUDE, LONGITUDE, TIME
+from axialcast.data.reader import Analysis
+from axialcast.data.sources import Where
 from axialcast.times.calendars import time_text
 
 __all__ = ["BUFFER_BYTES", "States"]
@@ -45,20 +43,20 @@ class States:
 
     def __init__(
         self,
-        analysis: xr.Dataset,
+        analysis: Analysis | xr.Dataset,
         channels: Channels,
         statistics: Statistics,
         *,
         buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
-        self.times: NDArray[Any] = analysis[TIME].values
+        self.analysis = Analysis.of(analysis, channels)
+        self.times: NDArray[Any] = self.analysis.times
         self.channels, self.buffer_bytes = channels, buffer_bytes
-        self.shape = (len(channels), analysis.sizes[LATITUDE], analysis.sizes[LONGITUDE])
+        self.shape = self.analysis.shape
         self.masked = bool((statistics.missing > 0).any())
         self._may_miss = statistics.missing > 0
         self._mean = statistics.mean.astype(np.float32)[:, None, None]
         self._std = statistics.std.astype(np.float32)[:, None, None]
-        self._sources, self._derived = find_sources(analysis, channels)
         self._held: tuple[Tensor, Tensor | None] | None = None
 
     def __len__(self) -> int:
@@ -77,19 +75,19 @@ class States:
     @property
     def is_remote(self) -> bool:
         """Whether a part comes from a store that is no local folder."""
-        return any(not isinstance(s.stored.array.store, LocalStore) for s in self._sources)
+        return self.analysis.is_remote
 
     @cached_property
     def page(self) -> int:
         """Times that are best read at once: whole chunks."""
-        chunk = max((source.stored.chunk_shape[0] for source in self._sources), default=1)
+        chunk = self.analysis.chunk
         aim = min(PAGE_BYTES, self.buffer_bytes // 64)
         return chunk * max(1, aim // (chunk * self.bytes_per_state))
 
     @cached_property
     def phase(self) -> int:
         """Place of the first time in its page."""
-        return max((int(s.times[0]) for s in self._sources), default=0) % self.page
+        return self.analysis.offset % self.page
 
     def empty(self, num_states: int) -> tuple[Tensor, Tensor | None]:
         """Room for states (n, c, h, w) float32 and, if there are any, masks (bool).
@@ -149,7 +147,7 @@ class States:
         """
         target = out.numpy()
         mask = None if valid is None else valid.numpy()
-        for where, values in self._parts(start, stop):
+        for where, values in self.analysis.pieces(start, stop):
             into, channel = target[where], where[1]
             values = values.astype(np.float32, copy=False)
             has_nan = np.isnan(values.min())
@@ -160,17 +158,6 @@ class States:
                 mask[where] = True
             if has_nan:
                 self._mask_nan(where, start, into, mask)
-
-    def _parts(self, start: int, stop: int) -> Iterator[tuple[Where, NDArray[Any]]]:
-        """Values in physical units, to be overwritten, and where they belong in (n, c, h, w)."""
-        for source in self._sources:
-            yield from source.parts(start, stop)
-        for dataset, places in self._derived:
-            block = dataset.isel({TIME: slice(start, stop)})
-            values = Channels([self.channels[place] for place in places]).stack(block)
-            for part, place, length in runs(range(len(places)), places):
-                where = (slice(None), slice(place, place + length), slice(None), slice(None))
-                yield where, values[:, part : part + length]
 
     def _mask_nan(
         self,

@@ -5,14 +5,15 @@ Shapes: n times, c channels, h latitudes, w longitudes.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.data.arrays.lazy import part_of
 from axialcast.data.arrays.stored import Box, Stored
-from axialcast.data.arrays.tracing import trace
 from axialcast.data.channels import Channels
 from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
 
@@ -29,16 +30,28 @@ class Source:
     Args:
         stored: dimensions (time, [channel], latitude, longitude).
         times: position of each of the analysis' times, increasing.
-        rows, columns: of the grid.
-        places: by position along the channel axis, the channel there; None: there is no such axis.
+        rows: of the grid, without a gap.
+        columns: of the grid, each a position of the array.
+        positions: along the channel axis; None: there is no such axis.
+        places: the channel at each of these positions.
     """
 
     stored: Stored
     times: NDArray[np.int64]
     rows: slice
-    columns: slice
+    columns: NDArray[np.int64]
     positions: Sequence[int] | None
     places: Sequence[int]
+
+    @property
+    def chunk(self) -> int:
+        """Times that are decoded at once."""
+        return self.stored.chunk_shape[0]
+
+    @cached_property
+    def _column_runs(self) -> list[tuple[int, int, int]]:
+        """(first within the box, first of the grid, length) of columns that count up by one."""
+        return runs((self.columns - self.columns.min()).tolist(), range(len(self.columns)))
 
     def parts(self, start: int, stop: int) -> Iterator[tuple[Where, NDArray[Any]]]:
         """Values at the times start to stop - 1, and where they belong in (n, c, h, w)."""
@@ -52,26 +65,34 @@ class Source:
                 yield (shifted, where[0], where[1], where[2]), values
 
     def _pieces(self, times: slice) -> Iterator[tuple[Where, NDArray[Any]]]:
+        columns = slice(int(self.columns.min()), int(self.columns.max()) + 1)
         if self.positions is None:
             place = slice(self.places[0], self.places[0] + 1)
-            box: Box = (times, self.rows, self.columns)
-            for (when, rows, columns), values in self.stored.pieces(box):
-                yield (when, place, rows, columns), values[:, None]
+            box: Box = (times, self.rows, columns)
+            for (when, rows, part), values in self.stored.pieces(box):
+                for where, inside in _overlaps(self._column_runs, part):
+                    yield (when, place, rows, where), values[:, None, :, inside]
             return
         low = min(self.positions)
         depth = slice(low, max(self.positions) + 1)
-        box = (times, depth, self.rows, self.columns)
-        for (when, part, rows, columns), values in self.stored.pieces(box):
-            for position, first_place, length in runs(self.positions, self.places):
-                first = max(position - low, part.start)
-                last = min(position - low + length, part.stop)
-                if first < last:
-                    shift = first_place - (position - low)
-                    inside = slice(first - part.start, last - part.start)
-                    yield (
-                        (when, slice(first + shift, last + shift), rows, columns),
-                        values[:, inside],
-                    )
+        depth_runs = runs([position - low for position in self.positions], self.places)
+        box = (times, depth, self.rows, columns)
+        for (when, level, rows, part), values in self.stored.pieces(box):
+            for channels, within in _overlaps(depth_runs, level):
+                for where, inside in _overlaps(self._column_runs, part):
+                    yield (when, channels, rows, where), values[:, within, :, inside]
+
+
+def _overlaps(runs: list[tuple[int, int, int]], part: slice) -> Iterator[tuple[slice, slice]]:
+    """What of a part of an axis is wanted: where it belongs, and where it is within the part."""
+    for position, place, length in runs:
+        first, last = max(position, part.start), min(position + length, part.stop)
+        if first < last:
+            shift = place - position
+            yield (
+                slice(first + shift, last + shift),
+                slice(first - part.start, last - part.start),
+            )
 
 
 def runs(ones: Sequence[int], others: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -100,7 +121,12 @@ def find_sources(
         if source is None:
             derived.append((analysis[[name]], places))
             continue
-        key = (id(source.stored), source.times.tobytes(), str(source.rows), str(source.columns))
+        key = (
+            id(source.stored),
+            source.times.tobytes(),
+            str(source.rows),
+            source.columns.tobytes(),
+        )
         if source.positions is not None and key in sources:
             known = sources[key]
             assert known.positions is not None
@@ -114,8 +140,8 @@ def find_sources(
 
 
 def _source(array: xr.DataArray, places: Sequence[int]) -> Source | None:
-    """Where a variable is stored, if it is a contiguous part of a stored array on the grid."""
-    found = trace(array.variable._data)
+    """Where a variable is stored, if it is a part of a stored array with whole rows in order."""
+    found = part_of(array)
     if found is None:
         return None
     axis = dict(zip(array.dims, found.axes, strict=True))
@@ -124,12 +150,8 @@ def _source(array: xr.DataArray, places: Sequence[int]) -> Source | None:
     times, rows, columns = (found.positions[a] for a in on_grid)
     if on_grid != sorted(on_grid) or others not in ([], [1]) or (np.diff(times) < 1).any():
         return None
-    if (np.diff(rows) != 1).any() or (np.diff(columns) != 1).any():
+    if (np.diff(rows) != 1).any():
         return None
     positions = found.positions[1].tolist() if others else None
-    return Source(found.stored, times, _span(rows), _span(columns), positions, places)
-
-
-def _span(positions: NDArray[np.int64]) -> slice:
-    """The slice that stands for positions that count up by one."""
-    return slice(int(positions[0]), int(positions[-1]) + 1)
+    span = slice(int(rows[0]), int(rows[-1]) + 1)
+    return Source(found.stored, times, span, columns, positions, places)

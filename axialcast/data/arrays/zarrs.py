@@ -1,0 +1,167 @@
+"""Variables of a Zarr store, whose chunks are decoded directly.
+
+`direct` puts them in the place of xarray's own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import NDArray
+from zarr.storage import LocalStore
+
+from axialcast.data.arrays.chunks import Chunks, MissingChunk
+from axialcast.data.arrays.lazy import lazily
+from axialcast.data.arrays.memory import workspace
+from axialcast.data.arrays.stored import Box, Stored, boxes, linear
+
+__all__ = ["MissingChunks", "ZarrArray", "direct"]
+
+MissingChunks = Literal["refuse", "fill"]
+
+PACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
+"""CF attributes (sections 2.5.1 and 8.1) by which stored numbers become values."""
+
+
+@dataclass(frozen=True, eq=False)
+class ZarrArray(Stored):
+    """A variable of a Zarr store.
+
+    A value is decoded, unpacked by xarray (CF conventions, section 8.1) and then taken times
+    `factor` plus `offset`.
+
+    Args:
+        array: where it is stored.
+        dtype: of its values.
+        packing: the CF attributes among PACKING.
+        axes: the stored axis that each axis of this array is.
+        factor, offset: conversion of units.
+        missing_chunks: whether a chunk that the store lacks is an error, or full of the fill value.
+    """
+
+    array: zarr.Array[Any]
+    dtype: np.dtype[Any]
+    packing: dict[str, Any]
+    axes: tuple[int, ...]
+    factor: float = 1.0
+    offset: float = 0.0
+    missing_chunks: MissingChunks = "refuse"
+
+    @cached_property
+    def chunks(self) -> Chunks:
+        return Chunks(self.array)
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(self.array.shape[axis] for axis in self.axes)
+
+    @cached_property
+    def chunk_shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(self.chunks.shape[axis] for axis in self.axes)
+
+    @property
+    def is_remote(self) -> bool:  # type: ignore[override]
+        return not isinstance(self.array.store, LocalStore)
+
+    def converted(self, factor: float, offset: float) -> "ZarrArray":
+        assert (self.factor, self.offset) == (1.0, 0.0), "units are converted once"
+        return replace(self, factor=factor, offset=offset)
+
+    def transposed(self, axes: tuple[int, ...]) -> "ZarrArray":
+        return replace(self, axes=tuple(self.axes[axis] for axis in axes))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was made of the fields on the way is made again, and its caches with it.
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
+        stored = [slice(0, 0)] * self.ndim
+        for axis, span in zip(self.axes, box, strict=True):
+            stored[axis] = span
+        scratch = workspace("decoded", self.chunks.bytes)
+        scratch = scratch.view(self.chunks.dtype).reshape(self.chunks.shape)
+        for chunk, where, _, inside in boxes(tuple(stored), self.chunks.shape):
+            self._read_chunk(chunk, scratch)
+            yield tuple(where[axis] for axis in self.axes), self._values(scratch[inside])
+
+    def _read_chunk(self, chunk: tuple[int, ...], out: NDArray[Any]) -> None:
+        try:
+            self.chunks.read(chunk, out)
+        except MissingChunk as error:
+            if self.missing_chunks == "refuse":
+                raise MissingChunk(
+                    f"{error}; Zarr would read {self.array.fill_value}. Restore the chunk, or "
+                    'pass missing_chunks="fill" if the store leaves such chunks out on purpose'
+                ) from None
+            out[...] = self.array.fill_value
+
+    def _values(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Stored numbers, unpacked, in the order of this array's axes and in its units."""
+        if self._table is None:
+            values = self._unpack(stored)
+        else:
+            values = self._table.take(stored.view(f"u{stored.itemsize}"))
+        return values.transpose(self.axes)
+
+    @cached_property
+    def _table(self) -> NDArray[Any] | None:
+        """The value of every number that can be stored, by its bits, where they are few."""
+        dtype = self.chunks.dtype
+        if not self.packing or dtype.itemsize > 2 or not dtype.isnative:
+            return None
+        bits = np.arange(2 ** (8 * dtype.itemsize), dtype=f"u{dtype.itemsize}")
+        return self._unpack(bits.view(dtype))
+
+    def _unpack(self, stored: NDArray[Any]) -> NDArray[Any]:
+        values = stored
+        if self.packing:
+            dims = [f"axis_{axis}" for axis in range(stored.ndim)]
+            packed = xr.Variable(dims, stored, self.packing)
+            values = xr.conventions.decode_cf_variable("stored", packed).values
+        if self.factor != 1.0 or self.offset != 0.0:
+            values = linear(values, self.factor, self.offset)
+        return values
+
+
+def direct(
+    dataset: xr.Dataset, group: zarr.Group, *, missing_chunks: MissingChunks = "refuse"
+) -> xr.Dataset:
+    """The dataset with variables that decode their own chunks.
+
+    Args:
+        dataset: as xarray opened it from the group, lazily, names unchanged.
+        group: the Zarr group.
+        missing_chunks: "refuse" or "fill", for chunks that the store lacks. Zarr leaves out
+            chunks that hold nothing but the fill value, and cannot tell them from lost ones.
+    """
+    variables = {}
+    for name, variable in dataset.data_vars.items():
+        array = group.get(str(name))
+        if not isinstance(array, zarr.Array) or variable.dtype.kind not in "fiu":
+            continue
+        if array.shape != variable.shape or not array.ndim:
+            continue
+        packing = {key: variable.encoding[key] for key in PACKING if key in variable.encoding}
+        # Floats whose fill value is NaN hold their NaNs already.
+        if packing.keys() <= {"_FillValue", "missing_value"} and all(
+            isinstance(fill, float | np.floating) and np.isnan(fill) for fill in packing.values()
+        ):
+            packing = {}
+        stored = ZarrArray(
+            array,
+            variable.dtype,
+            packing,
+            tuple(range(array.ndim)),
+            missing_chunks=missing_chunks,
+        )
+        variables[name] = xr.Variable(
+            variable.dims, lazily(stored), variable.attrs, variable.encoding
+        )
+    return dataset.assign(variables)
