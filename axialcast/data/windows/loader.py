@@ -6,26 +6,66 @@ Shapes: b windows, t states in a window, c channels, h latitudes, w longitudes.
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from axialcast.data.arrays.memory import Lender
-from axialcast.data.windows.batch import Batch
 from axialcast.data.windows.paging import Memory, PageBuffer
-from axialcast.data.windows.plan import Plan, Pool, Positions, plan_epoch
+from axialcast.data.windows.plan import Missing, Plan, Pool, Positions, WindowRows, plan_epoch
 from axialcast.data.windows.reading import States
-from axialcast.data.windows.rows import Missing, WindowRows
 
-__all__ = ["WindowLoader"]
+__all__ = ["Batch", "WindowLoader"]
 
 LOCAL, REMOTE = 2, 16
 """Threads that read, and blocks that they read ahead; remote ones wait more than they work."""
 AHEAD = 1
 """Batches that are gathered while one is in use."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of normalised states: the input states, then the target states.
+
+    Args:
+        states: (b, t, c, h, w) float32, 0 where a value is missing.
+        times: (b, t) the valid time of each state: datetime64, or cftime in other calendars.
+        valid: (b, t, c, h, w) bool, where a value is there; None: everywhere.
+        input_steps: how many of the t states are given; the others are to be forecast.
+    """
+
+    states: Tensor
+    times: NDArray[Any]
+    valid: Tensor | None
+    input_steps: int
+
+    @property
+    def inputs(self) -> Tensor:
+        return self.states[:, : self.input_steps]
+
+    @property
+    def targets(self) -> Tensor:
+        return self.states[:, self.input_steps :]
+
+    @property
+    def input_times(self) -> NDArray[Any]:
+        return self.times[:, : self.input_steps]
+
+    @property
+    def target_times(self) -> NDArray[Any]:
+        return self.times[:, self.input_steps :]
+
+    @property
+    def input_valid(self) -> Tensor | None:
+        return None if self.valid is None else self.valid[:, : self.input_steps]
+
+    @property
+    def target_valid(self) -> Tensor | None:
+        return None if self.valid is None else self.valid[:, self.input_steps :]
 
 
 class WindowLoader:
