@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from axialcast.data.arrays.memory import Lender
+from axialcast.data.windows.lending import Lender
 from axialcast.data.windows.paging import Memory, PageBuffer
 from axialcast.data.windows.plan import Missing, Plan, Pool, Positions, WindowRows, plan_epoch
 from axialcast.data.windows.reading import States
