@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+import zarr
 
+from axialcast.data.arrays.zarrs import direct
 from axialcast.files import inventory
 from axialcast.forecast import growth
 from axialcast.forecast.layout import canonical, init_dim
@@ -22,10 +24,12 @@ LABELS = "labels"
 
 
 def opened(path: Path) -> xr.Dataset:
-    """A store as it lies there, lazily."""
-    # Without dask: a task for each initial time would cost more than reading it.
-    opened: xr.Dataset = xr.open_zarr(path, chunks=None, decode_timedelta=True)
-    return opened
+    """A store as it lies there, lazily.
+
+    A chunk that it lacks is an error to who reads it: of an absent initial time, all are lacking.
+    """
+    dataset: xr.Dataset = xr.open_zarr(path, chunks=None, decode_timedelta=True)
+    return direct(dataset, zarr.open_group(path, mode="r"))
 
 
 def labels_of(path: Path) -> tuple[list[str], str]:

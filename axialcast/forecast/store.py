@@ -182,7 +182,11 @@ class ForecastStore:
         return dict(sorted(found.items()))
 
     def dataset(self, init_times: Iterable[Any] | None = None) -> xr.Dataset:
-        """The complete initial times, of these if any are given: lazy, sorted, with our names."""
+        """The complete initial times, of these if any are given, sorted, with our names.
+
+        Values are read when they are asked for, each chunk decoded directly; `.chunk()` makes dask
+        arrays of them. A chunk that is missing or damaged is then a ValueError.
+        """
         complete = self.complete()
         wanted = complete if init_times is None else {date_text(time) for time in init_times}
         chosen = [n for date, n in self._numbers().items() if date in complete and date in wanted]

@@ -3,6 +3,7 @@
 import itertools
 import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -16,6 +17,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from axialcast.data.arrays.chunks import Chunks
 from axialcast.files import inventory
 from axialcast.forecast import ForecastStore, ForecastWriter, save_checkpoint
 from axialcast.forecast.layout import CHUNK_BYTES, chunk_lengths
@@ -94,6 +96,34 @@ def test_absent_initial_times_read_as_nan(tmp_path):
     assert store.missing(INITS) == absent
     np.testing.assert_array_equal(store.dataset().init_time, INITS[[1, 3]])
     assert list(store.complete()) == ["2001-01-30T00:00:00", "2001-02-01T00:00:00"]
+
+
+def test_values_are_read_when_asked_for_each_chunk_once(tmp_path, monkeypatch):
+    """Also in another process, and as a part of the store."""
+    write(tmp_path / "a.zarr", INITS[[1, 3, 4]], planned=INITS)
+    read, original = [], Chunks.read
+    monkeypatch.setattr(
+        Chunks, "read", lambda self, where, out: read.append(where) or original(self, where, out)
+    )
+    dataset = ForecastStore(tmp_path / "a.zarr").dataset()
+    assert dataset.chunks == {}
+    part = dataset.isel(init_time=[0, 2], lead_time=slice(1, 3)).sel(level=850)
+    assert read == []
+    for again in (part, pickle.loads(pickle.dumps(part))):
+        xr.testing.assert_equal(
+            again.load(), forecast_of(INITS[[1, 4]]).isel(lead_time=slice(1, 3)).sel(level=850)
+        )
+        assert sorted(read) == [(1, 0, 0, 0), (1, 0, 0, 0, 0), (4, 0, 0, 0), (4, 0, 0, 0, 0)]
+        read.clear()
+
+
+def test_a_chunk_that_is_lost_is_no_nan(tmp_path):
+    write(tmp_path / "a.zarr", INITS)
+    (tmp_path / "a.zarr/geopotential/c/2/0/0/0/0").unlink()
+    dataset = ForecastStore(tmp_path / "a.zarr").dataset()
+    with pytest.raises(ValueError, match="chunk geopotential/c/2/0/0/0/0 is missing"):
+        dataset.geopotential.load()
+    xr.testing.assert_equal(dataset.drop_isel(init_time=2).load(), forecast_of(np.delete(INITS, 2)))
 
 
 @settings(max_examples=10, deadline=None)
