@@ -52,20 +52,38 @@ class Stored(ABC):
         """Values by one integer, slice or array of integers for every axis, each on its own."""
         index = index if isinstance(index, tuple) else (index,)
         index = (*index, *[slice(None)] * (self.ndim - len(index)))
-        box, within = [], []
-        for entry, length in zip(index, self.shape, strict=True):
-            wanted = np.arange(length)[entry]
-            first = int(wanted.min()) if wanted.size else 0
-            box.append(slice(first, int(wanted.max()) + 1 if wanted.size else first))
+        lines, within = [], []
+        for entry, length, chunk in zip(index, self.shape, self.chunk_shape, strict=True):
+            stretches, places = _stretches(np.arange(length)[entry], chunk)
+            lines.append(stretches)
             plain = isinstance(entry, slice) and entry.step in (None, 1)
-            within.append(slice(None) if plain else wanted - first)
-        out = np.empty([s.stop - s.start for s in box], self.dtype)
-        if out.size:
-            for where, values in self.pieces(tuple(box)):
-                out[where] = values
+            within.append(slice(None) if plain else places)
+        out = np.empty([sum(s.stop - s.start for s, _ in line) for line in lines], self.dtype)
+        for cut in itertools.product(*lines):
+            box, where = zip(*cut, strict=True)
+            for part, values in self.pieces(box):
+                out[where][part] = values
         for axis in reversed(range(self.ndim)):  # an integer takes its axis away
             out = out[(*[slice(None)] * axis, within[axis])]
         return out
+
+
+def _stretches(wanted: Any, chunk: int) -> tuple[list[tuple[slice, slice]], Any]:
+    """Stretches of an axis without a chunk that is not wanted, each with its place among them, and
+    the places of what is wanted."""
+    if not np.size(wanted):
+        return [], wanted
+    parts = np.unique(wanted)
+    parts = np.split(parts, np.flatnonzero(np.diff(parts // chunk) > 1) + 1)
+    firsts = np.array([part[0] for part in parts])
+    stops = [int(part[-1]) + 1 for part in parts]
+    edges = np.cumsum([0, *(stops - firsts)])
+    which = np.searchsorted(firsts, wanted, side="right") - 1
+    stretches = [
+        (slice(int(first), stop), slice(int(a), int(b)))
+        for first, stop, (a, b) in zip(firsts, stops, itertools.pairwise(edges), strict=True)
+    ]
+    return stretches, edges[which] + wanted - firsts[which]
 
 
 def boxes(box: Box, chunk_shape: tuple[int, ...]) -> Iterator[tuple[Any, Box, Box, Box]]:

@@ -223,6 +223,16 @@ def test_a_stacked_array_is_decoded_once_for_all_of_its_variables(tmp_path, monk
     assert sorted(reads) == sorted(itertools.product(range(6), range(2), [0], [0]))
 
 
+def test_what_lies_between_chosen_chunks_is_not_read(tmp_path, monkeypatch):
+    plain, decoded = open_both(make_store(tmp_path / "store", LAYOUTS["v3"], chunks=(4, 1, 5, 7)))
+    reads, read = [], Chunks.read
+    monkeypatch.setattr(Chunks, "read", lambda *args: reads.append(args[1]) or read(*args))
+    chosen = {"time": [21, 0, 14, 20, 0], "level": [2, 0]}
+    got = decoded.t.isel(chosen).values
+    assert sorted(reads) == [(t, level, 0, 0) for t in (0, 3, 5) for level in (0, 2)]
+    np.testing.assert_array_equal(got, plain.t.isel(chosen).values)
+
+
 def test_derived_variables_are_computed_by_dask(tmp_path):
     plain, decoded = open_both(make_store(tmp_path / "store", LAYOUTS["v3"]))
     derived = decoded.assign(speed=np.sqrt(decoded.t**2 + 1).isel(level=1, drop=True))
