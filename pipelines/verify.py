@@ -15,15 +15,16 @@ from rich.console import Console
 from rich.table import Table
 
 from axialcast.data import open_analysis
+from axialcast.data.channels import Channels
 from axialcast.files.atomic import readable_size, write_text, writing
 from axialcast.forecast import ForecastStore, choose_init_times
 from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.report.page import report_html
-from axialcast.report.wording import duration
+from axialcast.report.wording import channel_name, duration, pretty_units
 from axialcast.run.config import Config
 from axialcast.run.progress import track
 from axialcast.scores.blocks import blocks_of
-from axialcast.scores.fields import fields_of, headline
+from axialcast.scores.shown import headline
 from axialcast.verify import (
     Baseline,
     Climatology,
@@ -201,14 +202,15 @@ def print_scores(scores: xr.Dataset) -> None:
     kept = np.array(days, "timedelta64[D]").astype(leads.dtype) if days else leads[-1:]
     chosen = scores.sel({"metric": metric, "region": "all", LEAD_TIME: kept})
     scored = [name for name, array in scores.data_vars.items() if "model" in array.dims]
-    for field in headline(fields_of(scores[scored])):
-        title = f"{metric} of {field.name(chosen, inside=True)} ({field.units(chosen)})"
+    for channel in headline(Channels.of(scores[scored])):
+        name, units = channel_name(channel, chosen, inside=True), pretty_units(channel.units)
+        title = f"{metric} of {name} ({units})"
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
         table.add_column("model")
         for lead in kept:
             table.add_column(duration(lead), justify="right")
         for model in chosen["model"].values.tolist():
-            values = field.of(chosen).sel(model=model).values
+            values = channel.of(chosen).sel(model=model).values
             table.add_row(model, *(f"{value:.5g}" for value in values))
         Console().print(table)
     for line in omissions(scores):

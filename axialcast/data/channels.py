@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.names import COORDINATE_ATTRS, LATITUDE, LEVEL, LONGITUDE, VARIABLES
+from axialcast.names import CHANNEL, COORDINATE_ATTRS, LATITUDE, LEVEL, LONGITUDE, VARIABLES
 
 __all__ = ["Channel", "Channels"]
 
@@ -26,6 +26,11 @@ class Channel:
 
     def __str__(self) -> str:
         return self.variable if self.level is None else f"{self.variable} {self.level:g} hPa"
+
+    def of(self, dataset: xr.Dataset) -> xr.DataArray:
+        """The dataset's variable, at this level where it has any."""
+        array = dataset[self.variable]
+        return array if self.level is None else array.sel({LEVEL: self.level})
 
 
 class Channels(Sequence[Channel]):
@@ -127,6 +132,21 @@ class Channels(Sequence[Channel]):
                 level = xr.Variable(LEVEL, np.array(levels, np.float64), COORDINATE_ATTRS[LEVEL])
                 variables[variable] = xr.DataArray(part, {LEVEL: level}, dims, attrs=attrs)
         return xr.Dataset(variables, coords=dict(coords))
+
+    def fields(self, states: xr.DataArray) -> xr.Dataset:
+        """The variables in one array with a dimension `channel`, as slices of it, nothing read."""
+        fields, start = {}, 0
+        for variable in self.variables:
+            levels = self.levels(variable)
+            if levels == [None]:
+                part = states.isel({CHANNEL: start})
+            else:
+                part = states.isel({CHANNEL: slice(start, start + len(levels))})
+                level = (LEVEL, np.array(levels, np.float64), COORDINATE_ATTRS[LEVEL])
+                part = part.rename({CHANNEL: LEVEL}).assign_coords({LEVEL: level})
+            fields[variable] = part.assign_attrs(self.attrs(variable))
+            start += len(levels)
+        return xr.Dataset(fields)
 
     def attrs(self, variable: str) -> dict[str, str]:
         """CF attributes of a variable; units as in the analysis the channels came from."""

@@ -10,21 +10,23 @@ from numpy.typing import NDArray
 
 from axialcast.baselines.climatology import Climatology
 from axialcast.baselines.persistence import states_at
+from axialcast.data.channels import Channel, Channels
 from axialcast.grid import grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.report.figures import contour_levels, curves, map_panel, scorecard
 from axialcast.report.wording import (
+    channel_name,
     date,
     duration,
     model_name,
-    nearest,
     number,
+    pretty_units,
     share,
 )
-from axialcast.scores.drawn import TABLE_DAYS, DrawnField
+from axialcast.scores.drawn import DrawnField
 from axialcast.scores.evaluation import evaluate, omissions
-from axialcast.scores.fields import Field, fields_of, headline
 from axialcast.scores.matching import matched
+from axialcast.scores.shown import TABLE_DAYS, headline, nearest
 
 __all__ = ["report_html"]
 
@@ -60,21 +62,21 @@ def report_html(
         drawn: filled by `evaluate`; otherwise the field that is drawn is read once more.
     """
     forecast, analysis = matched(forecast, analysis)
-    fields = fields_of(forecast)
-    chosen = headline(fields)
+    channels = Channels.of(forecast)
+    chosen = headline(channels)
     all_scores = scores.sel(region="all")
     sections = [
         _summary(all_scores, chosen[0]),
         _facts(scores, forecast, facts),
         "<h2>Skill against lead time</h2>",
         _curves(all_scores, chosen),
-        _scorecard(all_scores, fields) if len(fields) > 1 else "",
+        _scorecard(all_scores, channels) if len(channels) > 1 else "",
         _table(all_scores, chosen),
         *_pictures(forecast, analysis, drawn or _drawn(forecast, analysis, climatology)),
         "<h2>The run</h2><details><summary>Resolved configuration</summary>",
         f"<pre>{html.escape(config)}</pre></details>",
     ]
-    page = files("axialcast.verify").joinpath("page.html").read_text(encoding="utf-8")
+    page = files("axialcast.report").joinpath("page.html").read_text(encoding="utf-8")
     return page.replace("{{title}}", html.escape(title)).replace("{{body}}", "\n".join(sections))
 
 
@@ -83,12 +85,12 @@ def _metrics(scores: xr.Dataset) -> list[str]:
     return [name for name in METRIC_NAMES if name in scores["metric"].values][:2]
 
 
-def _summary(scores: xr.Dataset, field: Field) -> str:
+def _summary(scores: xr.Dataset, channel: Channel) -> str:
     """What the report says, in a sentence or two."""
     metric = _metrics(scores)[0]
     if metric != "rmse":
         return ""
-    rmse = field.of(scores).sel(metric=metric)
+    rmse = channel.of(scores).sel(metric=metric)
     lead = nearest(rmse[LEAD_TIME].values, 3)
     at = rmse.sel({LEAD_TIME: lead})
     own = float(at.sel(model="forecast"))
@@ -98,8 +100,8 @@ def _summary(scores: xr.Dataset, field: Field) -> str:
     ]
     text = (
         f"At {duration(lead)} the forecast's root-mean-square error of "
-        f"{field.name(scores, inside=True)} is <b>{number(own)} "
-        f"{field.units(scores)}</b>"
+        f"{channel_name(channel, scores, inside=True)} is <b>{number(own)} "
+        f"{pretty_units(channel.units)}</b>"
     )
     listed = ", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else "".join(parts)
     return f'<p class="lead">{text}{": " + listed if listed else ""}.</p>'
@@ -129,14 +131,14 @@ def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -
     return f'<dl class="facts">{"".join(rows)}</dl>'
 
 
-def _curves(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
+def _curves(scores: xr.Dataset, chosen: Sequence[Channel]) -> str:
     panels = []
-    for field in chosen:
+    for channel in chosen:
         for metric in _metrics(scores):
-            units = "" if metric == "acc" else f" ({field.units(scores)})"
+            units = "" if metric == "acc" else f" ({pretty_units(channel.units)})"
             panel = curves(
-                field.of(scores).sel(metric=metric),
-                title=field.name(scores),
+                channel.of(scores).sel(metric=metric),
+                title=channel_name(channel, scores),
                 label=METRIC_NAMES[metric] + units,
             )
             panels.append(f"<figure>{panel}</figure>")
@@ -146,14 +148,14 @@ def _curves(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
     return f'{note}</p><div class="pairs">{"".join(panels)}</div>'
 
 
-def _scorecard(scores: xr.Dataset, fields: Sequence[Field]) -> str:
+def _scorecard(scores: xr.Dataset, channels: Sequence[Channel]) -> str:
     models = scores["model"].values.tolist()
     reference = next((m for m in ("linear_inverse_model", *models[1:]) if m in models), None)
     if reference is None or "rmse" not in scores["metric"].values:
         return ""
     leads = scores[LEAD_TIME].values
     kept = leads[np.unique(np.linspace(0, len(leads) - 1, min(len(leads), 10)).round().astype(int))]
-    rows = [field.of(scores).sel({"metric": "rmse", LEAD_TIME: kept}) for field in fields]
+    rows = [channel.of(scores).sel({"metric": "rmse", LEAD_TIME: kept}) for channel in channels]
     skill = xr.concat(
         [
             100 * (row.sel(model="forecast", drop=True) / row.sel(model=reference, drop=True) - 1)
@@ -161,7 +163,7 @@ def _scorecard(scores: xr.Dataset, fields: Sequence[Field]) -> str:
         ],
         "row",
     ).transpose("row", LEAD_TIME)
-    card = scorecard(skill, names=[field.name(scores) for field in fields])
+    card = scorecard(skill, names=[channel_name(channel, scores) for channel in channels])
     return (
         f"<h2>Scorecard</h2><p>Root-mean-square error relative to "
         f"{model_name(reference, inside=True)}, in percent: blue is better, red is worse.</p>"
@@ -169,19 +171,19 @@ def _scorecard(scores: xr.Dataset, fields: Sequence[Field]) -> str:
     )
 
 
-def _table(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
+def _table(scores: xr.Dataset, chosen: Sequence[Channel]) -> str:
     leads = list(dict.fromkeys(nearest(scores[LEAD_TIME].values, day) for day in TABLE_DAYS))
     tables = []
-    for field in chosen:
+    for channel in chosen:
         values = {
-            (metric, lead): field.of(scores).sel({"metric": metric, LEAD_TIME: lead})
+            (metric, lead): channel.of(scores).sel({"metric": metric, LEAD_TIME: lead})
             for metric in _metrics(scores)
             for lead in leads
         }
         best = {key: _best(key[0], value.values) for key, value in values.items()}
         heads = "".join(
             f'<th colspan="{len(leads)}">{METRIC_NAMES[metric]}'
-            f"{'' if metric == 'acc' else ' (' + field.units(scores) + ')'}</th>"
+            f"{'' if metric == 'acc' else ' (' + pretty_units(channel.units) + ')'}</th>"
             for metric in _metrics(scores)
         )
         hours = "".join(f"<th>{duration(lead)}</th>" for _, lead in values)
@@ -194,7 +196,7 @@ def _table(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
             own = ' class="own"' if model == "forecast" else ""
             rows.append(f"<tr{own}><th>{model_name(model)}</th>{''.join(cells)}</tr>")
         tables.append(
-            f'<div class="scroll"><table><caption>{field.name(scores)}</caption><thead>'
+            f'<div class="scroll"><table><caption>{channel_name(channel, scores)}</caption><thead>'
             f"<tr><th></th>{heads}</tr><tr><th></th>{hours}</tr></thead>"
             f"<tbody>{''.join(rows)}</tbody></table></div>"
         )
@@ -207,7 +209,7 @@ def _table(scores: xr.Dataset, chosen: Sequence[Field]) -> str:
 def _drawn(forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology) -> DrawnField:
     """The field that is drawn, filled by scoring it alone."""
     found = DrawnField(forecast)
-    name, level = found.field.variable, found.field.level
+    name, level = found.channel.variable, found.channel.level
     one = forecast[[name]].sel({LEAD_TIME: found.leads})
     one = one if level is None else one.sel({LEVEL: [level]})
     found = DrawnField(one)
@@ -218,7 +220,7 @@ def _drawn(forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology)
 
 def _pictures(forecast: xr.Dataset, analysis: xr.Dataset, drawn: DrawnField) -> list[str]:
     """The sections with maps, of one field at a few lead times."""
-    name, units = drawn.field.name(forecast), drawn.field.units(forecast)
+    name, units = channel_name(drawn.channel, forecast), pretty_units(drawn.channel.units)
     return [
         _case(forecast, analysis, drawn, name, units),
         _skill(drawn, name, forecast.sizes[INIT_TIME]),
@@ -230,8 +232,8 @@ def _case(
 ) -> str:
     """Forecast, truth and error of a typical case, at two lead times."""
     case, leads = drawn.typical_case(), drawn.leads[:2]
-    one = drawn.field.of(forecasts).isel({INIT_TIME: case}).sel({LEAD_TIME: leads}).load()
-    init, analysis = one[INIT_TIME].values, drawn.field.of(analyses)
+    one = drawn.channel.of(forecasts).isel({INIT_TIME: case}).sel({LEAD_TIME: leads}).load()
+    init, analysis = one[INIT_TIME].values, drawn.channel.of(analyses)
     truth = _truth(analysis, np.add(init, leads))
     error = one.copy(data=one.values - truth.values)
     both = np.concatenate([one.values.ravel(), truth.values.ravel()])

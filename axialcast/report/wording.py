@@ -4,9 +4,11 @@ import re
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import xarray as xr
 
-__all__ = ["date", "duration", "model_name", "nearest", "number", "pretty_units", "share"]
+from axialcast.data.channels import Channel
+
+__all__ = ["channel_name", "date", "duration", "model_name", "number", "pretty_units", "share"]
 
 MODEL_NAMES = {
     "forecast": "Forecast",
@@ -28,6 +30,21 @@ def model_name(model: str, *, inside: bool = False) -> str:
     if not inside or model not in MODEL_NAMES:
         return name
     return f"the {name.lower()}" if name.endswith("model") else name.lower()
+
+
+def channel_name(channel: Channel, dataset: xr.Dataset, *, inside: bool = False) -> str:
+    """The channel's long name in a dataset as a heading, or `inside` a sentence.
+
+    Example:
+        >>> dataset = xr.Dataset({"z": ((), 0.0, {"long_name": "geopotential"})})
+        >>> channel_name(Channel("z", 500.0, "m2 s-2"), dataset)
+        'Geopotential, 500 hPa'
+    """
+    name = dataset[channel.variable].attrs.get("long_name", channel.variable.replace("_", " "))
+    name = str(name) if inside else str(name)[:1].upper() + str(name)[1:]
+    if channel.level is None:
+        return name
+    return f"{name} at {channel.level:g} hPa" if inside else f"{name}, {channel.level:g} hPa"
 
 
 def number(value: float) -> str:
@@ -76,12 +93,6 @@ def duration(lead: np.timedelta64) -> str:
     hours = lead / np.timedelta64(1, "h")
     amount, unit = (hours / 24, "day") if hours % 24 == 0 else (hours, "hour")
     return f"{amount:g} {unit}{'' if amount == 1 else 's'}"
-
-
-def nearest(leads: NDArray[np.timedelta64], days: float) -> np.timedelta64:
-    """The lead time nearest to so many days."""
-    distance = np.abs(leads - np.timedelta64(round(days * 24), "h"))
-    return np.timedelta64(leads[int(np.argmin(distance))])
 
 
 def pretty_units(units: str) -> str:

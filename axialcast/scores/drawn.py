@@ -10,17 +10,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.data.channels import Channels
 from axialcast.grid import grid_of
 from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
-from axialcast.report.wording import nearest
 from axialcast.scores.blocks import Block, Piece
-from axialcast.scores.fields import fields_of, headline
+from axialcast.scores.shown import TABLE_DAYS, headline, nearest
 from axialcast.scores.sums import Sums
 
-__all__ = ["TABLE_DAYS", "DrawnField", "skill"]
-
-TABLE_DAYS = (1, 3, 5)
-"""Lead times that tables and maps show, or those nearest to them (days)."""
+__all__ = ["DrawnField", "skill"]
 
 ERROR, SCALE, CASES = "drawn/error", "drawn/scale", "drawn/cases"
 
@@ -32,12 +29,12 @@ class DrawnField:
         forecast: that is scored.
 
     Attributes:
-        field: which variable, at which level.
+        channel: which is drawn.
         leads: (l,) lead times drawn.
     """
 
     def __init__(self, forecast: xr.Dataset) -> None:
-        self.field = headline(fields_of(forecast))[0]
+        self.channel = headline(Channels.of(forecast))[0]
         every = forecast[LEAD_TIME].values
         chosen = list(dict.fromkeys(nearest(every, day) for day in TABLE_DAYS))
         self.leads = np.array(chosen)
@@ -50,7 +47,7 @@ class DrawnField:
 
     def label(self) -> list[Any]:
         """What is drawn, as numbers and text."""
-        return [self.field.variable, self.field.level, self.rows]
+        return [self.channel.variable, self.channel.level, self.rows]
 
     def begin(self, sums: Sums, block: Block) -> None:
         """Adds this field's sums of a block to the others, as yet zero."""
@@ -63,10 +60,10 @@ class DrawnField:
         Args:
             truth, reference: (i, l, [z], h, w) as the piece holds the variable.
         """
-        array = piece.forecast[self.field.variable]
+        array = piece.forecast[self.channel.variable]
         at: tuple[Any, ...] = ()
-        if self.field.level is not None:
-            at = (int(np.flatnonzero(array[LEVEL].values == self.field.level)[0]),)
+        if self.channel.level is not None:
+            at = (int(np.flatnonzero(array[LEVEL].values == self.channel.level)[0]),)
         for index, row in enumerate(self.rows):
             if not piece.leads.start <= row < piece.leads.stop:
                 continue

@@ -90,7 +90,7 @@ class Scoring:
                 normal = _like(reference[name], array)
                 fields = [_like(prediction[name], array) for prediction in predictions]
                 variables[name].add(piece.leads, fields, observed, normal)
-                if self.drawn and name == self.drawn.field.variable:
+                if self.drawn and name == self.drawn.channel.variable:
                     self.drawn.add(sums, piece, observed, normal)
         return sums
 

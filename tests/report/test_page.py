@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from axialcast.data.channels import Channel, Channels
+from axialcast.report import wording
 from axialcast.report.page import report_html
-from axialcast.scores.fields import Field, fields_of, headline
+from axialcast.scores.shown import headline
 from axialcast.verify import (
     Climatology,
     DampedPersistence,
     LinearInverseModel,
     Persistence,
     evaluate,
-    wording,
 )
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
@@ -132,10 +133,10 @@ def test_missing_values_are_told(scored):
 def test_headline_fields_are_nearest_500_hpa_geopotential_first():
     level = ("level", [850.0, 300.0, 450.0])
     dataset = xr.Dataset({"u": level, "geopotential": level, "slp": ((), 0.0)}, {"level": level})
-    assert headline(fields_of(dataset)) == [
-        Field("geopotential", 450.0),
-        Field("u", 450.0),
-        Field("slp", None),
+    assert headline(Channels.of(dataset)) == [
+        Channel("geopotential", 450.0, "1"),
+        Channel("u", 450.0, "1"),
+        Channel("slp", None, "1"),
     ]
 
 

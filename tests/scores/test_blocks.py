@@ -6,8 +6,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from axialcast.scores import blocks
 from axialcast.scores.blocks import blocks_of, pieces
-from axialcast.verify import blocks
 
 HOUR = np.timedelta64(3_600_000_000_000, "ns")
 START = np.datetime64("2001-03-05", "ns")
