@@ -73,8 +73,8 @@ def _stretches(wanted: Any, chunk: int) -> tuple[list[tuple[slice, slice]], Any]
     the places of what is wanted."""
     if not np.size(wanted):
         return [], wanted
-    parts = np.unique(wanted)
-    parts = np.split(parts, np.flatnonzero(np.diff(parts // chunk) > 1) + 1)
+    unique = np.unique(wanted)
+    parts = np.split(unique, np.flatnonzero(np.diff(unique // chunk) > 1) + 1)
     firsts = np.array([part[0] for part in parts])
     stops = [int(part[-1]) + 1 for part in parts]
     edges = np.cumsum([0, *(stops - firsts)])
