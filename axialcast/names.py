@@ -14,6 +14,7 @@ NUMBER = "number"
 LEVEL = "level"
 LATITUDE = "latitude"
 LONGITUDE = "longitude"
+CHANNEL = "channel"
 
 CONVENTIONS = "CF-1.11"
 

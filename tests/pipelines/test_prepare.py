@@ -20,10 +20,11 @@ from typer.testing import CliRunner
 
 from axialcast.data import Channels, open_analysis, statistics
 from axialcast.data.opening.stacked import to_variables
+from axialcast.data.preparing.aggregation import aggregate, periods_of
 from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.prepared import broken_shards, read_manifest
 from axialcast.data.preparing.recipe import Recipe
-from axialcast.data.preparing.regrid import aggregate, regrid
+from axialcast.data.preparing.regrid import regrid
 from axialcast.data.preparing.shards import write_shard
 from axialcast.files import inventory
 from axialcast.files.atomic import start_of
@@ -105,7 +106,8 @@ def test_regrids_and_aggregates(make_config, capsys):
     )
     prepare(config)
     assert "left out 2001-03-29T00:00, for it lacks times" in capsys.readouterr().out
-    daily, _ = aggregate(open_analysis(analysis, levels=[850]), hours=24)
+    opened = open_analysis(analysis, levels=[850])
+    daily = aggregate(opened, periods_of(opened, hours=24))
     expected = regrid(daily, LatLonGrid.regular(5, 8, poles=True))
     xr.testing.assert_equal(read(config), expected)
     assert read(config).sizes == {"time": 87, "level": 1, "latitude": 5, "longitude": 8}

@@ -16,11 +16,11 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from axialcast.data.channels import Channel, Channels
-from axialcast.names import CONVENTIONS, COORDINATE_ATTRS, LATITUDE, LEVEL, LONGITUDE, TIME
+from axialcast.names import CHANNEL, CONVENTIONS, COORDINATE_ATTRS, LATITUDE, LEVEL, LONGITUDE, TIME
 
 __all__ = ["Layout", "is_prepared", "open_states", "shard_path", "to_variables", "write_template"]
 
-STATES, CHANNEL = "states", "channel"
+STATES = "states"
 LABELS = ("variable", LEVEL, "units")
 """Coordinates along channel, from which open_analysis makes variables again."""
 
@@ -114,20 +114,8 @@ def to_variables(dataset: xr.Dataset) -> xr.Dataset:
     Every variable is a slice of the one array: `states[:, i]` for a field without levels,
     `states[:, i:j]` for one with levels.
     """
-    channels = _channels_of(dataset)
     states = dataset.drop_vars([CHANNEL, *LABELS])[STATES]
-    fields, start = {}, 0
-    for variable in channels.variables:
-        levels = channels.levels(variable)
-        if levels == [None]:
-            part = states.isel({CHANNEL: start})
-        else:
-            part = states.isel({CHANNEL: slice(start, start + len(levels))})
-            level = (LEVEL, np.array(levels, np.float64), COORDINATE_ATTRS[LEVEL])
-            part = part.rename({CHANNEL: LEVEL}).assign_coords({LEVEL: level})
-        fields[variable] = part.assign_attrs(channels.attrs(variable))
-        start += len(levels)
-    return xr.Dataset(fields)
+    return _channels_of(dataset).fields(states)
 
 
 def open_states(store: Path) -> zarr.Array[Any]:

@@ -25,11 +25,11 @@ from axialcast.data.opening.stacked import Layout, write_template
 from axialcast.data.preparing.prepared import damage, read_manifest, write_manifest
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.shards import UNFINISHED, place_of
+from axialcast.data.reader import Analysis
 from axialcast.files import clearing, inventory
 from axialcast.files.atomic import remove, room_error, sweep, write_json, writing
-from axialcast.grid import grid_of
 from axialcast.names import TIME
-from axialcast.times.calendars import cadence, times_per_step
+from axialcast.times.calendars import times_per_step
 
 __all__ = ["Preparation"]
 
@@ -56,8 +56,9 @@ class Preparation:
 
     def __init__(self, recipe: Recipe, store: Path) -> None:
         self.store, self.work = store, store.with_name(f"{store.name}{UNFINISHED}")
-        self._analysis = recipe.convert(recipe.open())
-        self.left_out: list[str] = self._analysis.attrs["left_out"]
+        opened = recipe.convert(recipe.open())
+        self.left_out: list[str] = opened.attrs["left_out"]
+        self._analysis = Analysis(opened)
         self.plan = _plan(recipe, self._analysis)
         self.is_done = False
         clearing.require_ours(store.resolve())
@@ -139,7 +140,7 @@ class Preparation:
 
     def _write_template(self, store: Path) -> None:
         try:
-            write_template(store, self._analysis, Channels.of(self._analysis))
+            write_template(store, self._analysis.dataset, self._analysis.channels)
         except OSError as error:
             raise room_error(store, error) from error
 
@@ -218,20 +219,19 @@ class Preparation:
         return manifest
 
 
-def _plan(recipe: Recipe, analysis: xr.Dataset) -> dict[str, Any]:
+def _plan(recipe: Recipe, analysis: Analysis) -> dict[str, Any]:
     """Everything that decides a training store, JSON-ready."""
-    channels, grid, times = Channels.of(analysis), grid_of(analysis), analysis[TIME].values
-    spacing = cadence(analysis)
+    channels, grid, times = analysis.channels, analysis.grid, analysis.times
+    spacing = analysis.cadence
     step = times_per_step(spacing, recipe.step_hours)
-    numbers = xr.DataArray(np.arange(len(times)), {TIME: analysis[TIME]}, TIME)
+    numbers = xr.DataArray(np.arange(len(times)), {TIME: analysis.dataset[TIME]}, TIME)
     train = numbers.sel({TIME: slice(*recipe.train)}).values
     if not len(train):
         raise ValueError(
             f"data.train: {recipe.train[0]} to {recipe.train[1]} holds no time of {recipe.store}, "
             f"which has {times[0]} to {times[-1]}"
         )
-    few = analysis.isel({TIME: sorted({0, len(times) // 2, len(times) - 1})})
-    sample = np.ascontiguousarray(channels.stack(few.compute(scheduler="threads")))
+    sample = analysis.read(sorted({0, len(times) // 2, len(times) - 1}))
     source = {
         "num_times": len(times),
         "first_time": str(times[0])[:19],

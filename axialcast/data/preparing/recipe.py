@@ -8,8 +8,8 @@ import xarray as xr
 
 from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.store import open_analysis
-from axialcast.data.preparing.regrid import aggregate, covered, regrid
-from axialcast.grid import LatLonGrid, grid_of
+from axialcast.data.preparing.conversion import convert
+from axialcast.grid import LatLonGrid
 from axialcast.times.calendars import Gaps, cadence
 
 __all__ = ["Recipe"]
@@ -60,15 +60,16 @@ class Recipe:
         )
 
     def convert(self, analysis: xr.Dataset) -> xr.Dataset:
-        """The opened analysis, aggregated and regridded; attribute `left_out` names the periods
-        that lack times."""
-        left_out: list[str] = []
-        if self.aggregate_hours is not None:
-            analysis, left_out = aggregate(
-                analysis, hours=self.aggregate_hours, accumulated=self.accumulated
-            )
-        if self.regrid is not None:
-            grid = covered(LatLonGrid.regular(**self.regrid), grid_of(analysis))
-            analysis = regrid(analysis, grid)
-        cadence(analysis, gaps=self.gaps)
-        return analysis.assign_attrs(left_out=left_out)
+        """The opened analysis, aggregated and regridded when it is read; attribute `left_out` names
+        the periods that lack times."""
+        grid = None if self.regrid is None else LatLonGrid.regular(**self.regrid)
+        if grid is None and self.aggregate_hours is None:
+            return analysis.assign_attrs(left_out=[])
+        converted = convert(
+            analysis,
+            aggregate_hours=self.aggregate_hours,
+            accumulated=self.accumulated,
+            grid=grid,
+        )
+        cadence(converted, gaps=self.gaps)
+        return converted

@@ -1,10 +1,8 @@
-"""Conservative regridding, and aggregation over time.
+"""Conservative regridding, in double precision; the type of number stays what it was.
 
-Both work lazily, in double precision, and return the type of number that they were given.
 Shapes: h, w latitudes and longitudes of the source, H, W of the target.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +10,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.grid import LatLonGrid, grid_of
-from axialcast.names import COORDINATE_ATTRS, LATITUDE, LONGITUDE, TIME
-from axialcast.times.calendars import cadence
+from axialcast.names import COORDINATE_ATTRS, LATITUDE, LONGITUDE
 
-__all__ = ["aggregate", "covered", "regrid"]
+__all__ = ["covered", "regrid"]
 
 TOLERANCE = 1e-3
 """Share of a cell that may lie outside the source: stores round coordinates to float32."""
@@ -100,97 +97,6 @@ def covered(grid: LatLonGrid, source: LatLonGrid) -> LatLonGrid:
     if not len(latitude) or not len(longitude):
         raise ValueError(f"regrid: no cell of {grid} lies within {source}; choose smaller cells")
     return LatLonGrid(latitude, longitude)
-
-
-def aggregate(
-    analysis: xr.Dataset, *, hours: float, accumulated: Sequence[str] = ()
-) -> tuple[xr.Dataset, list[str]]:
-    """Means over periods of so many hours, and the periods left out because times are missing.
-
-    Periods are counted from 00 UTC of the first day and labelled by their start. An accumulated
-    variable is summed; its values are those of the cadence's interval that ends at their time, so
-    that a day's sum takes the times after 00 UTC up to the next 00 UTC, a day's mean those from
-    00 UTC on. A NaN makes the period's value NaN. Only whole periods are kept.
-
-    Args:
-        analysis: sorted in time; gaps are fine.
-        hours: length of a period; a multiple of the cadence that divides, or is made of, days.
-        accumulated: names of the variables that are sums over the cadence's interval.
-
-    Returns:
-        the aggregated analysis, and the starts of the periods left out as ISO dates.
-
-    Raises:
-        ValueError: hours do not fit, or no period is whole.
-    """
-    step, period = cadence(analysis), np.timedelta64(round(hours * 3600), "s")
-    if period % step or (24 % hours and hours % 24):
-        raise ValueError(
-            f"aggregate_hours: {hours:g} is not a multiple of the cadence, "
-            f"{step / np.timedelta64(1, 'h'):g} h, that divides a day or is made of days"
-        )
-    length = int(period // step)
-    groups: dict[str, list[str]] = {"mean": [], "sum": []}
-    for name in map(str, analysis.data_vars):
-        groups["sum" if name in accumulated else "mean"].append(name)
-    groups = {how: names for how, names in groups.items() if names}
-    shifts = {"mean": 0 * step, "sum": step}
-    found = {how: _periods(analysis[TIME], shifts[how], period, length) for how in groups}
-    kept = sorted(set.intersection(*(set(whole) for whole, _ in found.values())))
-    if not kept:
-        raise ValueError(f"aggregate_hours: no period of {hours:g} h has all its {length} times")
-    parts = []
-    for how, names in groups.items():
-        first = [found[how][0][number] for number in kept]
-        wide = analysis[names].drop_vars(TIME).isel({TIME: _runs(first, length)})
-        # The reductions of coarsen itself would skip NaN without a word.
-        periods = wide.astype(np.float64).coarsen({TIME: length}).construct({TIME: (TIME, "part")})
-        parts.append(getattr(periods, how)("part", skipna=False, keep_attrs=True))
-    result = xr.merge(parts, combine_attrs="override")[list(analysis.data_vars)]
-    for variable, array in analysis.data_vars.items():
-        result[variable] = result[variable].astype(array.dtype)
-    result = result.assign_coords({TIME: _starts(analysis[TIME], kept, period)})
-    result[TIME].attrs.update(analysis[TIME].attrs)
-    seen = set().union(*(numbers for _, numbers in found.values()))
-    left_out = _starts(analysis[TIME], sorted(seen - set(kept)), period).values
-    return result.assign_attrs(analysis.attrs), [str(start)[:16] for start in left_out]
-
-
-def _runs(first: Sequence[int], length: int) -> slice | NDArray[np.int64]:
-    """Indices of runs of one length that begin at `first`; a slice where they adjoin."""
-    index = np.add.outer(np.array(first), np.arange(length)).ravel()
-    is_one_run = index[-1] - index[0] == len(index) - 1
-    return slice(int(index[0]), int(index[-1]) + 1) if is_one_run else index
-
-
-def _periods(
-    time: xr.DataArray, shift: np.timedelta64, period: np.timedelta64, length: int
-) -> tuple[dict[int, int], set[int]]:
-    """Number of each whole period → index of its first time; and all periods that have any."""
-    elapsed = np.asarray(time.values - _midnight(time)).astype("timedelta64[s]") - shift
-    numbers, first, counts = np.unique(elapsed // period, return_index=True, return_counts=True)
-    whole = counts == length
-    return dict(zip(numbers[whole].tolist(), first[whole].tolist(), strict=True)), set(
-        numbers.tolist()
-    )
-
-
-def _starts(time: xr.DataArray, numbers: Sequence[int], period: np.timedelta64) -> xr.DataArray:
-    steps = np.array(numbers, np.int64) * period
-    midnight = _midnight(time)
-    if isinstance(midnight, np.datetime64):
-        starts = midnight + steps.astype("timedelta64[ns]")
-    else:
-        starts = np.array([midnight + step.item() for step in steps], object)
-    return xr.DataArray(starts, dims=TIME, name=TIME)
-
-
-def _midnight(time: xr.DataArray) -> Any:
-    """00 UTC of the first day."""
-    first = time.values[0]
-    if isinstance(first, np.datetime64):
-        return first.astype("datetime64[D]").astype("datetime64[ns]")
-    return first.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _shares(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
@@ -16,9 +15,9 @@ from axialcast.data.normalize import cell_weights
 from axialcast.data.opening.stacked import open_states, shard_path
 from axialcast.data.preparing.prepared import damage
 from axialcast.data.preparing.recipe import Recipe
+from axialcast.data.reader import Analysis
 from axialcast.files import inventory
 from axialcast.files.atomic import room_error, sync, write_json
-from axialcast.names import TIME
 
 __all__ = ["UNFINISHED", "place_of", "write_shard"]
 
@@ -40,10 +39,9 @@ def write_shard(work: str, number: int) -> int:
     start, stop = number * length, min((number + 1) * length, num_times)
     # The states before begin the first increments.
     first = max(start - step, 0)
-    block = analysis.isel({TIME: slice(first, stop)}).compute(scheduler="synchronous")
-    values = channels.stack(block)
+    values = analysis.read(slice(first, stop))
     file = _write_states(folder, plan, number, values[start - first :])
-    times = analysis[TIME].values
+    times = analysis.times
     # Statistics see the training period only, increments into it included.
     begin, end = plan["train_index"]
     new, low, high = max(start, begin), max(first, begin), min(stop, end)
@@ -53,7 +51,7 @@ def write_shard(work: str, number: int) -> int:
             values[low - first : high - first],
             times[low:high],
             span=np.timedelta64(plan["span_seconds"], "s"),
-            weights=cell_weights(analysis, area_weighted=plan["recipe"]["area_weighted"]),
+            weights=cell_weights(analysis.dataset, area_weighted=plan["recipe"]["area_weighted"]),
             first=new - low,
         )
     size, checksum = inventory.entry(place_of(folder) / file)
@@ -101,7 +99,7 @@ def place_of(work: Path) -> Path:
 
 
 @functools.lru_cache(maxsize=1)
-def _analysis(plan: str) -> xr.Dataset:
+def _analysis(plan: str) -> Analysis:
     """The analysis of a plan, opened once in every process."""
     recipe = Recipe(**json.loads(plan)["recipe"])
-    return recipe.convert(recipe.open())
+    return Analysis(recipe.convert(recipe.open()))

@@ -1,0 +1,157 @@
+"""Means and sums over periods of time, in double precision; the type of number stays what it was.
+
+Periods are counted from 00 UTC of the first day and labelled by their start. Only whole ones are
+kept. A mean is of the times from its start on. An accumulated variable is summed; its values are
+those of the interval that ends at their time, so that a day's sum takes the times after 00 UTC up
+to the next 00 UTC.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.names import TIME
+from axialcast.times.calendars import cadence
+
+__all__ = ["Periods", "aggregate", "periods_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Periods:
+    """The whole periods of an analysis.
+
+    Args:
+        length: times in a period.
+        times: (n,) their starts.
+        means: (n,) first of the rows that a mean is of; None: there are no means.
+        sums: (n,) first of the rows that a sum is of; None: there are no sums.
+        left_out: starts of the periods that lack times, as ISO dates.
+    """
+
+    length: int
+    times: xr.DataArray
+    means: NDArray[np.int64] | None
+    sums: NDArray[np.int64] | None
+    left_out: list[str]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def rows(self, start: int, stop: int) -> slice:
+        """Rows of the analysis that the periods start to stop - 1 are made of."""
+        firsts = [first[start:stop] for first in (self.means, self.sums) if first is not None]
+        low, high = min(f.min() for f in firsts), max(f.max() for f in firsts)
+        return slice(int(low), int(high) + self.length)
+
+    def part(self, start: int, stop: int) -> "Periods":
+        """The periods start to stop - 1, of the rows that `rows` names."""
+        low = self.rows(start, stop).start
+
+        def of(first: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+            return None if first is None else first[start:stop] - low
+
+        return Periods(self.length, self.times[start:stop], of(self.means), of(self.sums), [])
+
+
+def periods_of(analysis: xr.Dataset, *, hours: float, accumulated: Sequence[str] = ()) -> Periods:
+    """The periods of so many hours that hold all their times.
+
+    Args:
+        analysis: sorted in time; gaps are fine.
+        hours: length of a period; a multiple of the cadence that divides, or is made of, days.
+        accumulated: names of the variables that are sums over the cadence's interval.
+
+    Raises:
+        ValueError: hours do not fit, or no period is whole.
+    """
+    step, period = cadence(analysis), np.timedelta64(round(hours * 3600), "s")
+    if not period or period % step or (24 % hours and hours % 24):
+        raise ValueError(
+            f"aggregate_hours: {hours:g} is not a multiple of the cadence, "
+            f"{step / np.timedelta64(1, 'h'):g} h, that divides a day or is made of days"
+        )
+    length = int(period // step)
+    are_sums = [name in accumulated for name in map(str, analysis.data_vars)]
+    shifts = [
+        shift for shift, some in ((0 * step, not all(are_sums)), (step, any(are_sums))) if some
+    ]
+    found = [_whole(analysis[TIME], shift, period, length) for shift in shifts]
+    kept = sorted(set.intersection(*(set(whole) for whole, _ in found)))
+    if not kept:
+        raise ValueError(f"aggregate_hours: no period of {hours:g} h has all its {length} times")
+    seen = set().union(*(numbers for _, numbers in found))
+    firsts = iter([np.array([whole[number] for number in kept]) for whole, _ in found])
+    return Periods(
+        length,
+        _starts(analysis[TIME], kept, period),
+        None if all(are_sums) else next(firsts),
+        next(firsts) if any(are_sums) else None,
+        [str(s)[:16] for s in _starts(analysis[TIME], sorted(seen - set(kept)), period).values],
+    )
+
+
+def aggregate(
+    analysis: xr.Dataset, periods: Periods, *, accumulated: Sequence[str] = ()
+) -> xr.Dataset:
+    """Means over the periods, and sums of the accumulated variables.
+
+    A NaN makes the period's value NaN.
+
+    Args:
+        analysis: in memory, or of dask.
+        periods: of its times.
+        accumulated: names of the variables to sum.
+    """
+    fields = {}
+    for name, array in analysis.data_vars.items():
+        is_sum = str(name) in accumulated
+        first = periods.sums if is_sum else periods.means
+        assert first is not None
+        rows = np.add.outer(first, np.arange(periods.length)).ravel()
+        wide = array.drop_vars(TIME).isel({TIME: _slice(rows)}).astype(np.float64)
+        # The reductions of coarsen itself would skip NaN without a word.
+        parts = wide.coarsen({TIME: periods.length}).construct({TIME: (TIME, "part")})
+        reduce = parts.sum if is_sum else parts.mean
+        fields[name] = reduce("part", skipna=False, keep_attrs=True).astype(array.dtype)
+    times = (TIME, periods.times.values, analysis[TIME].attrs)
+    return xr.Dataset(fields, attrs=analysis.attrs).assign_coords({TIME: times})
+
+
+def _slice(rows: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """The rows; a slice where they count up by one."""
+    is_one_run = rows[-1] - rows[0] == len(rows) - 1
+    return slice(int(rows[0]), int(rows[-1]) + 1) if is_one_run else rows
+
+
+def _whole(
+    time: xr.DataArray, shift: np.timedelta64, period: np.timedelta64, length: int
+) -> tuple[dict[int, int], set[int]]:
+    """Number of each whole period → index of its first time; and all periods that have any."""
+    elapsed = np.asarray(time.values - _midnight(time)).astype("timedelta64[s]") - shift
+    numbers, first, counts = np.unique(elapsed // period, return_index=True, return_counts=True)
+    whole = counts == length
+    return dict(zip(numbers[whole].tolist(), first[whole].tolist(), strict=True)), set(
+        numbers.tolist()
+    )
+
+
+def _starts(time: xr.DataArray, numbers: Sequence[int], period: np.timedelta64) -> xr.DataArray:
+    steps = np.array(numbers, np.int64) * period
+    midnight = _midnight(time)
+    if isinstance(midnight, np.datetime64):
+        starts = midnight + steps.astype("timedelta64[ns]")
+    else:
+        starts = np.array([midnight + step.item() for step in steps], object)
+    return xr.DataArray(starts, dims=TIME, name=TIME)
+
+
+def _midnight(time: xr.DataArray) -> Any:
+    """00 UTC of the first day."""
+    first = time.values[0]
+    if isinstance(first, np.datetime64):
+        return first.astype("datetime64[D]").astype("datetime64[ns]")
+    return first.replace(hour=0, minute=0, second=0, microsecond=0)

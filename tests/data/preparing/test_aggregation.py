@@ -1,0 +1,82 @@
+"""Means and sums over periods against numpy."""
+
+import cftime
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from axialcast.data.preparing.aggregation import aggregate, periods_of
+from axialcast.data.preparing.conversion import convert
+
+
+def aggregated(analysis, hours, accumulated=()):
+    """All periods at once, as read from a lazy conversion and computed from the whole dataset."""
+    periods = periods_of(analysis, hours=hours, accumulated=accumulated)
+    whole = aggregate(analysis, periods, accumulated=accumulated)
+    lazy = convert(analysis, aggregate_hours=hours, accumulated=accumulated)
+    xr.testing.assert_equal(lazy, whole)
+    return whole, periods.left_out
+
+
+def six_hourly(num, *, start="2001-01-01T00", calendar="standard"):
+    values = np.random.default_rng(3).standard_normal((num, 2, 3)) + 280
+    times = xr.date_range(start, periods=num, freq="6h", calendar=calendar, use_cftime=None)
+    coords = {"time": times, "latitude": [5.0, -5.0], "longitude": [0.0, 120.0, 240.0]}
+    rain = (np.abs(values) / 280).astype(np.float32)
+    fields = {
+        "a": (tuple(coords), values.astype(np.float32), {"units": "K"}),
+        "total_precipitation": (tuple(coords), rain, {"units": "m"}),
+    }
+    return xr.Dataset(fields, coords)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+def test_daily_means_and_sums(lazy, calendar):
+    analysis = six_hourly(4 * 5 + 1, calendar=calendar)
+    given = analysis.chunk(time=7) if lazy else analysis
+    daily, left_out = aggregated(given, hours=24, accumulated=["total_precipitation"])
+    means = analysis.a.values[:20].reshape(5, 4, 2, 3).astype(np.float64).mean(1)
+    # Accumulations end at their time: a day's are those of 06, 12, 18 and 24 UTC.
+    rain = analysis.total_precipitation.values[1:21].reshape(5, 4, 2, 3).astype(np.float64)
+    np.testing.assert_array_equal(daily.a.values, means.astype(np.float32))
+    np.testing.assert_array_equal(daily.total_precipitation, rain.sum(1).astype(np.float32))
+    np.testing.assert_array_equal(daily.time, analysis.time[:20:4])
+    assert daily.a.attrs == {"units": "K"}
+    # The first time's rain fell the day before, and the last mean has one time.
+    assert left_out == ["2000-12-31T00:00", "2001-01-06T00:00"] or calendar == "noleap"
+    assert len(left_out) == 2
+
+
+def test_days_with_missing_times_or_values_are_no_days():
+    analysis = six_hourly(4 * 6, start="2001-01-01T06")
+    analysis.a[9, 1, 2] = np.nan
+    whole, left_out = aggregated(analysis[["a"]], hours=24)
+    assert left_out == ["2001-01-01T00:00", "2001-01-07T00:00"]
+    np.testing.assert_array_equal(whole.time.dt.day, [2, 3, 4, 5, 6])
+    assert np.isnan(whole.a.values[1, 1, 2])
+    assert np.isnan(whole.a.values).sum() == 1
+    with pytest.raises(ValueError, match=r"no period of 24 h has all its 4 times"):
+        aggregated(analysis[["a"]].isel(time=slice(5)), hours=24)
+    for hours in (9, 18, 36):
+        with pytest.raises(ValueError, match=rf"aggregate_hours: {hours} is not"):
+            aggregated(analysis, hours=hours)
+
+
+@settings(deadline=None, max_examples=30)
+@given(hours=st.sampled_from([6, 12, 24, 48, 120]), num=st.integers(40, 71))
+def test_every_mean_is_of_its_own_times(hours, num):
+    analysis = six_hourly(num)[["a"]]
+    result, _ = aggregated(analysis, hours=hours)
+    assert result.sizes["time"] == num * 6 // hours
+    for time in result.time.values:
+        within = slice(time, time + np.timedelta64(hours, "h") - np.timedelta64(1, "s"))
+        expected = analysis.a.sel(time=within).values.astype(np.float64).mean(0)
+        np.testing.assert_allclose(result.a.sel(time=time).values, expected, rtol=1e-6)
+
+
+def test_cftime_labels():
+    daily, _ = aggregated(six_hourly(240, calendar="noleap", start="2004-02-01")[["a"]], hours=24)
+    assert daily.time.values[28] == cftime.DatetimeNoLeap(2004, 3, 1)
