@@ -3,33 +3,33 @@
 Names and units are still the store's own; the arrays are dask's.
 """
 
-import asyncio
 import glob
 import importlib.util
-import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import xarray as xr
 import zarr
 from zarr.abc.store import Store
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
-from zarr.storage import FsspecStore, LocalStore, ZipStore
+from zarr.storage import LocalStore, ZipStore
 
 from axialcast.data.arrays.zarrs import MissingChunks, direct
 from axialcast.data.opening.anemoi import from_anemoi, is_anemoi
 from axialcast.data.opening.combine import combine
+from axialcast.data.opening.remote import can_list, open_url, reason, shown, unreadable
 from axialcast.data.opening.stacked import is_prepared, to_variables
 
 __all__ = ["Reading", "open_raw"]
 
 NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 GRIB_SUFFIXES = (".grib", ".grib1", ".grib2", ".grb", ".grb2")
+NO_VARIABLE = (
+    "no variable found; if its server cannot list files, write the store with consolidated "
+    "metadata (zarr.consolidate_metadata)"
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Reading:
     """How to read a store.
 
     Args:
-        storage_options: of fsspec, for a store behind a URL.
+        storage_options: for a store behind a URL, see `axialcast.data.opening.remote.open_url`.
         timeout_seconds: how long to wait for a server's answer.
         missing_chunks: of Zarr stores, see `axialcast.data.arrays.zarrs.direct`.
         variables, levels: that are wanted, where a store has to be cut before it is a Dataset.
@@ -104,47 +104,13 @@ def _open_path(path: Path, reading: Reading) -> xr.Dataset:
 
 def _open_url(url: str, reading: Reading) -> xr.Dataset:
     if url.lower().endswith((*NETCDF_SUFFIXES, *GRIB_SUFFIXES)):
-        raise ValueError(f"{url}: only Zarr is read over the network; download the file first")
-    # gcsfs logs the traceback of an error that it also raises.
-    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
-    protocol = url.partition("://")[0]
-    options = {**_patience(protocol, reading.timeout_seconds), **(reading.storage_options or {})}
+        raise ValueError(f"{shown(url)}: only Zarr is read over the network; download the file first")
+    store = open_url(url, reading.storage_options or {}, reading.timeout_seconds)
+    return _open_zarr(store, shown(url), reading)
+
+
+def _open_zarr(store: Store, name: str, reading: Reading) -> xr.Dataset:
     try:
-        store = FsspecStore.from_url(url, storage_options=options, read_only=True)
-    except (ImportError, ValueError) as error:
-        extra = "; pip install 'axialcast[s3]'" if protocol == "s3" else ""
-        raise ValueError(f"{url}: cannot be opened ({_one_line(error)}){extra}") from None
-    return _open_zarr(store, url, reading, is_remote=True)
-
-
-async def _await_answer(store: Store, seconds: float) -> None:
-    """Raises where the store gives no answer in time, however often its client asks again."""
-    try:
-        async with asyncio.timeout(seconds):
-            await store.get("zarr.json", default_buffer_prototype())
-    except TimeoutError:
-        raise TimeoutError(f"no answer within {seconds:g} s") from None
-
-
-def _patience(protocol: str, seconds: float) -> dict[str, Any]:
-    """fsspec options of a protocol: anonymous, and no longer silence than so many seconds."""
-    silence = aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
-    match protocol:
-        case "http" | "https":
-            return {"client_kwargs": {"timeout": silence}}
-        case "gs" | "gcs":
-            return {"token": "anon", "requests_timeout": silence}
-        case "s3" | "s3a":
-            waits = {"connect_timeout": seconds, "read_timeout": seconds}
-            return {"anon": True, "config_kwargs": waits}
-        case _:
-            return {}
-
-
-def _open_zarr(store: Store, name: str, reading: Reading, *, is_remote: bool = False) -> xr.Dataset:
-    try:
-        if is_remote:
-            sync(_await_answer(store, reading.timeout_seconds))
         group = zarr.open_group(store, mode="r")
         if is_anemoi(group):
             return from_anemoi(
@@ -153,28 +119,20 @@ def _open_zarr(store: Store, name: str, reading: Reading, *, is_remote: bool = F
                 levels=reading.levels,
                 missing_chunks=reading.missing_chunks,
             )
+        if not can_list(store) and group.metadata.consolidated_metadata is None:
+            raise ValueError(NO_VARIABLE)
         with warnings.catch_warnings():
             # Consolidated metadata is optional; without it xarray warns and lists the store.
             warnings.simplefilter("ignore", RuntimeWarning)
             dataset = xr.open_zarr(store, chunks=None)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{name}: no Zarr store there ({_one_line(error)})") from None
+        raise FileNotFoundError(f"{name}: no Zarr store there ({reason(error)})") from None
     except ValueError as error:
-        raise ValueError(f"{name}: {_one_line(error)}") from None
+        raise ValueError(f"{name}: {reason(error)}") from None
     except Exception as error:  # every kind of store has errors of its own
-        remedy = (
-            "if it is not public, pass storage_options, such as anon=False for s3"
-            if isinstance(error, PermissionError)
-            else "check the address and the network"
-        )
-        raise ConnectionError(
-            f"{name}: cannot be read ({type(error).__name__}: {_one_line(error)}); {remedy}"
-        ) from None
+        raise unreadable(name, error) from None
     if not dataset.data_vars:
-        raise ValueError(
-            f"{name}: no variable found; if its server cannot list files, write the store with "
-            "consolidated metadata (zarr.consolidate_metadata)"
-        )
+        raise ValueError(f"{name}: {NO_VARIABLE}")
     # A store without consolidated metadata lists its arrays in an order of the moment.
     dataset = dataset[sorted(map(str, dataset.data_vars))]
     dataset = direct(dataset, group, missing_chunks=reading.missing_chunks)

@@ -1,0 +1,143 @@
+"""Options of a store behind a URL: those of fsspec in the words of obstore, its own as they are."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ["SERVICES", "Options", "translate"]
+
+SERVICES = {
+    **dict.fromkeys(("http", "https"), "http"),
+    **dict.fromkeys(("s3", "s3a"), "s3"),
+    **dict.fromkeys(("gs", "gcs"), "gs"),
+    **dict.fromkeys(("az", "azure", "abfs", "abfss"), "az"),
+}
+"""The service that each scheme of URL is of."""
+
+HEADERS = "client_options.default_headers"
+SPELLINGS: dict[str, dict[str, str]] = {
+    "http": {"headers": HEADERS, "client_kwargs.headers": HEADERS},
+    "s3": {
+        "anon": "skip_signature",
+        "key": "access_key_id",
+        "username": "access_key_id",
+        "secret": "secret_access_key",
+        "password": "secret_access_key",
+        "token": "session_token",
+        "endpoint_url": "endpoint",
+        "client_kwargs.endpoint_url": "endpoint",
+        "client_kwargs.region_name": "region",
+        "requester_pays": "request_payer",
+    },
+    "gs": {"anon": "skip_signature", "endpoint_url": "base_url"},
+    "az": {"anon": "skip_signature", "sas_token": "sas_key"},
+}
+"""What fsspec's options are called by obstore; a dot leads into a nested one."""
+OWN = {"client_options", "retry_config"}
+"""Options of obstore that are mappings themselves."""
+
+PREFIXES = ("aws_", "google_", "azure_storage_", "azure_")
+CREDENTIALS = {
+    *("access_key_id", "secret_access_key", "session_token", "role_arn", "token"),
+    *("service_account", "service_account_path", "service_account_key", "bearer_token"),
+    *("application_credentials", "account_key", "access_key", "sas_key", "client_id"),
+    *("client_secret", "use_azure_cli", "container_credentials_relative_uri"),
+}
+"""Options of obstore, without their prefix, that say who asks."""
+
+
+class Options(NamedTuple):
+    """Arguments of an obstore store.
+
+    Args:
+        config: of its service.
+        client: its `client_options`.
+        retry: its `retry_config`.
+    """
+
+    config: dict[str, Any]
+    client: dict[str, Any]
+    retry: dict[str, Any]
+
+
+def translate(service: str, given: Mapping[str, Any]) -> Options:
+    """Options in the words of obstore; anonymous where they say nothing of credentials.
+
+    Args:
+        service: one of SERVICES.
+        given: options of fsspec's file system of the service, of obstore, or of both.
+
+    Raises:
+        ValueError: one is given twice, contradicts another, or cannot be translated. Names that
+            obstore lacks are refused by obstore.
+    """
+    options = Options({}, {}, {})
+    for name, value in _flat(given, SPELLINGS[service]):
+        if name == "token" and service == "gs":
+            key, value = _google(value)
+        else:
+            key = SPELLINGS[service].get(name, name)
+        where = options.config
+        if key.startswith("client_options."):
+            key, where = key.partition(".")[2], options.client
+        elif key in OWN:
+            if not isinstance(value, Mapping):
+                raise ValueError(f"storage_options: {name}: expected a mapping, got {value!r}")
+            getattr(options, key.partition("_")[0]).update(value)
+            continue
+        if key in where:
+            raise ValueError(f"storage_options: {name}: gives {key} again; leave one out")
+        where[key] = value if isinstance(value, bool | Mapping) else str(value)
+    if service == "http":
+        if options.config:
+            known = ", ".join([*SPELLINGS["http"], *sorted(OWN)])
+            raise ValueError(
+                f"storage_options: {', '.join(options.config)}: unknown for http; expected {known}"
+            )
+        return options
+    _sign(options.config)
+    return options
+
+
+def _flat(
+    given: Mapping[str, Any], spellings: Mapping[str, str], above: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Options that are set, by dotted name."""
+    for name, value in given.items():
+        name = f"{above}{name}"
+        whole = name in spellings or name in OWN or name == "token"
+        if isinstance(value, Mapping) and not whole:
+            yield from _flat(value, spellings, f"{name}.")
+        elif value is not None:
+            yield name, value
+
+
+def _sign(config: dict[str, Any]) -> None:
+    """Sets whether requests are signed: not, unless credentials are given or asked for."""
+    plain = {name: name.lower() for name in config}
+    for prefix in PREFIXES:
+        plain = {name: text.removeprefix(prefix) for name, text in plain.items()}
+    signing = [name for name, text in plain.items() if text in CREDENTIALS]
+    anonymous = config.setdefault("skip_signature", not signing)
+    if signing and str(anonymous).lower() == "true":
+        raise ValueError(
+            f"storage_options: {', '.join(signing)}: credentials, and anonymous access as well; "
+            "leave out anon, or the credentials"
+        )
+
+
+def _google(token: Any) -> tuple[str, Any]:
+    """gcsfs's `token` as an option of obstore and its value."""
+    if isinstance(token, Mapping):
+        return "service_account_key", json.dumps(dict(token))
+    if token == "anon":
+        return "skip_signature", True
+    if token in ("google_default", "cloud"):
+        return "skip_signature", False
+    if Path(str(token)).is_file():
+        return "application_credentials", token
+    raise ValueError(
+        "storage_options: token: expected anon, google_default, or an existing JSON file of "
+        "credentials; an access token is given as bearer_token"
+    )

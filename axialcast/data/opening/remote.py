@@ -1,0 +1,171 @@
+"""Zarr stores behind a URL: http, s3, gs and Azure by obstore, other schemes by fsspec.
+
+A store pickles with what it was opened with, credentials among it: such a pickle is a secret.
+Processes that are to read it are spawned: obstore's threads do not outlive a fork.
+"""
+
+import os
+import re
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import obstore.exceptions
+from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
+from zarr.abc.store import Store
+from zarr.storage import FsspecStore, ObjectStore
+
+from axialcast.data.opening.options import SERVICES, Options, translate
+
+__all__ = ["can_list", "open_url", "reason", "shown", "unreadable"]
+
+CONNECT_SECONDS = 10.0
+"""Longest wait for a connection."""
+RETRIES = 10
+"""Times that a request is repeated after failures that pass: no connection, silence, status 5xx."""
+FIRST_RETRIES = 2
+"""The same for the first request, so that a wrong address is soon told."""
+BUCKET = "https://{}.s3.amazonaws.com"
+"""Where the region of a bucket of S3 is asked for."""
+
+
+def open_url(url: str, options: Mapping[str, Any], timeout_seconds: float) -> Store:
+    """The store at a URL, read-only, after a first answer of its server.
+
+    Args:
+        url: of schemes in SERVICES, or of one that fsspec knows, which takes its own options.
+        options: of obstore or fsspec; without credentials access is anonymous, and `anon: false`
+            takes those of the environment.
+        timeout_seconds: how long a request waits for an answer, and how long it is repeated. An
+            answer that has begun may take ten times as long. Not for schemes of fsspec.
+
+    Raises:
+        ConnectionError: the server cannot be reached, or refuses.
+        ValueError: the scheme or an option is unknown.
+    """
+    service = SERVICES.get(urlsplit(url).scheme)
+    if service is None:
+        return _by_fsspec(url, options)
+    try:
+        given = translate(service, options)
+        if service == "s3":
+            _set_region(urlsplit(url), given.config, timeout_seconds)
+        first = _client(service, url, given, timeout_seconds, FIRST_RETRIES)
+        store = ObjectStore(_client(service, url, given, timeout_seconds, RETRIES), read_only=True)
+    except (ValueError, TypeError, obstore.exceptions.BaseError) as error:
+        raise ValueError(
+            f"{shown(url)}: cannot be opened ({reason(error)}); see data.storage_options"
+        ) from None
+    try:
+        first.get("zarr.json")
+    except FileNotFoundError:
+        pass  # a store of Zarr 2, or none: reading it tells
+    except obstore.exceptions.BaseError as error:
+        raise unreadable(url, error) from None
+    return store
+
+
+def _client(service: str, url: str, given: Options, seconds: float, retries: int) -> Any:
+    """An obstore store that waits and repeats no longer than so many seconds."""
+    parts = urlsplit(url)
+    endpoints = (given.config.get(name, "") for name in ("endpoint", "base_url"))
+    client = {
+        "allow_http": any(str(text).startswith("http://") for text in (url, *endpoints)),
+        "connect_timeout": timedelta(seconds=min(CONNECT_SECONDS, seconds)),
+        "read_timeout": timedelta(seconds=seconds),
+        "timeout": timedelta(seconds=10 * seconds),
+        **given.client,
+    }
+    retry = {"max_retries": retries, "retry_timeout": timedelta(seconds=seconds), **given.retry}
+    arguments: Any = {"client_options": client, "retry_config": retry}
+    if service == "http":
+        if parts.username is not None:
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            basic = {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+            client["default_headers"] = basic | client.get("default_headers", {})
+        address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return HTTPStore(address, **arguments)
+    kind: Any = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}[service]
+    config = dict(given.config)
+    bucket = parts.netloc
+    if "@" in bucket:  # abfs://container@account.dfs.core.windows.net
+        bucket, _, host = bucket.partition("@")
+        config.setdefault("account_name", host.partition(".")[0])
+    return kind(bucket, prefix=parts.path.strip("/"), config=config, **arguments)
+
+
+def _set_region(url: SplitResult, config: dict[str, Any], seconds: float) -> None:
+    """Adds the region of a bucket of S3, where neither options nor environment tell it."""
+    told = {name.lower().removeprefix("aws_") for name in config}
+    told |= {name.lower().removeprefix("aws_") for name in os.environ if name.startswith("AWS_")}
+    if told & {"region", "default_region", "endpoint", "endpoint_url", "endpoint_url_s3"}:
+        return
+    asked = urllib.request.Request(BUCKET.format(url.netloc), method="HEAD")
+    try:
+        with urllib.request.urlopen(asked, timeout=min(CONNECT_SECONDS, seconds)) as answer:
+            headers = answer.headers
+    except urllib.error.HTTPError as error:  # a bucket that refuses tells its region, too
+        headers = error.headers
+    except OSError:
+        return
+    if region := headers.get("x-amz-bucket-region"):
+        config["region"] = region
+
+
+def _by_fsspec(url: str, options: Mapping[str, Any]) -> Store:
+    try:
+        return FsspecStore.from_url(url, storage_options=dict(options), read_only=True)
+    except (ImportError, ValueError, TypeError) as error:
+        remedy = (
+            f"; pip install what it names, or use a URL of {', '.join(SERVICES)}"
+            if isinstance(error, ImportError)
+            else ""
+        )
+        raise ValueError(f"{shown(url)}: cannot be opened ({reason(error)}){remedy}") from None
+    except OSError as error:
+        raise unreadable(url, error) from None
+
+
+def can_list(store: Store) -> bool:
+    """Whether a store can tell which arrays it has, beside those of consolidated metadata."""
+    return not (isinstance(store, ObjectStore) and isinstance(store.store, HTTPStore))
+
+
+def unreadable(name: str, error: Exception) -> ConnectionError:
+    """What to raise in the place of any error of a store; with its reason and the remedy."""
+    refusals = (
+        obstore.exceptions.PermissionDeniedError,
+        obstore.exceptions.UnauthenticatedError,
+        PermissionError,
+    )
+    remedy = (
+        "if it is not public, pass storage_options, such as anon: false for s3"
+        if isinstance(error, refusals)
+        else "check the address and the network"
+    )
+    return ConnectionError(f"{shown(name)}: cannot be read ({reason(error)}); {remedy}")
+
+
+def reason(error: Exception) -> str:
+    """What an error of any store says, in one line and without the secrets of an address."""
+    text, _, details = str(error).partition("\n\nDebug source")
+    text = re.sub(r"(https?://[^\s?]+)\?\S+", r"\1", text)
+    text = re.sub(r":?\s*<(!doctype|html).*", "", text, flags=re.IGNORECASE | re.DOTALL)
+    text = " ".join(text.split())[:400]
+    kinds = {"kind: Timeout": "no answer in time", "kind: Connect": "no connection"}
+    plain = [words for kind, words in kinds.items() if kind in details]
+    if not isinstance(error, obstore.exceptions.BaseError | ValueError | ImportError):
+        plain.append(type(error).__name__)
+    return ": ".join([*plain, text or "no further message"])
+
+
+def shown(url: str) -> str:
+    """A URL without its password and its query, which may be a signature."""
+    if "://" not in url:
+        return url
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
