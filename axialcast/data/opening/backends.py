@@ -104,7 +104,9 @@ def _open_path(path: Path, reading: Reading) -> xr.Dataset:
 
 def _open_url(url: str, reading: Reading) -> xr.Dataset:
     if url.lower().endswith((*NETCDF_SUFFIXES, *GRIB_SUFFIXES)):
-        raise ValueError(f"{shown(url)}: only Zarr is read over the network; download the file first")
+        raise ValueError(
+            f"{shown(url)}: only Zarr is read over the network; download the file first"
+        )
     store = open_url(url, reading.storage_options or {}, reading.timeout_seconds)
     return _open_zarr(store, shown(url), reading)
 
