@@ -51,6 +51,7 @@ def run(config: Config) -> None:
     Initial times that forecast.zarr holds already, made of the same states by the same checkpoint,
     stay as they are.
     """
+    assert config.data is not None
     forecaster = load(config.output / "checkpoint", device=config.device)
     analysis = forecaster.check(open_analysis(config.analysis_store, **config.opening))
     chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
@@ -71,8 +72,10 @@ def run(config: Config) -> None:
             analysis, init_times=inits[missing], lead_times=leads, batch_size=batch
         )
         left, total = (-(-len(times) // batch) for times in (missing, inits))
-        progress = {"total": total, "done": total - left, "unit": "batches"}
-        for forecast, inputs in track(blocks, description="forecast", **progress):
+        shown = track(
+            blocks, description="forecast", total=total, done=total - left, unit="batches"
+        )
+        for forecast, inputs in shown:
             writer.write(forecast, inputs=inputs)
 
 

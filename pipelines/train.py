@@ -64,6 +64,7 @@ RESUMES = ("states",)
 def run(config: Config) -> None:
     """Fits the network on data.train, watching data.validate; goes on where it was stopped."""
     output, data, schedule = config.output, config.data, config.train.schedule
+    assert data is not None
     made = made_from(config, __file__)
     saved = newest_state(output / "states", output / "log.jsonl")
     if saved and (changes := differences(made, saved.made_from)):
@@ -130,7 +131,7 @@ def run(config: Config) -> None:
     beside = {"data.buffer_gib": data.buffer_gib, **machine(device)}
     if saved:
         saved.put_into(training, beside)
-    with Log(output / "log.jsonl", after=saved and saved.mark) as log:
+    with Log(output / "log.jsonl", after=saved.mark if saved else None) as log:
         with Saving(
             output / "states",
             training,

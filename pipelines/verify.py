@@ -69,6 +69,7 @@ def run(config: Config) -> None:
     the same states and baselines, cost nothing.
     """
     output, data = config.output, config.data
+    assert data is not None
     store = ForecastStore(output / "forecast.zarr")
     contents = store.contents()
     analysis = open_analysis(config.analysis_store, **config.opening)
@@ -119,6 +120,7 @@ def fit_baselines(
     config: Config, analysis: xr.Dataset, lead_times: NDArray[np.timedelta64]
 ) -> tuple[Climatology, dict[str, Baseline]]:
     """The climatology and the baselines asked for, fitted on the training years."""
+    assert config.data is not None
     training = in_memory(analysis.sel(time=slice(*config.data.train)))
     climatology = Climatology.fit(training, harmonics=config.verify.harmonics)
     baselines: dict[str, Baseline] = {}
@@ -150,7 +152,7 @@ def in_order(forecast: xr.Dataset, path: Path, analysis: xr.Dataset, source: str
         raise FileNotFoundError(
             f"{path}: none of the initial times is complete; run the pipeline `forecast` first"
         )
-    absent = sorted(set(forecast.data_vars) - set(analysis.data_vars))
+    absent = sorted(set(map(str, forecast.data_vars)) - set(map(str, analysis.data_vars)))
     if absent:
         raise ValueError(
             f"{path}: holds {absent[0]}, which {source} as opened lacks, with "
