@@ -3,11 +3,12 @@
 Shapes: n times, k rows, c channels, h latitudes, w longitudes.
 """
 
+import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +17,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
-from axialcast.data.sources import Where, find_sources, runs
+from axialcast.data.cutting import Place, block_edges, group_places, shares
+from axialcast.data.parts import Part, find_parts
+from axialcast.data.sources import Where
 from axialcast.grid import LatLonGrid, grid_of
 from axialcast.names import LATITUDE, LONGITUDE, TIME
 from axialcast.times.calendars import cadence
@@ -24,8 +27,8 @@ from axialcast.times.dates import Times
 
 __all__ = ["Analysis", "Block"]
 
-LOCAL, REMOTE = 2, 16
-"""Threads that read; remote ones wait more than they work."""
+REMOTE = 16
+"""Threads that read a remote store; they wait more than they work."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,7 @@ class Analysis:
         dataset: the labels, and the values as xarray reads them.
         channels: (c,) variables at levels.
         times: (n,) sorted.
+        place: its channels, rows and columns in the analysis that it is a group of, see `groups`.
 
     Example:
         >>> analysis = Analysis(open_analysis("era5.zarr"))
@@ -85,7 +89,9 @@ class Analysis:
         self.channels = Channels.of(dataset) if channels is None else channels
         self.dataset = dataset[self.channels.variables]
         self.times: Times = dataset[TIME].values
-        self._sources, self._computed = find_sources(dataset, self.channels)
+        self._parts: list[Part] = find_parts(dataset, self.channels)
+        num, height, width = self.shape
+        self.place: Place = np.arange(num), slice(0, height), slice(0, width)
 
     @classmethod
     def of(cls, analysis: "Analysis | xr.Dataset", channels: Channels | None = None) -> "Analysis":
@@ -124,20 +130,17 @@ class Analysis:
     @property
     def is_remote(self) -> bool:
         """Whether a part comes over a network."""
-        return any(source.stored.is_remote for source in self._sources)
+        return any(part.is_remote for part in self._parts)
 
     @cached_property
     def chunk(self) -> int:
         """Times that are decoded together."""
-        lengths = [source.chunk for source in self._sources]
-        for dataset, _ in self._computed:
-            lengths += [max(array.chunksizes.get(TIME, (1,))) for array in dataset.values()]
-        return min(max(lengths, default=1), max(len(self), 1))
+        return min(max((part.chunk for part in self._parts), default=1), max(len(self), 1))
 
     @cached_property
     def offset(self) -> int:
-        """Position of the first time in the store."""
-        return max((int(s.times[0]) for s in self._sources if len(s.times)), default=0)
+        """Position of the first time in the store, counted in times of the analysis."""
+        return max((part.offset for part in self._parts), default=0)
 
     @property
     def phase(self) -> int:
@@ -146,11 +149,17 @@ class Analysis:
 
     def between(self, first: Any, last: Any) -> "Analysis":
         """The times from the first to the last date, both included."""
-        return Analysis(self.dataset.sel({TIME: slice(first, last)}), self.channels)
+        return self._at(self.dataset.sel({TIME: slice(first, last)}))
 
     def part(self, rows: slice) -> "Analysis":
         """The times at these positions."""
-        return Analysis(self.dataset.isel({TIME: rows}), self.channels)
+        return self._at(self.dataset.isel({TIME: rows}))
+
+    def _at(self, dataset: xr.Dataset) -> "Analysis":
+        """The same place at other times."""
+        part = Analysis(dataset, self.channels)
+        part.place = self.place
+        return part
 
     def rows(self, times: Any) -> NDArray[np.int64]:
         """Positions of times, of their shape; -1 for those that are not there."""
@@ -158,8 +167,16 @@ class Analysis:
         found = self.dataset.indexes[TIME].get_indexer(wanted.ravel())
         return np.asarray(found, np.int64).reshape(wanted.shape)
 
-    def read(self, rows: Sequence[int] | NDArray[Any] | slice) -> NDArray[np.float32]:
+    def read(
+        self, rows: Sequence[int] | NDArray[Any] | slice, *, num_threads: int | None = None
+    ) -> NDArray[np.float32]:
         """(k, c, h, w) states at these positions in physical units; NaN where missing, and for -1.
+
+        Each chunk is decoded once.
+
+        Args:
+            rows: in any order, repeated or not.
+            num_threads: that read; None: 1, or 16 if the store is remote.
 
         Raises:
             ValueError: a chunk is missing or does not decode.
@@ -170,23 +187,21 @@ class Analysis:
         wanted = np.asarray(rows, np.int64)
         out = np.empty((len(wanted), *self.shape), np.float32)
         out[wanted < 0] = np.nan
-        unique = np.unique(wanted[wanted >= 0])
-        if not len(unique):
-            return out
-        # One stretch for what shares a chunk or adjoins.
-        chunk = (unique + self.phase) // self.chunk
-        breaks = np.flatnonzero((np.diff(unique) > 1) & (np.diff(chunk) > 0)) + 1
-        for stretch in np.split(unique, breaks):
-            start, stop = int(stretch[0]), int(stretch[-1]) + 1
-            places = np.flatnonzero((wanted >= start) & (wanted < stop))
-            if np.array_equal(wanted[places], np.arange(start, stop)) and (
-                len(places) == 1 or (np.diff(places) == 1).all()
-            ):
-                self._read_into(start, stop, out[places[0] : places[-1] + 1])
-            else:
-                held = np.empty((stop - start, *self.shape), np.float32)
-                self._read_into(start, stop, held)
-                out[places] = held[wanted[places] - start]
+        unique, first = np.unique(wanted, return_index=True)
+        unique, first = unique[unique >= 0], first[unique >= 0]
+        most = num_threads or (REMOTE if self.is_remote else 1)
+        jobs = self._jobs(unique, out, first, most)
+        if most == 1:
+            for job in jobs:
+                job()
+        else:
+            with ThreadPoolExecutor(most, thread_name_prefix="axialcast-read") as threads:
+                for done in [threads.submit(job) for job in jobs]:
+                    done.result()
+        there = np.flatnonzero(wanted >= 0)
+        if len(first) < len(there):
+            again = np.setdiff1d(there, first)
+            out[again] = out[first[np.searchsorted(unique, wanted[again])]]
         return out
 
     def blocks(
@@ -195,74 +210,107 @@ class Analysis:
         """All states, in blocks that threads read while the last one is in use.
 
         Blocks end where chunks do, so that each is decoded once. What is held, the block in use and
-        the one that is coming, takes `num_bytes`, or as much as whole chunks of all channels need.
+        the one that is coming, takes `num_bytes`, or as much as whole chunks of all channels need;
+        `groups` makes these smaller.
 
         Args:
             num_bytes: memory of the states held.
             overlap: states of the block before that each block begins with.
-            num_threads: that read; None: 2, or 16 if the store is remote.
+            num_threads: that read; None: one a core, 2 to 8, or 16 if the store is remote.
         """
-        most = REMOTE if self.is_remote else LOCAL
-        edges = self._edges(max(1, num_bytes // (2 * self.state_bytes) - overlap))
-        threads = ThreadPoolExecutor(num_threads or most, thread_name_prefix="axialcast-blocks")
-        begun: deque[tuple[int, NDArray[np.float32], list[Future[None]]]] = deque()
+        most = num_threads or (REMOTE if self.is_remote else _local())
+        length = max(1, num_bytes // (2 * self.state_bytes) - overlap)
+        spans = list(pairwise(block_edges(self._parts, len(self), length)))
+        threads = ThreadPoolExecutor(most, thread_name_prefix="axialcast-blocks")
+        begun: deque[tuple[NDArray[np.float32], list[Future[None]]]] = deque()
 
         def begin(start: int, stop: int) -> None:
             room = min(overlap, start)
             values = np.empty((room + stop - start, *self.shape), np.float32)
-            tasks = [
-                threads.submit(self._read_into, a, b, values[room + a - start : room + b - start])
-                for a, b in self._shares(start, stop, num_threads or most)
-            ]
-            begun.append((start, values, tasks))
+            jobs = self._jobs(np.arange(start, stop), values[room:], None, most)
+            begun.append((values, [threads.submit(job) for job in jobs]))
 
         before = np.empty((0, *self.shape), np.float32)
-        coming = iter(pairwise(edges))
         try:
-            for start, stop in coming:
-                begin(start, stop)
-                break
-            while begun:
-                start, values, tasks = begun.popleft()
+            for number, (start, stop) in enumerate(spans):
+                if not begun:
+                    begin(start, stop)
+                values, tasks = begun.popleft()
                 for task in tasks:
                     task.result()
-                for following in coming:
-                    begin(*following)
-                    break
                 room = min(overlap, start)
                 values[:room] = before[len(before) - room :]
                 before = values[max(len(values) - overlap, 0) :]
-                stop = start + len(values) - room
+                if number + 1 < len(spans):
+                    begin(*spans[number + 1])
                 yield Block(start, values, self.times[start - room : stop], room)
         finally:
             threads.shutdown(cancel_futures=True)
+
+    def groups(
+        self, num_bytes: int, *, overlap: int = 0, by_cells: bool = False
+    ) -> list["Analysis"]:
+        """The analysis by groups of channels whose `blocks` take no more than `num_bytes`.
+
+        One group where all fits. Channels that are decoded together stay together, and each chunk
+        belongs to one group, so that a pass through all of them decodes each once.
+
+        Args:
+            num_bytes: memory of the states held.
+            overlap: as blocks will have it.
+            by_cells: whether a group may be a part of the grid, too, where chunks are longer in
+                time than memory and smaller than the grid.
+
+        Returns:
+            Analyses, each with its `place` in this one: `out[group.place]` is its part of `out`
+            (c, h, w).
+        """
+        places = group_places(
+            self._parts, self.shape, num_bytes, overlap=overlap, by_cells=by_cells
+        )
+        if len(places) == 1:
+            return [self]
+        found = []
+        for channels, rows, columns in places:
+            part = self.dataset.isel({LATITUDE: rows, LONGITUDE: columns})
+            group = Analysis(part, Channels([self.channels[c] for c in channels]))
+            group.place = channels, rows, columns
+            found.append(group)
+        return found
 
     def pieces(self, start: int, stop: int) -> Iterator[tuple[Where, NDArray[Any]]]:
         """Values at the times start to stop - 1, and where they belong in (n, c, h, w).
 
         They are in physical units, of the store's own type of number, and may be overwritten.
         """
-        for source in self._sources:
-            yield from source.parts(start, stop)
-        for dataset, places in self._computed:
-            block = dataset.isel({TIME: slice(start, stop)})
-            values = Channels([self.channels[place] for place in places]).stack(block)
-            for part, place, length in runs(range(len(places)), places):
-                where = (slice(None), slice(place, place + length), slice(None), slice(None))
-                yield where, values[:, part : part + length]
+        for part in self._parts:
+            yield from part.pieces(np.arange(start, stop))
 
-    def _read_into(self, start: int, stop: int, out: NDArray[np.float32]) -> None:
-        for where, values in self.pieces(start, stop):
-            out[where] = values
+    def _jobs(
+        self,
+        rows: NDArray[np.int64],
+        out: NDArray[np.float32],
+        target: NDArray[np.int64] | None,
+        num_threads: int,
+    ) -> list[Callable[[], None]]:
+        """What reads increasing rows into rows `target` of `out`, or one after another, in shares
+        that have no chunk in common."""
+        if target is not None and np.array_equal(target, np.arange(len(rows))):
+            target = None
 
-    def _edges(self, length: int) -> list[int]:
-        """Where blocks of about so many times begin and end: between chunks."""
-        whole = max(1, length // self.chunk) * self.chunk
-        return [0, *range(whole - self.phase, len(self), whole), len(self)] if len(self) else [0]
+        def read(part: Part, start: int, stop: int) -> None:
+            for (when, *where), values in part.pieces(rows[start:stop]):
+                when = slice(when.start + start, when.stop + start)
+                out[(when if target is None else target[when], *where)] = values
 
-    def _shares(self, start: int, stop: int, num: int) -> list[tuple[int, int]]:
-        """A block for so many threads, cut between chunks."""
-        first, last = (start + self.phase) // self.chunk, (stop - 1 + self.phase) // self.chunk + 1
-        cuts = np.unique(np.linspace(first, last, min(num, last - first) + 1).astype(int))
-        edges = np.clip(cuts * self.chunk - self.phase, start, stop).tolist()
-        return list(pairwise(edges))
+        num = -(-4 * num_threads // max(len(self._parts), 1)) if num_threads > 1 else 1
+        jobs: list[Callable[[], None]] = []
+        for part in self._parts if len(rows) else ():
+            edges = shares(part.numbers[0][rows], num)
+            jobs += [partial(read, part, start, stop) for start, stop in pairwise(edges)]
+        return jobs
+
+
+def _local() -> int:
+    """Threads that read a local store."""
+    return min(max(len(os.sched_getaffinity(0)), 2), 8)

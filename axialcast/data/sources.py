@@ -1,86 +1,177 @@
-"""Which stored arrays hold the channels of an analysis, and which channels must be computed.
+"""Channels of an analysis that one stored array holds, read by position in time.
 
 Shapes: n times, c channels, h latitudes, w longitudes.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.data.arrays.lazy import part_of
-from axialcast.data.arrays.stored import Box, Stored
-from axialcast.data.channels import Channels
-from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
+from axialcast.data.arrays.stored import Stored, linear, stretches
 
-__all__ = ["Source", "Where", "find_sources", "runs"]
+__all__ = ["Held", "Source", "Where", "runs"]
 
 Where = tuple[slice, slice, slice, slice]
 """A part of (n, c, h, w)."""
 
 
 @dataclass(frozen=True)
+class Held:
+    """A channel in a stored array: its position there, its place in the analysis, its units'
+    conversion (values * factor + offset)."""
+
+    position: int
+    place: int
+    factor: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
 class Source:
     """Channels that one stored array holds.
 
     Args:
-        stored: dimensions (time, [channel], latitude, longitude).
+        stored: dimensions (time, [channel], latitude, longitude, *others).
         times: position of each of the analysis' times, increasing.
-        rows: of the grid, without a gap.
-        columns: of the grid, each a position of the array.
-        positions: along the channel axis; None: there is no such axis.
-        places: the channel at each of these positions.
+        rows: positions of the grid's, which count up or down by one.
+        columns: positions of the grid's, each once.
+        others: the position on each of the other axes.
+        held: the channels; without a channel axis there is one, at position 0.
     """
 
     stored: Stored
     times: NDArray[np.int64]
-    rows: slice
+    rows: NDArray[np.int64]
     columns: NDArray[np.int64]
-    positions: Sequence[int] | None
-    places: Sequence[int]
+    others: tuple[int, ...]
+    held: tuple[Held, ...]
+
+    @property
+    def is_stacked(self) -> bool:
+        """Whether the array has a channel axis."""
+        return self.stored.ndim == 4 + len(self.others)
+
+    @property
+    def is_remote(self) -> bool:
+        return self.stored.is_remote
+
+    @cached_property
+    def _chunk(self) -> tuple[int, ...]:
+        """How many (times, channels, rows, columns) of the array are decoded at once."""
+        shape = self.stored.chunk_shape
+        return (shape[0], *(shape[1:4] if self.is_stacked else (1, *shape[1:3])))
+
+    @cached_property
+    def _stride(self) -> int:
+        """Times of the store from one of the analysis to the next, if chunks begin alike."""
+        steps = np.unique(np.diff(self.times))
+        stride = int(steps[0]) if len(steps) == 1 else 1
+        return 1 if self._chunk[0] % stride else stride
 
     @property
     def chunk(self) -> int:
-        """Times that are decoded at once."""
-        return self.stored.chunk_shape[0]
+        return self._chunk[0] // self._stride
+
+    @property
+    def offset(self) -> int:
+        return int(self.times[0]) // self._stride if len(self.times) else 0
+
+    @cached_property
+    def numbers(self) -> tuple[NDArray[np.int64], ...]:
+        lines = zip((self.times, self.rows, self.columns), (0, 2, 3), strict=True)
+        return tuple(line // self._chunk[axis] for line, axis in lines)
+
+    @property
+    def units(self) -> list[list[int]]:
+        found: dict[int, list[int]] = {}
+        for held in self.held:
+            found.setdefault(held.position // self._chunk[1], []).append(held.place)
+        return list(found.values())
+
+    @cached_property
+    def _boxes(self) -> list[tuple[slice, ...]]:
+        """What is read of every axis but time."""
+        lines = [stretches(np.sort(self.columns), self._chunk[3])]
+        lines.insert(0, [slice(int(self.rows.min()), int(self.rows.max()) + 1)])
+        if self.is_stacked:
+            positions = np.unique([held.position for held in self.held])
+            lines.insert(0, stretches(positions, self._chunk[1]))
+        others = [slice(other, other + 1) for other in self.others]
+        return [(*spans, *others) for spans in itertools.product(*lines)]
 
     @cached_property
     def _column_runs(self) -> list[tuple[int, int, int]]:
-        """(first within the box, first of the grid, length) of columns that count up by one."""
-        return runs((self.columns - self.columns.min()).tolist(), range(len(self.columns)))
+        """(position, first of the grid, length) of columns that count up by one."""
+        return runs(self.columns.tolist(), range(len(self.columns)))
 
-    def parts(self, start: int, stop: int) -> Iterator[tuple[Where, NDArray[Any]]]:
-        """Values at the times start to stop - 1, and where they belong in (n, c, h, w)."""
-        times = self.times[start:stop]
-        if times[-1] - times[0] == stop - start - 1:
-            yield from self._pieces(slice(int(times[0]), int(times[-1]) + 1))
-            return
-        for done, first, length in runs(range(stop - start), times.tolist()):
-            for (when, *where), values in self._pieces(slice(first, first + length)):
-                shifted = slice(when.start + done, when.stop + done)
-                yield (shifted, where[0], where[1], where[2]), values
+    @cached_property
+    def _channel_runs(self) -> list[tuple[list[tuple[int, int, int]], float, float]]:
+        """Likewise of the channels of one conversion, with it."""
+        kinds: dict[tuple[float, float], list[Held]] = {}
+        for held in self.held:
+            kinds.setdefault((held.factor, held.offset), []).append(held)
+        return [
+            (runs([h.position for h in kind], [h.place for h in kind]), *conversion)
+            for conversion, kind in kinds.items()
+        ]
 
-    def _pieces(self, times: slice) -> Iterator[tuple[Where, NDArray[Any]]]:
-        columns = slice(int(self.columns.min()), int(self.columns.max()) + 1)
-        if self.positions is None:
-            place = slice(self.places[0], self.places[0] + 1)
-            box: Box = (times, self.rows, columns)
-            for (when, rows, part), values in self.stored.pieces(box):
-                for where, inside in _overlaps(self._column_runs, part):
-                    yield (when, place, rows, where), values[:, None, :, inside]
+    def pieces(self, times: NDArray[np.int64]) -> Iterator[tuple[Where, NDArray[Any]]]:
+        if not len(times):
             return
-        low = min(self.positions)
-        depth = slice(low, max(self.positions) + 1)
-        depth_runs = runs([position - low for position in self.positions], self.places)
-        box = (times, depth, self.rows, columns)
-        for (when, level, rows, part), values in self.stored.pieces(box):
-            for channels, within in _overlaps(depth_runs, level):
-                for where, inside in _overlaps(self._column_runs, part):
-                    yield (when, channels, rows, where), values[:, within, :, inside]
+        times, start = self.times[times], 0
+        for span in stretches(times, self._chunk[0]):
+            stop = start + int(np.searchsorted(times[start:], span.stop))
+            wanted = times[start:stop]
+            for where, values in self._read(span):
+                when = where[0]
+                if stop - start < span.stop - span.start:  # some of its chunks' times
+                    low, high = np.searchsorted(wanted, [when.start, when.stop]).tolist()
+                    values = values[wanted[low:high] - when.start]
+                    when = slice(low, high)
+                else:
+                    when = _moved(when, -span.start)
+                yield from self._placed(_moved(when, start), *where[1:], values)
+            start = stop
+
+    def _read(self, times: slice) -> Iterator[tuple[Where, NDArray[Any]]]:
+        """Where in the store, and values there (time, channel, latitude, longitude)."""
+        drop: Any = (..., *[0] * len(self.others))
+        for rest in self._boxes:
+            box = (times, *rest)
+            for part, values in self.stored.pieces(box):
+                where = [_moved(p, b.start) for p, b in zip(part, box, strict=True)]
+                if self.others:
+                    values = values[drop]
+                if not self.is_stacked:
+                    where.insert(1, slice(0, 1))
+                    values = values[:, None]
+                yield (where[0], where[1], where[2], where[3]), values
+
+    def _placed(
+        self, when: slice, depth: slice, rows: slice, columns: slice, values: NDArray[Any]
+    ) -> Iterator[tuple[Where, NDArray[Any]]]:
+        """Values at positions of the store as parts of the analysis."""
+        if len(self.rows) > 1 and self.rows[0] > self.rows[-1]:
+            last = int(self.rows[0])
+            rows, values = slice(last + 1 - rows.stop, last + 1 - rows.start), values[:, :, ::-1]
+        else:
+            rows = _moved(rows, -int(self.rows[0]))
+        for channel_runs, factor, offset in self._channel_runs:
+            for channels, within in _overlaps(channel_runs, depth):
+                for where, inside in _overlaps(self._column_runs, columns):
+                    part = values[:, within, :, inside]
+                    if (factor, offset) != (1.0, 0.0):
+                        part = linear(part, factor, offset)
+                    yield (when, channels, rows, where), part
+
+
+def _moved(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
 
 
 def _overlaps(runs: list[tuple[int, int, int]], part: slice) -> Iterator[tuple[slice, slice]]:
@@ -104,54 +195,3 @@ def runs(ones: Sequence[int], others: Sequence[int]) -> list[tuple[int, int, int
         else:
             runs.append((one, other, 1))
     return runs
-
-
-def find_sources(
-    analysis: xr.Dataset, channels: Channels
-) -> tuple[list[Source], list[tuple[xr.Dataset, list[int]]]]:
-    """Stored arrays that hold channels, and variables that must be computed, with their places."""
-    sources: dict[Any, Source] = {}
-    derived = []
-    for name in channels.variables:
-        places = [place for place, channel in enumerate(channels) if channel.variable == name]
-        array = analysis[name]
-        if channels.levels(name) != [None]:
-            array = array.sel({LEVEL: channels.levels(name)})
-        source = _source(array, places)
-        if source is None:
-            derived.append((analysis[[name]], places))
-            continue
-        key = (
-            id(source.stored),
-            source.times.tobytes(),
-            str(source.rows),
-            source.columns.tobytes(),
-        )
-        if source.positions is not None and key in sources:
-            known = sources[key]
-            assert known.positions is not None
-            source = replace(
-                source,
-                positions=(*known.positions, *source.positions),
-                places=(*known.places, *source.places),
-            )
-        sources[key if source.positions is not None else name] = source
-    return list(sources.values()), derived
-
-
-def _source(array: xr.DataArray, places: Sequence[int]) -> Source | None:
-    """Where a variable is stored, if it is a part of a stored array with whole rows in order."""
-    found = part_of(array)
-    if found is None:
-        return None
-    axis = dict(zip(array.dims, found.axes, strict=True))
-    on_grid = [axis[TIME], axis[LATITUDE], axis[LONGITUDE]]
-    others = sorted(set(range(found.stored.ndim)) - set(on_grid))
-    times, rows, columns = (found.positions[a] for a in on_grid)
-    if on_grid != sorted(on_grid) or others not in ([], [1]) or (np.diff(times) < 1).any():
-        return None
-    if (np.diff(rows) != 1).any():
-        return None
-    positions = found.positions[1].tolist() if others else None
-    span = slice(int(rows[0]), int(rows[-1]) + 1)
-    return Source(found.stored, times, span, columns, positions, places)

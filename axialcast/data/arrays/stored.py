@@ -4,12 +4,12 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "Stored", "boxes", "cuts", "linear"]
+__all__ = ["Box", "Converted", "Stored", "boxes", "cuts", "linear", "stretches"]
 
 Box = tuple[slice, ...]
 """A part of an array, with plain starts and stops."""
@@ -40,13 +40,13 @@ class Stored(ABC):
         The values may be overwritten, by the caller or by whatever this thread reads next.
         """
 
-    @abstractmethod
-    def converted(self, factor: float, offset: float) -> Self:
+    def converted(self, factor: float, offset: float) -> "Stored":
         """The array whose values are these times `factor` plus `offset`, in their dtype."""
+        return Converted(self, factor, offset)
 
-    @abstractmethod
-    def transposed(self, axes: tuple[int, ...]) -> Self:
+    def transposed(self, axes: tuple[int, ...]) -> "Stored":
         """The array whose axes are these of this one, in this order."""
+        return Transposed(self, axes)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         """Values by one integer, slice or array of integers for every axis, each on its own."""
@@ -73,17 +73,65 @@ def _stretches(wanted: Any, chunk: int) -> tuple[list[tuple[slice, slice]], Any]
     the places of what is wanted."""
     if not np.size(wanted):
         return [], wanted
-    unique = np.unique(wanted)
-    parts = np.split(unique, np.flatnonzero(np.diff(unique // chunk) > 1) + 1)
-    firsts = np.array([part[0] for part in parts])
-    stops = [int(part[-1]) + 1 for part in parts]
-    edges = np.cumsum([0, *(stops - firsts)])
+    spans = stretches(np.unique(wanted), chunk)
+    firsts = np.array([span.start for span in spans])
+    edges = np.cumsum([0, *[span.stop - span.start for span in spans]])
     which = np.searchsorted(firsts, wanted, side="right") - 1
-    stretches = [
-        (slice(int(first), stop), slice(int(a), int(b)))
-        for first, stop, (a, b) in zip(firsts, stops, itertools.pairwise(edges), strict=True)
-    ]
-    return stretches, edges[which] + wanted - firsts[which]
+    places = [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
+    return list(zip(spans, places, strict=True)), edges[which] + wanted - firsts[which]
+
+
+def stretches(wanted: NDArray[Any], chunk: int) -> list[slice]:
+    """Spans of an axis, few, that hold these positions, increasing, and no chunk without one."""
+    breaks = np.flatnonzero(np.diff(wanted // chunk) > 1)
+    firsts = [0, *(breaks + 1).tolist()]
+    lasts = [*breaks.tolist(), len(wanted) - 1]
+    return [slice(int(wanted[a]), int(wanted[b]) + 1) for a, b in zip(firsts, lasts, strict=True)]
+
+
+class Transposed(Stored):
+    """A stored array with its axes in another order; equal to the same of the same array."""
+
+    def __init__(self, stored: Stored, axes: tuple[int, ...]) -> None:
+        self.stored, self.axes = stored, axes
+        self.shape = tuple(stored.shape[axis] for axis in axes)
+        self.chunk_shape = tuple(stored.chunk_shape[axis] for axis in axes)
+        self.dtype, self.is_remote = stored.dtype, stored.is_remote
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Transposed) and (self.stored, self.axes) == (
+            other.stored,
+            other.axes,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.stored, self.axes))
+
+    def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
+        before = [slice(0, 0)] * self.ndim
+        for axis, span in zip(self.axes, box, strict=True):
+            before[axis] = span
+        for where, values in self.stored.pieces(tuple(before)):
+            yield tuple(where[axis] for axis in self.axes), values.transpose(self.axes)
+
+    def transposed(self, axes: tuple[int, ...]) -> Stored:
+        return Transposed(self.stored, tuple(self.axes[axis] for axis in axes))
+
+
+class Converted(Stored):
+    """A stored array in other units: its values times `factor` plus `offset`."""
+
+    def __init__(self, stored: Stored, factor: float, offset: float) -> None:
+        self.stored, self.factor, self.offset = stored, factor, offset
+        self.shape, self.chunk_shape = stored.shape, stored.chunk_shape
+        self.dtype, self.is_remote = stored.dtype, stored.is_remote
+
+    def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
+        for where, values in self.stored.pieces(box):
+            yield where, linear(values, self.factor, self.offset)
+
+    def transposed(self, axes: tuple[int, ...]) -> Stored:
+        return Converted(self.stored.transposed(axes), self.factor, self.offset)
 
 
 def boxes(box: Box, chunk_shape: tuple[int, ...]) -> Iterator[tuple[Any, Box, Box, Box]]:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from zarr.storage import LocalStore
 from axialcast.data.arrays.chunks import Chunks, MissingChunk
 from axialcast.data.arrays.lazy import lazily
 from axialcast.data.arrays.memory import workspace
-from axialcast.data.arrays.stored import Box, Stored, boxes, linear
+from axialcast.data.arrays.stored import Box, Stored, boxes
 
 __all__ = ["MissingChunks", "ZarrArray", "direct"]
 
@@ -29,26 +29,18 @@ PACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsign
 
 @dataclass(frozen=True, eq=False)
 class ZarrArray(Stored):
-    """A variable of a Zarr store.
-
-    A value is decoded, unpacked by xarray (CF conventions, section 8.1) and then taken times
-    `factor` plus `offset`.
+    """A variable of a Zarr store, unpacked by xarray (CF conventions, section 8.1).
 
     Args:
         array: where it is stored.
         dtype: of its values.
         packing: the CF attributes among PACKING.
-        axes: the stored axis that each axis of this array is.
-        factor, offset: conversion of units.
         missing_chunks: whether a chunk that the store lacks is an error, or full of the fill value.
     """
 
     array: zarr.Array[Any]
     dtype: np.dtype[Any]
     packing: dict[str, Any]
-    axes: tuple[int, ...]
-    factor: float = 1.0
-    offset: float = 0.0
     missing_chunks: MissingChunks = "refuse"
 
     @cached_property
@@ -57,22 +49,15 @@ class ZarrArray(Stored):
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        return tuple(self.array.shape[axis] for axis in self.axes)
+        return self.array.shape
 
-    @cached_property
+    @property
     def chunk_shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        return tuple(self.chunks.shape[axis] for axis in self.axes)
+        return self.chunks.shape
 
     @property
     def is_remote(self) -> bool:  # type: ignore[override]
         return not isinstance(self.array.store, LocalStore)
-
-    def converted(self, factor: float, offset: float) -> "ZarrArray":
-        assert (self.factor, self.offset) == (1.0, 0.0), "units are converted once"
-        return replace(self, factor=factor, offset=offset)
-
-    def transposed(self, axes: tuple[int, ...]) -> "ZarrArray":
-        return replace(self, axes=tuple(self.axes[axis] for axis in axes))
 
     def __getstate__(self) -> dict[str, Any]:
         # What was made of the fields on the way is made again, and its caches with it.
@@ -82,14 +67,11 @@ class ZarrArray(Stored):
         self.__dict__.update(state)
 
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
-        stored = [slice(0, 0)] * self.ndim
-        for axis, span in zip(self.axes, box, strict=True):
-            stored[axis] = span
         scratch = workspace("decoded", self.chunks.bytes)
         scratch = scratch.view(self.chunks.dtype).reshape(self.chunks.shape)
-        for chunk, where, _, inside in boxes(tuple(stored), self.chunks.shape):
+        for chunk, where, _, inside in boxes(box, self.chunks.shape):
             self._read_chunk(chunk, scratch)
-            yield tuple(where[axis] for axis in self.axes), self._values(scratch[inside])
+            yield where, self._values(scratch[inside])
 
     def _read_chunk(self, chunk: tuple[int, ...], out: NDArray[Any]) -> None:
         try:
@@ -103,12 +85,10 @@ class ZarrArray(Stored):
             out[...] = self.array.fill_value
 
     def _values(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """Stored numbers, unpacked, in the order of this array's axes and in its units."""
-        if self._table is None:
-            values = self._unpack(stored)
-        else:
-            values = self._table.take(stored.view(f"u{stored.itemsize}"))
-        return values.transpose(self.axes)
+        """Stored numbers, unpacked."""
+        if self._table is not None:
+            return self._table.take(stored.view(f"u{stored.itemsize}"))
+        return self._unpack(stored)
 
     @cached_property
     def _table(self) -> NDArray[Any] | None:
@@ -120,13 +100,11 @@ class ZarrArray(Stored):
         return self._unpack(bits.view(dtype))
 
     def _unpack(self, stored: NDArray[Any]) -> NDArray[Any]:
-        values = stored
-        if self.packing:
-            dims = [f"axis_{axis}" for axis in range(stored.ndim)]
-            packed = xr.Variable(dims, stored, self.packing)
-            values = xr.conventions.decode_cf_variable("stored", packed).values
-        if self.factor != 1.0 or self.offset != 0.0:
-            values = linear(values, self.factor, self.offset)
+        if not self.packing:
+            return stored
+        dims = [f"axis_{axis}" for axis in range(stored.ndim)]
+        packed = xr.Variable(dims, stored, self.packing)
+        values: NDArray[Any] = xr.conventions.decode_cf_variable("stored", packed).values
         return values
 
 
@@ -154,13 +132,7 @@ def direct(
             isinstance(fill, float | np.floating) and np.isnan(fill) for fill in packing.values()
         ):
             packing = {}
-        stored = ZarrArray(
-            array,
-            variable.dtype,
-            packing,
-            tuple(range(array.ndim)),
-            missing_chunks=missing_chunks,
-        )
+        stored = ZarrArray(array, variable.dtype, packing, missing_chunks)
         variables[name] = xr.Variable(
             variable.dims, lazily(stored), variable.attrs, variable.encoding
         )
