@@ -1,29 +1,42 @@
 """The seasonal cycle at each grid point, fitted on the training years.
 
-Shapes: t times, c grid cells (of all levels), m coefficients.
+Shapes: k times, m coefficients, i initial times, l lead times, c channels, h latitudes,
+w longitudes.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.names import COORDINATE_ATTRS, INIT_TIME, LEAD_TIME, TIME, VALID_TIME
+from axialcast.baselines import large
+from axialcast.baselines.baseline import OwnBaseline, States, aligned, labelled, with_valid_time
+from axialcast.baselines.cycle import DAY, Equations, annual_basis, hour_of
+from axialcast.baselines.passes import MEMORY_GIB, Gatherer, go_through
+from axialcast.cores import on_all_cores
+from axialcast.data.channels import Channels
+from axialcast.data.cutting import Place
+from axialcast.data.reader import Analysis, Block
+from axialcast.grid import LatLonGrid, grid_of
+from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
 from axialcast.times.dates import Leads, Times
 
-__all__ = ["Climatology", "blocks", "spacing", "with_valid_time"]
+__all__ = [
+    "SHORTEST_DAYS",
+    "Anomalies",
+    "Climatology",
+    "CycleSums",
+    "climatology_of",
+    "forecast_from",
+    "spacing",
+    "with_valid_time",
+]
 
-Sums = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-BLOCK_VALUES = 2**22
-"""Values read at once while fitting: keeps memory flat however long the training period."""
-
-DAY = np.timedelta64(86_400_000_000_000, "ns")
-YEAR_DAYS = 365.2425
-EPOCH = np.datetime64("2000-01-01", "ns")
 HOUR, COEFFICIENT = "hour", "coefficient"
 
 SHORTEST_DAYS = 360
@@ -38,51 +51,67 @@ class Climatology:
     (a `Baseline`) it is the climatology of the valid time.
 
     Args:
-        coefficients: (hour, coefficient, [level], latitude, longitude), `hour` in UTC; the
-            coefficients are the mean, the cosines, then the sines.
+        coefficients: (hour, coefficient, [level], latitude, longitude) float32, `hour` in UTC; the
+            coefficients are the mean, the cosines, then the sines. Those of a large grid lie on
+            the disk, mapped into memory.
     """
 
     coefficients: xr.Dataset
 
     @classmethod
-    def fit(cls, training: xr.Dataset, *, harmonics: int = 3) -> "Climatology":
+    def fit(
+        cls,
+        training: Analysis | xr.Dataset,
+        *,
+        harmonics: int = 3,
+        memory_gib: float = MEMORY_GIB,
+    ) -> "Climatology":
         """Least squares on the training years; missing values are left out, point by point.
 
-        A point with fewer values than twice its coefficients has a NaN climatology.
+        A point with fewer values than twice its coefficients has a NaN climatology. The training
+        years are read once.
+
+        Args:
+            memory_gib: what the fit may hold.
 
         Raises:
             ValueError: `training` covers less than a year, which harmonics of the year need; a
                 field has no point with values enough; the calendar is not the standard one.
         """
-        times = training[TIME].values
-        span = (times[-1] - times[0] + spacing(times)) / DAY
-        if harmonics and span < SHORTEST_DAYS:
-            raise ValueError(
-                f"harmonics: {harmonics} annual harmonics need a training period of a year or "
-                f"more, got {span:.0f} days; extend it or take harmonics=0, the plain mean"
-            )
-        hours = np.unique(_hour(times))
-        sums: dict[Any, Sums] = {}
-        for block in blocks(training):
-            for hour in hours:
-                part = block.isel({TIME: _hour(block[TIME].values) == hour})
-                design = _annual_basis(part[TIME].values, harmonics)
-                for name, array in part.data_vars.items():
-                    new = _normal_equations(design, array.values.reshape(len(design), -1))
-                    old = sums.get((name, hour), (0.0, 0.0))
-                    sums[name, hour] = (old[0] + new[0], old[1] + new[1])
-        like = training.isel({TIME: 0}, drop=True)
-        fields = {}
-        for name, array in like.data_vars.items():
-            values = np.stack([_solve(*sums[name, hour]) for hour in hours])
-            dims = (HOUR, COEFFICIENT, *array.dims)
-            fields[name] = (dims, values.reshape(*values.shape[:2], *array.shape))
-            _refuse_unknown(name, fields[name][1], hours)
-        return cls(xr.Dataset(fields, {HOUR: hours, **like.coords}))
+        analysis = Analysis.of(training)
+        sums = CycleSums(analysis, harmonics)
+        go_through(analysis, [sums], memory_gib)
+        return sums.climatology()
 
-    def at(self, times: Times) -> xr.Dataset:
-        """(time, [level], latitude, longitude) climatology in float32."""
-        hours, fitted = _hour(times), self.coefficients[HOUR].values
+    @cached_property
+    def channels(self) -> Channels:
+        """(c,) what it is the climatology of."""
+        return Channels.of(self.coefficients)
+
+    @cached_property
+    def grid(self) -> LatLonGrid:
+        return grid_of(self.coefficients)
+
+    @cached_property
+    def _tables(self) -> list[tuple[slice, NDArray[np.float32]]]:
+        """Channels of each variable, and their (hour, m, c, h, w) coefficients."""
+        tables, start = [], 0
+        for array in self.coefficients.data_vars.values():
+            dims = (HOUR, COEFFICIENT, *([LEVEL] if LEVEL in array.dims else []))
+            table = array.transpose(*dims, LATITUDE, LONGITUDE).values
+            table = table[:, :, None] if LEVEL not in array.dims else table
+            stop = start + table.shape[2]
+            tables.append((slice(start, stop), table.astype(np.float32, copy=False)))
+            start = stop
+        return tables
+
+    def values_at(self, times: Times) -> NDArray[np.float32]:
+        """(k, c, h, w) climatology at the times.
+
+        Raises:
+            ValueError: it was not fitted at an hour of the day that is among them.
+        """
+        hours, fitted = hour_of(times), self.coefficients[HOUR].values
         unseen = sorted(set(hours.tolist()) - set(fitted.tolist()))
         if unseen:
             raise ValueError(
@@ -90,30 +119,52 @@ class Climatology:
                 "fit it on analyses of the cadence that is verified"
             )
         # Single precision rounds as the data do, and there is a field for every pair scored.
-        design = _annual_basis(times, self.coefficients.sizes[COEFFICIENT] // 2).astype(np.float32)
-        fields = {}
-        for name, array in self.coefficients.data_vars.items():
-            values = np.empty((len(times), *array.shape[2:]), dtype=np.float32)
-            for hour, learned in zip(fitted, array.values.astype(np.float32), strict=True):
-                values[hours == hour] = np.tensordot(design[hours == hour], learned, axes=1)
-            fields[name] = ((TIME, *array.dims[2:]), values)
-        coords = {name: c for name, c in self.coefficients.coords.items() if name != HOUR}
-        return xr.Dataset(fields, {TIME: times, **coords})
+        design = annual_basis(times, self.coefficients.sizes[COEFFICIENT] // 2).astype(np.float32)
+        values = np.empty((len(times), len(self.channels), *self.grid.shape), np.float32)
+        for number, hour in enumerate(fitted):
+            rows = np.flatnonzero(hours == hour)
+            if not len(rows):
+                continue
+            for places, table in self._tables:
+                part = design[rows] @ table[number].reshape(design.shape[1], -1)
+                values[rows, places] = part.reshape(len(rows), *table.shape[2:])
+        return values
 
-    def forecast(self, analysis: xr.Dataset, init_times: Times, lead_times: Leads) -> xr.Dataset:
-        """(init_time, lead_time, [level], latitude, longitude) climatology of the valid times."""
+    def each(self, place: Place) -> list["Climatology"]:
+        """The climatology of every channel of a place alone; they share the coefficients."""
+        channels, rows, columns = place
+        found = []
+        for channel in (self.channels[number] for number in channels):
+            array = self.coefficients[channel.variable].isel({LATITUDE: rows, LONGITUDE: columns})
+            if channel.level is not None:
+                level = self.channels.levels(channel.variable).index(channel.level)
+                array = array.isel({LEVEL: slice(level, level + 1)})
+            found.append(Climatology(array.to_dataset()))
+        return found
+
+    def at(self, times: Times) -> xr.Dataset:
+        """(time, [level], latitude, longitude) climatology in float32."""
+        coords = {TIME: times, **self._places}
+        return self.channels.unstack(self.values_at(times), coords, (TIME,))
+
+    def values(
+        self, states: States, init_times: Times, lead_times: Leads, normal: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """`normal` itself."""
+        return normal
+
+    def normal(self, init_times: Times, lead_times: Leads) -> NDArray[np.float32]:
+        """(i, l, c, h, w) climatology at the valid times."""
         valid = np.add.outer(init_times, lead_times)
-        flat = self.at(valid.ravel())
-        coords: dict[Any, Any] = {name: c for name, c in flat.coords.items() if name != TIME}
-        coords[VALID_TIME] = ((INIT_TIME, LEAD_TIME), valid, COORDINATE_ATTRS[VALID_TIME])
-        fields = {
-            name: (
-                (INIT_TIME, LEAD_TIME, *array.dims[1:]),
-                array.values.reshape(*valid.shape, *array.shape[1:]),
-            )
-            for name, array in flat.data_vars.items()
-        }
-        return xr.Dataset(fields, {INIT_TIME: init_times, LEAD_TIME: lead_times, **coords})
+        values = self.values_at(valid.ravel())
+        return values.reshape(*valid.shape, *values.shape[1:])
+
+    def forecast(
+        self, analysis: Analysis | xr.Dataset, init_times: Times, lead_times: Leads
+    ) -> xr.Dataset:
+        """(init_time, lead_time, [level], latitude, longitude) climatology of the valid times."""
+        values = self.normal(init_times, lead_times)
+        return labelled(values, self.channels, self.coefficients, init_times, lead_times)
 
     def parts(self) -> dict[str, Any]:
         return {"coefficients": self.coefficients}
@@ -121,41 +172,142 @@ class Climatology:
     def states(self, init_times: Times) -> Times:
         return init_times[:0]
 
-    def anomalies(self, states: xr.Dataset) -> xr.Dataset:
+    def anomalies(self, states: Analysis | xr.Dataset) -> xr.Dataset:
         """`states` (time, ...) less the climatology of their dates, in its order of variables.
 
         Raises:
             ValueError: the states are not on the grid and levels of the training data.
         """
-        climatology = self.at(states[TIME].values)
-        # On arrays: blocks of initial times may be small, where xarray's care is most of the time.
-        for dim in set(climatology.dims) - {TIME}:
-            if not np.array_equal(states[dim].values, climatology[dim].values):
-                raise ValueError(
-                    f"states: their {dim} does not align with the climatology's; fit it on the "
-                    "analysis that is verified"
-                )
-        fields = {
-            name: (array.dims, states[name].transpose(*array.dims).values - array.values)
-            for name, array in climatology.data_vars.items()
-        }
-        return xr.Dataset(fields, climatology.coords)
+        analysis = aligned(states, self.channels, self.grid)
+        values = analysis.read(slice(None))
+        values -= self.values_at(analysis.times)
+        coords = {TIME: analysis.times, **self._places}
+        return self.channels.unstack(values, coords, (TIME,))
+
+    @property
+    def _places(self) -> dict[str, Any]:
+        return {dim: self.coefficients[dim].variable for dim in (LATITUDE, LONGITUDE)}
 
 
-def blocks(training: xr.Dataset, *, overlap: int = 0) -> Iterator[xr.Dataset]:
-    """Consecutive stretches of the training data in memory, each with `overlap` times of the next.
+class CycleSums:
+    """Gathers the normal equations of a climatology, for every channel, hour and cell.
 
-    The last stretch ends where a whole overlap no longer fits behind it.
+    Raises:
+        ValueError: as `Climatology.fit`.
     """
-    per_time = sum(array.size for array in training.data_vars.values()) // training.sizes[TIME]
-    size = max(1, overlap, BLOCK_VALUES // per_time)
-    for start in range(0, training.sizes[TIME] - overlap, size):
-        stop = min(start + size, training.sizes[TIME] - overlap)
-        yield (
-            training.isel({TIME: slice(start, stop + overlap)})
-            .astype(np.float32, copy=False)
-            .load()
-        )
+
+    def __init__(self, training: Analysis, harmonics: int) -> None:
+        times, step = training.times, spacing(training.times)
+        span = (times[-1] - times[0] + step) / DAY
+        if harmonics and span < SHORTEST_DAYS:
+            raise ValueError(
+                f"harmonics: {harmonics} annual harmonics need a training period of a year or "
+                f"more, got {span:.0f} days; extend it or take harmonics=0, the plain mean"
+            )
+        self._training, self._harmonics = training, harmonics
+        self._hours = np.unique(hour_of(times))
+        num = 2 * harmonics + 1
+        self._coefficients = large.zeros((len(self._hours), num, *training.shape), np.float32)
+        # In double precision, and single once more when they are solved.
+        self.held = 2.0 * num * len(self._hours)
+        self._equations: list[Equations] = []
+
+    def begin(self, group: Analysis) -> None:
+        self._place = group.place
+        num, cells = self._coefficients.shape[1], math.prod(group.shape[1:])
+        self._pairs = [(c, hour) for c in range(group.shape[0]) for hour in range(len(self._hours))]
+        self._equations = [Equations(num, cells) for _ in self._pairs]
+
+    def add(self, block: Block) -> None:
+        new = block.new
+        times = block.times[block.overlap :]
+        hours, design = hour_of(times), annual_basis(times, self._harmonics)
+        rows = [_stretch(np.flatnonzero(hours == hour)) for hour in self._hours]
+        cells = new.shape[2] * new.shape[3]
+
+        def take(number: int) -> None:
+            channel, hour = self._pairs[number]
+            values = new[rows[hour], channel].reshape(-1, cells)
+            self._equations[number].add(design[rows[hour]], values)
+
+        on_all_cores(take, range(len(self._pairs)))
+
+    def end(self) -> None:
+        channels, rows, columns = self._place
+
+        def solve(number: int) -> None:
+            channel, hour = self._pairs[number]
+            part = self._coefficients[hour, :, channels[channel], rows, columns]
+            part[...] = self._equations[number].solve().reshape(part.shape)
+
+        on_all_cores(solve, range(len(self._pairs)))
+        self._equations = []
+
+    def climatology(self) -> Climatology:
+        """What was fitted."""
+        num = self._coefficients.shape[1]
+        for hour, fitted in zip(self._hours, self._coefficients, strict=True):
+            for channel, field in zip(self._training.channels, fitted[0], strict=True):
+                if not np.isfinite(field).any():
+                    raise ValueError(
+                        f"{channel}: no point has the {2 * num} values or more that its "
+                        f"climatology needs at {hour} h UTC; extend the training period, take "
+                        "fewer harmonics or leave the variable out"
+                    )
+        return climatology_of(self._coefficients, self._hours, self._training)
+
+
+def climatology_of(
+    coefficients: NDArray[np.float32], hours: NDArray[np.int64], like: Analysis
+) -> Climatology:
+    """A climatology of (hour, m, c, h, w) coefficients, with the labels of an analysis."""
+    coords = {HOUR: hours, **{dim: like.dataset[dim].variable for dim in (LATITUDE, LONGITUDE)}}
+    return Climatology(like.channels.unstack(coefficients, coords, (HOUR, COEFFICIENT)))
+
+
+class Anomalies:
+    """Gives its gatherers the anomalies of the states, in their place."""
+
+    def __init__(self, climatology: Climatology, gatherers: Sequence[Gatherer]) -> None:
+        self._climatology, self._gatherers = climatology, gatherers
+        self.held = sum(gatherer.held for gatherer in gatherers)
+
+    def begin(self, group: Analysis) -> None:
+        self._normals = self._climatology.each(group.place)
+        for gatherer in self._gatherers:
+            gatherer.begin(group)
+
+    def add(self, block: Block) -> None:
+        def subtract(channel: int) -> None:
+            block.new[:, channel] -= self._normals[channel].values_at(block.times[block.overlap :])[
+                :, 0
+            ]
+
+        on_all_cores(subtract, range(len(self._normals)))
+        for gatherer in self._gatherers:
+            gatherer.add(block)
+
+    def end(self) -> None:
+        for gatherer in self._gatherers:
+            gatherer.end()
+
+
+def forecast_from(
+    baseline: OwnBaseline,
+    climatology: Climatology,
+    analysis: Analysis | xr.Dataset,
+    init_times: Times,
+    lead_times: Leads,
+) -> xr.Dataset:
+    """A baseline's values on top of a climatology, with their labels."""
+    source = aligned(analysis, climatology.channels, climatology.grid)
+    values = baseline.values(
+        lambda times: source.read(source.rows(times)),
+        init_times,
+        lead_times,
+        climatology.normal(init_times, lead_times),
+    )
+    return labelled(values, climatology.channels, climatology.coefficients, init_times, lead_times)
 
 
 def spacing(times: Times) -> np.timedelta64:
@@ -179,53 +331,9 @@ def spacing(times: Times) -> np.timedelta64:
     return np.timedelta64(steps[0])
 
 
-def with_valid_time(forecast: xr.Dataset) -> xr.Dataset:
-    """The forecast with its coordinate `valid_time` (init_time, lead_time)."""
-    valid = np.add.outer(forecast[INIT_TIME].values, forecast[LEAD_TIME].values)
-    dims = (INIT_TIME, LEAD_TIME)
-    return forecast.assign_coords({VALID_TIME: (dims, valid, COORDINATE_ATTRS[VALID_TIME])})
-
-
-def _hour(times: Times) -> NDArray[np.int64]:
-    return ((times - EPOCH) // np.timedelta64(1, "h")).astype(np.int64) % 24
-
-
-def _annual_basis(times: Times, harmonics: int) -> NDArray[np.float64]:
-    """(t, m = 2 harmonics + 1): one, cosines, sines of the harmonics of the year."""
-    phase = 2 * np.pi * ((times - EPOCH) / DAY)[:, None] / YEAR_DAYS * np.arange(1, harmonics + 1)
-    return np.concatenate([np.ones((len(times), 1)), np.cos(phase), np.sin(phase)], axis=1)
-
-
-def _normal_equations(design: NDArray[np.float64], values: NDArray[Any]) -> Sums:
-    """(m, m, c) moments of the design where there are values, (m, c) its products with them.
-
-    Moments are (m, m, 1) where no value is missing.
-    """
-    seen = np.isfinite(values)
-    outer = design[:, :, None] * design[:, None, :]
-    if seen.all():
-        return outer.sum(0)[..., None], design.T @ values
-    return np.tensordot(outer, seen, axes=(0, 0)), design.T @ np.where(seen, values, 0.0)
-
-
-def _solve(moments: NDArray[np.float64], products: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(m, c) coefficients; NaN where values are too few."""
-    num, counts = len(products), moments[0, 0]
-    # A touch of ridge, far below rounding of the data: a cell that is never seen stays solvable.
-    systems = np.moveaxis(moments, -1, 0) + 1e-12 * max(counts.max(), 1.0) * np.eye(num)
-    if len(systems) == 1:
-        solved = np.linalg.solve(systems[0], products)
-    else:
-        solved = np.linalg.solve(systems, products.T[..., None])[..., 0].T
-    return np.where(counts >= 2 * num, solved, np.nan)
-
-
-def _refuse_unknown(name: Any, coefficients: NDArray[np.float64], hours: NDArray[np.int64]) -> None:
-    """Raises where a field, (hour, m, [z], h, w), has no point with a climatology."""
-    known = np.isfinite(coefficients).any((1, -2, -1))
-    if not known.all():
-        raise ValueError(
-            f"{name}: no point has the {2 * coefficients.shape[1]} values or more that its "
-            f"climatology needs at {hours[np.argwhere(~known)[0, 0]]} h UTC; extend the training "
-            "period, take fewer harmonics or leave the variable out"
-        )
+def _stretch(rows: NDArray[np.intp]) -> "slice | NDArray[np.intp]":
+    """Evenly spaced rows as a slice, which need not be copied."""
+    steps = np.unique(np.diff(rows))
+    if len(rows) and len(steps) < 2:
+        return slice(int(rows[0]), int(rows[-1]) + 1, int(steps[0]) if len(steps) else 1)
+    return rows

@@ -1,9 +1,11 @@
 """The linear inverse model: the best that linear dynamics of the leading patterns can do.
 
-Shapes: t times, c grid cells of all variables and levels, s sampled states, k patterns (EOFs).
+Shapes: n times, x cells of all channels, k patterns (EOFs), i initial times, l lead times,
+c channels, h latitudes, w longitudes, H, W of coarse cells.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,16 +13,19 @@ import scipy.linalg
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.baselines.climatology import Climatology, blocks, spacing
-from axialcast.baselines.persistence import states_at, whole_steps
-from axialcast.grid import LatLonGrid
-from axialcast.names import LATITUDE, LONGITUDE, TIME
+from axialcast.baselines.baseline import States, whole_steps
+from axialcast.baselines.climatology import Anomalies, Climatology, forecast_from, spacing
+from axialcast.baselines.coarsening import Coarsening
+from axialcast.baselines.passes import MEMORY_GIB, go_through
+from axialcast.baselines.patterns import Patterns, Sample, factor_for
+from axialcast.data.reader import Analysis, Block
 from axialcast.times.dates import Leads, Times
 
-__all__ = ["LinearInverseModel"]
+__all__ = ["Amplitudes", "LinearInverseModel"]
 
-MAX_SAMPLES = 1500
-"""States that the patterns are computed from, evenly spread: neighbours in time are alike."""
+EXPLAINED, MAX_PATTERNS, RIDGE = 0.99, 200, 0.03
+BATCH_VALUES = 2**23
+"""Anomalies that are projected at once."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,15 @@ class LinearInverseModel:
     differ in two states instead of one (the tendency is known, as it is to a network given two),
     ridge regression, and EOFs of all variables and levels jointly, each divided by the standard
     deviation of its anomalies over the domain. What the EOFs leave out is forecast as climatology.
+    On a grid whose patterns would take too much memory, they are of anomalies averaged over
+    `factor` x `factor` cells, and forecasts are brought back between the centres of these.
 
     Args:
         lag: spacing of the two states and length of one step, e.g. the model's own step.
-        patterns: (c, k) orthonormal EOFs of the scaled anomalies.
-        scale: (c,) factor from anomalies to scaled anomalies.
+        patterns: (x, k) orthonormal EOFs of the scaled anomalies.
+        scale: (x,) factor from anomalies to scaled anomalies.
         propagator: (2k, k) from (now, one lag ago) to one lag ahead.
+        factor: cells that are averaged along each axis; 1: none.
     """
 
     climatology: Climatology
@@ -45,63 +53,87 @@ class LinearInverseModel:
     patterns: NDArray[np.float32]
     scale: NDArray[np.float32]
     propagator: NDArray[np.float64]
+    factor: int = 1
 
     @classmethod
     def fit(
         cls,
-        training: xr.Dataset,
+        training: Analysis | xr.Dataset,
         climatology: Climatology,
         *,
         lag: np.timedelta64 | None = None,
-        explained: float = 0.99,
-        max_patterns: int = 200,
-        ridge: float = 0.03,
+        explained: float = EXPLAINED,
+        max_patterns: int = MAX_PATTERNS,
+        ridge: float = RIDGE,
+        factor: int | None = None,
+        memory_gib: float = MEMORY_GIB,
     ) -> "LinearInverseModel":
         """Regression on the training years; a missing value counts as no anomaly.
 
         The defaults were chosen by the scores of sea-level pressure over the North Atlantic
         (2008, and published scores of 2009-2010) and of a nature run's last year: as a baseline
-        to beat, the model may be a little better than it could be in earnest.
+        to beat, the model may be a little better than it could be in earnest. The training years
+        are read twice: for the patterns, and for their amplitudes.
 
         Args:
             lag: None is the cadence of the training data.
             explained: share of the variance that the patterns hold, up to `max_patterns`.
             ridge: penalty relative to the mean variance of the predictors.
+            factor: cells to average along each axis; None: as few as let sample and patterns take
+                no more than a GiB, 1 up to 150,000 cells of all channels.
+            memory_gib: what the fit may hold besides these.
         """
-        step = spacing(training[TIME].values)
-        lag = step if lag is None else lag
-        steps = int(whole_steps("lag", np.array([lag]), step)[0])
-        stride = -(-training.sizes[TIME] // MAX_SAMPLES)
-        sample = [
-            _matrix(climatology.anomalies(block))
-            for block in blocks(training.isel({TIME: slice(None, None, stride)}))
-        ]
-        scale = _scale(training, np.mean([np.square(part).mean(0) for part in sample], axis=0))
-        patterns = _eofs(np.concatenate(sample) * scale, explained, max_patterns)
-        del sample
-        series = np.concatenate(
-            [_matrix(climatology.anomalies(b)) * scale @ patterns for b in blocks(training)]
-        ).astype(np.float64)
-        propagator = _propagator(series, steps, ridge)
-        return cls(climatology, lag, patterns, scale, propagator)
+        analysis = Analysis.of(training, climatology.channels)
+        if factor is None:
+            factor = factor_for(len(analysis), analysis.shape, max_patterns)
+        coarsening = Coarsening(climatology.grid, factor)
+        sample = Sample(analysis, coarsening)
+        by_cells = factor == 1
+        go_through(analysis, [sample], memory_gib, by_cells=by_cells)
+        coarse = Climatology(coarsening.dataset(climatology.coefficients))
+        patterns = sample.patterns(coarse, explained, max_patterns)
+        series = Amplitudes(analysis, coarsening, patterns, lag=lag, ridge=ridge)
+        go_through(analysis, [Anomalies(climatology, [series])], memory_gib, by_cells=by_cells)
+        return series.baseline(climatology)
 
-    def forecast(self, analysis: xr.Dataset, init_times: Times, lead_times: Leads) -> xr.Dataset:
+    @property
+    def note(self) -> str | None:
+        """What a reader of its scores should know; None: nothing."""
+        if self.factor == 1:
+            return None
+        height, width = self._coarsening.shape
+        return (
+            f"its patterns are of anomalies averaged over {self.factor} × {self.factor} cells "
+            f"({height} × {width} of {self.climatology.grid.shape[0]} × "
+            f"{self.climatology.grid.shape[1]}), so that they fit into memory"
+        )
+
+    @cached_property
+    def _coarsening(self) -> Coarsening:
+        return Coarsening(self.climatology.grid, self.factor)
+
+    def forecast(
+        self, analysis: Analysis | xr.Dataset, init_times: Times, lead_times: Leads
+    ) -> xr.Dataset:
+        return forecast_from(self, self.climatology, analysis, init_times, lead_times)
+
+    def values(
+        self, states: States, init_times: Times, lead_times: Leads, normal: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         steps = whole_steps("lead_times", lead_times, self.lag)
-        states = states_at(analysis, self.states(init_times))
-        now, before = np.split(self._project(states), 2)
-        series = np.empty((len(init_times), len(steps), now.shape[1]))
+        times = self.states(init_times)
+        now, before = np.split(self._project(states(times), times), 2)
+        series = np.empty((len(init_times), len(steps), now.shape[1]), np.float32)
         for step in range(steps.max() + 1):
             series[:, steps == step] = now[:, None]
             now, before = np.concatenate([now, before], axis=1) @ self.propagator, now
-        anomalies = series.astype(np.float32) @ (self.patterns / self.scale[:, None]).T
-        forecast = self.climatology.forecast(analysis, init_times, lead_times)
-        start = 0
-        for array in forecast.data_vars.values():  # in the order that the patterns are in
-            stop = start + int(np.prod(array.shape[2:]))
-            values = array.values  # its own: no other forecast shares them
-            values += anomalies[..., start:stop].reshape(array.shape)
-            start = stop
-        return forecast
+        anomalies = series.reshape(-1, series.shape[2]) @ self.patterns.T
+        anomalies /= self.scale
+        channels = normal.shape[2]
+        coarse = anomalies.reshape(*series.shape[:2], channels, *self._coarsening.shape)
+        values = self._coarsening.spread(coarse)
+        values += normal
+        return values
 
     def parts(self) -> dict[str, Any]:
         return {
@@ -110,71 +142,115 @@ class LinearInverseModel:
             "patterns": self.patterns,
             "scale": self.scale,
             "propagator": self.propagator,
+            "factor": self.factor,
         }
 
     def states(self, init_times: Times) -> Times:
         return np.concatenate([init_times, init_times - self.lag])
 
-    def _project(self, states: xr.Dataset) -> NDArray[np.float64]:
+    def _project(self, states: NDArray[np.float32], times: Times) -> NDArray[np.float64]:
         """(t, k) amplitudes of the patterns; NaN for a state that is missing altogether."""
-        anomalies = self.climatology.anomalies(states)
-        missing = np.logical_and.reduce(
-            [np.isnan(a.values).reshape(len(a), -1).all(1) for a in anomalies.data_vars.values()]
-        )
-        series = _matrix(anomalies) * self.scale @ self.patterns
+        anomalies = states - self.climatology.values_at(times)
+        missing = np.isnan(anomalies).all((1, 2, 3))
+        series = _amplitudes(anomalies, self._coarsening, self.scale, self.patterns)
         return np.where(missing[:, None], np.nan, series.astype(np.float64))
 
 
-def _matrix(anomalies: xr.Dataset) -> NDArray[np.float32]:
-    """(t, c) all variables side by side, zero where missing."""
-    columns = [array.values.reshape(len(array), -1) for array in anomalies.data_vars.values()]
-    matrix = np.concatenate(columns, axis=1, dtype=np.float32)
-    matrix[np.isnan(matrix)] = 0.0
-    return matrix
+class Amplitudes:
+    """Gathers the amplitudes of patterns, and fits the propagator to them.
 
+    Args:
+        lag, ridge: as in `LinearInverseModel.fit`.
 
-def _scale(training: xr.Dataset, variance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(c,) root of area over the standard deviation of the variable and level on the domain.
-
-    Points that never vary, those without a climatology among them, are not of the domain.
+    Raises:
+        ValueError: the lag is not a multiple of the cadence, or the training period too short.
     """
-    grid = LatLonGrid(training[LATITUDE].values, training[LONGITUDE].values)
-    weights = grid.areas.ravel() / grid.areas.sum()
-    channels = variance.astype(np.float64).reshape(-1, weights.size)
-    area = (channels > 0) @ weights
-    deviation = np.sqrt(channels @ weights / np.where(area > 0, area, 1.0))
-    deviation[deviation == 0] = 1.0
-    return np.asarray((np.sqrt(weights) / deviation[:, None]).ravel(), dtype=np.float32)
 
+    held = 0.0
 
-def _eofs(sample: NDArray[np.float32], explained: float, most: int) -> NDArray[np.float32]:
-    """(c, k) leading right singular vectors of the (s, c) sample, by the smaller Gram matrix."""
-    small = sample.shape[0] < sample.shape[1]
-    gram = sample @ sample.T if small else sample.T @ sample
-    most = min(most, len(gram))
-    variance, vectors = scipy.linalg.eigh(
-        gram.astype(np.float64), subset_by_index=(len(gram) - most, len(gram) - 1)
-    )
-    variance, vectors = variance[::-1], vectors[:, ::-1]
-    share = np.cumsum(variance) / np.trace(gram, dtype=np.float64)
-    num = min(most, int(np.searchsorted(share, explained)) + 1)
-    vectors = vectors[:, :num]
-    if small:
-        vectors = sample.T @ (vectors / np.sqrt(variance[:num])).astype(np.float32)
-    return np.asarray(vectors, dtype=np.float32)
+    def __init__(
+        self,
+        training: Analysis,
+        coarsening: Coarsening,
+        patterns: Patterns,
+        *,
+        lag: np.timedelta64 | None,
+        ridge: float = RIDGE,
+    ) -> None:
+        step = spacing(training.times)
+        self._lag = step if lag is None else lag
+        self._steps = int(whole_steps("lag", np.array([self._lag]), step)[0])
+        if len(training) <= 2 * self._steps:
+            raise ValueError(
+                f"training: {len(training)} times are too few for a linear inverse model of lag "
+                f"{self._steps} steps; train on more"
+            )
+        self._coarsening, self._patterns, self._ridge = coarsening, patterns, ridge
+        self._shape = training.shape[0], *coarsening.shape
+        self._series = np.zeros((len(training), patterns.vectors.shape[1]), np.float32)
 
+    def begin(self, group: Analysis) -> None:
+        channels, rows, columns = group.place
+        if self._coarsening.factor > 1:
+            rows = columns = slice(None)  # of whole grids
+        chosen = np.arange(self._patterns.scale.size).reshape(self._shape)[channels, rows, columns]
+        whole = chosen.size == self._patterns.scale.size
+        self._cells = slice(None) if whole else chosen.ravel()
+        self._scale = self._patterns.scale[self._cells]
+        self._vectors = self._patterns.vectors[self._cells]
 
-def _propagator(series: NDArray[np.float64], steps: int, ridge: float) -> NDArray[np.float64]:
-    """(2k, k) ridge regression of the state one lag ahead on the state and the one before it."""
-    if len(series) <= 2 * steps:
-        raise ValueError(
-            f"training: {len(series)} times are too few for a linear inverse model of lag {steps} "
-            "steps; train on more"
+    def add(self, block: Block) -> None:
+        new = block.new
+        start = block.stop - len(new)
+        batch = max(1, BATCH_VALUES // new[0].size)
+        for first in range(0, len(new), batch):
+            part = new[first : first + batch]
+            self._series[start + first : start + first + len(part)] += _amplitudes(
+                part, self._coarsening, self._scale, self._vectors
+            )
+
+    def end(self) -> None:
+        del self._scale, self._vectors
+
+    def baseline(self, climatology: Climatology) -> LinearInverseModel:
+        """What was fitted."""
+        return LinearInverseModel(
+            climatology,
+            self._lag,
+            self._patterns.vectors,
+            self._patterns.scale,
+            _propagator(self._series, self._steps, self._ridge),
+            self._coarsening.factor,
         )
-    predictors = np.concatenate([series[steps:-steps], series[: -2 * steps]], axis=1)
-    moments = predictors.T @ predictors
+
+
+def _amplitudes(
+    anomalies: NDArray[np.float32],
+    coarsening: Coarsening,
+    scale: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """(t, k) amplitudes in (t, c, h, w) anomalies; a missing value counts as none."""
+    means = coarsening.means(anomalies)
+    scaled = np.multiply(means.reshape(len(means), -1), scale)
+    scaled[np.isnan(scaled)] = 0.0
+    return np.asarray(scaled @ vectors)
+
+
+def _propagator(series: NDArray[np.float32], steps: int, ridge: float) -> NDArray[np.float64]:
+    """(2k, k) ridge regression of the state one lag ahead on the state and the one before it."""
+    num = series.shape[1]
+    moments, products = np.zeros((2 * num, 2 * num)), np.zeros((2 * num, num))
+    for start in range(0, len(series) - 2 * steps, 4096):
+        before, now, after = (
+            series[start + lags * steps : len(series) - (2 - lags) * steps][:4096].astype(
+                np.float64
+            )
+            for lags in range(3)
+        )
+        predictors = np.concatenate([now, before], axis=1)
+        moments += predictors.T @ predictors
+        products += predictors.T @ after
     penalty = ridge * np.trace(moments) / len(moments)
     moments[np.diag_indices_from(moments)] += penalty
-    return np.asarray(
-        scipy.linalg.solve(moments, predictors.T @ series[2 * steps :], assume_a="pos")
-    )
+    return np.asarray(scipy.linalg.solve(moments, products, assume_a="pos"))

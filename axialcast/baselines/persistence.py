@@ -1,60 +1,65 @@
-"""Forecasts that any model must beat, fitted on the training years only.
+"""Forecasts made of the initial state alone: as it is, or its anomaly as far as it is remembered.
 
-Each baseline keeps what it learned and is handed the analysis to start from, so that nothing of
-the verified years can leak in. `Climatology` and `LinearInverseModel` are baselines too.
+Shapes: i initial times, l lead times, t times, c channels, h latitudes, w longitudes, x cells.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.baselines.climatology import (
-    Climatology,
-    blocks,
-    spacing,
-    with_valid_time,
+from axialcast.baselines import large
+from axialcast.baselines.baseline import (
+    Baseline,
+    States,
+    hours_text,
+    labelled,
+    states_at,
+    whole_steps,
 )
-from axialcast.names import INIT_TIME, LEAD_TIME, TIME
+from axialcast.baselines.climatology import Anomalies, Climatology, forecast_from, spacing
+from axialcast.baselines.passes import MEMORY_GIB, go_through
+from axialcast.cores import on_all_cores
+from axialcast.data.reader import Analysis, Block
+from axialcast.names import LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
 from axialcast.times.dates import Leads, Times
 
-__all__ = ["Baseline", "DampedPersistence", "Persistence", "states_at", "whole_steps"]
+__all__ = [
+    "Baseline",
+    "DampedPersistence",
+    "LaggedSums",
+    "Persistence",
+    "states_at",
+    "whole_steps",
+]
 
-
-class Baseline(Protocol):
-    """A reference forecast.
-
-    `forecast` returns dimensions (init_time, lead_time, [level], latitude, longitude) in the
-    analysis's units, NaN where the analysis holds no state to start from. Its values follow from
-    `parts` and from the analysis at the times `states`, and from nothing else: the sums of scores
-    that are kept (`axialcast.verify.KeptSums`) are known by these. A baseline that only ever is
-    scored without keeping needs neither.
-    """
-
-    def forecast(self, analysis: xr.Dataset, init_times: Times, lead_times: Leads) -> xr.Dataset:
-        """Forecasts from the states of `analysis` at and before `init_times`."""
-        ...
-
-    def parts(self) -> Mapping[str, Any]:
-        """What it consists of, by name: datasets, arrays, numbers, text, other baselines."""
-        ...
-
-    def states(self, init_times: Times) -> Times:
-        """Times of the states that forecasts from `init_times` start from."""
-        ...
+STRETCH = 256
+"""Times whose products are summed in single precision."""
+TILE_VALUES = 2**18
+"""Values that are taken together: they stay in cache for all lead times."""
 
 
 @dataclass(frozen=True)
 class Persistence:
     """The state at the initial time, unchanged (its anomaly is not carried along the seasons)."""
 
-    def forecast(self, analysis: xr.Dataset, init_times: Times, lead_times: Leads) -> xr.Dataset:
-        state = states_at(analysis, init_times).rename({TIME: INIT_TIME})
-        return with_valid_time(state.expand_dims({LEAD_TIME: lead_times}, axis=1))
+    def forecast(
+        self, analysis: Analysis | xr.Dataset, init_times: Times, lead_times: Leads
+    ) -> xr.Dataset:
+        source = Analysis.of(analysis)
+        states = source.read(source.rows(init_times))
+        shape = (len(init_times), len(lead_times), *source.shape)
+        values = np.broadcast_to(states[:, None], shape)
+        return labelled(values, source.channels, source.dataset, init_times, lead_times)
+
+    def values(
+        self, states: States, init_times: Times, lead_times: Leads, normal: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        return np.broadcast_to(states(init_times)[:, None], normal.shape)
 
     def parts(self) -> dict[str, Any]:
         return {}
@@ -76,55 +81,66 @@ class DampedPersistence:
 
     @classmethod
     def fit(
-        cls, training: xr.Dataset, climatology: Climatology, *, lead_times: Leads
+        cls,
+        training: Analysis | xr.Dataset,
+        climatology: Climatology,
+        *,
+        lead_times: Leads,
+        memory_gib: float = MEMORY_GIB,
     ) -> "DampedPersistence":
         """Regression through the origin of the anomaly on that of `lead_times` before.
 
         Pairs that lack either value are left out, point by point; a point without any pair has no
         memory, as one that is never analysed (land, for the sea's temperature) has no forecast.
+        The training years are read once.
+
+        Args:
+            memory_gib: what the fit may hold.
 
         Raises:
             ValueError: a lead time is not a multiple of the training data's cadence, or reaches
                 past its end.
         """
-        steps = whole_steps("lead_times", lead_times, spacing(training[TIME].values))
-        longest = int(steps.max())
-        if training.sizes[TIME] <= longest:
-            raise ValueError(
-                f"lead_times: the training period of {training.sizes[TIME]} times is not longer "
-                f"than the longest lead time of {longest} steps; train on more"
-            )
-        squares: dict[Any, Any] = defaultdict(float)
-        products: dict[Any, Any] = defaultdict(float)
-        for block in blocks(training, overlap=longest):
-            for name, array in climatology.anomalies(block).data_vars.items():
-                squared, product = _lagged_sums(array.values, steps)
-                squares[name] += squared
-                products[name] += product
-        like = training.isel({TIME: 0}, drop=True)
-        fields = {}
-        for name, array in like.data_vars.items():
-            damping = products[name] / np.maximum(squares[name], np.finfo(np.float64).tiny)
-            fields[name] = ((LEAD_TIME, *array.dims), damping.astype(np.float32))
-        return cls(climatology, xr.Dataset(fields, {LEAD_TIME: lead_times, **like.coords}))
+        analysis = Analysis.of(training, climatology.channels)
+        sums = LaggedSums(analysis, lead_times)
+        go_through(analysis, [Anomalies(climatology, [sums])], memory_gib)
+        return sums.baseline(climatology)
 
-    def forecast(self, analysis: xr.Dataset, init_times: Times, lead_times: Leads) -> xr.Dataset:
+    @cached_property
+    def _tables(self) -> list[tuple[slice, NDArray[np.float32]]]:
+        """Channels of each variable, and their (l, c, h, w) damping."""
+        tables, start = [], 0
+        for name in self.climatology.channels.variables:
+            array = self.damping[name]
+            dims = (LEAD_TIME, *([LEVEL] if LEVEL in array.dims else []), LATITUDE, LONGITUDE)
+            table = array.transpose(*dims).values
+            table = table if LEVEL in array.dims else table[:, None]
+            tables.append((slice(start, start + table.shape[1]), table))
+            start += table.shape[1]
+        return tables
+
+    def values(
+        self, states: States, init_times: Times, lead_times: Leads, normal: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         fitted = self.damping[LEAD_TIME].values
         if not np.isin(lead_times, fitted).all():
             raise ValueError(
-                f"lead_times: damped persistence was fitted for {_hours_text(fitted)} h, got "
-                f"{_hours_text(lead_times)} h; fit it for these"
+                f"lead_times: damped persistence was fitted for {hours_text(fitted)} h, got "
+                f"{hours_text(lead_times)} h; fit it for these"
             )
-        anomaly = self.climatology.anomalies(states_at(analysis, init_times))
-        damping = self.damping
-        if not np.array_equal(fitted, lead_times):
-            damping = damping.sel({LEAD_TIME: lead_times})
-        forecast = self.climatology.forecast(analysis, init_times, lead_times)
-        for name, array in forecast.data_vars.items():
-            factor = damping[name].transpose(LEAD_TIME, *anomaly[name].dims[1:]).values
-            values = array.values  # its own: no other forecast shares them
-            values += anomaly[name].values[:, None] * factor
-        return forecast
+        places = [int(np.flatnonzero(fitted == lead)[0]) for lead in lead_times]
+        anomaly = states(init_times) - self.climatology.values_at(init_times)
+        values = np.empty(normal.shape, np.float32)
+        for channels, table in self._tables:
+            for number, place in enumerate(places):
+                np.multiply(anomaly[:, channels], table[place], out=values[:, number, channels])
+        values += normal
+        return values
+
+    def forecast(
+        self, analysis: Analysis | xr.Dataset, init_times: Times, lead_times: Leads
+    ) -> xr.Dataset:
+        return forecast_from(self, self.climatology, analysis, init_times, lead_times)
 
     def parts(self) -> dict[str, Any]:
         return {"climatology": self.climatology, "damping": self.damping}
@@ -133,47 +149,96 @@ class DampedPersistence:
         return init_times
 
 
-def _lagged_sums(
-    anomalies: NDArray[np.float32], steps: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums of squares and of lagged products over all times but the last `steps.max()`.
+class LaggedSums:
+    """Gathers sums of squares of anomalies, and of their products with those of each lead later.
 
-    (l, ...) of the pairs that have both values; squares are (1, ...) where none is missing.
+    They are over all times but the last of the longest lead.
+
+    Raises:
+        ValueError: as `DampedPersistence.fit`.
     """
-    seen = np.isfinite(anomalies)
-    known = np.where(seen, anomalies, 0.0)
-    now = known[: len(known) - int(steps.max())]
-    square = np.square(now)
-    products = [np.einsum("t...,t...->...", now, known[s : s + len(now)]) for s in steps]
-    squares = (
-        [square.sum(0)]
-        if seen.all()
-        else [np.einsum("t...,t...->...", square, seen[s : s + len(now)]) for s in steps]
+
+    def __init__(self, training: Analysis, lead_times: Leads) -> None:
+        self._steps = whole_steps("lead_times", lead_times, spacing(training.times))
+        self._longest = int(self._steps.max())
+        if len(training) <= self._longest:
+            raise ValueError(
+                f"lead_times: the training period of {len(training)} times is not longer "
+                f"than the longest lead time of {self._longest} steps; train on more"
+            )
+        self._training, self._lead_times = training, lead_times
+        self._damping = large.zeros((len(lead_times), *training.shape), np.float32)
+        # Squares and products in double precision, and the states of the longest lead.
+        self.held = 4.0 * len(lead_times) + self._longest
+
+    def begin(self, group: Analysis) -> None:
+        num, *grid = group.shape
+        cells = math.prod(grid)
+        self._place = group.place
+        self._before = [np.empty((0, cells), np.float32) for _ in range(num)]
+        self._products = [np.zeros((len(self._steps), cells)) for _ in range(num)]
+        # One row for all lead times, as long as no value is missing.
+        self._squares = [np.zeros((1, cells)) for _ in range(num)]
+
+    def add(self, block: Block) -> None:
+        new = block.new
+
+        def take(channel: int) -> None:
+            before = self._before[channel]
+            window = np.concatenate([before, new[:, channel].reshape(len(new), -1)])
+            stop = len(window) - self._longest
+            for start in range(0, stop, STRETCH):
+                end = min(start + STRETCH, stop)
+                self._sum(channel, window[start : end + self._longest])
+            self._before[channel] = window[max(stop, 0) :].copy()
+
+        on_all_cores(take, range(len(self._before)))
+
+    def _sum(self, channel: int, window: NDArray[np.float32]) -> None:
+        """Adds the pairs that begin at any time of a (t, x) window but the last `_longest`."""
+        num = len(window) - self._longest
+        width = max(16, TILE_VALUES // len(window))
+        for start in range(0, window.shape[1], width):
+            tile = slice(start, start + width)
+            part = np.ascontiguousarray(window[:, tile])
+            seen = np.isfinite(part)
+            complete = bool(seen.all())
+            known = part if complete else np.where(seen, part, np.float32(0))
+            now = known[:num]
+            for lead, step in enumerate(self._steps):
+                product = np.einsum("tx,tx->x", now, known[step : step + num])
+                self._products[channel][lead, tile] += product
+            square = np.square(now)
+            if complete:
+                self._squares[channel][:, tile] += square.sum(0)
+                continue
+            if len(self._squares[channel]) == 1:
+                self._squares[channel] = self._squares[channel].repeat(len(self._steps), axis=0)
+            there = seen.astype(np.float32)
+            for lead, step in enumerate(self._steps):
+                pairs = np.einsum("tx,tx->x", square, there[step : step + num])
+                self._squares[channel][lead, tile] += pairs
+
+    def end(self) -> None:
+        channels, rows, columns = self._place
+        sums = zip(channels, self._products, self._squares, strict=True)
+        for channel, products, squares in sums:
+            part = self._damping[:, channel, rows, columns]
+            damping = products / np.maximum(squares, np.finfo(np.float64).tiny)
+            part[...] = damping.reshape(part.shape)
+        self._before, self._products, self._squares = [], [], []
+
+    def baseline(self, climatology: Climatology) -> DampedPersistence:
+        """What was fitted."""
+        return damped_persistence_of(climatology, self._damping, self._lead_times)
+
+
+def damped_persistence_of(
+    climatology: Climatology, damping: NDArray[np.float32], lead_times: Leads
+) -> DampedPersistence:
+    """Damped persistence of (l, c, h, w) coefficients."""
+    places = {dim: climatology.coefficients[dim].variable for dim in (LATITUDE, LONGITUDE)}
+    coords = {LEAD_TIME: lead_times, **places}
+    return DampedPersistence(
+        climatology, climatology.channels.unstack(damping, coords, (LEAD_TIME,))
     )
-    return np.stack(squares).astype(np.float64), np.stack(products).astype(np.float64)
-
-
-def states_at(analysis: xr.Dataset, times: Times) -> xr.Dataset:
-    """(time, ...) states of the analysis in memory, float32; NaN where it has none."""
-    unique, inverse = np.unique(times, return_inverse=True)
-    states = analysis.reindex({TIME: unique}).astype(np.float32, copy=False).load()
-    return (
-        states
-        if len(unique) == len(times) and (unique == times).all()
-        else states.isel({TIME: inverse})
-    )
-
-
-def whole_steps(name: str, leads: Leads, step: np.timedelta64) -> NDArray[np.int64]:
-    """How many steps each lead time is; ValueError names `name` where it is not whole."""
-    steps = np.atleast_1d(leads) // step
-    if (steps * step != leads).any():
-        raise ValueError(
-            f"{name}: expected multiples of {_hours_text(step)} h, got {_hours_text(leads)} h; "
-            "choose lead times on that cadence"
-        )
-    return steps.astype(np.int64)
-
-
-def _hours_text(leads: Any) -> str:
-    return ", ".join(f"{lead / np.timedelta64(1, 'h'):g}" for lead in np.atleast_1d(leads))

@@ -1,0 +1,160 @@
+"""What a baseline is: a forecast that any model must beat, and what all of them share.
+
+Shapes: i initial times, l lead times, k times, c channels, h latitudes, w longitudes.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.data.channels import Channels
+from axialcast.data.reader import Analysis
+from axialcast.grid import LatLonGrid
+from axialcast.names import (
+    COORDINATE_ATTRS,
+    INIT_TIME,
+    LATITUDE,
+    LEAD_TIME,
+    LONGITUDE,
+    TIME,
+    VALID_TIME,
+)
+from axialcast.times.dates import Leads, Times
+
+__all__ = [
+    "Baseline",
+    "OwnBaseline",
+    "States",
+    "aligned",
+    "hours_text",
+    "labelled",
+    "states_at",
+    "whole_steps",
+    "with_valid_time",
+]
+
+States = Callable[[Times], NDArray[np.float32]]
+"""States at times, (k, c, h, w) in physical units; NaN where there are none. Not to be changed."""
+
+
+class Baseline(Protocol):
+    """A reference forecast.
+
+    `forecast` returns dimensions (init_time, lead_time, [level], latitude, longitude) in the
+    analysis's units, NaN where the analysis holds no state to start from. Its values follow from
+    `parts` and from the analysis at the times `states`, and from nothing else: the sums of scores
+    that are kept (`axialcast.verify.KeptSums`) are known by these. A baseline that only ever is
+    scored without keeping needs neither.
+    """
+
+    def forecast(self, analysis: Any, init_times: Times, lead_times: Leads) -> xr.Dataset:
+        """Forecasts from the states of `analysis` at and before `init_times`."""
+        ...
+
+    def parts(self) -> Mapping[str, Any]:
+        """What it consists of, by name: datasets, arrays, numbers, text, other baselines."""
+        ...
+
+    def states(self, init_times: Times) -> Times:
+        """Times of the states that forecasts from `init_times` start from."""
+        ...
+
+
+class OwnBaseline(Baseline, Protocol):
+    """A baseline that also forecasts in plain arrays, as all of ours do, to be scored fast."""
+
+    def values(
+        self, states: States, init_times: Times, lead_times: Leads, normal: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """(i, l, c, h, w) float32 forecasts, NaN where there is no state to start from.
+
+        It allocates no more than one such array, several threads may call it at once, and what it
+        returns may be a part of what it was given, or a view: it is not to be changed.
+
+        Args:
+            states: gives states on the grid and of the channels that were fitted, in their order.
+            normal: (i, l, c, h, w) the climatology at the valid times (`Climatology.values_at`).
+        """
+        ...
+
+
+def aligned(analysis: "Analysis | xr.Dataset", channels: Channels, grid: LatLonGrid) -> Analysis:
+    """The analysis with just these channels.
+
+    Raises:
+        ValueError: it lacks one, or is on another grid.
+    """
+    dataset = analysis if isinstance(analysis, xr.Dataset) else analysis.dataset
+    for channel in channels:
+        levels = dataset[channel.variable].dims if channel.variable in dataset else None
+        if levels is None or (
+            channel.level is not None and channel.level not in dataset["level"].values
+        ):
+            raise ValueError(
+                f"analysis: has no {channel}, which the baseline was fitted on; fit it on the "
+                "analysis that is verified"
+            )
+    found = Analysis.of(analysis, channels)
+    for name, size in zip((LATITUDE, LONGITUDE), grid.shape, strict=True):
+        if found.dataset.sizes[name] != size or not np.array_equal(
+            found.dataset[name].values, getattr(grid, name)
+        ):
+            raise ValueError(
+                f"states: their {name} does not align with the climatology's; fit it on the "
+                "analysis that is verified"
+            )
+    return found
+
+
+def labelled(
+    values: NDArray[np.float32],
+    channels: Channels,
+    like: xr.Dataset,
+    init_times: Times,
+    lead_times: Leads,
+) -> xr.Dataset:
+    """(i, l, c, h, w) forecasts with their labels, on the grid of `like`."""
+    coords = {
+        INIT_TIME: init_times,
+        LEAD_TIME: lead_times,
+        LATITUDE: like[LATITUDE].variable,
+        LONGITUDE: like[LONGITUDE].variable,
+    }
+    return with_valid_time(channels.unstack(values, coords, (INIT_TIME, LEAD_TIME)))
+
+
+def with_valid_time(forecast: xr.Dataset) -> xr.Dataset:
+    """The forecast with its coordinate `valid_time` (init_time, lead_time)."""
+    valid = np.add.outer(forecast[INIT_TIME].values, forecast[LEAD_TIME].values)
+    dims = (INIT_TIME, LEAD_TIME)
+    return forecast.assign_coords({VALID_TIME: (dims, valid, COORDINATE_ATTRS[VALID_TIME])})
+
+
+def states_at(analysis: xr.Dataset, times: Times) -> xr.Dataset:
+    """(time, ...) states of the analysis in memory, float32; NaN where it has none."""
+    unique, inverse = np.unique(times, return_inverse=True)
+    states = analysis.reindex({TIME: unique}).astype(np.float32, copy=False).load()
+    return (
+        states
+        if len(unique) == len(times) and (unique == times).all()
+        else states.isel({TIME: inverse})
+    )
+
+
+def whole_steps(name: str, leads: Leads, step: np.timedelta64) -> NDArray[np.int64]:
+    """How many steps each lead time is; ValueError names `name` where it is not whole."""
+    steps = np.atleast_1d(leads) // step
+    if (steps * step != leads).any():
+        raise ValueError(
+            f"{name}: expected multiples of {hours_text(step)} h, got {hours_text(leads)} h; "
+            "choose lead times on that cadence"
+        )
+    return steps.astype(np.int64)
+
+
+def hours_text(leads: Any) -> str:
+    """Lead times in hours, in words."""
+    return ", ".join(f"{lead / np.timedelta64(1, 'h'):g}" for lead in np.atleast_1d(leads))

@@ -1,0 +1,93 @@
+"""The year's cycle by least squares: one field at one hour of the day.
+
+Shapes: t times, m coefficients, x cells.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from axialcast.times.dates import Times
+
+__all__ = ["DAY", "Equations", "annual_basis", "hour_of"]
+
+DAY = np.timedelta64(86_400_000_000_000, "ns")
+YEAR_DAYS = 365.2425
+EPOCH = np.datetime64("2000-01-01", "ns")
+
+TILE = 2**14
+"""Cells that are taken together, so that their double precision stays in cache."""
+
+
+def hour_of(times: Times) -> NDArray[np.int64]:
+    """(t,) hour of the day, UTC."""
+    return ((times - EPOCH) // np.timedelta64(1, "h")).astype(np.int64) % 24
+
+
+def annual_basis(times: Times, harmonics: int) -> NDArray[np.float64]:
+    """(t, m = 2 harmonics + 1): one, cosines, sines of the harmonics of the year."""
+    phase = 2 * np.pi * ((times - EPOCH) / DAY)[:, None] / YEAR_DAYS * np.arange(1, harmonics + 1)
+    return np.concatenate([np.ones((len(times), 1)), np.cos(phase), np.sin(phase)], axis=1)
+
+
+class Equations:
+    """Normal equations of every cell of a field; missing values are left out, cell by cell.
+
+    Cells that were seen at all times share their moments, and those never seen need none: only the
+    mixed ones have moments of their own.
+    """
+
+    def __init__(self, num_coefficients: int, num_cells: int) -> None:
+        self._products = np.zeros((num_coefficients, num_cells))
+        self._whole = np.zeros((num_coefficients, num_coefficients))
+        self._absent: NDArray[np.bool_] | None = None  # so far, at all times; None: no cell is
+        self._mixed = np.zeros(0, np.intp)
+        self._moments = np.zeros((num_coefficients, num_coefficients, 0))
+
+    def add(self, design: NDArray[np.float64], values: NDArray[np.float32]) -> None:
+        """Takes in (t, x) values at the times of the (t, m) design."""
+        if not len(values):
+            return
+        complete = True
+        for start in range(0, values.shape[1], TILE):
+            tile = slice(start, start + TILE)
+            part = values[:, tile].astype(np.float64)
+            product = design.T @ part
+            # The first row is the sum over times: it is finite only where all values are.
+            if not np.isfinite(product[0]).all():
+                complete = False
+                product = design.T @ np.where(np.isfinite(part), part, 0.0)
+            self._products[:, tile] += product
+        if not complete or self._absent is not None:
+            self._leave_out(design, np.isfinite(values))
+        self._whole += design.T @ design
+
+    def _leave_out(self, design: NDArray[np.float64], seen: NDArray[np.bool_]) -> None:
+        some, every = seen.any(0), seen.all(0)
+        is_first = self._whole[0, 0] == 0
+        if self._absent is None:
+            self._absent = np.full(len(some), is_first)
+        new = some & ~every if is_first else np.where(self._absent, some, ~every)
+        new[self._mixed] = False
+        cells = np.flatnonzero(new)
+        before = np.where(self._absent[cells], 0.0, self._whole[..., None])
+        self._mixed = np.concatenate([self._mixed, cells])
+        self._moments = np.concatenate([self._moments, before], axis=2)
+        self._absent &= ~some
+        outer = design[:, :, None] * design[:, None, :]
+        self._moments += np.tensordot(outer, seen[:, self._mixed], axes=(0, 0))
+
+    def solve(self) -> NDArray[np.float64]:
+        """(m, x) coefficients; NaN where there are fewer values than twice as many."""
+        num, most = len(self._products), self._whole[0, 0]
+        # A touch of ridge, far below rounding of the data.
+        ridge = 1e-12 * max(most, 1.0) * np.eye(num)
+        solved = np.linalg.solve(self._whole + ridge, self._products)
+        counts = np.full(solved.shape[1], most)
+        if self._absent is not None:
+            counts[self._absent] = 0
+        if len(self._mixed):
+            systems = np.moveaxis(self._moments, -1, 0) + ridge
+            right = self._products[:, self._mixed].T[..., None]
+            solved[:, self._mixed] = np.linalg.solve(systems, right)[..., 0].T
+            counts[self._mixed] = self._moments[0, 0]
+        return np.where(counts >= 2 * num, solved, np.nan)

@@ -1,0 +1,131 @@
+"""Leading patterns (EOFs) of the anomalies of all channels together.
+
+Shapes: s sampled states, c channels, H, W latitudes and longitudes of coarse cells, x = c H W,
+k patterns.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from axialcast.baselines.climatology import Climatology
+from axialcast.baselines.coarsening import Coarsening
+from axialcast.cores import on_all_cores
+from axialcast.data.reader import Analysis, Block
+
+__all__ = ["MAX_SAMPLES", "Patterns", "Sample", "factor_for"]
+
+MAX_SAMPLES = 1500
+"""States that the patterns are computed from, evenly spread: neighbours in time are alike."""
+MOST_BYTES = 2**30
+"""Sample and patterns that take more are of coarser cells. What a user lets a fit hold must not
+decide this: it would decide the scores, too."""
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Leading EOFs of scaled anomalies.
+
+    Args:
+        vectors: (x, k) orthonormal.
+        scale: (x,) factor from anomalies to scaled anomalies.
+    """
+
+    vectors: NDArray[np.float32]
+    scale: NDArray[np.float32]
+
+
+def factor_for(num_times: int, shape: tuple[int, int, int], max_patterns: int) -> int:
+    """Cells that become one along each axis, so that sample and patterns fit into memory."""
+    channels, height, width = shape
+    rows = min(num_times, MAX_SAMPLES) + max_patterns
+    factor = 1
+    while 4 * rows * channels * round(height / factor) * round(width / factor) > MOST_BYTES:
+        factor += 1
+    return factor
+
+
+class Sample:
+    """Gathers coarse states, evenly spread over the training period."""
+
+    held = 0.0
+
+    def __init__(self, training: Analysis, coarsening: Coarsening) -> None:
+        self._stride = -(-len(training) // MAX_SAMPLES)
+        self._times = training.times[:: self._stride]
+        shape = len(self._times), training.shape[0], *coarsening.shape
+        self._states = np.empty(shape, np.float32)
+        self._coarsening = coarsening
+
+    def begin(self, group: Analysis) -> None:
+        channels, rows, columns = group.place
+        if self._coarsening.factor > 1:
+            rows = columns = slice(None)  # of whole grids
+        self._parts = [self._states[:, channel, rows, columns] for channel in channels]
+
+    def add(self, block: Block) -> None:
+        first = -(-(block.stop - len(block.new)) // self._stride)
+        chosen = slice(first * self._stride - (block.stop - len(block.new)), None, self._stride)
+        new = block.new[chosen]
+
+        def take(channel: int) -> None:
+            self._parts[channel][first : first + len(new)] = self._coarsening.means(new[:, channel])
+
+        if len(new):
+            on_all_cores(take, range(len(self._parts)))
+
+    def end(self) -> None:
+        self._parts = []
+
+    def patterns(self, climatology: Climatology, explained: float, most: int) -> Patterns:
+        """The EOFs that hold a share of the variance, at most so many. The sample is used up.
+
+        Args:
+            climatology: of the grid's cells, or coarser ones as the sample.
+        """
+        weights = self._coarsening.areas / self._coarsening.areas.sum()
+        scale = np.empty(self._states.shape[1:], np.float32)
+        every = slice(None)
+        normals = climatology.each((np.arange(len(scale)), every, every))
+
+        def take(channel: int) -> None:
+            anomalies = self._states[:, channel]
+            anomalies -= normals[channel].values_at(self._times)[:, 0]
+            anomalies[np.isnan(anomalies)] = 0.0
+            scale[channel] = _scale(anomalies, weights)
+            anomalies *= scale[channel]
+
+        on_all_cores(take, range(len(scale)))
+        vectors = _eofs(self._states.reshape(len(self._states), -1), explained, most)
+        del self._states
+        return Patterns(vectors, scale.ravel())
+
+
+def _scale(anomalies: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(H, W) root of area over the standard deviation of a channel (s, H, W) on its domain.
+
+    Points that never vary, those without a climatology among them, are not of the domain.
+    """
+    variance = np.square(anomalies).mean(0, dtype=np.float64)
+    area = weights[variance > 0].sum()
+    deviation = np.sqrt((variance * weights).sum() / area) if area else 1.0
+    return np.asarray(np.sqrt(weights) / deviation)
+
+
+def _eofs(sample: NDArray[np.float32], explained: float, most: int) -> NDArray[np.float32]:
+    """(x, k) leading right singular vectors of the (s, x) sample, by the smaller Gram matrix."""
+    small = sample.shape[0] < sample.shape[1]
+    gram = sample @ sample.T if small else sample.T @ sample
+    most = min(most, len(gram))
+    variance, vectors = scipy.linalg.eigh(
+        gram.astype(np.float64), subset_by_index=(len(gram) - most, len(gram) - 1)
+    )
+    variance, vectors = variance[::-1], vectors[:, ::-1]
+    share = np.cumsum(variance) / np.trace(gram, dtype=np.float64)
+    num = min(most, int(np.searchsorted(share, explained)) + 1)
+    vectors = vectors[:, :num]
+    if small:
+        vectors = sample.T @ (vectors / np.sqrt(variance[:num])).astype(np.float32)
+    return np.ascontiguousarray(vectors, dtype=np.float32)
