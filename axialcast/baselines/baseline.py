@@ -25,12 +25,16 @@ from axialcast.names import (
 from axialcast.times.dates import Leads, Times
 
 __all__ = [
+    "ALL",
     "Baseline",
+    "JointBaseline",
     "OwnBaseline",
     "States",
+    "Which",
     "aligned",
     "hours_text",
     "labelled",
+    "overlap",
     "states_at",
     "whole_steps",
     "with_valid_time",
@@ -38,6 +42,12 @@ __all__ = [
 
 States = Callable[[Times], NDArray[np.float32]]
 """States at times, (k, c, h, w) in physical units; NaN where there are none. Not to be changed."""
+
+
+Which = slice | NDArray[np.intp]
+"""Positions of channels, in the order that they are wanted in."""
+
+ALL = slice(None)
 
 
 class Baseline(Protocol):
@@ -66,8 +76,18 @@ class Baseline(Protocol):
 class OwnBaseline(Baseline, Protocol):
     """A baseline that also forecasts in plain arrays, as all of ours do, to be scored fast."""
 
+    @property
+    def channels(self) -> Channels | None:
+        """What it was fitted on; None: it forecasts any channel."""
+        ...
+
     def values(
-        self, states: States, init_times: Times, lead_times: Leads, normal: NDArray[np.float32]
+        self,
+        states: States,
+        init_times: Times,
+        lead_times: Leads,
+        normal: NDArray[np.float32],
+        channels: Which = ALL,
     ) -> NDArray[np.float32]:
         """(i, l, c, h, w) float32 forecasts, NaN where there is no state to start from.
 
@@ -75,10 +95,40 @@ class OwnBaseline(Baseline, Protocol):
         returns may be a part of what it was given, or a view: it is not to be changed.
 
         Args:
-            states: gives states on the grid and of the channels that were fitted, in their order.
+            states: gives states on the grid that was fitted, of these channels; of all of them to
+                a `JointBaseline`.
             normal: (i, l, c, h, w) the climatology at the valid times (`Climatology.values_at`).
+            channels: which of those that were fitted.
         """
         ...
+
+
+class JointBaseline(OwnBaseline, Protocol):
+    """One whose channels depend on each other: it starts from all, and forecasts some at a time."""
+
+    def start(self, states: States, init_times: Times) -> NDArray[np.float64]:
+        """(i, n) what forecasts start from."""
+        ...
+
+    def values_from(
+        self,
+        start: NDArray[np.float64],
+        lead_times: Leads,
+        normal: NDArray[np.float32],
+        channels: Which = ALL,
+    ) -> NDArray[np.float32]:
+        """`values` of what they start from."""
+        ...
+
+
+def overlap(channels: Which, table: slice) -> tuple[Which, Which]:
+    """Which of the channels wanted a table of some holds: places among them, and in the table."""
+    if isinstance(channels, slice):
+        first, last, _ = channels.indices(table.stop)
+        start, stop = max(first, table.start), max(last, table.start, first)
+        return slice(start - first, stop - first), slice(start - table.start, stop - table.start)
+    into = np.flatnonzero((channels >= table.start) & (channels < table.stop))
+    return into, channels[into] - table.start
 
 
 def aligned(analysis: "Analysis | xr.Dataset", channels: Channels, grid: LatLonGrid) -> Analysis:

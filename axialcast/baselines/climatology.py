@@ -15,7 +15,16 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.baselines import large
-from axialcast.baselines.baseline import OwnBaseline, States, aligned, labelled, with_valid_time
+from axialcast.baselines.baseline import (
+    ALL,
+    OwnBaseline,
+    States,
+    Which,
+    aligned,
+    labelled,
+    overlap,
+    with_valid_time,
+)
 from axialcast.baselines.cycle import DAY, Equations, annual_basis, hour_of
 from axialcast.baselines.passes import MEMORY_GIB, Gatherer, go_through
 from axialcast.cores import on_all_cores
@@ -105,8 +114,8 @@ class Climatology:
             start = stop
         return tables
 
-    def values_at(self, times: Times) -> NDArray[np.float32]:
-        """(k, c, h, w) climatology at the times.
+    def values_at(self, times: Times, channels: Which = ALL) -> NDArray[np.float32]:
+        """(k, c, h, w) climatology at the times, of these channels.
 
         Raises:
             ValueError: it was not fitted at an hour of the day that is among them.
@@ -120,14 +129,18 @@ class Climatology:
             )
         # Single precision rounds as the data do, and there is a field for every pair scored.
         design = annual_basis(times, self.coefficients.sizes[COEFFICIENT] // 2).astype(np.float32)
-        values = np.empty((len(times), len(self.channels), *self.grid.shape), np.float32)
+        num = len(np.arange(len(self.channels))[channels])
+        values = np.empty((len(times), num, *self.grid.shape), np.float32)
         for number, hour in enumerate(fitted):
             rows = np.flatnonzero(hours == hour)
             if not len(rows):
                 continue
             for places, table in self._tables:
-                part = design[rows] @ table[number].reshape(design.shape[1], -1)
-                values[rows, places] = part.reshape(len(rows), *table.shape[2:])
+                into, inside = overlap(channels, places)
+                chosen = table[number][:, inside]
+                part = design[rows] @ chosen.reshape(design.shape[1], -1)
+                at = rows if isinstance(into, slice) else rows[:, None]
+                values[at, into] = part.reshape(len(rows), *chosen.shape[1:])
         return values
 
     def each(self, place: Place) -> list["Climatology"]:
@@ -148,7 +161,12 @@ class Climatology:
         return self.channels.unstack(self.values_at(times), coords, (TIME,))
 
     def values(
-        self, states: States, init_times: Times, lead_times: Leads, normal: NDArray[np.float32]
+        self,
+        states: States,
+        init_times: Times,
+        lead_times: Leads,
+        normal: NDArray[np.float32],
+        channels: Which = ALL,
     ) -> NDArray[np.float32]:
         """`normal` itself."""
         return normal

@@ -13,11 +13,12 @@ import scipy.linalg
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.baselines.baseline import States, whole_steps
+from axialcast.baselines.baseline import ALL, States, Which, whole_steps
 from axialcast.baselines.climatology import Anomalies, Climatology, forecast_from, spacing
 from axialcast.baselines.coarsening import Coarsening
 from axialcast.baselines.passes import MEMORY_GIB, go_through
 from axialcast.baselines.patterns import Patterns, Sample, factor_for
+from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis, Block
 from axialcast.times.dates import Leads, Times
 
@@ -117,20 +118,45 @@ class LinearInverseModel:
     ) -> xr.Dataset:
         return forecast_from(self, self.climatology, analysis, init_times, lead_times)
 
+    @property
+    def channels(self) -> Channels:
+        """(c,) what it was fitted on."""
+        return self.climatology.channels
+
     def values(
-        self, states: States, init_times: Times, lead_times: Leads, normal: NDArray[np.float32]
+        self,
+        states: States,
+        init_times: Times,
+        lead_times: Leads,
+        normal: NDArray[np.float32],
+        channels: Which = ALL,
     ) -> NDArray[np.float32]:
-        steps = whole_steps("lead_times", lead_times, self.lag)
+        return self.values_from(self.start(states, init_times), lead_times, normal, channels)
+
+    def start(self, states: States, init_times: Times) -> NDArray[np.float64]:
+        """(i, 2k) amplitudes of the patterns at the initial times and one lag before."""
         times = self.states(init_times)
         now, before = np.split(self._project(states(times), times), 2)
-        series = np.empty((len(init_times), len(steps), now.shape[1]), np.float32)
+        return np.concatenate([now, before], axis=1)
+
+    def values_from(
+        self,
+        start: NDArray[np.float64],
+        lead_times: Leads,
+        normal: NDArray[np.float32],
+        channels: Which = ALL,
+    ) -> NDArray[np.float32]:
+        steps = whole_steps("lead_times", lead_times, self.lag)
+        now, before = np.split(start, 2, axis=1)
+        series = np.empty((len(start), len(steps), now.shape[1]), np.float32)
         for step in range(steps.max() + 1):
             series[:, steps == step] = now[:, None]
             now, before = np.concatenate([now, before], axis=1) @ self.propagator, now
-        anomalies = series.reshape(-1, series.shape[2]) @ self.patterns.T
-        anomalies /= self.scale
-        channels = normal.shape[2]
-        coarse = anomalies.reshape(*series.shape[:2], channels, *self._coarsening.shape)
+        num, size = len(self.channels), int(np.prod(self._coarsening.shape))
+        patterns = self.patterns.reshape(num, size, -1)[channels].reshape(-1, now.shape[1])
+        anomalies = series.reshape(-1, now.shape[1]) @ patterns.T
+        anomalies /= self.scale.reshape(num, size)[channels].ravel()
+        coarse = anomalies.reshape(*series.shape[:2], -1, *self._coarsening.shape)
         values = self._coarsening.spread(coarse)
         values += normal
         return values

@@ -14,16 +14,20 @@ from numpy.typing import NDArray
 
 from axialcast.baselines import large
 from axialcast.baselines.baseline import (
+    ALL,
     Baseline,
     States,
+    Which,
     hours_text,
     labelled,
+    overlap,
     states_at,
     whole_steps,
 )
 from axialcast.baselines.climatology import Anomalies, Climatology, forecast_from, spacing
 from axialcast.baselines.passes import MEMORY_GIB, go_through
 from axialcast.cores import on_all_cores
+from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis, Block
 from axialcast.names import LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
 from axialcast.times.dates import Leads, Times
@@ -56,8 +60,18 @@ class Persistence:
         values = np.broadcast_to(states[:, None], shape)
         return labelled(values, source.channels, source.dataset, init_times, lead_times)
 
+    @property
+    def channels(self) -> Channels | None:
+        """None: it forecasts any."""
+        return None
+
     def values(
-        self, states: States, init_times: Times, lead_times: Leads, normal: NDArray[np.float32]
+        self,
+        states: States,
+        init_times: Times,
+        lead_times: Leads,
+        normal: NDArray[np.float32],
+        channels: Which = ALL,
     ) -> NDArray[np.float32]:
         return np.broadcast_to(states(init_times)[:, None], normal.shape)
 
@@ -106,6 +120,11 @@ class DampedPersistence:
         go_through(analysis, [Anomalies(climatology, [sums])], memory_gib)
         return sums.baseline(climatology)
 
+    @property
+    def channels(self) -> Channels:
+        """(c,) what it was fitted on."""
+        return self.climatology.channels
+
     @cached_property
     def _tables(self) -> list[tuple[slice, NDArray[np.float32]]]:
         """Channels of each variable, and their (l, c, h, w) damping."""
@@ -120,7 +139,12 @@ class DampedPersistence:
         return tables
 
     def values(
-        self, states: States, init_times: Times, lead_times: Leads, normal: NDArray[np.float32]
+        self,
+        states: States,
+        init_times: Times,
+        lead_times: Leads,
+        normal: NDArray[np.float32],
+        channels: Which = ALL,
     ) -> NDArray[np.float32]:
         fitted = self.damping[LEAD_TIME].values
         if not np.isin(lead_times, fitted).all():
@@ -129,11 +153,12 @@ class DampedPersistence:
                 f"{hours_text(lead_times)} h; fit it for these"
             )
         places = [int(np.flatnonzero(fitted == lead)[0]) for lead in lead_times]
-        anomaly = states(init_times) - self.climatology.values_at(init_times)
+        anomaly = states(init_times) - self.climatology.values_at(init_times, channels)
         values = np.empty(normal.shape, np.float32)
-        for channels, table in self._tables:
+        for held, table in self._tables:
+            into, inside = overlap(channels, held)
             for number, place in enumerate(places):
-                np.multiply(anomaly[:, channels], table[place], out=values[:, number, channels])
+                values[:, number, into] = anomaly[:, into] * table[place, inside]
         values += normal
         return values
 
