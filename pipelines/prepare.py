@@ -1,10 +1,9 @@
 """Prepares a training store: any analysis → training.zarr, laid out for fast shuffled reading."""
 
-import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
-import dask
-
+from axialcast.cores import available_cores
 from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.shards import write_shard
@@ -36,6 +35,7 @@ def run(config: Config) -> None:
     Killed at any moment, it goes on where it was: a shard counts once it is in place and its
     checksum is taken. A finished store is looked through, and broken shards are written again.
     """
+    assert config.prepare is not None
     preparation = Preparation(Recipe(**config.recipe), config.output / "training.zarr")
     missing = preparation.missing()
     written = in_parallel(str(preparation.work), missing, config.prepare.workers)
@@ -53,18 +53,17 @@ def run(config: Config) -> None:
 def in_parallel(work: str, shards: Sequence[int], workers: int) -> Iterator[int]:
     """Writes shards in any order, threads or processes at a time; yields their numbers."""
     if workers == 1:
-        threads = (
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        )
-        # Some at a time, so that progress can be told.
-        for start in range(0, len(shards), 4 * threads):
-            tasks = [
-                dask.delayed(write_shard)(work, n) for n in shards[start : start + 4 * threads]
-            ]
-            yield from dask.compute(*tasks, scheduler="threads", num_workers=threads)
+        with ThreadPoolExecutor(available_cores()) as threads:
+            tasks = [threads.submit(write_shard, work, number) for number in shards]
+            try:
+                for task in as_completed(tasks):
+                    yield task.result()
+            finally:
+                threads.shutdown(cancel_futures=True)
         return
     try:
-        from distributed import Client, LocalCluster, as_completed
+        from distributed import Client, LocalCluster
+        from distributed import as_completed as completed
     except ImportError:
         raise ValueError(
             f"prepare.workers: {workers} processes need pip install 'axialcast[hpc]'; "
@@ -72,5 +71,5 @@ def in_parallel(work: str, shards: Sequence[int], workers: int) -> Iterator[int]
         ) from None
     settings = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(**settings) as cluster, Client(cluster) as client:
-        for future in as_completed([client.submit(write_shard, work, n) for n in shards]):
+        for future in completed([client.submit(write_shard, work, n) for n in shards]):
             yield future.result()

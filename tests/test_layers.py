@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT: dict[str, set[str]] = {
     "names": set(),
     "grid": {"names"},
+    "cores": set(),
     "device": set(),
     "stopping": set(),
     "times": {"names"},
@@ -24,10 +25,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": {"nn.papers"},  # what `axialcast.nn` exports
     "nn.papers": {"nn"},
     "model": {"nn", "grid", "times"},
-    "data": {"names", "grid", "times", "data.arrays"},
+    "data": {"names", "cores", "grid", "times", "data.arrays"},
     "data.arrays": {"names"},
     "data.opening": {"names", "grid", "times", "data", "data.arrays"},
-    "data.windows": {"names", "grid", "times", "data", "data.arrays"},
+    "data.windows": {"names", "cores", "grid", "times", "data", "data.arrays"},
     "data.preparing": {"names", "grid", "times", "files", "data", "data.arrays", "data.opening"},
     "planet": {"names", "grid", "times", "files"},
     "training": {"device", "files", "stopping", "data", "data.windows", "model"},
@@ -35,8 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("names", "grid", "device", "times", "files", "data", "data.arrays", "data.opening"),
         "model",
     },
-    "baselines": {"names", "grid", "times", "files", "data"},
-    "scores": {"names", "grid", "times", "files", "data", "data.arrays", "baselines"},
+    "baselines": {"names", "cores", "grid", "times", "files", "data"},
+    "scores": {"names", "cores", "grid", "times", "files", "data", "data.arrays", "baselines"},
     "report": {"names", "grid", "times", "data", "baselines", "scores"},
     "verify": {"baselines", "scores"},
     "run": {

@@ -50,6 +50,13 @@ __all__ = [
 ]
 
 
+OPENING = {
+    *("variables", "levels", "region", "gaps"),
+    *("units", "missing_chunks", "storage_options"),
+}
+"""Keys of `data` that are keywords of `axialcast.open_analysis`."""
+
+
 class Config(Section):
     """A whole run. `data` is None only where no pipeline needs it."""
 
@@ -87,17 +94,15 @@ class Config(Section):
     def opening(self) -> dict[str, Any]:
         """How train, forecast and verify open the analyses: keywords of `open_analysis`."""
         assert self.data is not None
-        names = {"variables", "levels", "gaps"}
-        if not self.prepare:  # a prepared store has the region alone, and its units
-            names |= {"region", "units", "missing_chunks", "storage_options"}
+        # A prepared store holds the region alone, in units of ours.
+        names = OPENING & {"variables", "levels", "gaps"} if self.prepare else OPENING
         return self.data.model_dump(include=names)
 
     @property
     def recipe(self) -> dict[str, Any]:
         """What prepare makes: keywords of `axialcast.data.preparing.preparation.Recipe`."""
         assert self.data is not None
-        names = {"variables", "levels", "region", "gaps", "units", "missing_chunks"}
-        names |= {"storage_options", "train", "step_hours"}
+        names = OPENING | {"train", "step_hours"}
         data = self.data.model_dump(mode="json", include=names)
         prepare = (self.prepare or PrepareConfig()).model_dump(mode="json", exclude={"workers"})
         store = self.source_store

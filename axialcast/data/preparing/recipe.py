@@ -14,14 +14,19 @@ from axialcast.times.calendars import Gaps, cadence
 
 __all__ = ["Recipe"]
 
+OPENING = (
+    *("variables", "levels", "region", "gaps"),
+    *("units", "missing_chunks", "storage_options"),
+)
+"""What of a recipe `open_analysis` is told."""
+
 
 @dataclass(frozen=True)
 class Recipe:
     """What a training store is made of; values as JSON has them.
 
     Args:
-        store, variables, levels, region, gaps, units, missing_chunks, storage_options: arguments
-            of `open_analysis`.
+        store and those named in OPENING: arguments of `open_analysis`.
         train: period that the statistics are of.
         step_hours: model step that increments are over; None: the prepared cadence.
         aggregate_hours: length of the periods to average over; None: times as they are.
@@ -48,16 +53,8 @@ class Recipe:
 
     def open(self, store: xr.Dataset | None = None) -> xr.Dataset:
         """The analysis as it is, lazy; of another store if one is given."""
-        return open_analysis(
-            self.store if store is None else store,
-            variables=self.variables,
-            levels=self.levels,
-            region=self.region,
-            gaps=self.gaps,
-            units=self.units,
-            missing_chunks=self.missing_chunks,
-            storage_options=self.storage_options,
-        )
+        opening = {name: getattr(self, name) for name in OPENING}
+        return open_analysis(self.store if store is None else store, **opening)
 
     def convert(self, analysis: xr.Dataset) -> xr.Dataset:
         """The opened analysis, aggregated and regridded when it is read; attribute `left_out` names
