@@ -48,14 +48,16 @@ class Coarsening:
         if self.factor == 1:
             return values
         rows, columns = self._weights
-        means = rows @ values @ columns.T
+        means: NDArray[np.float32] = rows @ values @ columns.T
         if np.isfinite(means).all():
             return means
         valid = np.isfinite(values)
         share = rows @ valid.astype(np.float32) @ columns.T
         total = rows @ np.where(valid, values, np.float32(0)) @ columns.T
         # Shares are sums of products of single precision.
-        return np.divide(total, share, out=np.full_like(total, np.nan), where=share > 1e-6)
+        np.divide(total, share, out=means, where=share > 1e-6)
+        means[share <= 1e-6] = np.nan
+        return means
 
     def spread(self, means: NDArray[np.float32]) -> NDArray[np.float32]:
         """(..., h, w) from (..., H, W), linear between the centres of coarse cells."""
@@ -64,7 +66,8 @@ class Coarsening:
         height, width = self.grid.shape
         rows = _between(self.shape[0], height, periodic=False)
         columns = _between(self.shape[1], width, periodic=self.grid.is_periodic)
-        return rows @ means @ columns.T
+        values: NDArray[np.float32] = rows @ means @ columns.T
+        return values
 
     def dataset(self, fine: xr.Dataset) -> xr.Dataset:
         """The means of a dataset of dimensions (..., latitude, longitude), with their labels."""

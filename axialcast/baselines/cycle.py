@@ -62,7 +62,7 @@ class Equations:
         self._whole += design.T @ design
 
     def _leave_out(self, design: NDArray[np.float64], seen: NDArray[np.bool_]) -> None:
-        some, every = seen.any(0), seen.all(0)
+        some, every = np.any(seen, axis=0), np.all(seen, axis=0)
         is_first = self._whole[0, 0] == 0
         if self._absent is None:
             self._absent = np.full(len(some), is_first)

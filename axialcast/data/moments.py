@@ -1,16 +1,22 @@
-"""Moments of blocks of states and increments, merged without losing digits.
+"""Moments of an analysis: of blocks of states and increments, merged without losing digits.
 
-Shapes: n times, c channels, h latitudes, w longitudes.
+Shapes: n times, c channels, h latitudes, w longitudes, x cells.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Moments"]
+from axialcast.cores import on_all_cores
+from axialcast.data.reader import Analysis
+
+__all__ = ["Moments", "moments_of"]
+
+TILE_VALUES = 2**16
+"""Values taken together in double precision: they stay in cache."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +25,8 @@ class Moments:
 
     Args:
         weight: sum of the weights of the valid cells.
-        mean: their weighted mean; 0 where there are none.
-        squares: weighted sum of squared deviations from that mean.
+        mean: their weighted mean; 0 where there are none, NaN where one is infinite.
+        squares: weighted sum of squared deviations from that mean; NaN likewise.
         change_weight: sum of the weights of the cells that are valid at both ends of an increment.
         change_squares: weighted sum of their squared increments.
         missing: number of NaN cells.
@@ -61,26 +67,18 @@ class Moments:
             first: states before it are known already: they only begin increments.
         """
         earlier, later = _pairs(times, span, first)
-        num_channels = values.shape[1]
-        sums = np.zeros((num_channels, len(fields(cls))))
-        for channel in range(num_channels):
-            # One channel at a time in double precision, so that little memory is needed.
-            column = values[:, channel].astype(np.float64)
-            valid = ~np.isnan(column)
-            complete = bool(valid.all())
-            fresh, known = column[first:], None if complete else valid[first:]
-            weight, mean, squares = _moments(fresh, known, weights)
-            change = column[later] - column[earlier]
-            known = None if complete else valid[later] & valid[earlier]
-            change_weight = _total(weights, len(change), known)
-            change_squares = float((_zeroed(change, known) ** 2).sum(0).ravel() @ weights.ravel())
-            missing = fresh.size - valid[first:].sum()
-            sums[channel] = (
-                *(weight, mean, squares),
-                *(change_weight, change_squares),
-                *(missing, fresh.size),
+        flat = values.reshape(*values.shape[:2], -1)
+
+        def gather(channel: int) -> tuple[float, ...]:
+            column, each = flat[:, channel], weights.ravel()
+            return (
+                *_moments(column[first:], each),
+                *_squared_changes(column, earlier, later, each),
+                float(np.isnan(column[first:]).sum()),
+                float(column[first:].size),
             )
-        return cls(*sums.T.copy())
+
+        return cls(*np.array(on_all_cores(gather, range(values.shape[1])), np.float64).T)
 
     def merge(self, other: "Moments") -> "Moments":
         """Moments of both together.
@@ -110,43 +108,115 @@ class Moments:
         return cls(**{name: np.array(numbers, np.float64) for name, numbers in value.items()})
 
 
-def _moments(
-    values: NDArray[np.float64],
-    valid: NDArray[np.bool_] | None,
+def moments_of(
+    analysis: Analysis,
+    *,
+    span: np.timedelta64,
+    overlap: int,
     weights: NDArray[np.float64],
-) -> tuple[float, float, float]:
-    """Weight, mean and squares of (n, h, w) by the corrected two-pass algorithm.
+    num_bytes: int,
+) -> Moments:
+    """Moments of a whole analysis, read once.
 
-    Deviations from a guess of the mean are summed and squared, then corrected for the guess (Chan
-    et al., eq. 1.7).
+    Args:
+        span: as in `Moments.of`.
+        overlap: most times from one end of an increment to the other.
+        weights: (h, w) of the cells.
+        num_bytes: of the states that are held.
     """
-    weight = _total(weights, len(values), valid)
-    if weight == 0:
+    total = np.zeros((len(fields(Moments)), len(analysis.channels)))
+    for group in analysis.groups(num_bytes, overlap=overlap, by_cells=True):
+        channels, rows, columns = group.place
+        # Sums of cells add up as those of times do.
+        moments = Moments(*total[:, channels])
+        for block in group.blocks(num_bytes, overlap=overlap):
+            fresh = Moments.of(
+                block.values,
+                block.times,
+                span=span,
+                weights=weights[rows, columns],
+                first=block.overlap,
+            )
+            moments = moments.merge(fresh)
+        total[:, channels] = [getattr(moments, each.name) for each in fields(Moments)]
+    return Moments(*total)
+
+
+def _moments(values: NDArray[Any], weights: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Weight, mean and weighted sum of squared deviations of (n, x).
+
+    Of each tile by the corrected two-pass algorithm: deviations from a guess of the mean are summed
+    and squared, then corrected for the guess (Chan et al., eq. 1.7).
+    """
+    tiles = []
+    for rows in _tiles(len(values), len(weights)):
+        part = values[rows].astype(np.float64)
+        valid = None
+        weight = len(part) * float(weights.sum())
+        total = _weighted(part, weights)
+        if np.isnan(total):
+            valid = ~np.isnan(part)
+            weight = float(valid.sum(0) @ weights)
+            part[~valid] = 0.0
+            total = _weighted(part, weights)
+        if weight == 0:
+            continue
+        if np.isinf(total):
+            return weight, np.nan, np.nan
+        guess = total / weight
+        part -= guess
+        if valid is not None:
+            part[~valid] = 0.0
+        excess = _weighted(part, weights)
+        squares = _weighted(np.square(part, out=part), weights)
+        squares = max(squares - excess**2 / weight, 0.0)
+        tiles.append((weight, guess + excess / weight, squares))
+    if not tiles:
         return 0.0, 0.0, 0.0
-    guess = float(_zeroed(values, valid).sum(0).ravel() @ weights.ravel()) / weight
-    deviation = _zeroed(values - guess, valid)
-    excess = float(deviation.sum(0).ravel() @ weights.ravel())
-    squares = float((deviation**2).sum(0).ravel() @ weights.ravel())
-    return weight, guess + excess / weight, squares - excess**2 / weight
+    weight, mean, squares = np.array(tiles).T
+    overall = float(weight @ mean / weight.sum())
+    return float(weight.sum()), overall, float(squares.sum() + weight @ (mean - overall) ** 2)
 
 
-def _total(weights: NDArray[np.float64], num: int, valid: NDArray[np.bool_] | None) -> float:
-    """Sum of the weights of the valid cells of `num` fields."""
-    if valid is None:
-        return float(weights.sum()) * num
-    return float(valid.sum(0).ravel() @ weights.ravel())
+def _squared_changes(
+    values: NDArray[Any],
+    earlier: NDArray[np.intp],
+    later: NDArray[np.intp],
+    weights: NDArray[np.float64],
+) -> tuple[float, float]:
+    """Weight and weighted sum of the squared increments of (n, x) that are valid at both ends."""
+    weight = squares = 0.0
+    for rows in _tiles(len(later), len(weights)):
+        with np.errstate(invalid="ignore"):  # infinities: `_moments` has seen them
+            change = np.subtract(values[later[rows]], values[earlier[rows]], dtype=np.float64)
+        total = _weighted(np.square(change, out=change), weights)
+        if np.isnan(total):
+            valid = ~np.isnan(change)
+            weight += float(valid.sum(0) @ weights)
+            change[~valid] = 0.0
+            total = _weighted(change, weights)
+        else:
+            weight += len(change) * float(weights.sum())
+        squares += total
+    return weight, squares
 
 
-def _zeroed(values: NDArray[np.float64], valid: NDArray[np.bool_] | None) -> NDArray[np.float64]:
-    return values if valid is None else np.where(valid, values, 0.0)
+def _weighted(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Weighted sum of (n, x)."""
+    return float(np.einsum("nx,x->", values, weights))
+
+
+def _tiles(num: int, num_cells: int) -> list[slice]:
+    length = max(1, TILE_VALUES // num_cells)
+    return [slice(start, start + length) for start in range(0, num, length)]
 
 
 def _pairs(
     times: NDArray[Any], span: np.timedelta64, first: int
-) -> tuple[Sequence[int] | NDArray[np.intp], Sequence[int] | NDArray[np.intp]]:
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Indices of the two ends of every increment whose later end is not before `first`."""
     if len(times) == 0:
-        return [], []
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
     elapsed = np.asarray(times - times[0]).astype("timedelta64[us]")
     wanted = elapsed[first:] - span
     earlier = np.searchsorted(elapsed, wanted)

@@ -3,7 +3,7 @@
 Shapes: n times, c channels, h latitudes, w longitudes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,15 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from axialcast.data.channels import Channels
-from axialcast.data.moments import Moments
+from axialcast.data.moments import Moments, moments_of
+from axialcast.data.reader import Analysis
 from axialcast.grid import grid_of
-from axialcast.names import TIME
-from axialcast.times.calendars import cadence
 
-__all__ = ["Statistics", "cell_weights", "normalize_", "statistics", "statistics_of", "unnormalize"]
+__all__ = [
+    "Statistics",
+    "cell_weights",
+    "normalize_",
+    "statistics",
+    "statistics_of",
+    "unnormalize",
+]
 
-BLOCK_BYTES = 2**26
-"""Decoded states (float32) read at once while statistics are gathered."""
+MEMORY_GIB = 0.5
+"""What may be held while statistics are gathered (GiB)."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,12 @@ class Statistics:
 
 
 def statistics(
-    analysis: xr.Dataset, channels: Channels, *, step: int, area_weighted: bool = True
+    analysis: Analysis | xr.Dataset,
+    channels: Channels,
+    *,
+    step: int,
+    area_weighted: bool = True,
+    memory_gib: float = MEMORY_GIB,
 ) -> Statistics:
     """Statistics of the analysis, read once in blocks of time that need not fit in memory together.
 
@@ -74,23 +85,19 @@ def statistics(
         step: how many times of the analysis one model step spans; across a gap in the times there
             is no increment.
         area_weighted: whether cells count by their area; otherwise each counts the same.
+        memory_gib: for the states that are held.
 
     Raises:
-        ValueError: a channel is NaN throughout or constant.
+        ValueError: a channel is NaN throughout, infinite somewhere, or constant.
     """
-    moments = Moments.none(len(channels))
-    weights = cell_weights(analysis, area_weighted=area_weighted)
-    span = cadence(analysis) * step
-    state_bytes = 4 * len(channels) * weights.size
-    times = analysis[TIME].values
-    # The last states of a block begin the first increments of the next one.
-    before = np.empty((0, len(channels), *weights.shape), np.float32)
-    for block in _blocks(analysis[channels[0].variable], BLOCK_BYTES // state_bytes):
-        values = np.concatenate([before, channels.stack(analysis.isel({TIME: block}))])
-        known = times[block.start - len(before) : block.stop]
-        fresh = Moments.of(values, known, span=span, weights=weights, first=len(before))
-        moments = moments.merge(fresh)
-        before = values[max(len(values) - step, 0) :].copy()
+    source = Analysis.of(analysis, channels)
+    moments = moments_of(
+        source,
+        span=source.cadence * step,
+        overlap=step,
+        weights=cell_weights(source.dataset, area_weighted=area_weighted),
+        num_bytes=int(memory_gib * 2**30),
+    )
     return statistics_of(moments, channels)
 
 
@@ -98,8 +105,8 @@ def statistics_of(moments: Moments, channels: Channels) -> Statistics:
     """Statistics from moments over the whole training period.
 
     Raises:
-        ValueError: a channel is NaN throughout, or constant, or no two of its times are a model
-            step apart.
+        ValueError: a channel is NaN throughout, infinite somewhere, or constant, or no two of its
+            times are a model step apart.
     """
     for index, channel in enumerate(channels):
         if moments.weight[index] == 0:
@@ -110,6 +117,11 @@ def statistics_of(moments: Moments, channels: Channels) -> Statistics:
             raise ValueError(
                 f"{channel}: no two times of the training period one model step apart hold values; "
                 "extend data.train"
+            )
+        if not np.isfinite(moments.squares[index]):
+            raise ValueError(
+                f"{channel}: is infinite somewhere in the training period; mend the store, or "
+                "leave it out of data.variables"
             )
     std = np.sqrt(moments.squares / moments.weight)
     increment_std = np.sqrt(moments.change_squares / moments.change_weight)
@@ -131,20 +143,6 @@ def cell_weights(analysis: xr.Dataset, *, area_weighted: bool) -> NDArray[np.flo
     return normalised
 
 
-def _blocks(array: xr.DataArray, length: int) -> Iterator[slice]:
-    """Slices of at most `length` times that end where chunks do, unless one chunk is longer."""
-    length = max(length, 1)
-    num_times = array.sizes[TIME]
-    edges = np.cumsum([0, *array.chunksizes.get(TIME, (num_times,))])
-    start = 0
-    while start < num_times:
-        reach = min(start + length, num_times)
-        whole = int(edges[edges <= reach][-1])
-        stop = whole if whole > start else reach
-        yield slice(start, stop)
-        start = stop
-
-
 def normalize_(values: Tensor, statistics: Statistics) -> Tensor:
     """(…, c, h, w) physical values → zero mean and unit variance, in place."""
     mean, std = _columns(values, statistics)
@@ -154,7 +152,7 @@ def normalize_(values: Tensor, statistics: Statistics) -> Tensor:
 def unnormalize(values: Tensor, statistics: Statistics) -> Tensor:
     """(…, c, h, w) normalised values → physical units."""
     mean, std = _columns(values, statistics)
-    return values * std + mean
+    return (values * std).add_(mean)
 
 
 def _columns(values: Tensor, statistics: Statistics) -> tuple[Tensor, Tensor]:
