@@ -141,7 +141,8 @@ class AxialAttention(nn.Module):
             out = x
             for index in range(self.num_dimensions):
                 out = self._over_axis(out, index, mask)
-        return out.movedim(-1, self.channel)
+        # As of the original, so that `view` takes it.
+        return out.movedim(-1, self.channel).contiguous()
 
     def attentions(self) -> list[SelfAttention]:
         """The attention along each axis."""

@@ -1,5 +1,6 @@
 """Attention in place of axial_attention 0.6.1: its values, its gradients, its README."""
 
+import functools
 from pathlib import Path
 
 import axial_attention as original
@@ -81,6 +82,62 @@ def test_axial_attention_is_the_original_in_float32(
     sizes = [2, 3, 19, 7, 2][: num_dimensions + 1]
     sizes.insert(1 if dim_index == 1 else len(sizes), 24)
     assert_same_function(want, got, torch.randn(sizes))
+
+
+@pytest.mark.parametrize("num_levels", [1, 2, 13])
+@pytest.mark.parametrize("dim_index", [-1, 2, 1, -2])
+@pytest.mark.parametrize(("dim", "heads"), [(24, 1), (24, 8), (35, 5)])
+def test_columns_of_an_atmosphere(num_levels: int, dim_index: int, dim: int, heads: int) -> None:
+    """As geoarches does: all points in the batch, attention along the levels, then taken apart."""
+    torch.manual_seed(0)
+    want = original.AxialAttention(dim, num_dimensions=1, heads=heads, dim_index=dim_index)
+    got = AxialAttention(dim, num_dimensions=1, heads=heads, dim_index=dim_index)
+    got.load_state_dict(want.state_dict(), strict=True)
+    is_first = dim_index in (1, -2)
+
+    def residual(module: nn.Module, x: Tensor) -> Tensor:
+        columns = x.permute(0, 2, 3, *((4, 1) if is_first else (1, 4))).flatten(0, 2)
+        out = module(columns).view(2, 3, 5, *columns.shape[1:])
+        return x + out.permute(0, *((4, 1, 2, 3) if is_first else (3, 1, 2, 4)))
+
+    modules = nn.Module(), nn.Module()
+    for module, attention in zip(modules, (want, got), strict=True):
+        module.attention = attention
+        module.forward = functools.partial(residual, attention)
+    assert_same_function(*modules, torch.randn(2, num_levels, 3, 5, dim))
+
+
+@pytest.mark.parametrize("num_dimensions", [1, 2, 3, 4])
+@pytest.mark.parametrize("sum_axial_out", [True, False])
+def test_memory_is_laid_out_as_by_the_original(num_dimensions: int, sum_axial_out: bool) -> None:
+    """In order, wherever the features are and however the input lies: `view` takes the result."""
+    for dim_index in range(1, num_dimensions + 2):
+        sizes = list(PRIMES[:num_dimensions])
+        sizes.insert(dim_index - 1, 8)
+        x = torch.randn(*sizes[::-1], 2).permute(*range(num_dimensions + 1, -1, -1))
+        for kind in (original.AxialAttention, AxialAttention):
+            out = kind(8, num_dimensions, 2, None, dim_index, sum_axial_out)(x)
+            assert out.shape == x.shape
+            assert out.is_contiguous()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"dim_index": 0}, "dim_index: expected 1 to 3 or -3 to -1 for 2 axes"),
+        ({"dim_index": 4}, r"dim_index: .* \(dimension 0 is the batch\), got 4"),
+        ({"num_dimensions": 0}, "num_dimensions: expected 1 or more axes, got 0"),
+        ({"heads": 5}, "heads: expected a divisor of dim=24, got 5; change it or give dim_heads"),
+    ],
+)
+def test_what_the_original_takes_and_fails_at_later_is_refused(
+    arguments: dict[str, int], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        AxialAttention(24, **arguments)
+    for shape in ((2, 3, 24), (2, 3, 5, 23), (2, 24, 3, 5)):
+        with pytest.raises(ValueError, match="x: expected 4 dimensions with 24 features in dim"):
+            AxialAttention(24)(torch.zeros(shape))
 
 
 @pytest.mark.parametrize("dim_heads", [None, 5])
