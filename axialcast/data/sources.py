@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from axialcast.data.arrays.stored import Stored, linear, stretches
+from axialcast.data.arrays.stored import Stored, linear
 
 __all__ = ["Held", "Source", "Where", "runs"]
 
@@ -60,22 +60,21 @@ class Source:
     def is_remote(self) -> bool:
         return self.stored.is_remote
 
-    @cached_property
-    def _chunk(self) -> tuple[int, ...]:
-        """How many (times, channels, rows, columns) of the array are decoded at once."""
-        shape = self.stored.chunk_shape
-        return (shape[0], *(shape[1:4] if self.is_stacked else (1, *shape[1:3])))
+    @property
+    def _axes(self) -> tuple[int, int, int]:
+        """Of time, latitude and longitude."""
+        return (0, 2, 3) if self.is_stacked else (0, 1, 2)
 
     @cached_property
     def _stride(self) -> int:
         """Times of the store from one of the analysis to the next, if chunks begin alike."""
         steps = np.unique(np.diff(self.times))
         stride = int(steps[0]) if len(steps) == 1 else 1
-        return 1 if self._chunk[0] % stride else stride
+        return 1 if self.stored.chunk_shape[0] % stride else stride
 
     @property
     def chunk(self) -> int:
-        return self._chunk[0] // self._stride
+        return self.stored.chunk_shape[0] // self._stride
 
     @property
     def offset(self) -> int:
@@ -83,24 +82,28 @@ class Source:
 
     @cached_property
     def numbers(self) -> tuple[NDArray[np.int64], ...]:
-        lines = zip((self.times, self.rows, self.columns), (0, 2, 3), strict=True)
-        return tuple(line // self._chunk[axis] for line, axis in lines)
+        lines = (self.times, self.rows, self.columns)
+        return tuple(map(self.stored.numbers, self._axes, lines))
 
     @property
     def units(self) -> list[list[int]]:
+        if not self.is_stacked:
+            return [[self.held[0].place]]
+        numbers = self.stored.numbers(1, np.array([held.position for held in self.held]))
         found: dict[int, list[int]] = {}
-        for held in self.held:
-            found.setdefault(held.position // self._chunk[1], []).append(held.place)
+        for number, held in zip(numbers.tolist(), self.held, strict=True):
+            found.setdefault(number, []).append(held.place)
         return list(found.values())
 
     @cached_property
     def _boxes(self) -> list[tuple[slice, ...]]:
         """What is read of every axis but time."""
-        lines = [stretches(np.sort(self.columns), self._chunk[3])]
-        lines.insert(0, [slice(int(self.rows.min()), int(self.rows.max()) + 1)])
+        row, column = self._axes[1:]
+        lines = [self.stored.stretches(row, np.sort(self.rows))]
+        lines.append(self.stored.stretches(column, np.sort(self.columns)))
         if self.is_stacked:
             positions = np.unique([held.position for held in self.held])
-            lines.insert(0, stretches(positions, self._chunk[1]))
+            lines.insert(0, self.stored.stretches(1, positions))
         others = [slice(other, other + 1) for other in self.others]
         return [(*spans, *others) for spans in itertools.product(*lines)]
 
@@ -124,7 +127,7 @@ class Source:
         if not len(times):
             return
         times, start = self.times[times], 0
-        for span in stretches(times, self._chunk[0]):
+        for span in self.stored.stretches(0, times):
             stop = start + int(np.searchsorted(times[start:], span.stop))
             wanted = times[start:stop]
             for where, values in self._read(span):

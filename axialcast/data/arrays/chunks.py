@@ -21,6 +21,7 @@ from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
 from axialcast.data.arrays.decoding import Decode, Encoded, decoder
+from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.memory import workspace
 
 __all__ = ["Chunks", "DamagedChunk", "MissingChunk"]
@@ -179,8 +180,8 @@ def _with_patience(fetch: Callable[[], bytes | None], about: str) -> bytes | Non
         except Exception as error:  # every store has errors of its own
             if attempt == ATTEMPTS:
                 raise ConnectionError(
-                    f"{about} cannot be read ({type(error).__name__}: {error}), tried {ATTEMPTS} "
-                    "times; check the address and the network"
+                    f"{about} cannot be read ({reason(error)}), tried {ATTEMPTS} times; "
+                    "check the address and the network"
                 ) from error
             time.sleep(PAUSE_SECONDS * attempt)
     raise AssertionError

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "Converted", "Stored", "boxes", "cuts", "linear", "stretches"]
+__all__ = ["Box", "Converted", "Stored", "Transposed", "boxes", "cuts", "linear"]
 
 Box = tuple[slice, ...]
 """A part of an array, with plain starts and stops."""
@@ -40,6 +40,10 @@ class Stored(ABC):
         The values may be overwritten, by the caller or by whatever this thread reads next.
         """
 
+    def numbers(self, axis: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which chunk along an axis holds each of these positions of it."""
+        return positions // self.chunk_shape[axis]
+
     def converted(self, factor: float, offset: float) -> "Stored":
         """The array whose values are these times `factor` plus `offset`, in their dtype."""
         return Converted(self, factor, offset)
@@ -53,8 +57,8 @@ class Stored(ABC):
         index = index if isinstance(index, tuple) else (index,)
         index = (*index, *[slice(None)] * (self.ndim - len(index)))
         lines, within = [], []
-        for entry, length, chunk in zip(index, self.shape, self.chunk_shape, strict=True):
-            stretches, places = _stretches(np.arange(length)[entry], chunk)
+        for axis, (entry, length) in enumerate(zip(index, self.shape, strict=True)):
+            stretches, places = self._stretches(axis, np.arange(length)[entry])
             lines.append(stretches)
             plain = isinstance(entry, slice) and entry.step in (None, 1)
             within.append(slice(None) if plain else places)
@@ -67,26 +71,26 @@ class Stored(ABC):
             out = out[(*[slice(None)] * axis, within[axis])]
         return out
 
+    def stretches(self, axis: int, wanted: NDArray[Any]) -> list[slice]:
+        """Spans of an axis, few, that hold these increasing positions and no chunk without one."""
+        breaks = np.flatnonzero(np.diff(self.numbers(axis, wanted)) > 1)
+        firsts = [0, *(breaks + 1).tolist()]
+        lasts = [*breaks.tolist(), len(wanted) - 1]
+        return [
+            slice(int(wanted[a]), int(wanted[b]) + 1) for a, b in zip(firsts, lasts, strict=True)
+        ]
 
-def _stretches(wanted: Any, chunk: int) -> tuple[list[tuple[slice, slice]], Any]:
-    """Stretches of an axis without a chunk that is not wanted, each with its place among them, and
-    the places of what is wanted."""
-    if not np.size(wanted):
-        return [], wanted
-    spans = stretches(np.unique(wanted), chunk)
-    firsts = np.array([span.start for span in spans])
-    edges = np.cumsum([0, *[span.stop - span.start for span in spans]])
-    which = np.searchsorted(firsts, wanted, side="right") - 1
-    places = [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
-    return list(zip(spans, places, strict=True)), edges[which] + wanted - firsts[which]
-
-
-def stretches(wanted: NDArray[Any], chunk: int) -> list[slice]:
-    """Spans of an axis, few, that hold these positions, increasing, and no chunk without one."""
-    breaks = np.flatnonzero(np.diff(wanted // chunk) > 1)
-    firsts = [0, *(breaks + 1).tolist()]
-    lasts = [*breaks.tolist(), len(wanted) - 1]
-    return [slice(int(wanted[a]), int(wanted[b]) + 1) for a, b in zip(firsts, lasts, strict=True)]
+    def _stretches(self, axis: int, wanted: Any) -> tuple[list[tuple[slice, slice]], Any]:
+        """The spans that hold positions in any order, each with its place among them, and the
+        places of the positions."""
+        if not np.size(wanted):
+            return [], wanted
+        spans = self.stretches(axis, np.unique(wanted))
+        firsts = np.array([span.start for span in spans])
+        edges = np.cumsum([0, *[span.stop - span.start for span in spans]])
+        which = np.searchsorted(firsts, wanted, side="right") - 1
+        places = [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
+        return list(zip(spans, places, strict=True)), edges[which] + wanted - firsts[which]
 
 
 class Transposed(Stored):
@@ -114,6 +118,9 @@ class Transposed(Stored):
         for where, values in self.stored.pieces(tuple(before)):
             yield tuple(where[axis] for axis in self.axes), values.transpose(self.axes)
 
+    def numbers(self, axis: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.stored.numbers(self.axes[axis], positions)
+
     def transposed(self, axes: tuple[int, ...]) -> Stored:
         return Transposed(self.stored, tuple(self.axes[axis] for axis in axes))
 
@@ -129,6 +136,9 @@ class Converted(Stored):
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
         for where, values in self.stored.pieces(box):
             yield where, linear(values, self.factor, self.offset)
+
+    def numbers(self, axis: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.stored.numbers(axis, positions)
 
     def transposed(self, axes: tuple[int, ...]) -> Stored:
         return Converted(self.stored.transposed(axes), self.factor, self.offset)

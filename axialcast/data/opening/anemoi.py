@@ -9,13 +9,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import dask.array
 import numpy as np
 import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from axialcast.data.arrays.zarrs import MissingChunks, direct
+from axialcast.data.arrays.lazy import lazily
+from axialcast.data.arrays.unfolded import Unfolded
+from axialcast.data.arrays.zarrs import MissingChunks, ZarrArray
 from axialcast.data.opening.standardise import canonical
 from axialcast.grid import TOLERANCE_DEGREES
 from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, TIME
@@ -40,7 +41,7 @@ def from_anemoi(
     levels: Sequence[float] | None = None,
     missing_chunks: MissingChunks = "refuse",
 ) -> xr.Dataset:
-    """The dataset with variables of (time, number, [level], latitude, longitude), lazily.
+    """The dataset with variables of (time, [level], number, latitude, longitude), lazily.
 
     Missing dates are left out of the time axis, so that they are gaps.
 
@@ -53,7 +54,7 @@ def from_anemoi(
         ValueError: its cells are no latitude-longitude grid, or variables differ in their levels.
     """
     latitude, longitude = _grid(group)
-    data = _array(group, missing_chunks)
+    data = _array(group, len(longitude), missing_chunks)
     dates = np.asarray(group["dates"][...]).astype("datetime64[ns]")  # type: ignore[index]
     absent = np.array(group.attrs.get("missing_dates") or [], "datetime64[ns]")
     present = np.flatnonzero(~np.isin(dates, absent))
@@ -64,7 +65,6 @@ def from_anemoi(
     wanted = set(map(canonical, variables or fields))
     fields = {name: places for name, places in fields.items() if canonical(name) in wanted}
     chosen = _common_levels(fields, levels)
-    shape = {LATITUDE: len(latitude), LONGITUDE: len(longitude)}
     dataset = xr.Dataset(
         coords={TIME: dates[present], LATITUDE: latitude, LONGITUDE: longitude}
         | ({LEVEL: (LEVEL, chosen, {"units": "hPa"})} if chosen else {})
@@ -75,28 +75,20 @@ def from_anemoi(
         else:
             field = data.isel(variable=[places[level] for level in chosen])
             field = field.rename(variable=LEVEL)
-        dataset[name] = _unfold(field, shape).assign_attrs(_units(group, names, places))
+        dataset[name] = field.assign_attrs(_units(group, names, places))
     return dataset
 
 
-def _array(group: zarr.Group, missing_chunks: MissingChunks) -> xr.DataArray:
-    """`data` with dimensions (time, variable, number, cell), lazily."""
+def _array(group: zarr.Group, width: int, missing_chunks: MissingChunks) -> xr.DataArray:
+    """`data` with dimensions (time, variable, number, latitude, longitude), lazily."""
     dims = (TIME, "variable", NUMBER, "cell")
     source = group["data"]
     assert isinstance(source, zarr.Array)
     if source.ndim != len(dims):
         raise ValueError(f"data: expected the dimensions {dims}, got the shape {source.shape}")
-    chunked = dask.array.from_zarr(source)  # type: ignore[no-untyped-call]
-    lazy = xr.Dataset({"data": (dims, chunked)})
-    return direct(lazy, group, missing_chunks=missing_chunks)["data"]
-
-
-def _unfold(field: xr.DataArray, shape: dict[str, int]) -> xr.DataArray:
-    """The field with its cells as rows and columns."""
-    kept = field.dims[:-1]
-    data = field.data.reshape(*field.shape[:-1], *shape.values())
-    order = [TIME, NUMBER, *([LEVEL] if LEVEL in kept else []), *shape]
-    return xr.DataArray(data, dims=(*kept, *shape)).transpose(*order)
+    stored = ZarrArray(source, source.dtype, {}, missing_chunks)
+    unfolded = xr.Variable((*dims[:-1], LATITUDE, LONGITUDE), lazily(Unfolded(stored, width)))
+    return xr.Dataset({"data": unfolded})["data"]
 
 
 def _grid(group: zarr.Group) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

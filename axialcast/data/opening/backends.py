@@ -1,6 +1,6 @@
 """How each kind of store becomes a raw, lazy Dataset: Zarr, Icechunk, anemoi, NetCDF, GRIB.
 
-Names and units are still the store's own; the arrays are dask's.
+Names and units are still the store's own; arrays are xarray's lazy ones of stored ones.
 """
 
 import glob
@@ -16,15 +16,19 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore, ZipStore
 
+from axialcast.data.arrays.failures import reason
+from axialcast.data.arrays.backed import backed
 from axialcast.data.arrays.zarrs import MissingChunks, direct
 from axialcast.data.opening.anemoi import from_anemoi, is_anemoi
 from axialcast.data.opening.combine import combine
-from axialcast.data.opening.remote import can_list, open_url, reason, shown, unreadable
+from axialcast.data.opening.remote import can_list, open_url, shown, unreadable
 from axialcast.data.opening.stacked import is_prepared, to_variables
 
 __all__ = ["Reading", "open_raw"]
 
 NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
+GRID = ("latitude", "longitude", "y", "x", "values")
+"""Dimensions of cfgrib's that make up the grid."""
 GRIB_SUFFIXES = (".grib", ".grib1", ".grib2", ".grb", ".grb2")
 NO_VARIABLE = (
     "no variable found; if its server cannot list files, write the store with consolidated "
@@ -97,7 +101,7 @@ def _open_path(path: Path, reading: Reading) -> xr.Dataset:
     if is_grib:
         return _open_grib(path)
     try:
-        return xr.open_dataset(path, engine="netcdf4", chunks={})
+        return backed(xr.open_dataset(path, engine="netcdf4", cache=False))
     except OSError as error:
         raise ValueError(f"{path}: not a readable NetCDF file ({error})") from None
 
@@ -166,18 +170,21 @@ def _open_grib(path: Path) -> xr.Dataset:
             f"{path}: a GRIB file needs ecCodes ({_one_line(error)}); pip install 'axialcast[grib]'"
         ) from None
     # cfgrib would write an index file beside the data, and unpickle it the next time.
-    parts = cfgrib.open_datasets(str(path), backend_kwargs={"indexpath": ""}, chunks={})
+    options = {"indexpath": "", "squeeze": False}
+    parts = cfgrib.open_datasets(str(path), backend_kwargs=options, cache=False)
     if not parts:
         raise ValueError(f"{path}: holds no GRIB message that cfgrib can place on a grid")
     cleaned = []
     for part in parts:
-        if "step" in part.dims:
+        if part.sizes.get("step", 1) > 1:
             raise ValueError(f"{path}: holds forecasts (several steps); select one step first")
-        if "valid_time" in part and "time" in part:
+        part = backed(part)
+        single = [d for d, n in part.sizes.items() if n == 1 and d not in ("time", *GRID)]
+        part = part.isel(dict.fromkeys(single, 0))
+        if "valid_time" in part:
             part = part.assign_coords(time=part["valid_time"])
         # Heights and kinds of surface differ between the parts; the names tell them already.
         cleaned.append(part.drop_vars(set(part.coords) - set(part.dims) - {"time"}))
-    cleaned = [part if "time" in part.dims else part.expand_dims("time") for part in cleaned]
     try:
         merged: xr.Dataset = xr.merge(cleaned, join="exact", compat="no_conflicts")
     except ValueError as error:

@@ -1,0 +1,25 @@
+"""What an error of a store says."""
+
+import re
+
+import obstore.exceptions
+
+__all__ = ["reason"]
+
+QUERY = re.compile(r"(https?://[^\s?]+)\?\S+")
+"""An address with a query, which may be a signature."""
+PAGE = re.compile(r":?\s*<(!doctype|html).*", re.IGNORECASE | re.DOTALL)
+"""A page for people, which a server sends along."""
+KINDS = {"kind: Timeout": "no answer in time", "kind: Connect": "no connection"}
+"""What obstore tells in its details alone."""
+LONGEST = 400
+
+
+def reason(error: BaseException) -> str:
+    """What an error of any store says, in one line and without what may be secret in an address."""
+    text, _, details = str(error).partition("\n\nDebug source")
+    text = " ".join(PAGE.sub("", QUERY.sub(r"\1", text)).split())[:LONGEST]
+    plain = [words for kind, words in KINDS.items() if kind in details]
+    if not isinstance(error, obstore.exceptions.BaseError | ValueError | ImportError):
+        plain.append(type(error).__name__)
+    return ": ".join([*plain, text or "no further message"])
