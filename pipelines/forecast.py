@@ -4,9 +4,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
 from axialcast.data import open_analysis
+from axialcast.data.reader import Analysis
 from axialcast.files import clearing, inventory
 from axialcast.forecast import (
     Forecaster,
@@ -53,7 +52,7 @@ def run(config: Config) -> None:
     """
     assert config.data is not None
     forecaster = load(config.output / "checkpoint", device=config.device)
-    analysis = forecaster.check(open_analysis(config.analysis_store, **config.opening))
+    analysis = forecaster.check(Analysis.of(open_analysis(config.analysis_store, **config.opening)))
     chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
     inits = choose_init_times(analysis, test=config.data.test, **chosen)
     leads = choose_lead_times(config.forecast.lead_time_hours, forecaster.checkpoint.step)
@@ -68,15 +67,20 @@ def run(config: Config) -> None:
         missing = writer.store.missing(inits)
         if len(missing) < len(inits):
             print(f"forecast: {len(inits) - len(missing):,} of {len(inits):,} initial times kept")
-        blocks = forecaster.hindcast(
-            analysis, init_times=inits[missing], lead_times=leads, batch_size=batch
+        together = writer.leads_together
+        parts = forecaster.hindcast(
+            analysis,
+            init_times=inits[missing],
+            lead_times=leads,
+            batch_size=batch,
+            leads_together=together,
         )
-        left, total = (-(-len(times) // batch) for times in (missing, inits))
-        shown = track(
-            blocks, description="forecast", total=total, done=total - left, unit="batches"
+        left, total = (
+            -(-len(times) // batch) * -(-len(leads) // together) for times in (missing, inits)
         )
-        for forecast, inputs in shown:
-            writer.write(forecast, inputs=inputs)
+        shown = track(parts, description="forecast", total=total, done=total - left, unit="parts")
+        for part, inputs in shown:
+            writer.write(part, inputs=inputs)
 
 
 def discard_other(path: Path, belongs_to: dict[str, Any]) -> None:
@@ -94,7 +98,7 @@ def discard_other(path: Path, belongs_to: dict[str, Any]) -> None:
 
 
 def drop_changed(
-    store: ForecastStore, forecaster: Forecaster, analysis: xr.Dataset, state: Any, batch_size: int
+    store: ForecastStore, forecaster: Forecaster, analysis: Analysis, state: Any, batch_size: int
 ) -> None:
     """Counts forecasts as absent whose initial states are others in the analysis as it is now.
 
@@ -102,7 +106,7 @@ def drop_changed(
     """
     made_of = store.complete()
     if made_of and store.checked_against != state:
-        every = datetimes(list(made_of), like=analysis["time"].values)
+        every = datetimes(list(made_of), like=analysis.times)
         inits = every[forecaster.has_inputs(analysis, every)]
         blocks = forecaster.inputs(analysis, init_times=inits, batch_size=batch_size)
         now = zip(inits, chain.from_iterable(blocks), strict=True)

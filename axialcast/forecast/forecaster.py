@@ -4,8 +4,6 @@ Shapes: b initial times, t input states, k lead times, c channels, h latitudes, 
 """
 
 from collections.abc import Iterator
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +11,20 @@ import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
+from torch import Tensor
 
-from axialcast.data import cadence, grid_of, normalize_, open_analysis, unnormalize
+from axialcast.data import normalize_, open_analysis, unnormalize
 from axialcast.data.channels import Channels
+from axialcast.data.reader import Analysis
 from axialcast.device import autocast, choose_device
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint
+from axialcast.forecast.inputs import Inputs, checksums, known_at
+from axialcast.forecast.labels import labelled
 from axialcast.forecast.selection import parse_lead_times
 from axialcast.model import rollout
-from axialcast.names import (
-    CONVENTIONS,
-    COORDINATE_ATTRS,
-    INIT_TIME,
-    LATITUDE,
-    LEAD_TIME,
-    LEVEL,
-    LONGITUDE,
-    TIME,
-    VALID_TIME,
-)
+from axialcast.names import INIT_TIME
 from axialcast.times.calendars import time_text
-from axialcast.times.dates import Times, datetimes, later
+from axialcast.times.dates import Leads, Times, datetimes, later
 
 __all__ = ["Forecaster", "load"]
 
@@ -75,7 +67,7 @@ class Forecaster:
 
     def predict(
         self,
-        analysis: xr.Dataset | str | Path,
+        analysis: Analysis | xr.Dataset | str | Path,
         *,
         init_times: Any,
         lead_times: Any,
@@ -106,16 +98,14 @@ class Forecaster:
                 levels, units, grid, cadence), lacks a time, holds NaN in a channel that was
                 trained without, or nothing else in any channel.
         """
-        blocks = self.predict_blocks(
-            analysis, init_times=init_times, lead_times=lead_times, batch_size=batch_size
-        )
-        parts = [block for _, block in blocks]
-        combined = xr.concat(parts, INIT_TIME, data_vars="minimal", coords="minimal")
-        return combined.assign_attrs(parts[0].attrs)
+        analysis = self.check(analysis)
+        inits = datetimes(init_times, like=analysis.times)
+        leads = parse_lead_times(lead_times, self.checkpoint.step)
+        return self._predicted(analysis, inits, leads, batch_size)
 
     def predict_blocks(
         self,
-        analysis: xr.Dataset | str | Path,
+        analysis: Analysis | xr.Dataset | str | Path,
         *,
         init_times: Any,
         lead_times: Any,
@@ -123,199 +113,193 @@ class Forecaster:
     ) -> Iterator[tuple[int, xr.Dataset]]:
         """As `predict`, but yields blocks of `batch_size` initial times with their position."""
         analysis = self.check(analysis)
-        inits = datetimes(init_times, like=analysis[TIME].values)
+        inits = datetimes(init_times, like=analysis.times)
         leads = parse_lead_times(lead_times, self.checkpoint.step)
-        positions = self._positions(analysis, inits)
+        self._rows(analysis, inits)
 
         def blocks() -> Iterator[tuple[int, xr.Dataset]]:
             for first in range(0, len(inits), batch_size):
-                chosen = slice(first, first + batch_size)
-                values = self._compute(*self._read(analysis, positions[chosen]), leads)
-                yield first, self._label(values, inits[chosen], leads)
+                chosen = inits[first : first + batch_size]
+                yield first, self._predicted(analysis, chosen, leads, batch_size)
 
         return blocks()
 
     def hindcast(
-        self, analysis: xr.Dataset, *, init_times: Times, lead_times: Any, batch_size: int
+        self,
+        analysis: Analysis | xr.Dataset,
+        *,
+        init_times: Times,
+        lead_times: Any,
+        batch_size: int,
+        leads_together: int | None = None,
     ) -> Iterator[tuple[xr.Dataset, list[str]]]:
-        """Forecasts in blocks, each with a checksum of the states it was made of, for a store.
+        """Forecasts for a store, in blocks of initial times, and these in parts of few lead times.
 
-        The network always computes whole batches, the last filled up with repetitions: so the bits
-        of a forecast do not depend on which others are made with it.
+        Each part comes with checksums of the states that its initial times were made of. The
+        network always computes whole batches, the last filled up with repetitions: so the bits of
+        a forecast do not depend on which others are made with it.
 
         Args:
             analysis: as `check` returns it.
             init_times, lead_times, batch_size: as for `predict`.
+            leads_together: lead times in a part, the last of a block may hold fewer; None: all.
         """
+        analysis = Analysis.of(analysis, self.checkpoint.channels)
         leads = parse_lead_times(lead_times, self.checkpoint.step)
-        positions = self._positions(analysis, init_times)
-        for first in range(0, len(init_times), batch_size):
-            chosen = positions[first : first + batch_size]
-            inits = init_times[first : first + batch_size]
-            filled = np.pad(chosen, ((0, batch_size - len(chosen)), (0, 0)), mode="edge")
-            states, index, times = self._read(analysis, filled)
-            inputs = _checksums(states, index[: len(chosen)])
-            values = self._compute(states, index, times, leads)[: len(chosen)]
-            yield self._label(values, inits, leads), inputs
+        rows = self._rows(analysis, init_times)
+        filled = np.pad(rows, ((0, -len(rows) % batch_size), (0, 0)), mode="edge")
+        states, together = Inputs(analysis, filled), leads_together or len(leads)
+        for start in range(0, len(rows), batch_size):
+            inits, index = init_times[start:], filled[start : start + batch_size]
+            windows = states.read(start, start + batch_size)
+            inputs = checksums(windows, index)[: len(inits)]
+            steps = self._compute(windows, analysis.times[index], leads)
+            del windows
+            for first in range(0, len(leads), together):
+                chosen = leads[first : first + together]
+                yield self._part(steps, inits[:batch_size], chosen), inputs
 
     def inputs(
-        self, analysis: xr.Dataset, init_times: Times, *, batch_size: int
+        self, analysis: Analysis | xr.Dataset, init_times: Times, *, batch_size: int
     ) -> Iterator[list[str]]:
         """The checksums that `hindcast` gives, without making forecasts."""
-        positions = self._positions(analysis, init_times)
-        for first in range(0, len(init_times), batch_size):
-            states, index, _ = self._read(analysis, positions[first : first + batch_size])
-            yield _checksums(states, index)
+        analysis = Analysis.of(analysis, self.checkpoint.channels)
+        rows = self._rows(analysis, init_times)
+        states = Inputs(analysis, rows)
+        for start in range(0, len(rows), batch_size):
+            stop = start + batch_size
+            yield checksums(states.read(start, stop), rows[start:stop])
 
     def template(self, init_times: Any, lead_times: Any) -> xr.Dataset:
         """The forecast's labels without its values: coordinates and attributes alone."""
         inits, leads = datetimes(init_times), parse_lead_times(lead_times, self.checkpoint.step)
         shape = (len(inits), len(leads), len(self.checkpoint.channels), *self.checkpoint.grid.shape)
         # A broadcast zero takes no memory, whatever its shape.
-        return self._label(np.broadcast_to(np.float32(0), shape), inits, leads)
+        return labelled(np.broadcast_to(np.float32(0), shape), self.checkpoint, inits, leads)
 
-    def check(self, analysis: xr.Dataset | str | Path) -> xr.Dataset:
-        """The analysis with the model's channels, if it is of the kind the model was trained on.
+    def check(self, analysis: Analysis | xr.Dataset | str | Path) -> Analysis:
+        """The analysis, read as the model's channels, if the model was trained on its like.
+
+        The order of its variables and levels does not matter.
 
         Raises:
             ValueError: names what differs.
         """
         channels, grid = self.checkpoint.channels, self.checkpoint.grid
-        levels = sorted({channel.level for channel in channels if channel.level is not None})
-        # A gap harms no forecast but those that need the missing times, which are named.
-        opened = open_analysis(
-            analysis, variables=channels.variables, levels=levels or None, gaps="keep"
-        )
-        problem = channels.difference(_matching(Channels.of(opened), channels))
-        problem = problem or grid.difference(grid_of(opened))
+        if not isinstance(analysis, Analysis):
+            levels = sorted({channel.level for channel in channels if channel.level is not None})
+            # A gap harms no forecast but those that need the missing times, which are named.
+            analysis = Analysis.of(
+                open_analysis(
+                    analysis, variables=channels.variables, levels=levels or None, gaps="keep"
+                )
+            )
+        problem = channels.difference(_matching(analysis.channels, channels))
+        problem = problem or grid.difference(analysis.grid)
         if problem:
             raise ValueError(f"analysis does not fit the checkpoint: {problem}")
-        if opened.sizes[TIME] > 1 and self.checkpoint.step % cadence(opened):
-            hours = cadence(opened) / np.timedelta64(1, "h")
+        if len(analysis) > 1 and self.checkpoint.step % analysis.cadence:
+            hours = analysis.cadence / np.timedelta64(1, "h")
             raise ValueError(
                 f"analysis does not fit the checkpoint: its cadence of {hours:g} h does not "
                 f"divide the model step of {self.step_hours:g} h"
             )
-        return opened
+        return Analysis.of(analysis, channels)
 
-    def has_inputs(self, analysis: xr.Dataset, init_times: Times) -> NDArray[np.bool_]:
+    def has_inputs(self, analysis: Analysis | xr.Dataset, init_times: Times) -> NDArray[np.bool_]:
         """(b,) whether the analysis holds all input states of each initial time."""
-        _, positions = self._wanted(analysis, init_times)
-        return np.asarray((positions >= 0).all(1))
+        rows = Analysis.of(analysis, self.checkpoint.channels).rows(self._input_times(init_times))
+        return np.asarray((rows >= 0).all(1))
 
-    def _wanted(self, analysis: xr.Dataset, inits: Times) -> tuple[Times, NDArray[np.int64]]:
-        """(b, t) times of the input states, and their positions in the analysis, -1 if absent."""
+    def _input_times(self, inits: Times) -> Times:
+        """(b, t) times of the input states."""
         steps = np.arange(self.network.input_steps - 1, -1, -1)
-        wanted = later(inits[:, None], -steps * self.checkpoint.step)
-        found = analysis.indexes[TIME].get_indexer(wanted.ravel())
-        return wanted, np.asarray(found, np.int64).reshape(wanted.shape)
+        return later(inits[:, None], -steps * self.checkpoint.step)
 
-    def _positions(self, analysis: xr.Dataset, inits: Times) -> NDArray[np.int64]:
+    def _rows(self, analysis: Analysis, inits: Times) -> NDArray[np.int64]:
         """(b, t) positions of the input states in the analysis."""
-        wanted, positions = self._wanted(analysis, inits)
-        if (positions < 0).any():
-            init, time = inits[(positions < 0).any(1)][0], wanted[positions < 0][0]
-            have = [time_text(time) for time in analysis[TIME].values[[0, -1]]]
+        wanted = self._input_times(inits)
+        rows = analysis.rows(wanted)
+        if (rows < 0).any():
+            init, time = inits[(rows < 0).any(1)][0], wanted[rows < 0][0]
+            have = [time_text(time) for time in analysis.times[[0, -1]]]
             raise ValueError(
                 f"init_times: {time_text(init)} needs the analysis of {time_text(time)}, which is "
                 f"not among its times {have[0]} to {have[1]}"
             )
-        return positions
+        return rows
 
-    def _read(
-        self, analysis: xr.Dataset, positions: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], Times]:
-        """(n, c, h, w) different states in physical units, (b, t) which of them each input is, and
-        (b, t) their times."""
-        rows, index = np.unique(positions, return_inverse=True)
-        values = self.checkpoint.channels.stack(analysis.isel({TIME: rows}))
-        times = analysis[TIME].values
-        self._refuse_nan(~np.isnan(values), times[rows])
-        return values, index.reshape(positions.shape), times[positions]
+    def _predicted(
+        self, analysis: Analysis, inits: Times, leads: Leads, batch_size: int
+    ) -> xr.Dataset:
+        """Forecasts from every initial time, at every lead time, in memory."""
+        forecast, channels = self.template(inits, leads), self.checkpoint.channels
+        for name, array in forecast.data_vars.items():
+            forecast[name] = array.copy(data=np.empty(array.shape, np.float32))
+        rows = self._rows(analysis, inits)
+        states = Inputs(analysis, rows)
+        for start in range(0, len(rows), batch_size):
+            chosen = slice(start, start + batch_size)
+            windows, times = states.read(start, start + batch_size), analysis.times[rows[chosen]]
+            steps = self._compute(windows, times, leads)
+            del windows
+            for lead, step in enumerate(steps):
+                for name, array in channels.unstack(step, {}, (INIT_TIME,)).items():
+                    forecast[name].values[chosen, lead] = array.values
+        return forecast
+
+    def _part(
+        self,
+        steps: Iterator[NDArray[np.float32]],
+        inits: Times,
+        leads: Leads,
+    ) -> xr.Dataset:
+        """The next lead times of a block of initial times, labelled."""
+        values = [next(steps)[: len(inits)] for _ in leads]
+        stacked = values[0][:, None] if len(values) == 1 else np.stack(values, 1)
+        return labelled(stacked, self.checkpoint, inits, leads)
 
     def _compute(
-        self,
-        values: NDArray[np.float32],
-        index: NDArray[np.int64],
-        times: Times,
-        leads: NDArray[np.timedelta64],
-    ) -> NDArray[np.float32]:
-        """(b, k, c, h, w) forecasts in physical units of what `_read` gave, which it overwrites."""
-        known = ~np.isnan(values)
-        states = normalize_(torch.from_numpy(values), self.checkpoint.statistics)
-        chosen = torch.from_numpy(index)
-        valid = None
-        if not known.all():
-            states.masked_fill_(torch.from_numpy(~known), 0.0)
-            valid = torch.from_numpy(known)[chosen[:, -1]].to(self.device)
+        self, windows: NDArray[np.float32], times: Times, leads: Leads
+    ) -> Iterator[NDArray[np.float32]]:
+        """Forecasts (b, c, h, w) in physical units at each lead time.
+
+        Args:
+            windows: (b, t, c, h, w) input states in physical units, which are overwritten.
+            times: (b, t) of them.
+            leads: when to yield.
+        """
+        channels, statistics = self.checkpoint.channels, self.checkpoint.statistics
+        known = known_at(windows, times, channels, statistics.missing)
+        valid = None if known is None else torch.from_numpy(known).to(self.device)
+        states = normalize_(torch.from_numpy(windows), statistics)
+        if valid is not None:
+            states.masked_fill_(torch.isnan(states), 0.0)
         wanted = set((leads // self.checkpoint.step).tolist())
-        kept = []
-        with torch.inference_mode(), autocast(self.device, self.precision):
-            steps = rollout(
-                self.network,
-                states[chosen].to(self.device),
-                times,
-                step=self.checkpoint.step,
-                num_steps=max(wanted),
-                valid=valid,
-            )
-            for number, state in enumerate(steps, 1):
-                if number in wanted:
-                    state = unnormalize(state.float(), self.checkpoint.statistics)
-                    kept.append((state if valid is None else state.where(valid, np.nan)).cpu())
-        return torch.stack(kept, 1).numpy()
-
-    def _refuse_nan(self, known: NDArray[np.bool_], times: Times) -> None:
-        """Raises where values are missing that training never missed, or all of a channel's."""
-        num_known, cells = known.sum((2, 3)), known.shape[2] * known.shape[3]
-        never_missing = self.checkpoint.statistics.missing == 0
-        bad = np.argwhere((num_known == 0) | (never_missing & (num_known < cells)))
-        if len(bad):
-            time, channel = bad[0]
-            reason = "the model was trained on none" if never_missing[channel] else "none are known"
-            raise ValueError(
-                f"{self.checkpoint.channels[channel]}: {cells - num_known[time, channel]} of "
-                f"{cells} points are NaN in the analysis of {time_text(times[time])}, {reason}; "
-                "fill it, or leave out the initial times that need it"
-            )
-
-    def _label(
-        self,
-        values: NDArray[np.float32],
-        inits: Times,
-        leads: NDArray[np.timedelta64],
-    ) -> xr.Dataset:
-        grid = self.checkpoint.grid
-        valid = later(inits[:, None], leads)
-        coords = {
-            INIT_TIME: (INIT_TIME, inits, COORDINATE_ATTRS[INIT_TIME]),
-            LEAD_TIME: (LEAD_TIME, leads, COORDINATE_ATTRS[LEAD_TIME]),
-            VALID_TIME: ((INIT_TIME, LEAD_TIME), valid, COORDINATE_ATTRS[VALID_TIME]),
-            LATITUDE: (LATITUDE, grid.latitude, COORDINATE_ATTRS[LATITUDE]),
-            LONGITUDE: (LONGITUDE, grid.longitude, COORDINATE_ATTRS[LONGITUDE]),
-        }
-        forecast = self.checkpoint.channels.unstack(values, coords, (INIT_TIME, LEAD_TIME))
-        for name in set(forecast.coords) & {LEVEL, LATITUDE, LONGITUDE}:
-            # CF allows no fill value on a coordinate; xarray gives every float one unless told.
-            forecast[name].encoding["_FillValue"] = None
-        trained_on = self.checkpoint.provenance.get("train")
-        return forecast.assign_attrs(
-            Conventions=CONVENTIONS,
-            title="axialcast forecast",
-            source="axial attention transformer"
-            + (f", trained on {trained_on[0]} to {trained_on[1]}" if trained_on else ""),
-            history=f"made by axialcast {version('axialcast')}",
-            step_hours=self.step_hours,
+        steps = rollout(
+            self.network,
+            states.to(self.device),
+            times,
+            step=self.checkpoint.step,
+            num_steps=max(wanted),
+            valid=valid,
         )
+        del windows, states
+        for number in range(1, max(wanted) + 1):
+            if number in wanted:
+                yield self._following(steps, valid).cpu().numpy()
+            else:
+                self._following(steps, valid)
 
-
-def _checksums(values: NDArray[np.float32], index: NDArray[np.int64]) -> list[str]:
-    """A checksum of the states that each window (b, t) consists of."""
-    states = [sha256(state.tobytes()).digest() for state in values]
-    return [sha256(b"".join(states[i] for i in window)).hexdigest()[:32] for window in index]
+    def _following(self, steps: Iterator[Tensor], valid: Tensor | None) -> Tensor:
+        """(b, c, h, w) the next states of a rollout in physical units, NaN where not valid."""
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            state = unnormalize(next(steps).float(), self.checkpoint.statistics)
+            return state if valid is None else state.masked_fill_(~valid, np.nan)
 
 
 def _matching(got: Channels, want: Channels) -> Channels:
-    """The channels got, without those the wanted variables have on levels not wanted."""
-    wanted = {(channel.variable, channel.level) for channel in want}
-    return Channels([channel for channel in got if (channel.variable, channel.level) in wanted])
+    """Of the channels got, those that stand for a variable and level wanted, in their order."""
+    known = {(channel.variable, channel.level): channel for channel in got}
+    pairs = [(channel.variable, channel.level) for channel in want]
+    return Channels([known[pair] for pair in pairs if pair in known])

@@ -15,7 +15,7 @@ import xarray as xr
 
 from axialcast.files import inventory
 from axialcast.files.atomic import aside, remove, sync, write_json
-from axialcast.forecast.layout import init_dim, write_template
+from axialcast.forecast.layout import chunkings, init_dim, write_template
 
 __all__ = ["begin", "finish", "months", "number_of", "renumbered"]
 
@@ -38,7 +38,7 @@ def begin(
     staged = aside(store / GROWING[1:])
     labels = staged / LABELS
     staged.mkdir()
-    write_template(labels, template)
+    write_template(labels, template, chunkings(template, store))
     files = inventory.take(labels)
     inventory.write(labels, files, "labels", {**about, "init_times": list(dates)})
     number = {date: index for index, date in enumerate(dates)}

@@ -1,22 +1,31 @@
-"""How a forecast lies on disk: names, chunks, the encoding of times, and chunks as bytes."""
+"""How a forecast lies on disk: names, chunks and the encoding of times."""
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import dask.array
 import numpy as np
 import xarray as xr
 import zarr
-from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
-from zarr.storage import MemoryStore
 
 from axialcast.names import INIT_TIME, LEAD_TIME, LONGITUDE, VALID_TIME
 
-__all__ = ["LAYOUTS", "Layout", "arranged", "canonical", "encoded", "init_dim", "write_template"]
+__all__ = [
+    "LAYOUTS",
+    "Chunking",
+    "Layout",
+    "arranged",
+    "canonical",
+    "chunking",
+    "chunkings",
+    "init_dim",
+    "write_template",
+]
 
 Layout = Literal["axialcast", "weatherbench2"]
 LAYOUTS: dict[str, dict[str, str]] = {
@@ -27,6 +36,10 @@ LAYOUTS: dict[str, dict[str, str]] = {
 
 CHUNK_BYTES = 2**24
 """Largest chunk, decoded: Blosc and those who read one field want no more."""
+
+FIELD_BYTES = 2**16
+"""Most that a field takes in a chunk of several lead times: what shares a chunk is held until the
+last of it is there, for every field of every initial time of a batch."""
 
 TIMES_PER_CHUNK = 2**16
 """Of init_time: a store grows for years before its times need a second chunk."""
@@ -67,7 +80,44 @@ def init_dim(forecast: xr.Dataset) -> str:
     return INIT_TIME if INIT_TIME in forecast.dims else LAYOUTS["weatherbench2"][INIT_TIME]
 
 
-def write_template(path: Path, template: xr.Dataset) -> None:
+class Chunking(NamedTuple):
+    """How a variable is cut along (init_time, lead_time, [level], latitude, longitude).
+
+    Args:
+        chunks: what is encoded at once, of one initial time: no two share a chunk.
+        shards: what shares a file, all chunks of an initial time; None: each has its own.
+    """
+
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None
+
+
+def chunking(shape: Sequence[int]) -> Chunking:
+    """Chunks of few lead times and all levels, of fewer levels if that is large, of whole fields;
+    those of an initial time share a file, in order, so that it can be written as they come."""
+    leads, *levels, height, width = shape[1:]
+    field = 4 * height * width
+    chunks = [1, _even(leads, FIELD_BYTES // field)]
+    chunks += [_even(length, CHUNK_BYTES // (field * chunks[1])) for length in levels]
+    chunks += [height, width]
+    whole = [-(-n // c) * c for n, c in zip((1, *shape[1:]), chunks, strict=True)]
+    return Chunking(tuple(chunks), None if whole == chunks else tuple(whole))
+
+
+def chunkings(template: xr.Dataset, store: Path | None = None) -> dict[str, Chunking]:
+    """How each variable of a forecast is cut, or is cut already in a store of such forecasts."""
+    found = {}
+    for name, array in template.data_vars.items():
+        found[str(name)] = chunking(array.shape)
+        if store is not None and (store / str(name)).is_dir():
+            # Metadata that are damaged are written anew.
+            with suppress(ValueError, KeyError, OSError):
+                there = zarr.open_array(store / str(name), mode="r")
+                found[str(name)] = Chunking(there.chunks, there.shards)
+    return found
+
+
+def write_template(path: Path, template: xr.Dataset, cut: Mapping[str, Chunking]) -> None:
     """Writes a store of a forecast's labels, every value absent: NaN to all who read it.
 
     Equal labels give equal files.
@@ -75,11 +125,10 @@ def write_template(path: Path, template: xr.Dataset) -> None:
     lazy = template.copy()
     encoding = _time_encoding(template)
     for variable, array in template.data_vars.items():
-        chunks = chunk_lengths(array.shape)
         absent = dask.array.zeros(array.shape, dtype=np.float32, chunks=-1)
         lazy[variable] = (array.dims, absent, array.attrs)
         encoding[str(variable)] = {
-            "chunks": chunks,
+            **cut[str(variable)]._asdict(),
             "compressors": [CODEC],
             "fill_value": np.float32(np.nan),
             "_FillValue": None,
@@ -91,48 +140,9 @@ def write_template(path: Path, template: xr.Dataset) -> None:
         lazy.to_zarr(path, mode="w-", compute=False, zarr_format=3, encoding=encoding)
 
 
-def encoded(values: NDArray[Any]) -> list[dict[str, bytes]]:
-    """The chunks of each initial time, as zarr writes them.
-
-    Args:
-        values: (i, lead times, [levels], h, w).
-
-    Returns:
-        For each of the i initial times, bytes by key: `0/0/0/0` of `c/<number>/0/0/0/0`.
-    """
-    kept: dict[str, Any] = {}
-    chunks = chunk_lengths(values.shape)
-    array = zarr.create_array(
-        MemoryStore(kept),
-        shape=values.shape,
-        chunks=chunks,
-        dtype=np.float32,
-        compressors=[CODEC],
-        filters=None,
-        fill_value=np.float32(np.nan),
-        config={"write_empty_chunks": True},
-    )
-    array[:] = values
-    found: list[dict[str, bytes]] = [{} for _ in range(len(values))]
-    for key, value in kept.items():
-        if key.startswith("c/"):
-            number, _, rest = key.removeprefix("c/").partition("/")
-            found[int(number)][rest] = value.to_bytes()
-    return found
-
-
-def chunk_lengths(shape: Sequence[int]) -> tuple[int, ...]:
-    """Chunk lengths along (init_time, lead_time, [level], latitude, longitude).
-
-    One initial time, so that no two share a chunk; all lead times and levels if that is small,
-    else fewer lead times, then fewer levels; the grid stays whole.
-    """
-    chunks = [1, *shape[1:]]
-    for axis in range(1, len(shape) - 2):
-        per_unit = 4 * math.prod(chunks) // chunks[axis]
-        most = max(1, CHUNK_BYTES // per_unit)
-        chunks[axis] = -(-chunks[axis] // -(-chunks[axis] // most))
-    return tuple(chunks)
+def _even(length: int, most: int) -> int:
+    """The length of parts of an axis that are as long as one another, and at most so long."""
+    return -(-length // -(-length // max(1, most)))
 
 
 def _time_encoding(template: xr.Dataset) -> dict[str, Any]:

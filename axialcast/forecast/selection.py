@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.data.reader import Analysis
 from axialcast.names import TIME
 from axialcast.times.dates import Times, datetimes
 
@@ -15,7 +16,7 @@ __all__ = ["choose_init_times", "choose_lead_times", "parse_lead_times"]
 
 
 def choose_init_times(
-    analysis: xr.Dataset,
+    analysis: Analysis | xr.Dataset,
     *,
     init_times: str | Sequence[Any],
     test: Sequence[str],
@@ -32,9 +33,10 @@ def choose_init_times(
     Raises:
         ValueError: a date is none, or stands there twice.
     """
+    dataset = analysis.dataset if isinstance(analysis, Analysis) else analysis
     if init_times != "test":
-        return datetimes(init_times, like=analysis[TIME].values)
-    times: Times = analysis[TIME].sel({TIME: slice(*test)}).values
+        return datetimes(init_times, like=dataset[TIME].values)
+    times: Times = dataset[TIME].sel({TIME: slice(*test)}).values
     if init_every_hours is not None:
         since = (times - times[:1]).astype("timedelta64[s]")
         times = times[since % np.timedelta64(init_every_hours, "h") == np.timedelta64(0)]

@@ -1,20 +1,24 @@
 """Writes forecasts from a bounded background queue, each initial time whole or not at all."""
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from hashlib import sha256
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
-from axialcast.files.atomic import remove, room_error, sync, writing
-from axialcast.forecast.layout import Layout, encoded
+from axialcast.files.atomic import remove, room_error, writing
+from axialcast.forecast.encoding import VariableFiles
+from axialcast.forecast.layout import Layout, chunkings
+from axialcast.forecast.ownership import opened
 from axialcast.forecast.store import ForecastStore, Staged
-from axialcast.names import INIT_TIME
+from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.times.dates import date_text
 
 __all__ = ["ForecastWriter"]
@@ -22,26 +26,50 @@ __all__ = ["ForecastWriter"]
 UNFINISHED = ".unfinished"
 
 
+@dataclass
+class _Block:
+    """Initial times whose lead times are being written.
+
+    Args:
+        dates: of the initial times, as text.
+        inputs: a checksum of what each was made of.
+        num_leads: lead times that were queued.
+        folder: where they are written; None: not yet, or in vain.
+        files: of each initial time, by variable.
+    """
+
+    dates: list[str]
+    inputs: Sequence[str]
+    num_leads: int = 0
+    folder: Path | None = None
+    files: Sequence[Mapping[str, VariableFiles]] = ()
+
+
 class ForecastWriter:
     """Writes blocks of initial times into a forecast store that is made, or grows, as they need.
 
-    A block is encoded and written by one thread, while the caller computes the next; memory holds
-    at most `queue` blocks besides the caller's. Once `wait` or the end of the context has returned,
-    every initial time of every block is complete; after an error, an interrupt or a kill each is
-    complete or absent, and writing may go on with those that `missing` names.
+    A block of initial times comes as a whole or in parts of a few lead times. A part is encoded and
+    written by one thread, while the caller computes the next; memory holds at most `queue` parts
+    besides the caller's. Once `wait` or the end of the context has returned, every initial time of
+    every block is complete; after an error, an interrupt or a kill each is complete or absent, and
+    writing may go on with those that `missing` names.
 
     Args:
         path: of the store; or of a NetCDF file, if it ends in `.nc`: then a store of that name and
             `.unfinished` is written, and the file made of it when all initial times are complete.
         template: labels of all that will be written (see Forecaster.template).
         belongs_to: what decides the values (see ForecastStore.prepare).
-        queue: blocks that may be written or wait to be before `write` waits for them.
+        queue: parts that may be written or wait to be before `write` waits for them.
         layout: axialcast or weatherbench2 (see ForecastStore.prepare).
 
     Raises:
         ValueError: what is at `path` is of something else; the layout does not allow the
             longitudes.
         OSError: names `path` and what went wrong: the disk is full, or the folder is read-only.
+
+    Attributes:
+        leads_together: lead times that share a chunk: a part of a block holds a multiple of them,
+            or the last.
 
     Example:
         >>> with ForecastWriter("forecast.zarr", forecaster.template(inits, leads)) as writer:
@@ -59,7 +87,7 @@ class ForecastWriter:
         layout: Layout = "axialcast",
     ) -> None:
         self.path, self.queue = Path(path), queue
-        self._inits = template[INIT_TIME].values
+        self._inits, self._leads = template[INIT_TIME].values, template[LEAD_TIME].values
         self._is_netcdf = self.path.suffix == ".nc"
         store = self.path.with_name(self.path.name + UNFINISHED) if self._is_netcdf else self.path
         with self._named_errors():
@@ -67,32 +95,41 @@ class ForecastWriter:
                 store, template, belongs_to=belongs_to, layout=layout
             )
             self.missing = self.store.missing(self._inits)
+        self._sizes = {str(name): array.shape[2:] for name, array in template.data_vars.items()}
+        self._cut = chunkings(template, self.store.path)
+        together = math.lcm(*(cut.chunks[1] for cut in self._cut.values()))
+        self.leads_together = min(together, len(self._leads))
         self._pending: deque[Future[None]] = deque()
+        self._block: _Block | None = None
 
     def __enter__(self) -> "ForecastWriter":
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="axialcast-writer")
         return self
 
-    def write(self, block: xr.Dataset, *, inputs: Sequence[str] | None = None) -> None:
-        """Queues a block of initial times, whole: at every lead time and level.
+    def write(self, part: xr.Dataset, *, inputs: Sequence[str] | None = None) -> None:
+        """Queues a block of initial times, or the next lead times of the one before.
 
         Args:
-            block: (init_time, lead_time, [level], latitude, longitude).
+            part: (init_time, lead_time, [level], latitude, longitude), all levels.
             inputs: a checksum of what each initial time was made of.
 
         Raises:
-            OSError: an earlier block could not be written.
+            ValueError: its lead times are not those that come next.
+            OSError: an earlier part could not be written.
         """
+        block = self._block_of(part, inputs or [""] * part.sizes[INIT_TIME])
         while self._pending and (self._pending[0].done() or len(self._pending) >= self.queue):
             self._pending.popleft().result()
-        made_of = inputs or [""] * block.sizes[INIT_TIME]
-        self._pending.append(self._thread.submit(self._write, block, made_of))
+        is_first, is_last = block.num_leads == 0, self._is_whole(part, block)
+        block.num_leads += part.sizes[LEAD_TIME]
+        self._block = None if is_last else block
+        self._pending.append(self._thread.submit(self._write, part, block, is_first, is_last))
 
     def wait(self) -> None:
-        """Returns when every queued block is complete.
+        """Returns when every block that was queued to its last lead time is complete.
 
         Raises:
-            OSError: one of them could not be written.
+            OSError: a part could not be written.
         """
         while self._pending:
             self._pending.popleft().result()
@@ -106,35 +143,72 @@ class ForecastWriter:
         try:
             if error is None:
                 self.wait()
+                self._refuse_unfinished()
                 if self._is_netcdf:
                     with self._named_errors():
                         self._make_netcdf()
         finally:
             self._thread.shutdown(cancel_futures=True)
+            if self._block is not None:
+                _give_up(self._block)
 
-    def _write(self, block: xr.Dataset, inputs: Sequence[str]) -> None:
-        dates = [date_text(time) for time in block[INIT_TIME].values]
-        with self._named_errors(needed=block.nbytes):
-            folder = self.store.staging()
+    def _block_of(self, part: xr.Dataset, inputs: Sequence[str]) -> _Block:
+        """The block that a part goes on with, or the one that it begins."""
+        dates = [date_text(time) for time in part[INIT_TIME].values]
+        block = self._block or _Block(dates, inputs)
+        if dates != block.dates:
+            self._refuse_unfinished()
+        sizes = {str(name): array.shape[2:] for name, array in part.data_vars.items()}
+        if sizes != self._sizes:
+            raise ValueError(f"part: expected the template's fields, {self._sizes}, got {sizes}")
+        leads, coming = part[LEAD_TIME].values, self._leads[block.num_leads :]
+        fits = self._is_whole(part, block) or len(leads) % self.leads_together == 0
+        if not fits or not np.array_equal(leads, coming[: len(leads)]):
+            hours = ", ".join(f"{lead / np.timedelta64(1, 'h'):g}" for lead in leads)
+            raise ValueError(
+                f"part: expected the template's lead times from "
+                f"{coming[0] / np.timedelta64(1, 'h'):g} h on, a multiple of "
+                f"{self.leads_together} of them or all, got those of {hours} h"
+            )
+        return block
+
+    def _is_whole(self, part: xr.Dataset, block: _Block) -> bool:
+        """Whether a block has all lead times with this part."""
+        return block.num_leads + part.sizes[LEAD_TIME] == len(self._leads)
+
+    def _refuse_unfinished(self) -> None:
+        if self._block is not None:
+            lead = self._leads[self._block.num_leads] / np.timedelta64(1, "h")
+            raise ValueError(
+                f"{self.path}: the block of {self._block.dates[0]} lacks lead times from {lead:g} "
+                "h on; write them first"
+            )
+
+    def _write(self, part: xr.Dataset, block: _Block, is_first: bool, is_last: bool) -> None:
+        """Adds a part to its block, and publishes that with its last; in the thread."""
+        with self._named_errors(needed=part.nbytes):
             try:
-                files: list[dict[str, tuple[int, str]]] = [{} for _ in dates]
-                for name, array in block.data_vars.items():
-                    for number, chunks in enumerate(encoded(array.values)):
-                        for key, value in chunks.items():
-                            file = folder / str(number) / str(name) / key
-                            file.parent.mkdir(parents=True, exist_ok=True)
-                            file.write_bytes(value)
-                            sync(file)
-                            checksum = sha256(value).hexdigest()
-                            files[number][f"{name}/{key}"] = len(value), checksum
-                self.store.publish(
-                    [
-                        Staged(date, folder / str(number), files[number], inputs[number])
-                        for number, date in enumerate(dates)
-                    ]
-                )
-            finally:
-                remove(folder)
+                if is_first:
+                    self._begin(block)
+                if block.folder is None:
+                    return
+                for name, array in part.data_vars.items():
+                    for files, values in zip(block.files, array.values, strict=True):
+                        files[str(name)].append(values)
+                if is_last:
+                    self.store.publish(_staged(block))
+                    _give_up(block)
+            except BaseException:
+                _give_up(block)
+                raise
+
+    def _begin(self, block: _Block) -> None:
+        folder = self.store.staging()
+        block.folder = folder
+        block.files = [
+            {name: VariableFiles(folder / str(n) / name, cut) for name, cut in self._cut.items()}
+            for n in range(len(block.dates))
+        ]
 
     def _make_netcdf(self) -> None:
         missing = self.store.missing(self._inits)
@@ -143,10 +217,10 @@ class ForecastWriter:
                 f"{self.path}: {len(missing)} initial times were not written, the first "
                 f"{date_text(self._inits[missing[0]])}; write all of them"
             )
-        with (
-            xr.open_zarr(self.store.path, chunks={}, decode_timedelta=True) as forecast,
-            writing(self.path) as partial,
-        ):
+        forecast = opened(self.store.path)
+        init_time, lead_time = next(iter(forecast.data_vars.values())).dims[:2]
+        forecast = forecast.chunk({init_time: 1, lead_time: self.leads_together})
+        with writing(self.path) as partial:
             deflate = {"zlib": True, "complevel": 1, "shuffle": True}
             forecast.to_netcdf(partial, encoding=dict.fromkeys(forecast.data_vars, deflate))
         remove(self.store.path)
@@ -161,3 +235,24 @@ class ForecastWriter:
             cause = getattr(error, "strerror", None) or error
             text = str(cause).removeprefix(f"{self.path}: ")
             raise OSError(f"{self.path}: the forecast cannot be written ({text})") from error
+
+
+def _staged(block: _Block) -> list[Staged]:
+    """The initial times of a block that has all lead times."""
+    assert block.folder is not None
+    staged = []
+    for number, date in enumerate(block.dates):
+        files = {
+            f"{name}/{key}": entry
+            for name, of in block.files[number].items()
+            for key, entry in of.finish().items()
+        }
+        staged.append(Staged(date, block.folder / str(number), files, block.inputs[number]))
+    return staged
+
+
+def _give_up(block: _Block) -> None:
+    """Removes what is left of a block; parts of it that come later are not written."""
+    if block.folder is not None:
+        remove(block.folder)
+    block.folder = None

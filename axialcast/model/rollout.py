@@ -42,4 +42,5 @@ def rollout(
             following = torch.where(valid, following, 0.0)
         yield following
         states = torch.cat([states[:, 1:], following[:, None]], 1)
+        del following  # not held while the network computes
         times = np.concatenate([times[:, 1:], later(times[:, -1:], step)], 1)

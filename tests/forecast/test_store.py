@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from axialcast.data.arrays.chunks import Chunks
 from axialcast.files import inventory
 from axialcast.forecast import ForecastStore, ForecastWriter, save_checkpoint
-from axialcast.forecast.layout import CHUNK_BYTES, chunk_lengths
+from axialcast.forecast.layout import CHUNK_BYTES, FIELD_BYTES, chunking
 
 LEADS = np.array([24, 48, 72], "m8[h]").astype("m8[ns]")
 INITS = np.datetime64("2001-01-29", "ns") + np.arange(7) * np.timedelta64(1, "D")
@@ -346,12 +346,21 @@ def test_a_users_file_stays(tmp_path):
 @given(
     st.tuples(*[st.integers(1, 40)] * 2, st.integers(1, 13), *[st.sampled_from([7, 181, 721])] * 2)
 )
-def test_chunks_are_small_and_of_one_initial_time(shape):
-    chunks = chunk_lengths(shape)
+def test_chunks_are_small_and_those_of_an_initial_time_share_a_file(shape):
+    chunks, shards = chunking(shape)
     assert all(1 <= chunk <= length for chunk, length in zip(chunks, shape, strict=True))
     assert chunks[0] == 1
     assert chunks[3:] == shape[3:]
+    assert 4 * np.prod(chunks[1:2] + chunks[3:]) <= FIELD_BYTES or chunks[1] == 1
     assert 4 * np.prod(chunks) <= CHUNK_BYTES or chunks[:3] == (1, 1, 1)
+    if shards is None:
+        assert chunks == (1, *shape[1:])
+    else:
+        assert shards[0] == 1
+        assert all(n % c == 0 for n, c in zip(shards, chunks, strict=True))
+        assert all(
+            0 <= s - n < c for s, n, c in zip(shards[1:], shape[1:], chunks[1:], strict=True)
+        )
 
 
 PROGRAM = """
@@ -361,11 +370,15 @@ torch.set_num_threads(1)
 checkpoint, analysis, store, first, step = sys.argv[1:]
 forecaster = load(checkpoint, device="cpu")
 analysis = forecaster.check(analysis)
-inits = analysis.time.values[1:-2][int(first)::int(step)]
+inits = analysis.times[1:-2][int(first)::int(step)]
 leads = np.array([24, 48], "m8[h]").astype("m8[ns]")
 with ForecastWriter(store, forecaster.template(inits, leads), belongs_to={"a": 1}) as writer:
     blocks = forecaster.hindcast(
-        analysis, init_times=inits[writer.missing], lead_times=leads, batch_size=4
+        analysis,
+        init_times=inits[writer.missing],
+        lead_times=leads,
+        batch_size=4,
+        leads_together=writer.leads_together,
     )
     for forecast, inputs in blocks:
         writer.write(forecast, inputs=inputs)

@@ -5,7 +5,6 @@ import os
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import xarray as xr
 
 from axialcast.files import inventory
 from axialcast.forecast import ForecastStore, ForecastWriter
+from axialcast.forecast.encoding import VariableFiles
 
 INITS = np.array(["2001-01-02", "2001-01-05", "2001-01-20"], "M8[ns]")
 LEADS = np.array([24, 48, 72], "m8[h]").astype("m8[ns]")
@@ -23,7 +23,11 @@ def test_written_forecast_is_the_one_in_memory(forecaster, analysis, tmp_path, b
     template = forecaster.template(INITS, LEADS)
     with ForecastWriter(tmp_path / "forecast.zarr", template) as writer:
         for forecast, inputs in forecaster.hindcast(
-            analysis, init_times=INITS, lead_times=LEADS, batch_size=batch_size
+            analysis,
+            init_times=INITS,
+            lead_times=LEADS,
+            batch_size=batch_size,
+            leads_together=writer.leads_together,
         ):
             writer.write(forecast, inputs=inputs)
     read = xr.open_zarr(tmp_path / "forecast.zarr").load()
@@ -38,7 +42,9 @@ def test_bits_do_not_depend_on_what_is_forecast_together(forecaster, analysis):
     inits = np.datetime64("2001-01-02", "ns") + np.arange(13) * np.timedelta64(1, "D")
 
     def hindcast(chosen):
-        blocks = forecaster.hindcast(analysis, init_times=chosen, lead_times=LEADS, batch_size=4)
+        blocks = forecaster.hindcast(
+            analysis, init_times=chosen, lead_times=LEADS, batch_size=4, leads_together=3
+        )
         values, inputs = zip(*blocks, strict=True)
         return xr.concat(values, "init_time"), [one for block in inputs for one in block]
 
@@ -65,17 +71,17 @@ def write_all(path, template, **options):
 @pytest.fixture
 def failing_store(monkeypatch):
     """A function after which so many chunks go to the store, and no more: the disk is full."""
-    original = Path.write_bytes
+    original = VariableFiles._add
 
     def fail_after(num_chunks):
         left = iter(range(num_chunks))
 
-        def fill(self, data):
-            if "geopotential/" in str(self) and next(left, None) is None:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
-            return original(self, data)
+        def fill(self, key, data):
+            if self.folder.name == "geopotential" and next(left, None) is None:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder / key))
+            return original(self, key, data)
 
-        monkeypatch.setattr(Path, "write_bytes", fill)
+        monkeypatch.setattr(VariableFiles, "_add", fill)
 
     return fail_after
 
@@ -173,9 +179,9 @@ def test_no_more_blocks_wait_than_the_queue_holds(template, tmp_path, monkeypatc
     begun, go_on, most = [], threading.Semaphore(0), 0
     write = ForecastWriter._write
 
-    def slow(self, block, inputs):
+    def slow(self, *arguments):
         go_on.acquire()
-        write(self, block, inputs)
+        write(self, *arguments)
 
     monkeypatch.setattr(ForecastWriter, "_write", slow)
     with ForecastWriter(tmp_path / "forecast.zarr", template, queue=3) as writer:

@@ -162,7 +162,7 @@ def test_killed_at_any_event_the_stage_goes_on(
     forecaster = load(folder / "run" / "checkpoint", device="cpu")
     monkeypatch.setattr("axialcast.forecast.load", lambda path, device: forecaster)
 
-    def hindcast(self, analysis, *, init_times, lead_times, batch_size):
+    def hindcast(self, analysis, *, init_times, lead_times, batch_size, leads_together):
         template = self.template(init_times, lead_times) if len(init_times) else None
         for first in range(0, len(init_times), batch_size):
             block = template.isel(init_time=slice(first, first + batch_size)) * 1.0

@@ -1,0 +1,115 @@
+"""The states that forecasts begin with: read once, where neighbours share them or a chunk.
+
+Shapes: n forecasts, b forecasts computed together, t input states, c channels, h latitudes,
+w longitudes.
+"""
+
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from axialcast.data.channels import Channels
+from axialcast.data.reader import Analysis
+from axialcast.times.calendars import time_text
+from axialcast.times.dates import Times
+
+__all__ = ["Inputs", "checksums", "known_at"]
+
+AHEAD_BYTES = 2**28
+"""Most that is held of states that come later: what their chunk holds, decoded once."""
+
+
+class Inputs:
+    """The input states of forecasts, some forecasts at a time.
+
+    Args:
+        analysis: with the channels of the network.
+        rows: (n, t) positions of each forecast's states in the analysis.
+    """
+
+    def __init__(self, analysis: Analysis, rows: NDArray[np.int64]) -> None:
+        self.analysis, self.rows = analysis, rows
+        self._num_ahead = max(1, AHEAD_BYTES // analysis.state_bytes)
+        self._held: dict[int, NDArray[np.float32]] = {}
+
+    def read(self, start: int, stop: int) -> NDArray[np.float32]:
+        """(b, t, c, h, w) states of the forecasts start to stop - 1, in physical units.
+
+        In order, each chunk is decoded about once: what comes soon and is in it, is held.
+        """
+        chosen = self.rows[start:stop]
+        soon = self.rows[stop : 2 * stop - start + self._num_ahead]
+        coming = list(dict.fromkeys(soon.ravel().tolist()))
+        missing = [row for row in np.unique(chosen).tolist() if row not in self._held]
+        chunks = {self._chunk(row) for row in missing}
+        shared = [row for row in coming if row not in self._held and self._chunk(row) in chunks]
+        wanted = sorted({*missing, *shared[: self._num_ahead]})
+        states = self._held | dict(zip(wanted, self.analysis.read(wanted), strict=True))
+        windows = np.empty((*chosen.shape, *self.analysis.shape), np.float32)
+        for place in np.ndindex(chosen.shape):
+            windows[place] = states[int(chosen[place])]
+        kept = [row for row in coming if row in states][: self._num_ahead + self.rows.shape[1]]
+        # Copies: one state would keep all that were read with it.
+        self._held = {row: states[row] if row in self._held else states[row].copy() for row in kept}
+        return windows
+
+    def _chunk(self, row: int) -> int:
+        return (row + self.analysis.phase) // self.analysis.chunk
+
+
+def known_at(
+    windows: NDArray[np.float32], times: Times, channels: Channels, missing: NDArray[np.float64]
+) -> NDArray[np.bool_] | None:
+    """(b, c, h, w) where the last input states are known; None: all states are, everywhere.
+
+    Args:
+        windows: (b, t, c, h, w) in physical units.
+        times: (b, t) of them.
+        channels: (c,) of them.
+        missing: (c,) share of the area that training saw no values of.
+
+    Raises:
+        ValueError: values are missing that training never missed, or all of a channel's.
+    """
+    known = np.empty((len(windows), *windows.shape[2:]), np.bool_)
+    everywhere = True
+    for window, when, last in zip(windows, times, known, strict=True):
+        for state, time in zip(window, when, strict=True):
+            np.logical_not(np.isnan(state), out=last)
+            everywhere &= bool(last.all())
+            _refuse_unknown(last, time, channels, missing)
+    return None if everywhere else known
+
+
+def checksums(windows: NDArray[np.float32], rows: NDArray[np.int64]) -> list[str]:
+    """A checksum of the states that each window consists of.
+
+    Args:
+        windows: (b, t, c, h, w).
+        rows: (b, t) positions of the states; equal ones are looked at once.
+    """
+    of: dict[int, bytes] = {}
+    for window, positions in zip(windows, rows.tolist(), strict=True):
+        for state, row in zip(window, positions, strict=True):
+            if row not in of:
+                of[row] = sha256(state.data).digest()
+    parts = (b"".join(of[row] for row in positions) for positions in rows.tolist())
+    return [sha256(part).hexdigest()[:32] for part in parts]
+
+
+def _refuse_unknown(
+    known: NDArray[np.bool_], time: Any, channels: Channels, missing: NDArray[np.float64]
+) -> None:
+    num_known, cells = known.sum((1, 2)), known[0].size
+    never_missing = missing == 0
+    bad = np.flatnonzero((num_known == 0) | (never_missing & (num_known < cells)))
+    if len(bad):
+        channel = bad[0]
+        reason = "the model was trained on none" if never_missing[channel] else "none are known"
+        raise ValueError(
+            f"{channels[channel]}: {cells - num_known[channel]} of {cells} points are NaN in the "
+            f"analysis of {time_text(time)}, {reason}; fill it, or leave out the initial times "
+            "that need it"
+        )

@@ -1,0 +1,58 @@
+"""Labels of a forecast: coordinates and attributes after the CF conventions."""
+
+from importlib.metadata import version
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.forecast.checkpoint import Checkpoint
+from axialcast.names import (
+    CONVENTIONS,
+    COORDINATE_ATTRS,
+    INIT_TIME,
+    LATITUDE,
+    LEAD_TIME,
+    LEVEL,
+    LONGITUDE,
+    VALID_TIME,
+)
+from axialcast.times.dates import Leads, Times, later
+
+__all__ = ["labelled"]
+
+
+def labelled(
+    values: NDArray[np.float32], checkpoint: Checkpoint, inits: Times, leads: Leads
+) -> xr.Dataset:
+    """A forecast as a dataset.
+
+    Args:
+        values: (init_time, lead_time, channel, latitude, longitude) in physical units.
+        checkpoint: whose forecast it is.
+        inits, leads: of the first two dimensions.
+    """
+    grid, trained_on = checkpoint.grid, checkpoint.provenance.get("train")
+    coords = {
+        INIT_TIME: (INIT_TIME, inits, COORDINATE_ATTRS[INIT_TIME]),
+        LEAD_TIME: (LEAD_TIME, leads, COORDINATE_ATTRS[LEAD_TIME]),
+        VALID_TIME: (
+            (INIT_TIME, LEAD_TIME),
+            later(inits[:, None], leads),
+            COORDINATE_ATTRS[VALID_TIME],
+        ),
+        LATITUDE: (LATITUDE, grid.latitude, COORDINATE_ATTRS[LATITUDE]),
+        LONGITUDE: (LONGITUDE, grid.longitude, COORDINATE_ATTRS[LONGITUDE]),
+    }
+    forecast = checkpoint.channels.unstack(values, coords, (INIT_TIME, LEAD_TIME))
+    for name in set(forecast.coords) & {LEVEL, LATITUDE, LONGITUDE}:
+        # CF allows no fill value on a coordinate; xarray gives every float one unless told.
+        forecast[name].encoding["_FillValue"] = None
+    return forecast.assign_attrs(
+        Conventions=CONVENTIONS,
+        title="axialcast forecast",
+        source="axial attention transformer"
+        + (f", trained on {trained_on[0]} to {trained_on[1]}" if trained_on else ""),
+        history=f"made by axialcast {version('axialcast')}",
+        step_hours=float(checkpoint.step / np.timedelta64(1, "h")),
+    )
