@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["SERVICES", "Options", "translate"]
+__all__ = ["SERVICES", "SPELLINGS", "Options", "translate"]
 
 SERVICES = {
     **dict.fromkeys(("http", "https"), "http"),
@@ -30,7 +30,7 @@ SPELLINGS: dict[str, dict[str, str]] = {
         "client_kwargs.region_name": "region",
         "requester_pays": "request_payer",
     },
-    "gs": {"anon": "skip_signature", "endpoint_url": "base_url"},
+    "gs": {"anon": "skip_signature", "token": "token", "endpoint_url": "base_url"},
     "az": {"anon": "skip_signature", "sas_token": "sas_key"},
 }
 """What fsspec's options are called by obstore; a dot leads into a nested one."""
@@ -106,7 +106,7 @@ def _flat(
     """Options that are set, by dotted name."""
     for name, value in given.items():
         name = f"{above}{name}"
-        whole = name in spellings or name in OWN or name == "token"
+        whole = name in spellings or name in OWN
         if isinstance(value, Mapping) and not whole:
             yield from _flat(value, spellings, f"{name}.")
         elif value is not None:

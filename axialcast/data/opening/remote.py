@@ -5,7 +5,6 @@ Processes that are to read it are spawned: obstore's threads do not outlive a fo
 """
 
 import os
-import re
 import urllib.error
 import urllib.request
 from base64 import b64encode
@@ -19,9 +18,10 @@ from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, ObjectStore
 
-from axialcast.data.opening.options import SERVICES, Options, translate
+from axialcast.data.arrays.failures import reason
+from axialcast.data.opening.options import SERVICES, SPELLINGS, Options, translate
 
-__all__ = ["can_list", "open_url", "reason", "shown", "unreadable"]
+__all__ = ["can_list", "open_url", "shown", "unreadable"]
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection."""
@@ -58,7 +58,8 @@ def open_url(url: str, options: Mapping[str, Any], timeout_seconds: float) -> St
         store = ObjectStore(_client(service, url, given, timeout_seconds, RETRIES), read_only=True)
     except (ValueError, TypeError, obstore.exceptions.BaseError) as error:
         raise ValueError(
-            f"{shown(url)}: cannot be opened ({reason(error)}); see data.storage_options"
+            f"{shown(url)}: cannot be opened ({reason(error)}); storage_options are "
+            f"{', '.join(SPELLINGS[service])}, or those of obstore for {service}"
         ) from None
     try:
         first.get("zarr.json")
@@ -148,19 +149,6 @@ def unreadable(name: str, error: Exception) -> ConnectionError:
         else "check the address and the network"
     )
     return ConnectionError(f"{shown(name)}: cannot be read ({reason(error)}); {remedy}")
-
-
-def reason(error: Exception) -> str:
-    """What an error of any store says, in one line and without the secrets of an address."""
-    text, _, details = str(error).partition("\n\nDebug source")
-    text = re.sub(r"(https?://[^\s?]+)\?\S+", r"\1", text)
-    text = re.sub(r":?\s*<(!doctype|html).*", "", text, flags=re.IGNORECASE | re.DOTALL)
-    text = " ".join(text.split())[:400]
-    kinds = {"kind: Timeout": "no answer in time", "kind: Connect": "no connection"}
-    plain = [words for kind, words in kinds.items() if kind in details]
-    if not isinstance(error, obstore.exceptions.BaseError | ValueError | ImportError):
-        plain.append(type(error).__name__)
-    return ": ".join([*plain, text or "no further message"])
 
 
 def shown(url: str) -> str:

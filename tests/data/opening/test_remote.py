@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from contextlib import contextmanager
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import xarray as xr
@@ -169,8 +170,9 @@ def test_an_answer_that_breaks_off_gives_no_numbers(folder, what):
             self.close_connection = True
             return True
 
-    with served(folder, Breaking) as (url, _), pytest.raises(ConnectionError):
+    with served(folder, Breaking) as (url, _), pytest.raises(ConnectionError) as error:
         open_analysis(f"{url}/{PATH}", timeout_seconds=0.3).load()
+    says(error)
 
 
 def test_a_web_server_lists_nothing(analysis, tmp_path):
@@ -262,7 +264,7 @@ def test_a_bucket_tells_its_region(folder, monkeypatch):
             self.end_headers()
 
     def region(url, **config):
-        remote._set_region(remote.urlsplit(url), config, 1.0)
+        remote._set_region(urlsplit(url), config, 1.0)
         return config.get("region")
 
     with served(folder, Elsewhere) as (url, _):
@@ -271,6 +273,41 @@ def test_a_bucket_tells_its_region(folder, monkeypatch):
         assert region("s3://b/p", region="us-west-2") == "us-west-2"
         assert region("s3://b/p", endpoint=url) is None
     assert region("s3://b/p") is None, "who cannot be asked is not waited for"
+
+
+def test_a_bucket_lists_what_no_consolidated_metadata_tell(analysis, tmp_path):
+    analysis.to_zarr(tmp_path / PATH, zarr_format=3, consolidated=False)
+
+    class Listing(_Server):
+        def refuses(self):
+            query = parse_qs(urlsplit(self.path).query)
+            if "list-type" not in query:
+                return False
+            (prefix,) = query["prefix"]
+            inside = sorted((tmp_path / "b" / prefix).iterdir())
+            folders = "".join(
+                f"<CommonPrefixes><Prefix>{prefix}{path.name}/</Prefix></CommonPrefixes>"
+                for path in inside
+                if path.is_dir()
+            )
+            body = f"<ListBucketResult>{folders}</ListBucketResult>".encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return True
+
+    with served(tmp_path, Listing) as (url, _):
+        address, options = _s3(url)
+        opened = open_analysis(address, storage_options=options)
+        xr.testing.assert_equal(opened.load(), analysis)
+
+
+def test_a_container_and_its_account_in_one_address(folder):
+    options = translate("az", {})
+    client = remote._client("az", "abfs://c@acc.dfs.core.windows.net/p/a.zarr", options, 1.0, 1)
+    assert (client.config["container_name"], client.config["account_name"]) == ("c", "acc")
+    assert client.prefix == "p/a.zarr"
 
 
 # Options
@@ -323,13 +360,17 @@ def test_waiting_is_as_obstore_has_it():
     ("address", "options", "message"),
     [
         ("s3://b/a.zarr", {"profile": "me"}, "'profile' is not valid"),
-        ("s3://b/a.zarr", {"config_kwargs": {"a": 1}}, r"'config_kwargs\.a' is not valid"),
+        (
+            "s3://b/a.zarr",
+            {"config_kwargs": {"a": 1}},
+            r"'config_kwargs\.a' is not valid.*options are anon, key,",
+        ),
         ("s3://b/a.zarr", {"client_options": {"bogus": 1}}, "bogus"),
         ("s3://b/a.zarr", {"key": "a", "endpoint": "http://h"}, "SecretAccessKey"),
         ("s3://b/a.zarr", {"key": "a", "secret": "b", "anon": True}, "leave out anon"),
         ("s3://b/a.zarr", {"key": "a", "access_key_id": "b"}, "gives access_key_id again"),
         ("gs://b/a.zarr", {"token": "browser"}, "token: expected anon, google_default, or"),
-        ("http://h/a.zarr", {"anon": True}, "anon: unknown for http; expected headers"),
+        ("http://h/a.zarr", {"anon": True}, "anon: unknown for http.*options are headers"),
         ("az://c/a.zarr", {}, "Account must be specified"),
         ("nowhere://b/a.zarr", {}, "Protocol not known"),
         ("gs://b/a.zarr", {"client_options": 7}, "client_options: expected a mapping"),
