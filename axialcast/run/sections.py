@@ -123,7 +123,7 @@ with warnings.catch_warnings():
         missing_chunks: Literal["refuse", "fill"] = "refuse"
         """Whether a chunk that a Zarr store lacks is an error or holds the fill value."""
         storage_options: dict[str, Any] = {}
-        """Options of fsspec for a URL, such as anon: false; keep secrets in the environment."""
+        """For a URL, in words of fsspec or obstore; anon: false: credentials of the environment."""
         buffer_gib: PositiveFloat = 1.0
         """Decoded data kept in memory while training (GiB); more is read in pieces."""
 

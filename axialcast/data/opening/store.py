@@ -49,7 +49,7 @@ def open_analysis(
 
     Args:
         store: NetCDF or GRIB file, a pattern such as "era5_*.nc" or a sequence of them; Zarr store
-            or anemoi dataset, local or by URL (http, gs, s3; anonymous); Icechunk repository; a
+            or anemoi dataset, local or by URL (http, s3, gs, az; anonymous); Icechunk repository; a
             zarr Store, as obstore and Icechunk sessions give; or a Dataset.
         variables: names to keep, in this order; foreign names are accepted. None: all.
         levels: pressure levels to keep (hPa), in this order. None: all.
@@ -60,8 +60,9 @@ def open_analysis(
         gaps: "refuse", or "keep" times that are missing from an otherwise even axis.
         units: by variable, those that the store does not state, or states wrongly.
         missing_chunks: "refuse" chunks that a Zarr store lacks, or "fill" them with its fill value.
-        storage_options: of fsspec for a URL, instead of anonymous access.
-        timeout_seconds: how long to wait for a server's answer.
+        storage_options: for a URL, in fsspec's words (anon, key, secret, token, endpoint_url, …) or
+            obstore's; "anon": False takes credentials from the environment. None: anonymous.
+        timeout_seconds: how long to wait for a server's answer, and to ask again.
 
     Raises:
         FileNotFoundError, ConnectionError: there is no such store, or it cannot be reached.
