@@ -1,7 +1,18 @@
 """Forecasts that any model must beat, fitted on the training years only."""
 
+from axialcast.baselines.baseline import Baseline
 from axialcast.baselines.climatology import Climatology
+from axialcast.baselines.fitting import fit_baselines
+from axialcast.baselines.kept import KeptFits
 from axialcast.baselines.linear_inverse_model import LinearInverseModel
-from axialcast.baselines.persistence import Baseline, DampedPersistence, Persistence
+from axialcast.baselines.persistence import DampedPersistence, Persistence
 
-__all__ = ["Baseline", "Climatology", "DampedPersistence", "LinearInverseModel", "Persistence"]
+__all__ = [
+    "Baseline",
+    "Climatology",
+    "DampedPersistence",
+    "KeptFits",
+    "LinearInverseModel",
+    "Persistence",
+    "fit_baselines",
+]

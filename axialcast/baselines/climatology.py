@@ -263,6 +263,10 @@ class CycleSums:
 
     def climatology(self) -> Climatology:
         """What was fitted."""
+        return climatology_of(**self.arrays(), like=self._training)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What was fitted: `coefficients` (hour, m, c, h, w) and `hours`."""
         num = self._coefficients.shape[1]
         for hour, fitted in zip(self._hours, self._coefficients, strict=True):
             for channel, field in zip(self._training.channels, fitted[0], strict=True):
@@ -272,7 +276,7 @@ class CycleSums:
                         f"climatology needs at {hour} h UTC; extend the training period, take "
                         "fewer harmonics or leave the variable out"
                     )
-        return climatology_of(self._coefficients, self._hours, self._training)
+        return {"coefficients": self._coefficients, "hours": self._hours}
 
 
 def climatology_of(

@@ -48,7 +48,7 @@ class Coarsening:
         if self.factor == 1:
             return values
         rows, columns = self._weights
-        means: NDArray[np.float32] = rows @ values @ columns.T
+        means = np.asarray(rows @ values @ columns.T, np.float32)
         if np.isfinite(means).all():
             return means
         valid = np.isfinite(values)
@@ -66,8 +66,7 @@ class Coarsening:
         height, width = self.grid.shape
         rows = _between(self.shape[0], height, periodic=False)
         columns = _between(self.shape[1], width, periodic=self.grid.is_periodic)
-        values: NDArray[np.float32] = rows @ means @ columns.T
-        return values
+        return np.asarray(rows @ means @ columns.T, np.float32)
 
     def dataset(self, fine: xr.Dataset) -> xr.Dataset:
         """The means of a dataset of dimensions (..., latitude, longitude), with their labels."""

@@ -22,7 +22,7 @@ from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis, Block
 from axialcast.times.dates import Leads, Times
 
-__all__ = ["Amplitudes", "LinearInverseModel"]
+__all__ = ["Amplitudes", "LinearInverseModel", "lag_steps"]
 
 EXPLAINED, MAX_PATTERNS, RIDGE = 0.99, 200, 0.03
 BATCH_VALUES = 2**23
@@ -189,7 +189,7 @@ class Amplitudes:
         lag, ridge: as in `LinearInverseModel.fit`.
 
     Raises:
-        ValueError: the lag is not a multiple of the cadence, or the training period too short.
+        ValueError: as `lag_steps`.
     """
 
     held = 0.0
@@ -203,14 +203,8 @@ class Amplitudes:
         lag: np.timedelta64 | None,
         ridge: float = RIDGE,
     ) -> None:
-        step = spacing(training.times)
-        self._lag = step if lag is None else lag
-        self._steps = int(whole_steps("lag", np.array([self._lag]), step)[0])
-        if len(training) <= 2 * self._steps:
-            raise ValueError(
-                f"training: {len(training)} times are too few for a linear inverse model of lag "
-                f"{self._steps} steps; train on more"
-            )
+        self._lag = spacing(training.times) if lag is None else lag
+        self._steps = lag_steps(training, self._lag)
         self._coarsening, self._patterns, self._ridge = coarsening, patterns, ridge
         self._shape = training.shape[0], *coarsening.shape
         self._series = np.zeros((len(training), patterns.vectors.shape[1]), np.float32)
@@ -238,16 +232,33 @@ class Amplitudes:
     def end(self) -> None:
         del self._scale, self._vectors
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What was fitted, by the names that `LinearInverseModel` has for it."""
+        return {
+            "patterns": self._patterns.vectors,
+            "scale": self._patterns.scale,
+            "propagator": _propagator(self._series, self._steps, self._ridge),
+        }
+
     def baseline(self, climatology: Climatology) -> LinearInverseModel:
         """What was fitted."""
-        return LinearInverseModel(
-            climatology,
-            self._lag,
-            self._patterns.vectors,
-            self._patterns.scale,
-            _propagator(self._series, self._steps, self._ridge),
-            self._coarsening.factor,
+        factor = self._coarsening.factor
+        return LinearInverseModel(climatology, self._lag, **self.arrays(), factor=factor)
+
+
+def lag_steps(training: Analysis, lag: np.timedelta64) -> int:
+    """How many times of the training period a lag is.
+
+    Raises:
+        ValueError: it is not a multiple of the cadence, or the training period is too short.
+    """
+    steps = int(whole_steps("lag", np.array([lag]), spacing(training.times))[0])
+    if len(training) <= 2 * steps:
+        raise ValueError(
+            f"training: {len(training)} times are too few for a linear inverse model of lag "
+            f"{steps} steps; train on more"
         )
+    return steps
 
 
 def _amplitudes(

@@ -15,7 +15,7 @@ from axialcast.baselines.coarsening import Coarsening
 from axialcast.cores import on_all_cores
 from axialcast.data.reader import Analysis, Block
 
-__all__ = ["MAX_SAMPLES", "Patterns", "Sample", "factor_for"]
+__all__ = ["MAX_SAMPLES", "Patterns", "Sample", "factor_for", "num_bytes"]
 
 MAX_SAMPLES = 1500
 """States that the patterns are computed from, evenly spread: neighbours in time are alike."""
@@ -39,12 +39,20 @@ class Patterns:
 
 def factor_for(num_times: int, shape: tuple[int, int, int], max_patterns: int) -> int:
     """Cells that become one along each axis, so that sample and patterns fit into memory."""
-    channels, height, width = shape
-    rows = min(num_times, MAX_SAMPLES) + max_patterns
     factor = 1
-    while 4 * rows * channels * round(height / factor) * round(width / factor) > MOST_BYTES:
+    while num_bytes(num_times, shape, max_patterns, factor) > MOST_BYTES:
         factor += 1
     return factor
+
+
+def num_bytes(num_times: int, shape: tuple[int, int, int], max_patterns: int, factor: int) -> int:
+    """Memory that a sample and its patterns take.
+
+    Args:
+        shape: (c, h, w) of the states.
+    """
+    rows, (channels, height, width) = min(num_times, MAX_SAMPLES) + max_patterns, shape
+    return 4 * rows * channels * round(height / factor) * round(width / factor)
 
 
 class Sample:

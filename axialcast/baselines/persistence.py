@@ -179,6 +179,9 @@ class LaggedSums:
 
     They are over all times but the last of the longest lead.
 
+    Attributes:
+        damping: (l, c, h, w) regression coefficients, as far as groups have come to their end.
+
     Raises:
         ValueError: as `DampedPersistence.fit`.
     """
@@ -192,7 +195,7 @@ class LaggedSums:
                 f"than the longest lead time of {self._longest} steps; train on more"
             )
         self._training, self._lead_times = training, lead_times
-        self._damping = large.zeros((len(lead_times), *training.shape), np.float32)
+        self.damping = large.zeros((len(lead_times), *training.shape), np.float32)
         # Squares and products in double precision, and the states of the longest lead.
         self.held = 4.0 * len(lead_times) + self._longest
 
@@ -248,14 +251,14 @@ class LaggedSums:
         channels, rows, columns = self._place
         sums = zip(channels, self._products, self._squares, strict=True)
         for channel, products, squares in sums:
-            part = self._damping[:, channel, rows, columns]
+            part = self.damping[:, channel, rows, columns]
             damping = products / np.maximum(squares, np.finfo(np.float64).tiny)
             part[...] = damping.reshape(part.shape)
         self._before, self._products, self._squares = [], [], []
 
     def baseline(self, climatology: Climatology) -> DampedPersistence:
         """What was fitted."""
-        return damped_persistence_of(climatology, self._damping, self._lead_times)
+        return damped_persistence_of(climatology, self.damping, self._lead_times)
 
 
 def damped_persistence_of(

@@ -1,0 +1,175 @@
+"""The climatology and the baselines asked for, fitted in two passes over the training period."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from axialcast.baselines.baseline import Baseline
+from axialcast.baselines.climatology import (
+    Anomalies,
+    Climatology,
+    CycleSums,
+    climatology_of,
+    spacing,
+)
+from axialcast.baselines.coarsening import Coarsening
+from axialcast.baselines.kept import Arrays, KeptFits
+from axialcast.baselines.linear_inverse_model import (
+    EXPLAINED,
+    MAX_PATTERNS,
+    RIDGE,
+    Amplitudes,
+    LinearInverseModel,
+    lag_steps,
+)
+from axialcast.baselines.passes import MEMORY_GIB, Gatherer, go_through
+from axialcast.baselines.patterns import Sample, factor_for, num_bytes
+from axialcast.baselines.persistence import LaggedSums, Persistence, damped_persistence_of
+from axialcast.data.reader import Analysis
+from axialcast.times.dates import Leads
+
+__all__ = ["BASELINES", "fit_baselines"]
+
+BASELINES = ("persistence", "climatology", "damped_persistence", "linear_inverse_model")
+
+
+def fit_baselines(
+    training: Analysis | xr.Dataset,
+    names: Sequence[str] = BASELINES,
+    *,
+    lead_times: Leads,
+    harmonics: int = 3,
+    lag: np.timedelta64 | None = None,
+    memory_gib: float = MEMORY_GIB,
+    kept: KeptFits | None = None,
+) -> tuple[Climatology, dict[str, Baseline]]:
+    """The climatology, and the baselines by name, as their own `fit` makes them.
+
+    The first pass gathers the normal equations of the climatology and the sample of the linear
+    inverse model, the second what depends on anomalies: each chunk is decoded twice at most,
+    whatever is asked for, and not at all for what was kept.
+
+    Args:
+        names: among BASELINES.
+        lead_times: that damped persistence is fitted for.
+        harmonics: of the climatology.
+        lag: of the linear inverse model; None: the cadence of the training data.
+        memory_gib: what the fits may hold.
+        kept: where fits are taken from and kept; None: nowhere.
+
+    Raises:
+        ValueError: a name is unknown, or as the fits.
+    """
+    unknown = [name for name in names if name not in BASELINES]
+    if unknown:
+        raise ValueError(f"names: unknown {unknown[0]!r}; choose from {', '.join(BASELINES)}")
+    analysis = Analysis.of(training)
+    fits = _Fits(analysis, lead_times, harmonics, lag, kept)
+    fits.make(names, memory_gib)
+    climatology = fits.climatology()
+    baselines: dict[str, Baseline] = {}
+    for name in names:
+        match name:
+            case "persistence":
+                baselines[name] = Persistence()
+            case "climatology":
+                baselines[name] = climatology
+            case "damped_persistence":
+                damping = fits.arrays[name]["damping"]
+                baselines[name] = damped_persistence_of(climatology, damping, lead_times)
+            case "linear_inverse_model":
+                baselines[name] = fits.linear_inverse_model(climatology)
+    return climatology, baselines
+
+
+class _Fits:
+    """The arrays of each fit, taken from where they are kept or made."""
+
+    def __init__(
+        self,
+        training: Analysis,
+        lead_times: Leads,
+        harmonics: int,
+        lag: np.timedelta64 | None,
+        kept: KeptFits | None,
+    ) -> None:
+        self._training, self._lead_times, self._harmonics = training, lead_times, harmonics
+        self._lag = spacing(training.times) if lag is None else lag
+        self._kept = kept
+        self._factor = factor_for(len(training), training.shape, MAX_PATTERNS)
+        self.arrays: dict[str, Arrays] = {}
+
+    def climatology(self) -> Climatology:
+        found = self.arrays["climatology"]
+        return climatology_of(found["coefficients"], found["hours"], self._training)
+
+    def linear_inverse_model(self, climatology: Climatology) -> LinearInverseModel:
+        found = self.arrays["linear_inverse_model"]
+        return LinearInverseModel(climatology, self._lag, **found, factor=self._factor)
+
+    def make(self, names: Sequence[str], memory_gib: float) -> None:
+        """Fills `arrays`, in no more passes than are needed."""
+        training, missing = self._training, self._missing(names)
+        coarsening = Coarsening(training.grid, self._factor)
+        cycle = sample = lagged = None
+        by_cells = True
+        # What is wrong with an argument is said before anything is read.
+        if "damped_persistence" in missing:
+            lagged = LaggedSums(training, self._lead_times)
+        if "climatology" in missing:
+            cycle = CycleSums(training, self._harmonics)
+        if "linear_inverse_model" in missing:
+            lag_steps(training, self._lag)
+            by_cells = self._factor == 1
+            held = num_bytes(len(training), training.shape, MAX_PATTERNS, self._factor) / 2**30
+            memory_gib = max(memory_gib - held, memory_gib / 4)
+            sample = Sample(training, coarsening)
+        _pass(training, [cycle, sample], memory_gib, by_cells)
+        if cycle:
+            self._keep("climatology", cycle.arrays())
+        climatology, amplitudes = self.climatology(), None
+        if sample:
+            coarse = Climatology(coarsening.dataset(climatology.coefficients))
+            patterns = sample.patterns(coarse, EXPLAINED, MAX_PATTERNS)
+            amplitudes = Amplitudes(training, coarsening, patterns, lag=self._lag)
+        after = [gatherer for gatherer in (lagged, amplitudes) if gatherer]
+        if after:
+            _pass(training, [Anomalies(climatology, after)], memory_gib, by_cells)
+        if lagged:
+            self._keep("damped_persistence", {"damping": lagged.damping})
+        if amplitudes:
+            self._keep("linear_inverse_model", amplitudes.arrays())
+
+    def _missing(self, names: Sequence[str]) -> list[str]:
+        """Those that are not kept."""
+        wanted = {"climatology", *names} - {"persistence"}
+        for name in sorted(wanted) if self._kept else []:
+            assert self._kept is not None
+            found = self._kept.load(name, self._training, self._settings(name))
+            if found is not None:
+                self.arrays[name] = found
+        return sorted(wanted - self.arrays.keys())
+
+    def _keep(self, name: str, arrays: Arrays) -> None:
+        self.arrays[name] = arrays
+        if self._kept:
+            self._kept.save(name, self._training, self._settings(name), arrays)
+
+    def _settings(self, name: str) -> dict[str, Any]:
+        settings: dict[str, Any] = {"harmonics": self._harmonics}
+        if name == "damped_persistence":
+            settings["lead_times"] = [str(lead.astype("m8[s]")) for lead in self._lead_times]
+        if name == "linear_inverse_model":
+            settings |= {"lag": str(self._lag.astype("m8[s]")), "factor": self._factor}
+            settings |= {"explained": EXPLAINED, "patterns": MAX_PATTERNS, "ridge": RIDGE}
+        return settings
+
+
+def _pass(
+    training: Analysis, gatherers: Sequence[Gatherer | None], memory_gib: float, by_cells: bool
+) -> None:
+    found = [gatherer for gatherer in gatherers if gatherer]
+    if found:
+        go_through(training, found, memory_gib, by_cells=by_cells)
