@@ -6,8 +6,8 @@ import xarray as xr
 
 from axialcast.forecast import datetimes
 from axialcast.model import calendar
-from axialcast.model.calendar import later
 from axialcast.times.calendars import time_text
+from axialcast.times.dates import later
 
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 

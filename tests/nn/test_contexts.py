@@ -13,8 +13,8 @@ from axialcast.nn import (
     CrissCrossAttention,
     PositionSensitiveAxialAttention,
     kernels,
-    position_sensitive,
 )
+from axialcast.nn.papers import position_sensitive
 
 
 class Drawn(nn.Module):

@@ -36,7 +36,7 @@ def test_one_is_written_at_a_time(runner, tmp_path, monkeypatch):
     write, many = Snapshot.write, []
 
     def slow_write(self, path):
-        many.append(threading.active_count())
+        many.append(threading.current_thread().daemon)
         started.set()
         release.wait(20)
         return write(self, path)
@@ -48,6 +48,18 @@ def test_one_is_written_at_a_time(runner, tmp_path, monkeypatch):
     assert steps(tmp_path)[0] == 1
     assert steps(tmp_path)[-1] == 13
     assert len(many) == len(steps(tmp_path)) < 13
+    assert all(many), "or a second Ctrl-C would wait for them"
+
+
+def test_a_defect_while_writing_stops_the_training(runner, tmp_path, monkeypatch):
+    def write(self, path):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Snapshot, "write", write)
+    with pytest.raises(RuntimeError, match="a defect"):
+        runner(tmp_path, "train.save_every=3")
+    assert not (tmp_path / "checkpoint").exists()
+    assert list((tmp_path / "states").iterdir()) == []
 
 
 def full(*args):

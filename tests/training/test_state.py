@@ -1,5 +1,8 @@
 """A saved state counts only while every byte of it, and of the log before it, is there."""
 
+import errno
+import os
+
 import pytest
 from safetensors.torch import load_file
 
@@ -123,5 +126,29 @@ def test_another_format_is_refused(saved):
     path = folder / "state.json"
     path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
     inventory.write(folder, inventory.take(folder))
-    with pytest.raises(ValueError, match="00000006: format 2, this version reads 1; run with"):
+    with pytest.raises(ValueError) as error:
+        newest(saved)
+    assert str(error.value) == (
+        f"{folder}: format 2, this version reads 1; run with --force to start over"
+    )
+
+
+@pytest.mark.parametrize("filename", [None, "tensors.safetensors"])
+def test_a_disk_that_cannot_be_read(saved, capsys, monkeypatch, filename):
+    """What its bad blocks took counts as damaged; what the user can mend is told."""
+    broken, problems = saved / "states" / "00000006", inventory.problems
+
+    def fail(path, *, read_all):
+        if path == broken:
+            raise OSError(number, os.strerror(number), filename)
+        return problems(path, read_all=read_all)
+
+    monkeypatch.setattr(inventory, "problems", fail)
+    number = errno.EIO
+    assert newest(saved).step == 4
+    assert capsys.readouterr().err == (
+        f"train: {filename or broken}: cannot be read (Input/output error); an older state\n"
+    )
+    number = errno.EACCES
+    with pytest.raises(PermissionError):
         newest(saved)

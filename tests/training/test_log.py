@@ -1,0 +1,93 @@
+"""The log: what a mark stands for, and lines that wait for room."""
+
+import errno
+import hashlib
+import os
+
+import pytest
+
+from axialcast.training import Log
+
+LINES = b'{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n'
+
+
+def test_a_mark_is_size_and_checksum(tmp_path):
+    path = tmp_path / "runs" / "log.jsonl"
+    with Log(path) as log:
+        assert log.mark() == (0, hashlib.sha256().hexdigest())
+        log.write({"step": 1, "loss": 0.5})
+        log.write({"step": 2, "loss": 0.25})
+        assert path.read_bytes() == LINES, "at once"
+        mark = log.mark()
+    assert mark == (len(LINES), hashlib.sha256(LINES).hexdigest())
+    assert Log.holds(path, mark)
+    assert Log.holds(path, (0, hashlib.sha256().hexdigest()))
+    assert not Log.holds(path, (len(LINES) - 1, mark[1]))
+    assert not Log.holds(path, (len(LINES) + 1, mark[1]))
+    assert not Log.holds(tmp_path / "none", mark)
+
+
+@pytest.mark.parametrize("num_bytes", [1, 2**20 - 1, 2**20, 2**20 + 1, 2**21 + 7])
+def test_going_on_behind_a_mark(tmp_path, num_bytes):
+    """The lines of before are part of the marks that follow, however many there are."""
+    path, before = tmp_path / "log.jsonl", b"x" * num_bytes
+    path.write_bytes(before + b"cut off")
+    mark = (num_bytes, hashlib.sha256(before).hexdigest())
+    assert Log.holds(path, mark)
+    with Log(path, after=mark) as log:
+        assert path.read_bytes() == before
+        log.write({"step": 3})
+        mark = log.mark()
+    whole = before + b'{"step": 3}\n'
+    assert path.read_bytes() == whole
+    assert mark == (len(whole), hashlib.sha256(whole).hexdigest())
+
+
+def test_a_new_log_in_place_of_an_old_one(tmp_path):
+    (tmp_path / "log.jsonl").write_text("old")
+    with Log(tmp_path / "log.jsonl"):
+        assert (tmp_path / "log.jsonl").read_bytes() == b""
+
+
+def full(*args):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_lines_wait_and_are_part_of_the_mark(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "log.jsonl"
+    with Log(path) as log:
+        monkeypatch.setattr(os, "pwrite", full)
+        log.write({"step": 1, "loss": 0.5})
+        mark = log.mark()
+        assert mark[0] == path.stat().st_size + 25
+        with pytest.raises(OSError) as error:
+            log.sync(mark)
+        assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(path))
+        log.sync((0, ""))
+        monkeypatch.undo()
+        log.write({"step": 2, "loss": 0.25})
+        log.sync(log.mark())
+    assert path.read_bytes() == LINES
+    assert capsys.readouterr().err.count("the disk is full") == 1
+
+
+@pytest.mark.parametrize("error", [OSError, ZeroDivisionError])
+def test_what_else_goes_wrong_is_raised_and_the_file_closed(tmp_path, monkeypatch, error):
+    """An error of the training is not hidden by one of the log."""
+
+    def fail(*args):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def train():
+        with Log(tmp_path / "log.jsonl") as log:
+            monkeypatch.setattr(os, "pwrite", fail)
+            monkeypatch.setattr(os, "fsync", fail)
+            if error is ZeroDivisionError:
+                raise ZeroDivisionError
+            log.write({"step": 1})
+
+    closed, close = [], os.close
+    monkeypatch.setattr(os, "close", lambda file: closed.append(close(file)))
+    with pytest.raises(error):
+        train()
+    assert len(closed) == 1
