@@ -5,9 +5,12 @@ from importlib.metadata import version
 
 import torch
 
+from axialcast.baselines.kept import KeptFits
 from axialcast.data import (
+    Analysis,
     Channels,
     States,
+    Statistics,
     WindowLoader,
     cadence,
     grid_of,
@@ -20,7 +23,7 @@ from axialcast.forecast import Checkpoint, save_checkpoint
 from axialcast.model import ForecastNetwork
 from axialcast.run.config import Config
 from axialcast.run.progress import track
-from axialcast.run.stamps import differences, made_from
+from axialcast.run.stamps import differences, made_from, training_data
 from axialcast.times.calendars import times_per_step
 from axialcast.training import (
     ForecastTask,
@@ -59,6 +62,7 @@ READS = (
 NEEDS = ()
 OUTPUTS = ("checkpoint", "log.jsonl")
 RESUMES = ("states",)
+KEEPS = (".fitted",)
 
 
 def run(config: Config) -> None:
@@ -80,7 +84,7 @@ def run(config: Config) -> None:
     stride = times_per_step(cadence(analysis), data.step_hours)
     step = cadence(analysis) * stride
     stats = stored_statistics(config.analysis_store, channels, train=data.train, step=stride)
-    stats = stats or statistics(train, channels, step=stride)
+    stats = stats or kept_statistics(config, Analysis.of(train, channels), stride)
     for channel, share in zip(channels, stats.missing, strict=True):
         if share:
             print(f"train: {channel} is NaN on {100 * share:.3g} % of the area: masked in the loss")
@@ -169,3 +173,13 @@ def run(config: Config) -> None:
             ),
             make_room=saving.drop_older,
         )
+
+
+def kept_statistics(config: Config, training: Analysis, step: int) -> Statistics:
+    """Statistics of the training period, gathered once for as long as it stays as it is."""
+    kept = KeptFits(config.output / ".fitted", training_data(config))
+    found = kept.load("statistics", training, {"step": step})
+    if found is None:
+        found = vars(statistics(training, training.channels, step=step))
+        kept.save("statistics", training, {"step": step}, found)
+    return Statistics(**found)

@@ -1,7 +1,7 @@
 """Scores the forecast and its baselines: forecast.zarr and analysis → scores.* and report.html."""
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,25 +14,25 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from axialcast.baselines import KeptFits
+from axialcast.baselines import fit_baselines as baselines_of
 from axialcast.data import open_analysis
 from axialcast.data.channels import Channels
 from axialcast.files.atomic import readable_size, write_text, writing
 from axialcast.forecast import ForecastStore, choose_init_times
 from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.report.page import report_html
-from axialcast.report.wording import channel_name, duration, pretty_units
+from axialcast.report.wording import channel_name, duration, model_name, pretty_units
 from axialcast.run.config import Config
 from axialcast.run.progress import track
+from axialcast.run.stamps import training_data
 from axialcast.scores.blocks import blocks_of
 from axialcast.scores.shown import headline
 from axialcast.verify import (
     Baseline,
     Climatology,
-    DampedPersistence,
     DrawnField,
     KeptSums,
-    LinearInverseModel,
-    Persistence,
     evaluate,
     omissions,
     to_table,
@@ -54,6 +54,7 @@ READS = (
 NEEDS = ("forecast.zarr",)
 OUTPUTS = ("scores.nc", "scores.csv", "report.html", ".sums")
 RESUMES = (".sums",)
+KEEPS = (".fitted",)
 
 IN_MEMORY_BYTES = 2**29
 """A period of the analysis that is smaller than this is read once and kept."""
@@ -106,6 +107,7 @@ def run(config: Config) -> None:
         facts={
             "Trained on": " to ".join(data.train),
             "Software": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+            **notes(baselines),
         },
         config=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
         drawn=drawn,
@@ -119,26 +121,23 @@ def run(config: Config) -> None:
 def fit_baselines(
     config: Config, analysis: xr.Dataset, lead_times: NDArray[np.timedelta64]
 ) -> tuple[Climatology, dict[str, Baseline]]:
-    """The climatology and the baselines asked for, fitted on the training years."""
+    """The climatology and the baselines asked for, fitted on the training years or kept."""
     assert config.data is not None
-    training = in_memory(analysis.sel(time=slice(*config.data.train)))
-    climatology = Climatology.fit(training, harmonics=config.verify.harmonics)
-    baselines: dict[str, Baseline] = {}
-    for name in config.verify.baselines:
-        match name:
-            case "persistence":
-                baselines[name] = Persistence()
-            case "climatology":
-                baselines[name] = climatology
-            case "damped_persistence":
-                baselines[name] = DampedPersistence.fit(
-                    training, climatology, lead_times=lead_times
-                )
-            case "linear_inverse_model":
-                # Lead times count from one model step: the states that the network is given.
-                lag = lead_times[0]
-                baselines[name] = LinearInverseModel.fit(training, climatology, lag=lag)
-    return climatology, baselines
+    return baselines_of(
+        analysis.sel(time=slice(*config.data.train)),
+        config.verify.baselines,
+        lead_times=lead_times,
+        harmonics=config.verify.harmonics,
+        # Lead times count from one model step: the states that the network is given.
+        lag=lead_times[0],
+        kept=KeptFits(config.output / ".fitted", training_data(config)),
+    )
+
+
+def notes(baselines: Mapping[str, Baseline]) -> dict[str, str]:
+    """What a reader of the report should know of how the baselines were fitted."""
+    found = {name: getattr(baseline, "note", None) for name, baseline in baselines.items()}
+    return {model_name(name): note for name, note in found.items() if note}
 
 
 def in_order(forecast: xr.Dataset, path: Path, analysis: xr.Dataset, source: str) -> xr.Dataset:

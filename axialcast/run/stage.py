@@ -5,6 +5,8 @@ NEEDS     outputs of earlier stages that it is made of; without it, all of their
 OUTPUTS   what it makes: files or folders in the output folder
 RESUMES   what it goes on from when it was stopped; `--force` removes it, and so does the end of
           the stage unless it is among the outputs
+KEEPS     what it keeps for another run and finds again by what it was made from: no output, and
+          several stages may share it; `--force` removes it
 """
 
 import ast
@@ -30,6 +32,7 @@ class Stage:
         needs: outputs of earlier stages that decide its own; None: all of them.
         outputs: files or folders under the output folder.
         resumes: files or folders under the output folder that it goes on from.
+        keeps: folders with inventories under the output folder that another run may use.
     """
 
     path: Path
@@ -37,6 +40,7 @@ class Stage:
     needs: tuple[str, ...] | None = None
     outputs: tuple[str, ...] = ()
     resumes: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> "Stage":
@@ -53,10 +57,11 @@ class Stage:
             isinstance(node, ast.FunctionDef) and node.name == "run" for node in program.body
         ):
             raise ValueError(f"{path}: defines no run(config); add `def run(config): ...`")
-        reads, needs, outputs, resumes = (
-            _constant(program, name, path) for name in ("READS", "NEEDS", "OUTPUTS", "RESUMES")
+        reads, needs, outputs, resumes, keeps = (
+            _constant(program, name, path)
+            for name in ("READS", "NEEDS", "OUTPUTS", "RESUMES", "KEEPS")
         )
-        return cls(path, reads, needs, outputs or (), resumes or ())
+        return cls(path, reads, needs, outputs or (), resumes or (), keeps or ())
 
     @property
     def name(self) -> str:
@@ -67,7 +72,12 @@ class Stage:
         runpy.run_path(str(self.path), run_name="axialcast_pipeline")["run"](config)
 
     def clear(self, output: Path, *, ended: bool) -> None:
-        """Removes what the stage would go on from; once it has `ended`, not its outputs."""
+        """Removes what the stage would go on from; once it has `ended`, not its outputs.
+
+        What it keeps goes, too, unless it has ended.
+        """
+        for name in self.keeps if not ended else ():
+            clearing.clear(output / name)
         for name in self.resumes:
             path = output / name
             if name in self.outputs:

@@ -33,6 +33,7 @@ __all__ = [
     "remove_stamp",
     "stamped",
     "store_of",
+    "training_data",
     "write_stamp",
 ]
 
@@ -169,6 +170,15 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
     if store is not None:
         inputs["store"] = _store_state(store)
     return inputs | _needed(config, stage, earlier)
+
+
+def training_data(config: Config) -> MadeFrom:
+    """What tells the training data from others: the store's state, what of it is read, and when."""
+    values = config.model_dump(mode="json")
+    inputs: MadeFrom = {"store": _store_state(config.analysis_store)}
+    for name in sorted({*config.opening, "train"} - {"storage_options"}):
+        inputs |= _leaves(f"data.{name}", _value(values, f"data.{name}"))
+    return inputs
 
 
 def store_of(config: Config, stage: Stage) -> str | None:

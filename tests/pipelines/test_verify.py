@@ -78,6 +78,7 @@ def test_scores_on_disk(config, capsys):
         "scores.nc",
         "scores.csv",
         "report.html",
+        ".fitted",
         ".sums",
     }
     table = pd.read_csv(config.output / "scores.csv")
@@ -127,7 +128,8 @@ def test_baselines_never_see_the_test_years(config, analysis_and_forecast):
     climatology, baselines = STAGE["fit_baselines"](config, analysis, LEADS)
     spoilt = analysis.copy(deep=True)
     spoilt["mean_sea_level_pressure"][730:] = 0.0
-    again, others = STAGE["fit_baselines"](config, spoilt, LEADS)
+    elsewhere = config.model_copy(update={"output": config.output / "other"})
+    again, others = STAGE["fit_baselines"](elsewhere, spoilt, LEADS)
     xr.testing.assert_identical(climatology.coefficients, again.coefficients)
     xr.testing.assert_identical(
         baselines["damped_persistence"].damping, others["damped_persistence"].damping
@@ -267,6 +269,7 @@ def test_killed_at_any_event_it_goes_on_to_the_same_bytes(config, at_once, kille
         assert results(config) == at_once
         assert {path.name for path in config.output.iterdir()} == {
             "forecast.zarr",
+            ".fitted",
             ".stages",
             ".sums",
             "config.yaml",
