@@ -45,6 +45,12 @@ class Windows:
     def __iter__(self):
         yield from self.batches
 
+    def state_dict(self):
+        return {"place": self.place}
+
+    def load_state_dict(self, state):
+        self.place = state["place"]
+
     def epoch(self, number):
         assert number == 0, "validation is over the same windows always"
         yield from self.batches
@@ -197,3 +203,31 @@ def test_each_epoch_has_all_windows_in_an_order_of_its_own(make_analysis):
         assert (epoch != np.sort(epoch)).sum() > 12
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert (epochs[one] != epochs[other]).sum() > 12
+
+
+def test_random_numbers_of_every_device_come_back(setting, monkeypatch):
+    """Of those the network is on; of a GPU that is not here they are left alone."""
+    states, given = {"cuda:1": 11, "cuda:2": 12, "mps": 13}, {}
+    monkeypatch.setattr(
+        "torch.cuda.get_rng_state", lambda device: torch.tensor(states[str(device)])
+    )
+    monkeypatch.setattr("torch.mps.get_rng_state", lambda: torch.tensor(states["mps"]))
+    monkeypatch.setattr(
+        "torch.cuda.set_rng_state", lambda state, index: given.update({f"cuda:{index}": state})
+    )
+    monkeypatch.setattr("torch.mps.set_rng_state", lambda state: given.update(mps=state))
+    training = setting.training
+    spread = [SimpleNamespace(device=torch.device(name)) for name in (*states, "cpu")]
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "network", SimpleNamespace(parameters=lambda: spread))
+        random = training._random_states()
+    assert sorted(random) == ["cpu", "cuda.1", "cuda.2", "mps"]
+    tensors = training.tensors() | {f"random.{name}": value for name, value in random.items()}
+    position = training.position()
+    torch.rand(7)
+    for is_there in (True, False):
+        given.clear()
+        monkeypatch.setattr("torch.cuda.is_available", lambda is_there=is_there: is_there)
+        training.go_on_from(position, tensors)
+        assert torch.equal(torch.get_rng_state(), random["cpu"])
+        assert given == {name: states[name] for name in states if is_there or name == "mps"}
