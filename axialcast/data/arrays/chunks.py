@@ -1,43 +1,38 @@
 """Chunks of a Zarr array, fetched and decoded without the cost of a general reader.
 
 A chunk is one read, of a file or of a part of a shard, and one call of a decoder, into memory that
-the caller gives. Chunks that a store lacks or that are damaged are errors.
+the caller gives. Archives of weather data hold native numbers behind one compressor, in version 2
+or 3 of the Zarr format; these are decoded straight into place, all other layouts by zarr. Chunks
+that a store lacks or that are damaged are errors.
 """
 
-import os
-import time
+import struct
+import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import google_crc32c
+import numcodecs
+import numcodecs.blosc
 import numpy as np
 import zarr
 import zarr.codecs
 from numpy.typing import NDArray
-from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.metadata import ArrayV2Metadata
-from zarr.core.sync import sync
-from zarr.storage import LocalStore
+from zarr.abc.store import Store
+from zarr.buffer import default_buffer_prototype
+from zarr.storage import MemoryStore
 
-from axialcast.data.arrays.decoding import Decode, Encoded, decoder
-from axialcast.data.arrays.failures import reason
-from axialcast.data.arrays.memory import workspace
+from axialcast.data.arrays.fetching import Encoded, Span, fetcher
 
 __all__ = ["Chunks", "DamagedChunk", "MissingChunk"]
 
-ATTEMPTS = 3
-"""Times that a remote chunk is asked for before the reader gives up."""
-PAUSE_SECONDS = 0.5
-"""Pause after the first attempt; twice as long after the second."""
-TIMEOUT_SECONDS = 60.0
-"""Longest wait for one answer of a store."""
 ABSENT = 2**64 - 1
 """Offset of a chunk that a shard does not hold (Zarr v3, sharding_indexed codec)."""
 KEPT_INDEXES = 1024
 """Shards whose index of chunks is remembered."""
-Span = tuple[int, int]
-"""Offset and length in bytes; a negative offset counts from the end."""
+
+Decode = Callable[[Encoded, NDArray[Any]], None]
+"""Decodes a chunk into an array of its shape and type; raises what the decompressor does."""
 
 
 class DamagedChunk(ValueError):
@@ -64,7 +59,9 @@ class Chunks:
         whole = array.shards if self._sharding is None else None
         self.shape: tuple[int, ...] = whole or array.chunks
         self.bytes = int(np.prod(self.shape)) * self.dtype.itemsize
-        self._decode: Decode = decoder(array, self._sharding, self.shape)
+        codecs = _decompressors(array) if whole is None else None
+        self._decode = _by_zarr(array, self.shape) if codecs is None else _straight(codecs)
+        self._fetch = fetcher(array.store)
         self._per_shard = tuple(
             s // c for s, c in zip(array.shards or (), self.shape, strict=False)
         )
@@ -92,7 +89,7 @@ class Chunks:
         """Key and encoded bytes of a chunk."""
         if self._sharding is None:
             key = self._key(where)
-            found = self._fetch(key)
+            found = self._fetch(key, None)
             if found is None:
                 raise MissingChunk(self._about(key, "is missing"))
             return key, found
@@ -113,87 +110,156 @@ class Chunks:
         assert self._sharding is not None
         size = 16 * int(np.prod(self._per_shard))
         at_end = self._sharding.index_location.value == "end"
-        found = self._fetch(key, (-(size + 4) if at_end else 0, size + 4))
+        span: Span = (-(size + 4) if at_end else 0, size + 4)
+        found = self._fetch(key, span)
         if found is None:
             raise MissingChunk(self._about(key, "is missing"))
-        if len(found) != size + 4 or google_crc32c.value(bytes(found[:-4])) != int.from_bytes(
-            bytes(found[-4:]), "little"
-        ):
+        index, checksum = bytes(found[:-4]), bytes(found[-4:])
+        if len(index) != size or google_crc32c.value(index) != int.from_bytes(checksum, "little"):
             raise DamagedChunk(self._about(key, "is damaged (checksum of its index)"))
-        index = np.frombuffer(bytes(found[:-4]), "<u8").reshape(*self._per_shard, 2)
+        places = np.frombuffer(index, "<u8").reshape(*self._per_shard, 2)
         if len(self._indexes) >= KEPT_INDEXES:
             self._indexes.clear()
-        self._indexes[key] = index
-        return index
+        self._indexes[key] = places
+        return places
 
     def _key(self, where: Sequence[int]) -> str:
         key = self.array.metadata.encode_chunk_key(tuple(where))
         return f"{self.array.path}/{key}" if self.array.path else key
 
-    def _fetch(self, key: str, span: Span | None = None) -> Encoded | None:
-        """Bytes of a key, all or from `span`; None where there is no such key."""
-        store = self.array.store
-        if isinstance(store, LocalStore):
-            # No encoding makes a chunk larger than this.
-            return _fetch_local(f"{store.root}/{key}", span or (0, self.bytes * 9 // 8 + 2**16))
-        return _with_patience(lambda: _fetch_remote(store, key, span), self._about(key, ""))
-
     def _about(self, key: str, what: str) -> str:
-        return f"{self.array.store}: chunk {key} {what}".rstrip()
-
-
-def _fetch_local(path: str, span: Span) -> NDArray[np.uint8] | None:
-    """Bytes of a file, as far as there are any; overwritten by the next fetch of this thread."""
-    offset, length = span
-    try:
-        file = open(path, "rb", buffering=0)  # noqa: SIM115
-    except FileNotFoundError:
-        return None
-    with file:
-        if offset < 0:
-            offset = max(0, offset + os.fstat(file.fileno()).st_size)
-        if offset:
-            file.seek(offset)
-        out = workspace("encoded", length)
-        return out[: file.readinto(out.data)]
-
-
-def _fetch_remote(store: Store, key: str, span: Span | None) -> bytes | None:
-    match span:
-        case None:
-            request: ByteRequest | None = None
-        case (offset, _) if offset < 0:
-            request = SuffixByteRequest(-offset)
-        case (offset, length):
-            request = RangeByteRequest(offset, offset + length)
-    found = sync(
-        store.get(key, default_buffer_prototype(), byte_range=request), timeout=TIMEOUT_SECONDS
-    )
-    return None if found is None else found.to_bytes()
-
-
-def _with_patience(fetch: Callable[[], bytes | None], about: str) -> bytes | None:
-    """What `fetch` returns, tried ATTEMPTS times."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return fetch()
-        except Exception as error:  # every store has errors of its own
-            if attempt == ATTEMPTS:
-                raise ConnectionError(
-                    f"{about} cannot be read ({reason(error)}), tried {ATTEMPTS} times; "
-                    "check the address and the network"
-                ) from error
-            time.sleep(PAUSE_SECONDS * attempt)
-    raise AssertionError
+        return f"{self.array.store}: chunk {key} {what}"
 
 
 def _sharding(array: zarr.Array[Any]) -> zarr.codecs.ShardingCodec | None:
     """The codec of an array's shards, if their index is of plain numbers with a checksum."""
-    if isinstance(array.metadata, ArrayV2Metadata) or len(array.metadata.codecs) != 1:
-        return None
-    (codec,) = array.metadata.codecs
-    if not isinstance(codec, zarr.codecs.ShardingCodec):
+    codec = _shards(array)
+    if codec is None:
         return None
     kinds = [type(c) for c in codec.index_codecs]
     common = kinds == [zarr.codecs.BytesCodec, zarr.codecs.Crc32cCodec]
     return codec if common else None
+
+
+def _shards(array: zarr.Array[Any]) -> zarr.codecs.ShardingCodec | None:
+    codecs = getattr(array.metadata, "codecs", ())
+    return next((c for c in codecs if isinstance(c, zarr.codecs.ShardingCodec)), None)
+
+
+class Codec(Protocol):
+    """A compressor as numcodecs has them: bytes in, bytes out."""
+
+    def decode(self, buf: Any, out: Any = None) -> Any: ...
+
+
+class _Crc32c:
+    """Checks and removes the checksum at the end of a chunk."""
+
+    def decode(self, buf: Any, out: Any = None) -> Any:
+        assert out is None
+        if google_crc32c.value(bytes(buf[:-4])) != int.from_bytes(bytes(buf[-4:]), "little"):
+            raise ValueError("its checksum differs")
+        return buf[:-4]
+
+
+KNOWN = (numcodecs.Blosc, numcodecs.Zstd, numcodecs.GZip, numcodecs.Zlib, numcodecs.LZ4)
+"""Compressors of version 2 that give back just the bytes that were compressed."""
+SAME: dict[type, type[Any]] = {
+    zarr.codecs.BloscCodec: numcodecs.Blosc,
+    zarr.codecs.ZstdCodec: numcodecs.Zstd,
+    zarr.codecs.GzipCodec: numcodecs.GZip,
+    zarr.codecs.Crc32cCodec: _Crc32c,
+}
+"""What decodes the bytes of a codec of version 3."""
+
+
+def _decompressors(array: zarr.Array[Any]) -> list[Codec] | None:
+    """Those of a chunk in the order of decoding, or None if the layout is not a common one."""
+    if array.filters or not np.dtype(array.dtype).isnative:
+        return None
+    compressors: tuple[Any, ...] = array.compressors
+    if array.metadata.zarr_format == 2:
+        known = array.order == "C" and all(isinstance(c, KNOWN) for c in compressors)
+        return list(compressors) if known else None
+    serializer = array.serializer
+    little = isinstance(serializer, zarr.codecs.BytesCodec) and (
+        serializer.endian is None or serializer.endian.value == "little"
+    )
+    if not little or not all(type(codec) in SAME for codec in compressors):
+        return None
+    return [SAME[type(codec)]() for codec in reversed(compressors)]
+
+
+def _straight(codecs: Sequence[Codec]) -> Decode:
+    """Decompressors one after another, the last into place."""
+
+    def decode(encoded: Encoded, out: NDArray[Any]) -> None:
+        for codec in codecs[:-1]:
+            encoded = codec.decode(encoded)
+        _decompress(codecs[-1] if codecs else None, encoded, out.reshape(-1).view(np.uint8))
+
+    return decode
+
+
+def _decompress(codec: Codec | None, encoded: Any, out: NDArray[np.uint8]) -> None:
+    if isinstance(codec, numcodecs.Blosc):
+        _require(_size_by_blosc(encoded), len(out))
+        numcodecs.blosc.decompress(encoded, out)
+    else:
+        decoded = np.frombuffer(codec.decode(encoded) if codec else encoded, np.uint8)
+        _require(len(decoded), len(out))
+        out[:] = decoded
+
+
+def _require(size: int, expected: int) -> None:
+    if size != expected:
+        raise ValueError(f"decodes to {size} bytes, expected {expected}")
+
+
+def _size_by_blosc(encoded: Any) -> int:
+    """Bytes that a chunk decodes to; c-blosc itself reads past the end of a truncated one."""
+    decoded, _, size = struct.unpack_from("<3I", encoded, 4) if len(encoded) >= 16 else (0, 0, 0)
+    if size != len(encoded):
+        raise ValueError(f"{len(encoded)} bytes, expected {size}")
+    return int(decoded)
+
+
+def _by_zarr(array: zarr.Array[Any], shape: tuple[int, ...]) -> Decode:
+    """Decodes by giving zarr a store of that one chunk."""
+    own = threading.local()
+    blosc = (numcodecs.Blosc, zarr.codecs.BloscCodec)
+    is_blosc = bool(array.compressors) and isinstance(array.compressors[-1], blosc)
+
+    def decode(encoded: Encoded, out: NDArray[Any]) -> None:
+        if not len(encoded):
+            raise ValueError("0 bytes")  # which zarr takes for a chunk that is not there
+        if is_blosc and shape == array.chunks:
+            _size_by_blosc(encoded)
+        if not hasattr(own, "alone"):
+            own.held = {}
+            own.alone = _alone(array, shape, MemoryStore(own.held))
+            own.key = own.alone.metadata.encode_chunk_key((0,) * len(shape))
+        own.held[own.key] = default_buffer_prototype().buffer.from_bytes(bytes(encoded))
+        out[...] = own.alone[...]
+
+    return decode
+
+
+def _alone(array: zarr.Array[Any], shape: tuple[int, ...], store: Store) -> zarr.Array[Any]:
+    """An array of one chunk that is encoded as those of another."""
+    options: dict[str, Any] = {"filters": array.filters, "compressors": array.compressors}
+    if array.metadata.zarr_format == 2:
+        options["order"] = array.order
+    elif shape != array.chunks:  # a whole shard
+        options = {"filters": (), "serializer": _shards(array), "compressors": ()}
+    else:
+        options["serializer"] = array.serializer
+    return zarr.create_array(
+        store,
+        shape=shape,
+        chunks=shape,
+        dtype=array.dtype,
+        fill_value=array.fill_value,
+        zarr_format=array.metadata.zarr_format,
+        **options,
+    )

@@ -15,13 +15,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from xarray.backends import BackendArray
-from xarray.core.indexing import (  # as xarray's guide to backends tells to
+
+from axialcast.data.arrays.borrowed import (
     IndexingSupport,
     LazilyIndexedArray,
     VectorizedIndexer,
     explicit_indexing_adapter,
 )
-
 from axialcast.data.arrays.stored import Stored, linear
 
 __all__ = ["Part", "convert_linear", "lazily", "part_of", "transpose"]

@@ -12,9 +12,9 @@ import numpy as np
 import xarray as xr
 import zarr
 from numpy.typing import NDArray
-from zarr.storage import LocalStore
 
 from axialcast.data.arrays.chunks import Chunks, MissingChunk
+from axialcast.data.arrays.fetching import is_remote
 from axialcast.data.arrays.lazy import lazily
 from axialcast.data.arrays.memory import workspace
 from axialcast.data.arrays.stored import Box, Stored, boxes
@@ -57,7 +57,7 @@ class ZarrArray(Stored):
 
     @property
     def is_remote(self) -> bool:  # type: ignore[override]
-        return not isinstance(self.array.store, LocalStore)
+        return is_remote(self.array.store)
 
     def __getstate__(self) -> dict[str, Any]:
         # What was made of the fields on the way is made again, and its caches with it.

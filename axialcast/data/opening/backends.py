@@ -16,8 +16,8 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore, ZipStore
 
-from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.backed import backed
+from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.zarrs import MissingChunks, direct
 from axialcast.data.opening.anemoi import from_anemoi, is_anemoi
 from axialcast.data.opening.combine import combine

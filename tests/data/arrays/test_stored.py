@@ -23,7 +23,7 @@ from zarr.codecs import (
 
 from axialcast.data import Channels, States, Statistics
 from axialcast.data.arrays import chunks as chunks_module
-from axialcast.data.arrays import decoding
+from axialcast.data.arrays import fetching
 from axialcast.data.arrays.chunks import Chunks
 from axialcast.data.arrays.lazy import convert_linear, part_of, transpose
 from axialcast.data.arrays.zarrs import direct
@@ -145,9 +145,9 @@ CASES = [
 @pytest.mark.parametrize(("name", "packing"), dict.fromkeys(CASES))
 def test_every_layout_gives_what_xarray_gives(tmp_path, monkeypatch, name, packing):
     foreign = []
-    through_zarr = decoding._through_zarr
+    by_zarr = chunks_module._by_zarr
     monkeypatch.setattr(
-        decoding, "_through_zarr", lambda *args: foreign.append(args) or through_zarr(*args)
+        chunks_module, "_by_zarr", lambda *args: foreign.append(args) or by_zarr(*args)
     )
     layout = {**LAYOUTS, **FOREIGN}[name]
     plain, decoded = open_both(make_store(tmp_path / "store", layout, packing))
@@ -316,7 +316,7 @@ def test_a_store_that_does_not_answer_is_asked_three_times(tmp_path, monkeypatch
                 raise OSError("500 Internal Server Error")
             return await super().get(key, prototype, byte_range)
 
-    monkeypatch.setattr(chunks_module, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(fetching, "PAUSE_SECONDS", 0.0)
     group = zarr.open_group(Broken(zarr.storage.LocalStore(folder)), mode="r")
     decoded = direct(xr.open_zarr(folder, chunks={}, consolidated=False), group)
     with pytest.raises(ConnectionError, match=r"500 Internal Server Error.*tried 3 times"):
@@ -333,8 +333,8 @@ def test_a_store_that_hangs_is_given_up(tmp_path, monkeypatch):
                 await asyncio.sleep(0.5)
             return await super().get(key, prototype, byte_range)
 
-    monkeypatch.setattr(chunks_module, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(chunks_module, "TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(fetching, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(fetching, "TIMEOUT_SECONDS", 0.05)
     group = zarr.open_group(Hanging(zarr.storage.LocalStore(folder)), mode="r")
     decoded = direct(xr.open_zarr(folder, chunks={}, consolidated=False), group)
     with pytest.raises(ConnectionError, match=r"TimeoutError.*tried 3 times"):
