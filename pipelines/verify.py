@@ -1,10 +1,9 @@
 """Scores the forecast and its baselines: forecast.zarr and analysis → scores.* and report.html."""
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -25,8 +24,7 @@ from axialcast.report.page import report_html
 from axialcast.report.wording import channel_name, duration, model_name, pretty_units
 from axialcast.run.config import Config
 from axialcast.run.progress import track
-from axialcast.run.stamps import training_data
-from axialcast.scores.blocks import blocks_of
+from axialcast.run.stamps import analysis_content, training_data
 from axialcast.scores.shown import headline
 from axialcast.verify import (
     Baseline,
@@ -49,15 +47,15 @@ READS = (
     "data.test",
     "forecast.init_times",
     "forecast.init_every_hours",
-    "verify",
+    "verify.metrics",
+    "verify.baselines",
+    "verify.regions",
+    "verify.harmonics",
 )
 NEEDS = ("forecast.zarr",)
 OUTPUTS = ("scores.nc", "scores.csv", "report.html", ".sums")
 RESUMES = (".sums",)
 KEEPS = (".fitted",)
-
-IN_MEMORY_BYTES = 2**29
-"""A period of the analysis that is smaller than this is read once and kept."""
 
 PACKAGES = ("axialcast", "torch", "xarray", "numpy")
 TABLE_DAYS = (1, 2, 3, 5)
@@ -85,8 +83,9 @@ def run(config: Config) -> None:
     inits = forecast[INIT_TIME].values
     # From the state before the first initial time, which the linear inverse model wants too.
     period = slice(inits.min() - leads[0], inits.max() + leads[-1])
-    verified = in_memory(analysis.sel(time=period))
+    verified = analysis.sel(time=period)
     drawn = DrawnField(forecast)
+    kept = KeptSums(output / ".sums", contents, analysis=analysis_content(config))
     scores = evaluate(
         forecast,
         verified,
@@ -94,10 +93,14 @@ def run(config: Config) -> None:
         baselines=baselines,
         metrics=config.verify.metrics,
         regions={name: box.model_dump() for name, box in config.verify.regions.items()},
-        progress=lambda missing: while_scoring(missing, len(blocks_of(forecast))),
-        kept=KeptSums(output / ".sums", contents, reading=while_reading),
+        memory_gib=config.verify.memory_gib,
+        progress=lambda blocks: track(blocks, description="verify", unit="blocks"),
+        kept=kept,
         drawn=drawn,
     )
+    if kept.taken:
+        num = len(kept.taken) + len(kept.made)
+        print(f"verify: {len(kept.taken):,} of {num:,} blocks were kept")
     page = report_html(
         scores,
         forecast,
@@ -130,6 +133,7 @@ def fit_baselines(
         harmonics=config.verify.harmonics,
         # Lead times count from one model step: the states that the network is given.
         lag=lead_times[0],
+        memory_gib=config.verify.memory_gib,
         kept=KeptFits(config.output / ".fitted", training_data(config)),
     )
 
@@ -159,24 +163,6 @@ def in_order(forecast: xr.Dataset, path: Path, analysis: xr.Dataset, source: str
             "pipeline `forecast` again"
         )
     return forecast[[name for name in analysis.data_vars if name in forecast]]
-
-
-def in_memory(analysis: xr.Dataset) -> xr.Dataset:
-    """The analysis, read once if it is small; a large one stays lazy and is read in blocks."""
-    return analysis.load() if analysis.nbytes < IN_MEMORY_BYTES else analysis
-
-
-def while_scoring(missing: Sequence[Any], num_blocks: int) -> Iterable[Any]:
-    """Blocks of initial times whose sums were not kept."""
-    kept = num_blocks - len(missing)
-    if kept:
-        print(f"verify: {kept:,} of {num_blocks:,} blocks were kept")
-    return track(missing, description="verify", total=num_blocks, done=kept, unit="blocks")
-
-
-def while_reading(parts: Sequence[Any]) -> Iterable[Any]:
-    """Parts of the analysis that are read to see whether what was kept is of the same states."""
-    return track(parts, description="verify: analysis", unit="parts")
 
 
 def write_netcdf(path: Path, scores: xr.Dataset) -> None:

@@ -280,3 +280,5 @@ class VerifyConfig(Section):
     """Boxes scored besides `all`, the whole grid."""
     harmonics: NonNegativeInt = 3
     """Annual harmonics of the climatology."""
+    memory_gib: PositiveFloat = 2.0
+    """Memory for states, forecasts and fits in work, beside what the process holds anyway."""

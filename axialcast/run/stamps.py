@@ -22,6 +22,7 @@ from axialcast.run.stage import Stage
 __all__ = [
     "STAMPS",
     "MadeFrom",
+    "analysis_content",
     "content_of",
     "damage",
     "damaged_stamps",
@@ -179,6 +180,19 @@ def training_data(config: Config) -> MadeFrom:
     for name in sorted({*config.opening, "train"} - {"storage_options"}):
         inputs |= _leaves(f"data.{name}", _value(values, f"data.{name}"))
     return inputs
+
+
+def analysis_content(config: Config) -> str | None:
+    """Text that changes whenever any value of the opened analysis does; None: only its values tell.
+
+    Files tell, and stores with an inventory; of other stores, chunks may change unseen.
+    """
+    store = config.analysis_store
+    if "://" in store or (Path(store).is_dir() and not (Path(store) / inventory.FOLDER).is_dir()):
+        return None
+    names = sorted({*config.opening} - {"storage_options"})
+    data = config.model_dump(mode="json")["data"]
+    return _hash([_store_state(store), {name: data[name] for name in names}])
 
 
 def store_of(config: Config, stage: Stage) -> str | None:

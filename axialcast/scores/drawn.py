@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
 from axialcast.grid import grid_of
-from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
-from axialcast.scores.blocks import Block, Piece
+from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE
+from axialcast.scores.blocks import Block
 from axialcast.scores.shown import TABLE_DAYS, headline, nearest
 from axialcast.scores.sums import Sums
 
@@ -29,12 +29,14 @@ class DrawnField:
         forecast: that is scored.
 
     Attributes:
-        channel: which is drawn.
+        channel, place: which is drawn, and its place among the forecast's.
         leads: (l,) lead times drawn.
     """
 
     def __init__(self, forecast: xr.Dataset) -> None:
-        self.channel = headline(Channels.of(forecast))[0]
+        channels = Channels.of(forecast)
+        self.channel = headline(channels)[0]
+        self.place = list(channels).index(self.channel)
         every = forecast[LEAD_TIME].values
         chosen = list(dict.fromkeys(nearest(every, day) for day in TABLE_DAYS))
         self.leads = np.array(chosen)
@@ -54,28 +56,35 @@ class DrawnField:
         sums[ERROR], sums[SCALE] = np.zeros_like(self.error), np.zeros_like(self.error)
         sums[CASES] = np.full(len(block.positions), np.nan)
 
-    def add(self, sums: Sums, piece: Piece, truth: NDArray[Any], reference: NDArray[Any]) -> None:
-        """Adds a piece's squared errors to its block's sums.
+    def add(
+        self,
+        sums: Sums,
+        at: tuple[slice, slice, slice],
+        forecast: NDArray[np.float32],
+        truth: NDArray[np.float32],
+        normal: NDArray[np.float32],
+    ) -> None:
+        """Adds squared errors of some pairs to their block's sums.
 
         Args:
-            truth, reference: (i, l, [z], h, w) as the piece holds the variable.
+            at: which of the block's initial times, lead times and channels these are.
+            forecast, truth, normal: (i, l, c, h, w) there; the climatology is to be beaten.
         """
-        array = piece.forecast[self.channel.variable]
-        at: tuple[Any, ...] = ()
-        if self.channel.level is not None:
-            at = (int(np.flatnonzero(array[LEVEL].values == self.channel.level)[0]),)
+        cases, leads, channels = at
+        if not channels.start <= self.place < channels.stop:
+            return
         for index, row in enumerate(self.rows):
-            if not piece.leads.start <= row < piece.leads.stop:
+            if not leads.start <= row < leads.stop:
                 continue
-            where = (slice(None), row - piece.leads.start, *at)
+            where = (slice(None), row - leads.start, self.place - channels.start)
             observed = truth[where].astype(np.float64)
-            error = np.square(array.values[where] - observed)
-            scale = np.square(reference[where] - observed)
+            error = np.square(forecast[where] - observed)
+            scale = np.square(normal[where] - observed)
             keep = np.isfinite(error) & np.isfinite(scale)
             sums[ERROR][index] += np.where(keep, error, 0.0).sum(0)
             sums[SCALE][index] += np.where(keep, scale, 0.0).sum(0)
             if index == len(self.rows[:2]) - 1:
-                sums[CASES][piece.cases] = self._means(error)
+                sums[CASES][cases] = self._means(error)
 
     def take(self, sums: Sums, block: Block) -> Sums:
         """The block's sums less its cases, which are this field's from now on."""

@@ -10,18 +10,23 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from axialcast.baselines.baseline import Baseline, aligned, states_at
 from axialcast.baselines.climatology import Climatology
-from axialcast.baselines.persistence import Baseline, states_at
+from axialcast.data.channels import Channels
+from axialcast.data.reader import Analysis
 from axialcast.grid import grid_of
-from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, TIME
-from axialcast.scores.blocks import BLOCK_VALUES, Block, blocks_of
+from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE, TIME
+from axialcast.scores.blocks import Block, blocks_of
 from axialcast.scores.drawn import DrawnField, skill
 from axialcast.scores.kept import KeptSums
 from axialcast.scores.matching import matched, valid_times
 from axialcast.scores.metrics import METRICS
+from axialcast.scores.models import Models
+from axialcast.scores.passes import all_sums
+from axialcast.scores.pieces import PIECE_VALUES, Pieces
 from axialcast.scores.regions import Region, region_weights
-from axialcast.scores.scoring import Scoring
-from axialcast.scores.sums import VariableSums, total
+from axialcast.scores.sums import PairSums
+from axialcast.scores.work import Setting
 
 __all__ = ["evaluate", "masked_name", "num_pairs_name", "omissions", "skill_map", "to_table"]
 
@@ -31,13 +36,15 @@ COLUMNS += ["num_pairs", "masked"]
 
 def evaluate(
     forecast: xr.Dataset,
-    analysis: xr.Dataset,
+    analysis: Analysis | xr.Dataset,
     *,
     climatology: Climatology,
     baselines: Mapping[str, Baseline] | None = None,
     metrics: Sequence[str] = tuple(METRICS),
     regions: Mapping[str, Region] | None = None,
-    block_values: int = BLOCK_VALUES,
+    block_values: int = PIECE_VALUES,
+    memory_gib: float = 2.0,
+    num_threads: int | None = None,
     progress: Callable[[list[Block]], Iterable[Block]] = iter,
     kept: KeptSums | None = None,
     drawn: DrawnField | None = None,
@@ -57,9 +64,12 @@ def evaluate(
         metrics: names in `axialcast.verify.METRICS`.
         regions: boxes by name, {"latitude": [south, north], "longitude": [west, east]} in degrees;
             west may exceed east, across the meridian. `all`, the whole grid, is always there.
-        block_values: values of one model held at once; decides memory, never the scores.
-        progress: goes through the list of blocks of initial times that are computed, those kept
-            left out, for instance `axialcast.run.progress.track` with a description.
+        block_values: values of one model scored at once, unless a chunk of the forecast is larger.
+        memory_gib: that is held, beside what is in memory already, unless one chunk takes more.
+        num_threads: that read and score; None: one a core. Neither this nor the memory changes a
+            bit of the scores.
+        progress: goes through the list of blocks of initial times, those kept among them, for
+            instance `axialcast.run.progress.track` with a description.
         kept: where the sums of blocks are kept and taken from: the scores are the same to the bit,
             and cost what is new. Sums that do not belong to these scores are removed there.
         drawn: a new `DrawnField` of the same forecast, to be filled for the report's maps.
@@ -77,20 +87,27 @@ def evaluate(
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:
         raise ValueError(f"metrics: unknown {unknown[0]!r}; choose from {', '.join(METRICS)}")
-    forecast, truths = matched(forecast, analysis)
+    given = analysis.dataset if isinstance(analysis, Analysis) else analysis
+    forecast, truths = matched(forecast, given)
+    given = given.transpose(TIME, LEVEL, LATITUDE, LONGITUDE, missing_dims="ignore")
     weights = region_weights(grid_of(truths), regions or {})
-    models: dict[str, Baseline | None] = {"forecast": None, **(baselines or {})}
     shares = np.stack([areas / areas.sum() for areas in weights.values()])
-    scoring = Scoring(forecast, truths, analysis, climatology, models, shares, block_values, drawn)
-    blocks = blocks_of(forecast)
-    parts = scoring.gone_on(blocks, progress, kept) if kept else scoring.computed(blocks, progress)
-    sums = total(drawn.take(part, block) if drawn else part for block, part in parts)
-    if drawn:
-        drawn.finish(sums)
-    scores = xr.Dataset(attrs={"title": "axialcast scores"})
-    for name, array in forecast.data_vars.items():
-        found = VariableSums(sums, str(name), shares, len(models), array.shape[1:-2])
-        scores = scores.merge(_labelled(found, array, list(models), list(metrics), list(weights)))
+    scored: dict[str, Baseline | None] = {"forecast": None, **(baselines or {})}
+    models = Models(scored, climatology, given, Channels.of(forecast))
+    pieces = Pieces(forecast, block_values, whole=bool(models.own))
+    setting = Setting(pieces, pieces.cuts, models, shares, drawn)
+    sums = all_sums(
+        setting,
+        blocks_of(forecast),
+        aligned(given, models.wanted, climatology.grid),
+        memory_bytes=round(memory_gib * 2**30),
+        num_threads=num_threads,
+        progress=progress,
+        kept=kept,
+    )
+    scores = _labelled(
+        setting.pair_sums(sums), forecast, list(scored), list(metrics), list(weights)
+    )
     missing = ~np.isin(valid_times(forecast), truths[TIME].values)
     scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))
     scores["num_missing_truth"].attrs = {"long_name": "pairs past the analysis", "units": "1"}
@@ -165,27 +182,32 @@ def omissions(scores: xr.Dataset) -> list[str]:
 
 
 def _labelled(
-    sums: VariableSums,
-    array: xr.DataArray,
-    models: list[str],
-    metrics: list[str],
-    regions: list[str],
+    sums: PairSums,
+    forecast: xr.Dataset,
+    models: Sequence[str],
+    metrics: Sequence[str],
+    regions: Sequence[str],
 ) -> xr.Dataset:
-    means = sums.means()
-    dims = [str(dim) for dim in array.dims[1:-2]]
-    coords: dict[str, Any] = {"model": models, "metric": metrics, "region": regions}
-    coords |= {dim: array[dim] for dim in dims}
-    name = str(array.name)
-    counts = (*dims, "region")
-    pairs = {"long_name": f"number of forecasts of {name} scored", "units": "1"}
-    masked = {"long_name": f"share of their area where {name} is missing", "units": "1"}
-    fields = {
-        name: (
-            ("metric", "model", *counts),
-            np.stack([METRICS[metric](means) for metric in metrics]),
-            array.attrs,
-        ),
-        num_pairs_name(name): (counts, sums.pairs, pairs),
-        masked_name(name): (counts, sums.masked(), masked),
-    }
-    return xr.Dataset(fields, coords).transpose("model", "metric", "region", *dims)
+    """Scores, and counts of pairs, of every variable of the forecast."""
+    means, masked = sums.means(), sums.masked()
+    values = np.stack([METRICS[metric](means) for metric in metrics])
+    scores = xr.Dataset(attrs={"title": "axialcast scores"})
+    start = 0
+    for name, array in forecast.data_vars.items():
+        dims = [str(dim) for dim in array.dims[1:-2]]
+        num = array.sizes.get(LEVEL, 1)
+        places = slice(start, start + num) if LEVEL in dims else start
+        start += num
+        counts = (*dims, "region")
+        pairs = {"long_name": f"number of forecasts of {name} scored", "units": "1"}
+        absent = {"long_name": f"share of their area where {name} is missing", "units": "1"}
+        fields = {
+            name: (("metric", "model", *counts), values[:, :, :, places], array.attrs),
+            num_pairs_name(str(name)): (counts, sums.pairs[:, places], pairs),
+            masked_name(str(name)): (counts, masked[:, places], absent),
+        }
+        coords: dict[str, Any] = {"model": models, "metric": metrics, "region": regions}
+        coords |= {dim: array[dim] for dim in dims}
+        found = xr.Dataset(fields, coords).transpose("model", "metric", "region", *dims)
+        scores = scores.merge(found)
+    return scores

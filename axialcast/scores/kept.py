@@ -1,36 +1,50 @@
 """Sums of blocks of initial times, kept in files that are known by all that they follow from.
 
-A file is `<first day>-<key>.sums`; its key is a checksum of the block's forecasts, of the states
-that verify them and that baselines start from, of the fitted baselines, regions and labels, and of
-this machine's arithmetic. So no file can be stale: where anything differs, another is looked for.
+A file is `<first day>-<key>.sums`; its key is a checksum of the block's forecasts, of the fitted
+baselines, regions and labels, and of this machine's arithmetic. It holds checksums of the states
+that verify the forecasts and that baselines start from, too, and is compared with them when these
+are read. So no file can be stale: where anything differs, the block is scored again.
 """
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from axialcast.baselines.persistence import Baseline, states_at
+from axialcast.baselines.baseline import Baseline
 from axialcast.files import inventory
 from axialcast.files.atomic import remove, sweep, writing
-from axialcast.names import TIME
 from axialcast.scores.blocks import Block
 from axialcast.scores.sums import Sums
-from axialcast.times.dates import Times
 
-__all__ = ["KeptSums", "checksum"]
+__all__ = ["KeptSums", "Known", "checksum"]
 
-FORMAT = 1
-READ_VALUES = 2**24
+FORMAT = 2
+STATES, ANALYSIS = "of states", "of analysis"
 _NAME = re.compile(r"-?\d+-\d\d-\d\d-[0-9a-f]{64}\.(sums|json)")
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Sums as they were kept.
+
+    Args:
+        states: (n, 32) checksums of the states that they are of.
+        analysis: what the analysis was, empty if that was not known.
+    """
+
+    sums: Sums
+    states: NDArray[np.uint8]
+    analysis: str
 
 
 @dataclass(frozen=True)
@@ -42,24 +56,28 @@ class KeptSums:
         contents: a checksum of all of a forecast's values by its initial time, a date or its text
             in ISO 8601 (see `axialcast.forecast.ForecastStore.contents`).
         warn: told one line for each file that is damaged; its block is computed anew.
-        reading: goes through stretches of times whose states are read to compare them, for
-            instance `axialcast.run.progress.track` with a description.
+        analysis: text that is another whenever any value of the analysis is. Sums that were kept
+            with the same are taken without reading it; None: its states are always compared.
+
+    Attributes:
+        taken, made: first days of the blocks whose sums were taken from here, and of the others.
     """
 
     folder: Path
     contents: Mapping[Any, str]
     warn: Callable[[str], object] = print
-    reading: Callable[[Sequence[Times]], Iterable[Times]] = iter
+    analysis: str | None = None
+    taken: list[np.datetime64] = field(default_factory=list, init=False)
+    made: list[np.datetime64] = field(default_factory=list, init=False)
 
     def keys(
         self,
         blocks: Sequence[Block],
-        analysis: xr.Dataset,
         lead_times: Any,
         models: Mapping[str, Baseline | None],
         others: Mapping[str, Any],
     ) -> list[str]:
-        """What the sums of each block are known by.
+        """What the sums of each block are known by, besides the states.
 
         Args:
             others: whatever else they follow from, by name.
@@ -85,10 +103,8 @@ class KeptSums:
         }
         shared = checksum(common)
         contents = {_ns(time): text for time, text in self.contents.items()}
-        needed = [_needed(block.init_times, lead_times, models) for block in blocks]
-        states = self._states(analysis, np.unique(np.concatenate(needed)))
         keys = []
-        for block, times in zip(blocks, needed, strict=True):
+        for block in blocks:
             inits = _ns(block.init_times)
             absent = [time for time in inits if time not in contents]
             if absent:
@@ -96,12 +112,10 @@ class KeptSums:
                     f"contents: no checksum of the forecast from {str(absent[0])[:16]}; give one "
                     "for each initial time that is scored"
                 )
-            forecasts = [contents[time] for time in inits]
-            truths = [states[time] for time in times]
-            keys.append(checksum([shared, inits, forecasts, times, truths]))
+            keys.append(checksum([shared, inits, [contents[time] for time in inits]]))
         return keys
 
-    def load(self, block: Block, key: str) -> Sums | None:
+    def load(self, block: Block, key: str) -> Known | None:
         """The sums of a block, None if they are not here."""
         path = self._path(block, key)
         try:
@@ -111,17 +125,21 @@ class KeptSums:
         digest, body = data[:64], data[64:]
         try:
             if digest == _seal(key, body):
-                return dict(load(body))
-        except SafetensorError:
+                sums = dict(load(body))
+                states, analysis = sums.pop(STATES), sums.pop(ANALYSIS)
+                return Known(sums, states, analysis.tobytes().decode())
+        except (SafetensorError, KeyError):
             pass
         self.warn(f"{path}: damaged, its checksum differs; these initial times are scored again")
         remove(path)
         return None
 
-    def save(self, block: Block, key: str, sums: Sums) -> None:
-        """Keeps the sums of a block, as a whole or not at all."""
+    def save(self, block: Block, key: str, sums: Sums, states: NDArray[np.uint8]) -> None:
+        """Keeps the sums of a block of these states, as a whole or not at all."""
+        analysis = np.frombuffer((self.analysis or "").encode(), np.uint8)
+        arrays = {**sums, STATES: states, ANALYSIS: analysis}
         # safetensors writes arrays as they lie in memory, whatever their order.
-        body = save({name: np.ascontiguousarray(array) for name, array in sums.items()})
+        body = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
         data = _seal(key, body) + body
         path = self._path(block, key)
         # First, so that whatever lies here is known to be ours.
@@ -146,22 +164,6 @@ class KeptSums:
 
     def _path(self, block: Block, key: str) -> Path:
         return self.folder / f"{block.day}-{key}.sums"
-
-    def _states(self, analysis: xr.Dataset, times: Times) -> dict[np.datetime64, str]:
-        """A checksum of the analysis's states at each of the times, each read once."""
-        per_time = sum(array.size for array in analysis.data_vars.values()) // analysis.sizes[TIME]
-        size = max(1, READ_VALUES // max(1, per_time))
-        found = {}
-        parts = [times[first : first + size] for first in range(0, len(times), size)]
-        for part in self.reading(parts):
-            states = states_at(analysis, part)
-            arrays = [np.ascontiguousarray(array.values) for array in states.data_vars.values()]
-            for index, is_there in enumerate(np.isin(part, analysis[TIME].values)):
-                digest = hashlib.sha256()
-                for array in arrays:
-                    digest.update(array[index])
-                found[part[index]] = digest.hexdigest() if is_there else "absent"
-        return found
 
 
 def checksum(value: Any) -> str:
@@ -197,13 +199,6 @@ def _update(digest: Any, value: Any) -> None:
         assert value is None or isinstance(value, str | int | float | bool), type(value)
         text = repr(value)
         digest.update(f"{type(value).__name__} {len(text)} {text};".encode())
-
-
-def _needed(init_times: Times, lead_times: Any, models: Mapping[str, Baseline | None]) -> Times:
-    """Times (ns) of the states that a block's sums follow from, sorted, each once."""
-    times = [np.add.outer(init_times, lead_times).ravel()]
-    times += [model.states(init_times) for model in models.values() if model is not None]
-    return np.unique(_ns(np.concatenate(times)))
 
 
 def _ns(times: Any) -> Any:

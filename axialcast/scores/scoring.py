@@ -1,132 +1,130 @@
 """Sums of blocks of initial times: every model against the truth, computed or taken from a folder.
 
-Shapes: i init times, l lead times, z levels, h latitudes, w longitudes, r regions.
+Work is parted among threads by blocks, and within a block by channels and lead times, whose sums
+are apart: so the sums are the same to the bit, however many threads there are.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import xarray as xr
-from numpy.typing import NDArray
 
-from axialcast.baselines.climatology import Climatology
-from axialcast.baselines.persistence import Baseline, states_at
-from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
-from axialcast.scores.blocks import Block, Piece, pieces
-from axialcast.scores.drawn import DrawnField
+from axialcast.scores.blocks import Block
 from axialcast.scores.kept import KeptSums
-from axialcast.scores.matching import valid_times
-from axialcast.scores.sums import Sums, VariableSums
+from axialcast.scores.models import Starts
+from axialcast.scores.pieces import Cut
+from axialcast.scores.window import Window
+from axialcast.scores.work import Setting, Work
 
 __all__ = ["Scoring"]
 
-Progress = Callable[[list[Block]], Iterable[Block]]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scoring:
-    """What is scored against what.
+    """A pass over the blocks.
 
     Args:
-        forecast, truths: as `axialcast.scores.matching.matched` returns them.
-        analysis: that baselines start from, with all of its levels.
-        models: by name; None is the forecast.
-        shares: (r, h, w) each region's cell areas over its area.
-        values: of one model held at once.
-        drawn: the field that is drawn, if any.
+        setting: what is scored.
+        window: on the states that the blocks need.
+        num_threads: that score.
+        num_ahead: groups of blocks in work at once, at most.
+        starts: what joint models start from, by block; None: it is found in the window.
+        kept: where sums are taken from, and kept from now on.
     """
 
-    forecast: xr.Dataset
-    truths: xr.Dataset
-    analysis: xr.Dataset
-    climatology: Climatology
-    models: Mapping[str, Baseline | None]
-    shares: NDArray[np.float64]
-    values: int
-    drawn: DrawnField | None
+    setting: Setting
+    window: Window
+    num_threads: int
+    num_ahead: int
+    starts: Sequence[Starts] | None = None
+    kept: KeptSums | None = None
 
-    def computed(self, blocks: Sequence[Block], progress: Progress) -> Iterator[tuple[Block, Sums]]:
-        """Each block with its sums."""
-        found = pieces(self.forecast, blocks, self.values)
-        for _, (block, parts) in zip(progress(list(blocks)), found, strict=True):
-            yield block, self._sums(block, parts)
+    def works(self, blocks: Sequence[Block], keys: Sequence[str] = ()) -> Iterator[Work]:
+        """The blocks in order, with their sums.
 
-    def gone_on(
-        self, blocks: Sequence[Block], progress: Progress, kept: KeptSums
-    ) -> Iterator[tuple[Block, Sums]]:
-        """As `computed`, but for the sums that are kept; the others are kept from now on."""
-        leads = self.forecast[LEAD_TIME].values
-        keys = kept.keys(blocks, self.analysis, leads, self.models, self._common())
-        missing = [b for b, key in zip(blocks, keys, strict=True) if kept.load(b, key) is None]
-        computed, new = self.computed(missing, progress), set(missing)
-        for block, key in zip(blocks, keys, strict=True):
-            sums = None if block in new else kept.load(block, key)
-            if sums is None:
-                again = computed if block in new else self.computed([block], iter)
-                sums = next(again)[1]
-                kept.save(block, key, sums)
-            yield block, sums
-        next(computed, None)  # so that progress comes to its end
-        kept.clean(blocks, keys)
+        Args:
+            keys: what the sums of each block are kept by.
+        """
+        threads = ThreadPoolExecutor(self.num_threads, thread_name_prefix="axialcast-scores")
+        coming = self._coming(blocks, keys)
+        begun: deque[tuple[list[Work], list[Future[None]]]] = deque()
+        try:
+            self._begin(coming, begun, threads)
+            while begun:
+                together, jobs = begun[0]
+                for job in jobs:
+                    job.result()
+                begun.popleft()
+                for work in together:
+                    self.window.end(work.number)
+                self._begin(coming, begun, threads)
+                for work in together:
+                    if self.kept is not None:
+                        self._keep(work, keys[work.number])
+                    yield work
+        finally:
+            threads.shutdown(cancel_futures=True)
 
-    def _sums(self, block: Block, parts: Iterable[Piece]) -> Sums:
-        sums: Sums = {}
-        variables = {
-            name: VariableSums(sums, str(name), self.shares, len(self.models), array.shape[1:-2])
-            for name, array in self.forecast.data_vars.items()
-        }
-        if self.drawn:
-            self.drawn.begin(sums, block)
-        for piece in parts:
-            part = piece.forecast
-            when = part[INIT_TIME].values, part[LEAD_TIME].values
-            truth = states_at(self.truths, valid_times(part).ravel())
-            reference = self.climatology.forecast(self.analysis, *when)
-            predictions = [self._prediction(m, part, reference) for m in self.models.values()]
-            for name, array in part.data_vars.items():
-                observed = truth[name].values.reshape(array.shape)
-                normal = _like(reference[name], array)
-                fields = [_like(prediction[name], array) for prediction in predictions]
-                variables[name].add(piece.leads, fields, observed, normal)
-                if self.drawn and name == self.drawn.channel.variable:
-                    self.drawn.add(sums, piece, observed, normal)
-        return sums
+    def _coming(self, blocks: Sequence[Block], keys: Sequence[str]) -> Iterator[list[Work]]:
+        """Blocks whose forecasts are read together. What is known to be of the same analysis is
+        taken unseen."""
+        number = 0
+        for together in self.setting.pieces.groups(blocks):
+            works = []
+            for block in together:
+                known = self.kept.load(block, keys[number]) if self.kept else None
+                work = Work(
+                    self.setting,
+                    block,
+                    number,
+                    self.window,
+                    starts=self.starts[number] if self.starts else None,
+                    known=known,
+                    with_states=self.kept is not None,
+                )
+                if self.kept and known and self.kept.analysis == known.analysis:
+                    work.take()
+                works.append(work)
+                number += 1
+            yield works
 
-    def _prediction(
-        self, model: Baseline | None, part: xr.Dataset, reference: xr.Dataset
-    ) -> xr.Dataset:
-        if model is None:
-            return part
-        if model is self.climatology:
-            return reference
-        return model.forecast(self.analysis, part[INIT_TIME].values, part[LEAD_TIME].values)
+    def _begin(
+        self,
+        coming: Iterator[list[Work]],
+        begun: deque[tuple[list[Work], list[Future[None]]]],
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        """Puts work before the threads, enough that none of them waits."""
+        while len(begun) < self.num_ahead:
+            left = sum(not job.done() for _, jobs in begun for job in jobs)
+            together = next(coming, None) if len(begun) < 2 or left < 2 * self.num_threads else None
+            if together is None:
+                return
+            pending = [work for work in together if not work.is_taken]
+            for work in pending:
+                self.window.begin(work.number)
+            cuts = self.setting.cuts if pending else ()
+            begun.append((together, [threads.submit(self._score, pending, cut) for cut in cuts]))
 
-    def _common(self) -> dict[str, Any]:
-        """What the sums of all blocks follow from, besides models, lead times and states."""
-        return {
-            "climatology": self.climatology,
-            "values": self.values,
-            "shares": self.shares,
-            "grid": [self.truths[dim].values for dim in (LATITUDE, LONGITUDE)],
-            "forecast": _labels(self.forecast),
-            "analysis": _labels(self.analysis),
-            "drawn": self.drawn and self.drawn.label(),
-        }
+    def _score(self, works: Sequence[Work], cut: Cut) -> None:
+        """Adds the forecasts of a cut to blocks that have chunks in common."""
+        pieces = self.setting.pieces
+        works = [work for work in works if work.is_wanted()]
+        if len(works) == 1:
+            for cases in works[0].stretches(cut):
+                positions = works[0].block.positions[cases]
+                works[0].add(cut, cases, pieces.read(cut, positions))
+        elif works:
+            forecast = pieces.read(cut, np.concatenate([work.block.positions for work in works]))
+            for work in works:
+                own, forecast = np.split(forecast, [len(work.block.positions)])
+                for cases in work.stretches(cut):
+                    work.add(cut, cases, own[cases])
 
-
-def _labels(dataset: xr.Dataset) -> list[Any]:
-    levels = dataset[LEVEL].values.astype(np.float64) if LEVEL in dataset.dims else None
-    variables = [
-        [str(name), list(map(str, array.dims)), str(array.attrs.get("units"))]
-        for name, array in dataset.data_vars.items()
-    ]
-    return [levels, variables]
-
-
-def _like(prediction: xr.DataArray, array: xr.DataArray) -> NDArray[Any]:
-    """The prediction's values at the levels of `array`, in its order of dimensions."""
-    if LEVEL in array.dims and not prediction[LEVEL].equals(array[LEVEL]):
-        prediction = prediction.sel({LEVEL: array[LEVEL].values})
-    return np.asarray(prediction.transpose(*array.dims).values)
+    def _keep(self, work: Work, key: str) -> None:
+        assert self.kept is not None
+        (self.kept.taken if work.is_taken else self.kept.made).append(work.block.day)
+        if not work.is_taken or work.known_of != (self.kept.analysis or ""):
+            self.kept.save(work.block, key, work.sums, work.states)

@@ -1,90 +1,168 @@
 """Sums over pairs of forecast and truth, which scores are made of.
 
-Sums of a block are arrays by name, `<variable>/<what>`, that are added to others of the same names.
-Shapes: i init times, l lead times, z levels, h latitudes, w longitudes, r regions, m models.
+Sums of a block are arrays by name, added to others of the same names. Shapes: i init times, l lead
+times, c channels, h latitudes, w longitudes, x grid points, r regions, m models.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from axialcast.scores.metrics import STATISTICS, area_sums, pair_statistics
+from axialcast.scores.metrics import STATISTICS
 
-__all__ = ["Sums", "VariableSums", "total"]
+__all__ = ["PairSums", "Sums", "total"]
 
 Sums = dict[str, NDArray[Any]]
 
 CACHED_VALUES = 2**15
 """Grid points whose statistics are computed at once: they stay in the processor's cache."""
 
+UNDIVIDED = 8192
+"""Longest sum of products: of longer ones, BLAS would take a part to threads of its own."""
 
-class VariableSums:
-    """Sums over pairs of one variable's statistics, area-weighted means of each pair.
+
+class PairSums:
+    """Sums over pairs of statistics, area-weighted means of each pair over its known points.
+
+    What is added for a lead time and channel follows from its pairs, in their order, alone: to the
+    bit, whatever else is added together. Parts that share neither may be added by threads at once.
 
     Args:
         sums: where they are, or will be, among others; zero to begin with.
-        name: of the variable.
         weights: (r, h, w) each region's cell areas over its area.
         num_models: models scored.
-        shape: lead times, and levels where there are any.
+        shape: (l, c).
     """
 
     def __init__(
-        self,
-        sums: Sums,
-        name: str,
-        weights: NDArray[np.float64],
-        num_models: int,
-        shape: tuple[int, ...],
+        self, sums: Sums, weights: NDArray[np.float64], num_models: int, shape: tuple[int, int]
     ) -> None:
-        self.weights = weights
         by_region = (*shape, len(weights))
-        self.sums = sums.setdefault(
-            f"{name}/sums", np.zeros((len(STATISTICS), num_models, *by_region))
-        )
-        self.area = sums.setdefault(f"{name}/area", np.zeros(by_region))
-        self.pairs = sums.setdefault(f"{name}/pairs", np.zeros(by_region, dtype=np.int64))
+        self.sums = sums.setdefault("sums", np.zeros((len(STATISTICS), num_models, *by_region)))
+        self.area = sums.setdefault("area", np.zeros(by_region))
+        self.pairs = sums.setdefault("pairs", np.zeros(by_region, np.int64))
+        self.size = weights[0].size
+        parts = -(-self.size // UNDIVIDED)
+        self.padded = parts, -(-self.size // parts)
+        self.weights = self._rows((len(weights),))
+        self.weights.reshape(len(weights), -1)[:, : self.size] = weights.reshape(len(weights), -1)
+        self.whole = self.weights.sum((-2, -1))
 
     def add(
         self,
         leads: slice,
-        predictions: Sequence[NDArray[Any]],
-        truth: NDArray[Any],
-        reference: NDArray[Any],
+        channels: slice,
+        predictions: Sequence[NDArray[np.float32]],
+        truth: NDArray[np.float32],
+        normal: NDArray[np.float32],
     ) -> None:
-        """Add pairs (i, l, [z], h, w) of these lead times."""
-        num_leads = truth.shape[1]
-        step = min(num_leads, max(1, CACHED_VALUES // max(1, truth[0, 0].size)))
-        work = np.empty((len(STATISTICS), step, *truth.shape[2:]))
+        """Adds pairs of these lead times and channels.
+
+        Args:
+            predictions: (i, l, c, h, w) of each model.
+            truth: (i, l, c, h, w) the analysis at the valid times.
+            normal: (i, l, c, h, w) the climatology there, which anomalies are taken from.
+        """
+        num_leads, num_channels = truth.shape[1:3]
+        many = max(1, CACHED_VALUES // self.size)
+        steps = max(1, many // num_channels), min(many, num_channels)
+        work = self._rows((4, min(steps[0], num_leads), steps[1]))
         for case in range(len(truth)):
-            for lead in range(0, num_leads, step):
-                part = slice(lead, min(lead + step, num_leads))
-                fields = [prediction[case, part] for prediction in predictions]
-                observed, normal = truth[case, part], reference[case, part]
-                valid = np.isfinite(sum(fields, observed + normal))
-                area = area_sums(valid.astype(np.float64), self.weights)
-                counted = area > 0
-                rows = slice(leads.start + part.start, leads.start + part.stop)
-                self.area[rows] += area
-                self.pairs[rows] += counted
-                for model, field in enumerate(fields):
-                    statistics = pair_statistics(
-                        field, observed, normal, valid, out=work[:, : len(field)]
-                    )
-                    sums = area_sums(statistics, self.weights)
-                    self.sums[:, model, rows] += np.divide(sums, area, out=sums, where=counted)
+            for lead in _steps(num_leads, steps[0]):
+                for channel in _steps(num_channels, steps[1]):
+                    at = (case, lead, channel)
+                    fields = [self._flat(prediction[at]) for prediction in predictions]
+                    observed, expected = self._flat(truth[at]), self._flat(normal[at])
+                    room = work[:, : len(observed), : observed.shape[1]]
+                    found = self._statistics(fields, observed, expected, room)
+                    rows = (_shifted(lead, leads.start), _shifted(channel, channels.start))
+                    self._add_pairs(rows, *found)
 
     def means(self) -> dict[str, NDArray[np.float64]]:
-        """Statistics by name, (m, l, [z], r); NaN where there is no pair."""
+        """Statistics by name, (m, l, c, r); NaN where there is no pair."""
         pairs = np.where(self.pairs > 0, self.pairs, np.nan)
         return dict(zip(STATISTICS, self.sums / pairs, strict=True))
 
     def masked(self) -> NDArray[np.float64]:
-        """(l, [z], r) share of the area that is left out of the pairs counted."""
+        """(l, c, r) share of the area that is left out of the pairs counted."""
         share = 1 - self.area / np.where(self.pairs > 0, self.pairs, np.nan)
         return np.where(share > 1e-12, share, 0.0 * np.abs(share))
+
+    def _statistics(
+        self,
+        fields: Sequence[NDArray[np.float32]],
+        observed: NDArray[np.float32],
+        expected: NDArray[np.float32],
+        work: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Area sums (6, m, l, c, r) over points where all is known, and (l, c, r) their area."""
+        sums = np.empty((len(STATISTICS), len(fields), *work.shape[1:3], len(self.weights)))
+        anomaly = work[3]
+        points = anomaly.reshape(*anomaly.shape[:2], -1)[..., : self.size]
+        np.subtract(observed, expected, out=points, dtype=np.float64)
+        if np.isfinite(points).all():
+            self._sum(fields, observed, None, work, sums)
+            if np.isfinite(sums).all():
+                return sums, np.broadcast_to(self.whole, sums.shape[2:])
+        known = np.isfinite(points)
+        for field in fields:
+            known &= np.isfinite(field)
+        absent = ~known
+        np.copyto(points, 0.0, where=absent)
+        self._sum(fields, observed, absent, work, sums)
+        seen = self._rows(known.shape[:2])
+        seen.reshape(*seen.shape[:2], -1)[..., : self.size] = known
+        return sums, self._over_area(seen, self.weights)
+
+    def _sum(
+        self,
+        fields: Sequence[NDArray[np.float32]],
+        observed: NDArray[np.float32],
+        absent: NDArray[np.bool_] | None,
+        work: NDArray[np.float64],
+        sums: NDArray[np.float64],
+    ) -> None:
+        """Area sums (6, m, l, c, r) of the `STATISTICS`, zero at absent points."""
+        error, other, power, anomaly = work
+        points = error.reshape(*error.shape[:2], -1)[..., : self.size]
+        weighted = anomaly[:, :, None] * self.weights
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is looked at again
+            sums[5] = self._over_area(np.square(anomaly, out=power), self.weights)
+            for model, field in enumerate(fields):
+                np.subtract(field, observed, out=points, dtype=np.float64)
+                if absent is not None:
+                    np.copyto(points, 0.0, where=absent)
+                sums[0, model] = self._over_area(error, self.weights)
+                sums[1, model] = self._over_area(np.square(error, out=power), self.weights)
+                sums[2, model] = self._over_area(np.abs(error, out=power), self.weights)
+                np.add(error, anomaly, out=other)
+                sums[3, model] = self._over_area(other, weighted)
+                sums[4, model] = self._over_area(np.square(other, out=power), self.weights)
+
+    def _add_pairs(
+        self, rows: tuple[slice, slice], sums: NDArray[np.float64], area: NDArray[np.float64]
+    ) -> None:
+        counted = area > 0
+        self.area[rows] += area
+        self.pairs[rows] += counted
+        self.sums[(slice(None), slice(None), *rows)] += np.divide(
+            sums, area, out=sums, where=counted
+        )
+
+    def _over_area(
+        self, field: NDArray[np.float64], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """(l, c, r) sums over the grid of a padded (l, c) field times each region's weights."""
+        return np.asarray(np.vecdot(field[:, :, None], weights).sum(-1))
+
+    def _rows(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Zeros for so many fields, each padded to parts of equal length."""
+        return np.zeros((*shape, *self.padded))
+
+    def _flat(self, fields: NDArray[Any]) -> NDArray[Any]:
+        return fields.reshape(*fields.shape[:2], self.size)
 
 
 def total(parts: Iterable[Mapping[str, NDArray[Any]]]) -> Sums:
@@ -97,3 +175,11 @@ def total(parts: Iterable[Mapping[str, NDArray[Any]]]) -> Sums:
             else:
                 whole[name] = array.copy()
     return whole
+
+
+def _steps(length: int, step: int) -> Iterator[slice]:
+    return (slice(first, min(first + step, length)) for first in range(0, length, step))
+
+
+def _shifted(part: slice, start: int) -> slice:
+    return slice(part.start + start, part.stop + start)

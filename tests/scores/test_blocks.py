@@ -1,4 +1,4 @@
-"""Blocks follow from dates alone, and are read whole, once, in bounded pieces."""
+"""Blocks follow from dates alone."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axialcast.scores import blocks
-from axialcast.scores.blocks import blocks_of, pieces
+from axialcast.scores.blocks import blocks_of
 
 HOUR = np.timedelta64(3_600_000_000_000, "ns")
 START = np.datetime64("2001-03-05", "ns")
@@ -60,63 +59,3 @@ def test_the_block_of_an_initial_time_does_not_depend_on_the_others(hours, data)
     whole, part = days(every), days(some)
     assert part.items() <= whole.items()
     assert len(whole) == len(every)
-
-
-@settings(deadline=None, max_examples=40)
-@given(
-    st.permutations(range(0, 2400, 100)),
-    st.integers(1, 4000),
-    st.sets(st.integers(0, 5)),
-    st.integers(1, 10),
-)
-def test_pieces_hold_every_pair_once_whatever_is_read_together(order, values, left_out, leads):
-    forecast = forecast_of(order, leads)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "LONGEST_DAYS", 16)
-        chosen = [b for n, b in enumerate(blocks_of(forecast)) if n not in left_out]
-    met = []
-    for block, parts in pieces(forecast, chosen, values):
-        met.append(block)
-        got = np.full((len(block.positions), leads, 2, 5, 7), np.nan, np.float32)
-        cuts = []
-        for piece in parts:
-            assert np.isnan(got[piece.cases, piece.leads]).all()
-            got[piece.cases, piece.leads] = piece.forecast.pressure.values
-            cuts.append((piece.cases, piece.leads))
-            assert piece.forecast.pressure.size <= max(values, 2 * 5 * 7)
-        np.testing.assert_array_equal(got, forecast.pressure.values[block.positions])
-        assert (np.diff(block.init_times) > np.timedelta64(0)).all()
-        # As it is cut alone, so it is cut among others.
-        _, alone = next(pieces(forecast, [block], values))
-        assert [(piece.cases, piece.leads) for piece in alone] == cuts
-    assert met == chosen
-
-
-class Counting:
-    """An array that counts how many values each read of it takes."""
-
-    def __init__(self, array):
-        self.array, self.reads = array, []
-
-    def isel(self, indexers):
-        part = self.array.isel(indexers)
-        self.reads.append(part.pressure.size)
-        return part
-
-    def __getitem__(self, name):
-        return self.array[name]
-
-    def __getattr__(self, name):
-        return getattr(self.array, name)
-
-
-def test_blocks_are_read_together_as_far_as_memory_allows():
-    forecast = Counting(forecast_of(range(0, 24 * 640, 24)))
-    per_init = 3 * 2 * 5 * 7
-    values = 40 * per_init
-    for _, parts in pieces(forecast, blocks_of(forecast), values):
-        assert len(list(parts)) <= 2
-    most = blocks.PIECES_PER_READ * values
-    assert max(forecast.reads) <= most
-    assert len(forecast.reads) <= 1.3 * 640 * per_init / most
-    assert sum(forecast.reads) == 640 * per_init

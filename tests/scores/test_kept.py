@@ -67,21 +67,27 @@ def contents(forecast):
 class Run:
     """One verification: its result as bytes, and the blocks that it computed."""
 
-    def __init__(self, forecast, analysis, models, folder=None, stop_after=None, **options):
-        self.computed, self.said = [], []
+    def __init__(
+        self, forecast, analysis, models, folder=None, stop_after=None, known_as=None, **options
+    ):
+        every, self.said = [], []
         self.drawn = DrawnField(forecast)
 
         def progress(blocks):
             for number, block in enumerate(blocks):
                 if number == stop_after:
                     raise KeyboardInterrupt
-                self.computed.append(str(block.day))
+                every.append(block.day)
                 yield block
 
-        kept = folder and KeptSums(folder, contents(forecast), warn=self.said.append)
+        kept = folder and KeptSums(
+            folder, contents(forecast), warn=self.said.append, analysis=known_as
+        )
         self.scores = evaluate(
             forecast, analysis, **models, progress=progress, kept=kept, drawn=self.drawn, **options
         )
+        taken = kept.taken if folder else []
+        self.computed = [str(day) for day in every if day not in taken]
         arrays = {str(name): array.values for name, array in self.scores.variables.items()}
         drawn = [self.drawn.error, self.drawn.scale, self.drawn.cases]
         self.bits = checksum([arrays, drawn])

@@ -157,7 +157,7 @@ def test_a_field_that_is_never_known_is_refused(setting, analysis_of):
         Climatology.fit(nothing.isel(time=slice(366)), harmonics=1)
     levels = analysis_of(np.ones((400, 2, 5, 7)), levels=[500, 850])
     levels.pressure[:, 1] = np.nan
-    with pytest.raises(ValueError, match="pressure: no point has the 2 values"):
+    with pytest.raises(ValueError, match="pressure 850 hPa: no point has the 2 values"):
         Climatology.fit(levels, harmonics=0)
 
 

@@ -1,0 +1,190 @@
+"""What is scored, in plain arrays: the forecast and its baselines, and the climatology they share.
+
+Shapes: i init times, l lead times, k times, c channels, h latitudes, w longitudes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.baselines.baseline import ALL, Baseline, Which
+from axialcast.baselines.climatology import Climatology
+from axialcast.data.channels import Channel, Channels
+from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE
+from axialcast.scores.window import Window
+from axialcast.times.dates import Leads, Times
+
+__all__ = ["Models"]
+
+START_VALUES = 2**25
+"""Values of the states that baselines start from at once (128 MB), unless one state has more."""
+
+Starts = Mapping[str, NDArray[Any]]
+"""By model: (i, n) what forecasts of all channels together start from."""
+
+
+@dataclass(frozen=True, eq=False)
+class Models:
+    """The forecast and its baselines.
+
+    Args:
+        models: by name; None is the forecast.
+        climatology: that anomalies are taken from.
+        analysis: that baselines of a user's own start from.
+        channels: (c,) scored.
+    """
+
+    models: Mapping[str, Baseline | None]
+    climatology: Climatology
+    analysis: xr.Dataset
+    channels: Channels
+    _alone: Lock = field(default_factory=Lock, init=False)
+
+    @cached_property
+    def own(self) -> list[str]:
+        """Those that are a user's own, with labelled forecasts alone."""
+        return [n for n, m in self.models.items() if m is not None and not hasattr(m, "values")]
+
+    @cached_property
+    def joint(self) -> dict[str, Any]:
+        """Those whose channels depend on each other."""
+        return {name: model for name, model in self.models.items() if hasattr(model, "start")}
+
+    @cached_property
+    def wanted(self) -> Channels:
+        """Channels of the states that all of them start from: those scored, then the others."""
+        chosen = list(self.channels)
+        for model in self.joint.values():
+            chosen += [c for c in model.channels if not _places([c], chosen)]
+        return Channels(chosen)
+
+    def parts(self, init_times: Times, shape: tuple[int, int, int]) -> list[Times]:
+        """Initial times that joint models start from at once, if states have this shape."""
+        step = max(1, START_VALUES // int(np.prod(shape)))
+        return [init_times[first : first + step] for first in range(0, len(init_times), step)]
+
+    def states_to_start(self, init_times: Times) -> Times:
+        """(n,) times of the states that joint models start from."""
+        times = [model.states(init_times) for model in self.joint.values()]
+        return np.unique(np.concatenate(times))
+
+    def starts(self, window: Window, init_times: Times) -> Starts:
+        """What the joint ones start from at some times, of a window on all that are wanted."""
+        parts = self.parts(init_times, window.analysis.shape)
+        found = {}
+        for name, model in self.joint.items():
+            places = _known(name, model.channels, window.analysis.channels)
+
+            def states(times: Times, places: Which = places) -> NDArray[np.float32]:
+                return window.at(times, places)
+
+            found[name] = np.concatenate([model.start(states, part) for part in parts])
+        return found
+
+    def states(self, init_times: Times, lead_times: Leads) -> Times:
+        """(n,) times of all states that scores from these times follow from, sorted, each once."""
+        times = [np.add.outer(init_times, lead_times).ravel()]
+        for model in self.models.values():
+            if model is not None and hasattr(model, "states"):
+                times.append(model.states(init_times))
+        return np.unique(np.concatenate([t.astype("datetime64[ns]") for t in times]))
+
+    def truth(
+        self, channels: slice, init_times: Times, lead_times: Leads, window: Window
+    ) -> NDArray[np.float32]:
+        """(i, l, c, h, w) the analysis at the valid times, of these channels."""
+        valid = np.add.outer(init_times, lead_times)
+        here = _known("analysis", self.channels[channels], window.analysis.channels)
+        states = window.at(valid.ravel(), here)
+        return states.reshape(*valid.shape, *states.shape[1:])
+
+    def values(
+        self,
+        forecast: NDArray[np.float32],
+        channels: slice,
+        init_times: Times,
+        lead_times: Leads,
+        window: Window,
+        starts: Starts,
+    ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        """(i, l, c, h, w) climatology at the valid times, and values of each model.
+
+        Args:
+            forecast: (i, l, c, h, w) its values.
+            channels: which of the channels these are.
+            starts: at the initial times.
+        """
+        wanted = self.channels[channels]
+        here = _known("analysis", wanted, window.analysis.channels)
+        valid = np.add.outer(init_times, lead_times).ravel()
+        normals: dict[int, NDArray[np.float32]] = {}
+
+        def states(times: Times) -> NDArray[np.float32]:
+            return window.at(times, here)
+
+        def normal(climatology: Climatology) -> NDArray[np.float32]:
+            if id(climatology) not in normals:
+                places = _known("climatology", wanted, climatology.channels)
+                found = climatology.values_at(valid, places)
+                normals[id(climatology)] = found.reshape(forecast.shape)
+            return normals[id(climatology)]
+
+        found = []
+        for name, model in self.models.items():
+            if model is None:
+                found.append(forecast)
+            elif name in self.own:
+                with self._alone:  # whoever wrote it may not have thought of threads
+                    labelled = model.forecast(self.analysis, init_times, lead_times)
+                found.append(_stacked(labelled, wanted))
+            elif isinstance(model, Climatology):
+                found.append(normal(model))
+            else:
+                fitted: Any = model
+                expected = normal(getattr(model, "climatology", self.climatology))
+                places = _known(name, wanted, fitted.channels)
+                if name in self.joint:
+                    found.append(fitted.values_from(starts[name], lead_times, expected, places))
+                else:
+                    found.append(fitted.values(states, init_times, lead_times, expected, places))
+        return normal(self.climatology), found
+
+
+def _known(name: str, wanted: Sequence[Channel], known: Sequence[Channel] | None) -> Which:
+    """Places of channels among those that are known, as a slice if they adjoin.
+
+    Raises:
+        ValueError: one is not among them.
+    """
+    if known is None:
+        return ALL
+    places = [_places([channel], known) for channel in wanted]
+    for channel, found in zip(wanted, places, strict=True):
+        if not found:
+            raise ValueError(
+                f"{name}: lacks {channel}, which is scored or started from; fit baselines on the "
+                "analysis that is verified"
+            )
+    flat = np.array([found[0] for found in places], np.intp)
+    if (np.diff(flat) == 1).all():
+        return slice(int(flat[0]), int(flat[-1]) + 1)
+    return flat
+
+
+def _places(wanted: Sequence[Channel], known: Sequence[Channel]) -> list[int]:
+    """Where channels of these variables and levels are, whatever their units."""
+    names = {(channel.variable, channel.level) for channel in wanted}
+    return [n for n, channel in enumerate(known) if (channel.variable, channel.level) in names]
+
+
+def _stacked(forecast: xr.Dataset, channels: Sequence[Channel]) -> NDArray[np.float32]:
+    """(i, l, c, h, w) values of a labelled forecast."""
+    order = (INIT_TIME, LEAD_TIME, LATITUDE, LONGITUDE)
+    fields = [channel.of(forecast).transpose(*order).values for channel in channels]
+    return np.stack(fields, axis=2, dtype=np.float32)

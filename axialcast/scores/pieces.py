@@ -1,0 +1,171 @@
+"""Pieces of a forecast: what is read and scored at once, cut where the store's chunks end.
+
+Shapes: i init times, l lead times, c channels, h latitudes, w longitudes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.data.arrays.lazy import part_of
+from axialcast.data.channels import Channels
+from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
+from axialcast.scores.blocks import Block
+
+__all__ = ["PIECE_VALUES", "Cut", "Pieces"]
+
+PIECE_VALUES = 2**20
+"""Values of one model scored at once (4 MB in float32), if the store's chunks are no larger."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Some channels at some lead times of a forecast.
+
+    Args:
+        channels, leads: positions.
+    """
+
+    channels: slice
+    leads: slice
+
+
+class Pieces:
+    """How a forecast is cut, and the values of each piece.
+
+    The cuts follow from the forecast's labels and chunks and `values` alone.
+
+    Args:
+        forecast: (init_time, lead_time, [level], latitude, longitude) in this order.
+        values: of one piece, at most, unless a chunk is larger.
+        whole: leave all channels together, whatever the chunks.
+    """
+
+    def __init__(self, forecast: xr.Dataset, values: int, *, whole: bool = False) -> None:
+        self.channels = Channels.of(forecast)
+        self.init_times, self.lead_times = forecast[INIT_TIME].values, forecast[LEAD_TIME].values
+        self.grid = [forecast[dim].values for dim in (LATITUDE, LONGITUDE)]
+        self.grid_shape = len(self.grid[0]), len(self.grid[1])
+        self.values = values
+        self._arrays = [forecast[name].variable for name in self.channels.variables]
+        edges = [_edges(array) for array in self._arrays]
+        self._same_read = [_chunk_numbers(array, 0) for array in self._arrays]
+        self.cuts = self._cut(edges, whole)
+
+    @property
+    def largest(self) -> int:
+        """Most values of a piece."""
+        return max(max(self._size(cut) for cut in self.cuts), self.values)
+
+    def groups(self, blocks: Sequence[Block]) -> list[list[Block]]:
+        """Blocks in order, those together that a chunk of the store is of."""
+        found: list[list[Block]] = []
+        for block in blocks:
+            before = found[-1][-1].positions[-1] if found else None
+            if before is not None and any(
+                chunks is not None and chunks[before] == chunks[block.positions[0]]
+                for chunks in self._same_read
+            ):
+                found[-1].append(block)
+            else:
+                found.append([block])
+        return found
+
+    def stretches(self, cut: Cut, block: Block) -> list[slice]:
+        """Of the block's initial times, those that are scored at once."""
+        step = max(1, self.values // self._size(cut))
+        num = len(block.positions)
+        return [slice(first, min(first + step, num)) for first in range(0, num, step)]
+
+    def read(self, cut: Cut, positions: NDArray[np.intp]) -> NDArray[np.float32]:
+        """(i, l, c, h, w) values at some initial times."""
+        is_stretch = (np.diff(positions) == 1).all()
+        rows: Any = slice(positions[0], positions[-1] + 1) if is_stretch else positions
+        num_leads, num_channels = (s.stop - s.start for s in (cut.leads, cut.channels))
+        out: NDArray[np.float32] | None = None
+        start = 0
+        for array in self._arrays:
+            length = array.shape[2] if array.ndim == 5 else 1
+            first, last = max(cut.channels.start, start), min(cut.channels.stop, start + length)
+            start += length
+            if first >= last:
+                continue
+            inside = slice(first - start + length, last - start + length)
+            index = (rows, cut.leads, inside) if array.ndim == 5 else (rows, cut.leads)
+            found = np.asarray(array[index].values, np.float32)
+            found = found if array.ndim == 5 else found[:, :, None]
+            if last - first == num_channels:
+                return found
+            if out is None:
+                out = np.empty((len(positions), num_leads, num_channels, *self.grid_shape), "f4")
+            out[:, :, first - cut.channels.start : last - cut.channels.start] = found
+        assert out is not None
+        return out
+
+    def _size(self, cut: Cut) -> int:
+        """Values at one initial time."""
+        num_leads, num_channels = (s.stop - s.start for s in (cut.leads, cut.channels))
+        return int(num_leads * num_channels * np.prod(self.grid_shape))
+
+    def _cut(self, edges: list[tuple[list[int], list[int]]], whole: bool) -> list[Cut]:
+        """Channels together as long as all of their lead times fit, then lead times."""
+        units, start = [], 0
+        for leads, levels in edges:
+            units += [(slice(a + start, b + start), leads) for a, b in pairwise(levels)]
+            start += levels[-1]
+        groups = [units[:1]]
+        for unit in units[1:]:
+            both = slice(groups[-1][0][0].start, unit[0].stop)
+            fits = self._size(Cut(both, slice(0, len(self.lead_times)))) <= self.values
+            if whole or (fits and unit[1] == groups[-1][0][1]):
+                groups[-1].append(unit)
+            else:
+                groups.append([unit])
+        cuts = []
+        for group in groups:
+            channels = slice(group[0][0].start, group[-1][0].stop)
+            common = sorted(set.intersection(*(set(leads) for _, leads in group)))
+            cuts += [Cut(channels, leads) for leads in self._joined(channels, common)]
+        return cuts
+
+    def _joined(self, channels: slice, edges: Sequence[int]) -> Iterator[slice]:
+        """Lead times between such edges, neighbours together while they fit."""
+        first = last = edges[0]
+        for edge in edges[1:]:
+            if last > first and self._size(Cut(channels, slice(first, edge))) > self.values:
+                yield slice(first, last)
+                first = last
+            last = edge
+        yield slice(first, last)
+
+
+def _edges(array: xr.Variable) -> tuple[list[int], list[int]]:
+    """Where chunks begin and end along lead times and levels, one level where there are none."""
+    leads = _where_new(_chunk_numbers(array, 1), array.shape[1])
+    if array.ndim < 5:
+        return leads, [0, 1]
+    assert array.dims[2] == LEVEL
+    return leads, _where_new(_chunk_numbers(array, 2), array.shape[2])
+
+
+def _where_new(numbers: NDArray[np.int64] | None, length: int) -> list[int]:
+    if numbers is None:
+        return list(range(length + 1))
+    return [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), length]
+
+
+def _chunk_numbers(array: xr.Variable, axis: int) -> NDArray[np.int64] | None:
+    """The chunk that each position along an axis is in; None: any part is read alone."""
+    if array.chunks is not None:
+        lengths = array.chunks[axis]
+        return np.repeat(np.arange(len(lengths)), lengths)
+    found = part_of(array)
+    if found is None:
+        return None
+    stored_axis = found.axes[axis]
+    return found.positions[stored_axis] // found.stored.chunk_shape[stored_axis]

@@ -1,0 +1,168 @@
+"""One block of initial times in work: what is added to its sums, by several threads.
+
+Shapes: i init times, l lead times, c channels, h latitudes, w longitudes, r regions.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from axialcast.scores.blocks import Block
+from axialcast.scores.drawn import DrawnField
+from axialcast.scores.kept import Known
+from axialcast.scores.models import Models, Starts
+from axialcast.scores.pieces import Cut, Pieces
+from axialcast.scores.sums import PairSums, Sums
+from axialcast.scores.window import Window
+
+__all__ = ["Setting", "Work"]
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What is scored against what: some channels of a forecast, at all lead times.
+
+    Args:
+        pieces: of the forecast.
+        cuts: those of these channels.
+        models: on all channels of the forecast.
+        shares: (r, h, w) each region's cell areas over its area.
+        drawn: the field that is drawn, if any.
+    """
+
+    pieces: Pieces
+    cuts: Sequence[Cut]
+    models: Models
+    shares: NDArray[np.float64]
+    drawn: DrawnField | None
+
+    @property
+    def channels(self) -> slice:
+        """Which of the forecast's channels these are."""
+        return slice(self.cuts[0].channels.start, self.cuts[-1].channels.stop)
+
+    def pair_sums(self, sums: Sums) -> PairSums:
+        """The sums over pairs among a block's, or all blocks' sums."""
+        shape = len(self.pieces.lead_times), self.channels.stop - self.channels.start
+        return PairSums(sums, self.shares, len(self.models.models), shape)
+
+    def identity(self) -> Mapping[str, Any]:
+        """What the sums of all blocks follow from, besides models, lead times and states."""
+        wanted = self.models.channels[self.channels]
+        return {
+            "climatology": self.models.climatology,
+            "values": self.pieces.values,
+            "cuts": [
+                [c.channels.start, c.channels.stop, c.leads.start, c.leads.stop] for c in self.cuts
+            ],
+            "shares": self.shares,
+            "grid": self.pieces.grid,
+            "channels": [[c.variable, c.level, c.units] for c in wanted],
+            "drawn": self.drawn and self.drawn.label(),
+        }
+
+
+class Work:
+    """A block whose forecasts are scored, unless its sums are known.
+
+    Args:
+        setting: what is scored.
+        block: when.
+        number: of the block, in the window.
+        window: on the states that the blocks need.
+        starts: what joint models start from; None: it is found in the window.
+        known: its sums as they were kept.
+        with_states: whether sums will be kept, and `states` is wanted.
+
+    Attributes:
+        sums: when all cuts are added.
+        states: (n, 32) checksums of the states that they are of, if these are wanted.
+        is_taken: whether the sums are those that were kept.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        block: Block,
+        number: int,
+        window: Window,
+        *,
+        starts: Starts | None,
+        known: Known | None,
+        with_states: bool,
+    ) -> None:
+        self.block, self.number = block, number
+        self.sums: Sums = {}
+        self.states = np.zeros((0, 32), np.uint8)
+        self.is_taken = False
+        self._setting, self._window = setting, window
+        self._starts, self._known, self._with_states = starts, known, with_states
+        self._lock, self._is_ready = Lock(), False
+
+    @property
+    def known_of(self) -> str | None:
+        """The analysis that the known sums are of."""
+        return self._known.analysis if self._known else None
+
+    def take(self) -> None:
+        """Takes the sums that are known, whatever the states are now."""
+        assert self._known is not None
+        self.sums, self.states = self._known.sums, self._known.states
+        self.is_taken = self._is_ready = True
+
+    def is_wanted(self) -> bool:
+        """Whether forecasts are to be added: the first that asks compares the states with those
+        that the known sums are of, and makes ready. The others wait."""
+        with self._lock:
+            if not self._is_ready:
+                if self._with_states:
+                    self.states = self._checksums()
+                if self._known is not None and np.array_equal(self._known.states, self.states):
+                    self.take()
+                else:
+                    self._begin()
+                self._is_ready = True
+            return not self.is_taken
+
+    def stretches(self, cut: Cut) -> list[slice]:
+        """Of the block's initial times, those that are added at once."""
+        return self._setting.pieces.stretches(cut, self.block)
+
+    def add(self, cut: Cut, cases: slice, forecast: NDArray[np.float32]) -> None:
+        """Adds forecasts (i, l, c, h, w) from some of the initial times."""
+        setting, window = self._setting, self._window
+        init_times = self.block.init_times[cases]
+        lead_times = setting.pieces.lead_times[cut.leads]
+        starts = {name: start[cases] for name, start in (self._starts or {}).items()}
+        normal, predictions = setting.models.values(
+            forecast, cut.channels, init_times, lead_times, window, starts
+        )
+        truth = setting.models.truth(cut.channels, init_times, lead_times, window)
+        first = setting.channels.start
+        channels = slice(cut.channels.start - first, cut.channels.stop - first)
+        sums = setting.pair_sums(self.sums)
+        sums.add(cut.leads, channels, predictions, truth, normal)
+        if setting.drawn:
+            at = (cases, cut.leads, cut.channels)
+            setting.drawn.add(self.sums, at, forecast, truth, normal)
+
+    def _begin(self) -> None:
+        self._setting.pair_sums(self.sums)
+        if self._setting.drawn:
+            self._setting.drawn.begin(self.sums, self.block)
+        if self._starts is None:
+            self._starts = self._setting.models.starts(self._window, self.block.init_times)
+
+    def _checksums(self) -> NDArray[np.uint8]:
+        """Of the states in the window, and of what was made of others before."""
+        states = self._window.checksums(self.number)
+        made = [
+            np.frombuffer(hashlib.sha256(start.tobytes()).digest(), np.uint8)
+            for start in (self._starts or {}).values()
+        ]
+        return np.concatenate([states, np.reshape(made, (-1, 32))]).astype(np.uint8)
