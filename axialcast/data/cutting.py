@@ -13,6 +13,9 @@ from axialcast.data.parts import Part
 
 __all__ = ["Place", "block_edges", "group_places", "shares"]
 
+SHARE_CHUNKS = 64
+"""Chunks along time in a share, at most: variables that share files read them at about the same
+time, while they are open."""
 Place = tuple[NDArray[np.int64], slice, slice]
 """Channels, rows and columns of an analysis; an index of (c, h, w)."""
 
@@ -47,11 +50,18 @@ def _changes(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(numbers)) + 1
 
 
-def shares(numbers: NDArray[np.int64], num: int) -> list[int]:
-    """Edges of at most so many shares of these times, with no chunk in common."""
+def shares(numbers: NDArray[np.int64], num: int) -> list[tuple[int, int]]:
+    """Times that are read at once: at least `num` shares, if there are as many chunks, with no
+    chunk in common.
+
+    Args:
+        numbers: the chunk of each time.
+        num: of shares.
+    """
     begins = np.concatenate([[0], _changes(numbers)])
-    chosen = np.linspace(0, len(begins), min(num, len(begins)), endpoint=False, dtype=np.int64)
-    return [*begins[chosen].tolist(), len(numbers)]
+    num = min(max(num, -(-len(begins) // SHARE_CHUNKS)), len(begins))
+    chosen = np.linspace(0, len(begins), num, endpoint=False, dtype=np.int64)
+    return list(pairwise([*begins[chosen].tolist(), len(numbers)]))
 
 
 def group_places(

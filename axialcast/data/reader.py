@@ -304,11 +304,12 @@ class Analysis:
                 out[(when if target is None else target[when], *where)] = values
 
         num = -(-4 * num_threads // max(len(self._parts), 1)) if num_threads > 1 else 1
-        jobs: list[Callable[[], None]] = []
-        for part in self._parts if len(rows) else ():
-            edges = shares(part.numbers[0][rows], num)
-            jobs += [partial(read, part, start, stop) for start, stop in pairwise(edges)]
-        return jobs
+        jobs = [
+            (start, partial(read, part, start, stop))
+            for part in (self._parts if len(rows) else ())
+            for start, stop in shares(part.numbers[0][rows], num)
+        ]
+        return [job for _, job in sorted(jobs, key=lambda job: job[0])]
 
 
 def _local() -> int:

@@ -156,7 +156,7 @@ def boxes(box: Box, chunk_shape: tuple[int, ...]) -> Iterator[tuple[Any, Box, Bo
         yield number, where, array, inside
 
 
-@lru_cache(4096)
+@lru_cache(256)
 def cuts(start: int, stop: int, length: int) -> list[tuple[int, slice, slice]]:
     """Chunks that a span of an axis touches: number, part of the span, part of the chunk."""
     found = []
