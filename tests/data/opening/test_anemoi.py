@@ -5,7 +5,8 @@ import pytest
 import xarray as xr
 import zarr
 
-from axialcast.data import cadence, open_analysis
+from axialcast.data import Analysis, cadence, open_analysis
+from axialcast.data.arrays.chunks import Chunks
 from axialcast.data.arrays.lazy import part_of
 
 UNITS = {"z": "m2 s-2", "msl": "Pa"}
@@ -51,6 +52,24 @@ def test_levels_cells_and_the_single_member_are_unfolded(make, analysis):
     both = open_analysis(store, levels=[850], units={**UNITS, "geopotential_at_surface": "m2 s-2"})
     np.testing.assert_array_equal(both.geopotential[:, 0], analysis.geopotential[:, 1])
     np.testing.assert_array_equal(both.geopotential_at_surface, 7.0)
+
+
+def test_each_chunk_is_decoded_once_for_all_variables(make, analysis, monkeypatch):
+    reads = []
+    read = Chunks.read
+    monkeypatch.setattr(Chunks, "read", lambda *args: reads.append(args[1]) or read(*args))
+    # In other units, and with a date missing.
+    opened = open_analysis(
+        make(missing=["2001-01-03T00:00:00"], drop=["z"]),
+        units={"z": "m2 s-2", "msl": "hPa"},
+        gaps="keep",
+    )
+    blocks = list(Analysis(opened).blocks(7000))
+    assert sorted(reads) == [(time, 0, 0, 0) for time in range(40) if time != 2]
+    values = np.delete(analysis.mean_sea_level_pressure.values, 2, 0) * np.float32(100)
+    place = list(opened).index("mean_sea_level_pressure")
+    place = 2 if place else 0
+    np.testing.assert_array_equal(np.concatenate([b.new for b in blocks])[:, place], values)
 
 
 def test_nothing_is_read_before_it_is_asked_for(make):

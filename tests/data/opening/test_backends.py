@@ -1,6 +1,7 @@
 """Every kind of store gives the same analysis, or one line that says why not."""
 
 import importlib.util
+import pickle
 import shutil
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 import xarray as xr
 import zarr
 
-from axialcast.data import cadence, open_analysis
+from axialcast.data import Analysis, cadence, open_analysis
 from axialcast.data.arrays.lazy import part_of
+from axialcast.data.arrays.zarrs import ZarrArray
 
 
 @pytest.fixture
@@ -92,6 +94,47 @@ def test_files_of_consecutive_times_or_of_other_variables_are_one_analysis(analy
     xr.testing.assert_equal(opened.load(), analysis)
 
 
+def test_files_of_single_levels_and_of_times_are_joined_along_both(analysis, tmp_path):
+    for level in (500, 850):
+        for part, times in enumerate((slice(0, 23), slice(23, None))):
+            piece = analysis.sel(level=[level]).isel(time=times)
+            piece.to_netcdf(tmp_path / f"a_{level}_{part}.nc")
+    opened = open_analysis(tmp_path / "a_*.nc")
+    assert part_of(opened.geopotential) is not None
+    again = pickle.loads(pickle.dumps(opened))
+    assert part_of(again.geopotential) is not None
+    xr.testing.assert_equal(again.load(), analysis)
+    (tmp_path / "a_500_1.nc").unlink()
+    with pytest.raises(ValueError, match=r"do not fit together \(some files lack a part"):
+        open_analysis(tmp_path / "a_*.nc")
+
+
+def test_only_the_files_that_are_needed_are_read(analysis, tmp_path):
+    for part, times in enumerate((slice(0, 17), slice(17, 30), slice(30, None))):
+        analysis.isel(time=times).to_netcdf(tmp_path / f"a_{part}.nc")
+    opened = open_analysis(tmp_path / "a_*.nc")
+    with xr.set_options(file_cache_maxsize=1):
+        (tmp_path / "a_0.nc").unlink()
+        opened.isel(time=[39]).load()
+        np.testing.assert_array_equal(
+            Analysis(opened).read([35, 20])[:, 2], analysis.mean_sea_level_pressure[[35, 20]]
+        )
+        with pytest.raises(OSError, match=r"a_0\.nc"):
+            Analysis(opened).read([16])
+
+
+def test_stores_of_zarr_are_joined_and_decode_their_own_chunks(analysis, tmp_path):
+    for part, times in enumerate((slice(0, 17), slice(17, None))):
+        piece = analysis.isel(time=times).chunk(time=5)
+        piece.to_zarr(tmp_path / f"a_{part}.zarr", zarr_format=2, consolidated=True)
+    opened = open_analysis([tmp_path / "a_0.zarr", tmp_path / "a_1.zarr"])
+    joined = part_of(opened.geopotential).stored
+    assert [type(part) for part in joined.parts] == [ZarrArray, ZarrArray]
+    edges = [block.stop for block in Analysis(opened).blocks(1)]
+    assert edges == [5, 10, 15, 17, 22, 27, 32, 37, 40]
+    xr.testing.assert_equal(opened.load(), analysis)
+
+
 @pytest.mark.parametrize(
     ("second", "message"),
     [
@@ -159,6 +202,9 @@ def test_grib_levels_and_surfaces_become_one_analysis(grib):
     opened = open_analysis(grib, variables=["2t", "10u", "msl", "t"])
     assert list(opened)[:2] == ["2m_temperature", "10m_u_component_of_wind"]
     assert part_of(opened.temperature) is not None
+    again = pickle.loads(pickle.dumps(Analysis(opened)))
+    assert [block.stop for block in again.blocks(1)] == [1, 2, 3]
+    np.testing.assert_array_equal(again.read([2])[0, 0], opened["2m_temperature"][2])
     assert cadence(opened) == np.timedelta64(24, "h")
     field = np.arange(84.0).reshape(7, 12) + 100 * np.arange(3)[:, None, None]
     np.testing.assert_allclose(opened["2m_temperature"], field + 2, atol=1e-3)
