@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ SERVICES = {
 }
 """The service that each scheme of URL is of."""
 
-HEADERS = "client_options.default_headers"
+HEADERS = "default_headers"
 SPELLINGS: dict[str, dict[str, str]] = {
     "http": {"headers": HEADERS, "client_kwargs.headers": HEADERS},
     "s3": {
@@ -33,9 +34,12 @@ SPELLINGS: dict[str, dict[str, str]] = {
     "gs": {"anon": "skip_signature", "token": "token", "endpoint_url": "base_url"},
     "az": {"anon": "skip_signature", "sas_token": "sas_key"},
 }
-"""What fsspec's options are called by obstore; a dot leads into a nested one."""
-OWN = {"client_options", "retry_config"}
+"""What fsspec's options, those of a mapping with a dot, are called by obstore."""
+OWN = ("client_options", "retry_config")
 """Options of obstore that are mappings themselves."""
+
+RETRY = {"max_retries", "retry_timeout", "backoff"}
+"""What `retry_config` may hold; obstore itself passes over other names in silence."""
 
 PREFIXES = ("aws_", "google_", "azure_storage_", "azure_")
 CREDENTIALS = {
@@ -72,32 +76,40 @@ def translate(service: str, given: Mapping[str, Any]) -> Options:
         ValueError: one is given twice, contradicts another, or cannot be translated. Names that
             obstore lacks are refused by obstore.
     """
-    options = Options({}, {}, {})
-    for name, value in _flat(given, SPELLINGS[service]):
-        if name == "token" and service == "gs":
+    options = Options({}, _own(given, "client_options"), _waits(_own(given, "retry_config")))
+    others = {name: value for name, value in given.items() if name not in OWN}
+    for name, value in _flat(others, SPELLINGS[service]):
+        key = SPELLINGS[service].get(name, name)
+        if key == "token" and service == "gs":
             key, value = _google(value)
-        else:
-            key = SPELLINGS[service].get(name, name)
-        where = options.config
-        if key.startswith("client_options."):
-            key, where = key.partition(".")[2], options.client
-        elif key in OWN:
-            if not isinstance(value, Mapping):
-                raise ValueError(f"storage_options: {name}: expected a mapping, got {value!r}")
-            getattr(options, key.partition("_")[0]).update(value)
-            continue
+        where = options.client if key == HEADERS else options.config
         if key in where:
             raise ValueError(f"storage_options: {name}: gives {key} again; leave one out")
         where[key] = value if isinstance(value, bool | Mapping) else str(value)
-    if service == "http":
-        if options.config:
-            known = ", ".join([*SPELLINGS["http"], *sorted(OWN)])
-            raise ValueError(
-                f"storage_options: {', '.join(options.config)}: unknown for http; expected {known}"
-            )
-        return options
-    _sign(options.config)
+    if service != "http":
+        _sign(options.config)
+    elif options.config:
+        raise ValueError(f"storage_options: {', '.join(options.config)}: unknown for http")
     return options
+
+
+def _own(given: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An option of obstore that is a mapping itself; empty where it is not given."""
+    value = given.get(name) or {}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"storage_options: {name}: expected a mapping, got {value!r}")
+    return dict(value)
+
+
+def _waits(retry: dict[str, Any]) -> dict[str, Any]:
+    """A `retry_config` whose timeout may have been given in seconds."""
+    if unknown := sorted(retry.keys() - RETRY):
+        raise ValueError(
+            f"storage_options: retry_config.{unknown[0]}: expected {', '.join(sorted(RETRY))}"
+        )
+    if isinstance(seconds := retry.get("retry_timeout"), int | float):
+        retry["retry_timeout"] = timedelta(seconds=seconds)
+    return retry
 
 
 def _flat(
@@ -106,8 +118,7 @@ def _flat(
     """Options that are set, by dotted name."""
     for name, value in given.items():
         name = f"{above}{name}"
-        whole = name in spellings or name in OWN
-        if isinstance(value, Mapping) and not whole:
+        if isinstance(value, Mapping) and name not in spellings:
             yield from _flat(value, spellings, f"{name}.")
         elif value is not None:
             yield name, value

@@ -29,6 +29,8 @@ RETRIES = 10
 """Times that a request is repeated after failures that pass: no connection, silence, status 5xx."""
 FIRST_RETRIES = 2
 """The same for the first request, so that a wrong address is soon told."""
+ASKING = ("169.254.169.254", "/latest/api/token", "computeMetadata")
+"""What tells in an error that credentials were asked for, of the machine, for want of others."""
 BUCKET = "https://{}.s3.amazonaws.com"
 """Where the region of a bucket of S3 is asked for."""
 
@@ -143,11 +145,12 @@ def unreadable(name: str, error: Exception) -> ConnectionError:
         obstore.exceptions.UnauthenticatedError,
         PermissionError,
     )
-    remedy = (
-        "if it is not public, pass storage_options, such as anon: false for s3"
-        if isinstance(error, refusals)
-        else "check the address and the network"
-    )
+    if any(text in str(error) for text in ASKING):
+        remedy = "the environment has no credentials: set them, or pass them in storage_options"
+    elif isinstance(error, refusals):
+        remedy = "if it is not public, pass storage_options, such as anon: false for s3"
+    else:
+        remedy = "check the address and the network"
     return ConnectionError(f"{shown(name)}: cannot be read ({reason(error)}); {remedy}")
 
 

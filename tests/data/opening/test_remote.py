@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from contextlib import contextmanager
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -253,6 +254,15 @@ def test_credentials_that_are_given_or_asked_for_sign_what_is_asked(folder, monk
         assert sent(*_gs(url, bearer_token="mine"))["Authorization"] == "Bearer mine"
 
 
+def test_credentials_that_nobody_has_are_named(folder, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    with served(folder) as (url, _):
+        address, options = _s3(url, anon=False, metadata_endpoint=url)
+        with pytest.raises(ConnectionError, match="the environment has no credentials") as error:
+            open_analysis(address, storage_options=options)
+    says(error)
+
+
 def test_a_bucket_tells_its_region(folder, monkeypatch):
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -352,8 +362,13 @@ def test_a_file_of_credentials(tmp_path):
 
 
 def test_waiting_is_as_obstore_has_it():
-    options = {"client_options": {"timeout": "1h"}, "retry_config": {"max_retries": 3}}
-    assert translate("http", options) == ({}, {"timeout": "1h"}, {"max_retries": 3})
+    options = {
+        "client_options": {"timeout": "1h"},
+        "retry_config": {"max_retries": 3, "retry_timeout": 7},
+    }
+    retry = {"max_retries": 3, "retry_timeout": timedelta(seconds=7)}
+    assert translate("http", options) == ({}, {"timeout": "1h"}, retry)
+    remote._client("http", "http://h/a.zarr", translate("http", options), 1.0, 1)
 
 
 @pytest.mark.parametrize(
@@ -373,6 +388,7 @@ def test_waiting_is_as_obstore_has_it():
         ("http://h/a.zarr", {"anon": True}, "anon: unknown for http.*options are headers"),
         ("az://c/a.zarr", {}, "Account must be specified"),
         ("nowhere://b/a.zarr", {}, "Protocol not known"),
+        ("s3://b/a.zarr", {"retry_config": {"bogus": 1}}, r"retry_config\.bogus: expected"),
         ("gs://b/a.zarr", {"client_options": 7}, "client_options: expected a mapping"),
     ],
 )
