@@ -51,7 +51,8 @@ class Equations:
         for start in range(0, values.shape[1], TILE):
             tile = slice(start, start + TILE)
             part = values[:, tile].astype(np.float64)
-            product = design.T @ part
+            with np.errstate(invalid="ignore"):
+                product = design.T @ part
             # The first row is the sum over times: it is finite only where all values are.
             if not np.isfinite(product[0]).all():
                 complete = False
