@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from axialcast.data import Channels
+from axialcast.data.channels import Channel
 
 
 def test_channels_are_variables_at_their_levels_in_order(analysis):
@@ -51,3 +52,66 @@ def test_difference_of_units(analysis):
     other["geopotential"] = other.geopotential.assign_attrs(units="dam")
     difference = Channels.of(analysis).difference(Channels.of(other))
     assert difference == "geopotential 500 hPa: expected units 'm2 s-2', got 'dam'"
+
+
+@pytest.fixture
+def states():
+    """Three variables, the middle one without levels, and one unknown; (n, c, h, w) values."""
+    channels = Channels(
+        [
+            Channel("temperature", 850, "K"),
+            Channel("temperature", 500, "K"),
+            Channel("snow", None, "m"),
+            Channel("specific_humidity", 850, "kg kg-1"),
+            Channel("specific_humidity", 500, "kg kg-1"),
+        ]
+    )
+    values = np.random.default_rng(0).standard_normal((11, 5, 3, 7)).astype(np.float32)
+    return channels, values
+
+
+COORDS = {"time": np.arange(11), "latitude": np.arange(3.0), "longitude": np.arange(7.0)}
+
+
+def test_variables_of_one_array(states):
+    """`unstack` and `fields` give the same; levels keep their order, numbers and attributes."""
+    channels, values = states
+    dims = ("time", "channel", "latitude", "longitude")
+    lazy = channels.fields(xr.DataArray(values, COORDS, dims))
+    back = channels.unstack(values, COORDS, ("time",))
+    for found in (lazy, back):
+        assert list(found) == ["temperature", "snow", "specific_humidity"]
+        assert found.level.dtype == np.float64
+        assert found.level.attrs["units"] == "hPa"
+        for channel, part in zip(channels, np.moveaxis(values, 1, 0), strict=True):
+            np.testing.assert_array_equal(channel.of(found), part)
+            assert found[channel.variable].attrs["units"] == channel.units
+        assert found.snow.attrs == {"long_name": "snow", "units": "m"}
+        assert found.temperature.attrs["standard_name"] == "air_temperature"
+        np.testing.assert_array_equal(channels.stack(found.transpose("time", "level", ...)), values)
+
+
+def test_channels_elsewhere_in_an_array(states):
+    channels, values = states
+    first = channels.unstack(np.moveaxis(values, 1, 0), COORDS, ("time",), channel_axis=0)
+    xr.testing.assert_identical(first, channels.unstack(values, COORDS, ("time",)))
+
+
+def test_equal_channels_are_one(states):
+    channels, _ = states
+    other = Channels.from_list(channels.to_list())
+    assert len({channels, other, Channels(channels[:2])}) == 2
+    assert channels != list(channels)
+    assert repr(channels) == (
+        "Channels(temperature 850 hPa, temperature 500 hPa, snow, specific_humidity 850 hPa, "
+        "specific_humidity 500 hPa)"
+    )
+    assert channels.difference(Channels(channels[2:])) == (
+        "lacks temperature 850 hPa, temperature 500 hPa"
+    )
+    assert channels.difference(other) is None
+
+
+def test_a_variable_without_units():
+    field = xr.Dataset({"x": (("time", "latitude", "longitude"), np.zeros((1, 1, 1)))})
+    assert list(Channels.of(field)) == [Channel("x", None, "1")]

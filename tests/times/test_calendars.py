@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from axialcast.data import cadence, open_analysis
+from axialcast.times.calendars import gapless_axis, select_period, time_text, times_per_step
 
 HOUR = np.timedelta64(1, "h")
 
@@ -110,3 +111,107 @@ def test_a_period_that_is_not_there_is_refused(analysis, period, message):
     with pytest.raises(ValueError, match=message) as raised:
         open_analysis(analysis, period=period)
     assert "\n" not in str(raised.value)
+
+
+def every(hours, count, calendar="standard", start="2001-01-31"):
+    """Times that many hours apart: datetime64[ns], or cftime of another calendar."""
+    range_ = xr.date_range(start, periods=count, freq=f"{hours}h", calendar=calendar)
+    return range_.values.astype("M8[ns]") if calendar == "standard" else range_.values
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_a_period_may_reach_one_cadence_beyond_the_times(calendar, count):
+    """A day where there is but one time. What is told are its first and its last time."""
+    hours = 24 if count == 1 else 6
+    times = every(hours, count, calendar)
+    dataset = line(times)
+    first, last = (pd.Timestamp(time_text(time)) for time in times[[0, -1]])
+    spare, second = pd.Timedelta(hours, "h"), pd.Timedelta("1s")
+    chosen = select_period(dataset, ((first - spare).isoformat(), (last + spare).isoformat()))
+    assert chosen.time.values.tolist() == times.tolist()
+    told = f"is not within the times of the store, {time_text(times[0])} to {time_text(times[-1])}"
+    for period in (
+        (first - spare - second, last),
+        (first, last + spare + second),
+        (first + second, first + 2 * second),
+    ):
+        with pytest.raises(ValueError) as error:
+            select_period(dataset, [date.isoformat() for date in period])
+        assert str(error.value).startswith("period: ")
+        assert str(error.value).endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("period", "first", "last"),
+    [
+        (("2001-01-31T06", "2001-01-31T18"), 1, 3),
+        (("2001-01-31T06:00:01", "2001-01-31T17:59:59"), 2, 2),
+        (("2001-02", 2001), 4, 9),
+        (("2001-02-01T06", np.int64(2001)), 5, 9),
+        ((np.datetime64("2001-01-31T06"), np.datetime64("2001-01-31T12")), 1, 2),
+    ],
+)
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+def test_dates_to_the_second_in_any_calendar(period, first, last, calendar):
+    times = every(6, 10, calendar)
+    chosen = select_period(line(times), period)
+    assert chosen.time.values.tolist() == times[first : last + 1].tolist()
+
+
+def test_a_period_of_the_calendars_own_dates():
+    times = every(6, 10, "noleap")
+    chosen = select_period(line(times), (times[2], times[5]))
+    assert chosen.time.values.tolist() == times[2:6].tolist()
+    with pytest.raises(ValueError) as error:
+        select_period(line(times), ("spring", "autumn"))
+    assert str(error.value).startswith("period: cannot read 'spring' to 'autumn' as dates (no numb")
+    assert str(error.value).endswith("); expected for instance ('2001', '2005-06-30')")
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+def test_the_axis_without_gaps(calendar):
+    times = every(6, 12, calendar)
+    rows, spacing = gapless_axis(times[[1, 2, 3, 6, 7, 11]])
+    assert rows.tolist() == [0, 1, 2, -1, -1, 3, 4, -1, -1, -1, 5]
+    assert times[1] + spacing == times[2]
+    rows, _ = gapless_axis(times[[4]])
+    assert rows.tolist() == [0]
+    rows, _ = gapless_axis(times[:0])
+    assert rows.tolist() == []
+    for wrong in (times[[0, 2, 4, 7]], times[[1, 0]]):
+        with pytest.raises(
+            ValueError, match=r"times: expected whole multiples of the cadence .*; "
+        ):
+            gapless_axis(wrong)
+
+
+@pytest.mark.parametrize(
+    ("cadence_hours", "step_hours", "want"),
+    [(6, None, 1), (6, 6, 1), (6, 24, 4), (1, 7, 7), (24, 48.0, 2), (0.5, 1.5, 3)],
+)
+def test_times_from_one_state_to_the_next(cadence_hours, step_hours, want):
+    spacing = np.timedelta64(round(cadence_hours * 3600), "s").astype("timedelta64[ns]")
+    assert times_per_step(spacing, step_hours) == want
+
+
+@pytest.mark.parametrize("step_hours", [3, 9, 1e-5])
+def test_a_step_that_the_cadence_does_not_divide(step_hours):
+    with pytest.raises(ValueError) as error:
+        times_per_step(6 * HOUR, step_hours)
+    assert str(error.value) == (
+        f"data.step_hours: {step_hours:g} is not a multiple of the cadence, 6 h"
+    )
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (np.datetime64("2001-02-03"), "2001-02-03T00"),
+        (np.datetime64("2001-02-03T04:05", "ns"), "2001-02-03T04:05"),
+        (cftime.DatetimeNoLeap(2001, 2, 3, 4), "2001-02-03T04"),
+        (cftime.DatetimeNoLeap(2001, 2, 3, 4, 30), "2001-02-03T04:30"),
+    ],
+)
+def test_times_in_messages(time, text):
+    assert time_text(time) == text

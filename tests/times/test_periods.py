@@ -4,7 +4,7 @@ import pytest
 
 from axialcast.run.config import ConfigError, load_config
 from axialcast.run.shipped import configs
-from axialcast.times.periods import interval
+from axialcast.times.periods import interval, is_multiple
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,27 @@ def test_in_a_config():
         "train.save_every: got 'often', expected a number of steps such as 200, or a time such as "
         '"5 minutes", "30 s" or "2 h"'
     )
+
+
+def test_a_period_of_one_instant_and_one_that_runs_backwards():
+    path = configs()["smallest"]
+    instant = "2001-02-01T06:00:00"
+    assert load_config(path, [f"data.train=['{instant}','{instant}']"]).data.train == (
+        instant,
+        instant,
+    )
+    with pytest.raises(ConfigError) as error:
+        load_config(path, ["data.train=['2001-02-01T06:00:01','2001-02-01T06:00:00']"])
+    [line] = error.value.lines
+    assert line.endswith(
+        "2001-02-01T06:00:01 comes after 2001-02-01T06:00:00; put the earlier date first"
+    )
+
+
+@pytest.mark.parametrize(
+    ("hours", "of", "want"),
+    [(24, 6, True), (24, 24, True), (6, 24, False), (1.5, 0.5, True), (1, 0.3, False)],
+)
+def test_multiples_to_the_second(hours, of, want):
+    assert is_multiple(hours, of) is want
+    assert is_multiple(hours + 1e-5, of) is want
