@@ -9,8 +9,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.baselines.climatology import Climatology
-from axialcast.baselines.persistence import states_at
 from axialcast.data.channels import Channel, Channels
+from axialcast.data.reader import Analysis
 from axialcast.grid import grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.report.figures import contour_levels, curves, map_panel, scorecard
@@ -41,7 +41,7 @@ METRIC_NAMES = {
 def report_html(
     scores: xr.Dataset,
     forecast: xr.Dataset,
-    analysis: xr.Dataset,
+    analysis: Analysis | xr.Dataset,
     climatology: Climatology,
     *,
     title: str,
@@ -55,13 +55,14 @@ def report_html(
 
     Args:
         scores: of `axialcast.verify.evaluate`.
-        forecast, analysis: what was scored; maps are drawn of them.
+        forecast, analysis: what was scored; of these, only the case that is shown is read.
         title: of the run.
         facts: what else is worth knowing by name: periods, versions.
         config: the resolved configuration, as text.
-        drawn: filled by `evaluate`; otherwise the field that is drawn is read once more.
+        drawn: filled by `evaluate`; otherwise the field that is drawn is scored once more.
     """
-    forecast, analysis = matched(forecast, analysis)
+    given = analysis.dataset if isinstance(analysis, Analysis) else analysis
+    forecast, analysis = matched(forecast, given)
     channels = Channels.of(forecast)
     chosen = headline(channels)
     all_scores = scores.sel(region="all")
@@ -228,13 +229,18 @@ def _pictures(forecast: xr.Dataset, analysis: xr.Dataset, drawn: DrawnField) -> 
 
 
 def _case(
-    forecasts: xr.Dataset, analyses: xr.Dataset, drawn: DrawnField, name: str, units: str
+    forecasts: xr.Dataset,
+    analyses: Analysis | xr.Dataset,
+    drawn: DrawnField,
+    name: str,
+    units: str,
 ) -> str:
     """Forecast, truth and error of a typical case, at two lead times."""
     case, leads = drawn.typical_case(), drawn.leads[:2]
     one = drawn.channel.of(forecasts).isel({INIT_TIME: case}).sel({LEAD_TIME: leads}).load()
-    init, analysis = one[INIT_TIME].values, drawn.channel.of(analyses)
-    truth = _truth(analysis, np.add(init, leads))
+    init = one[INIT_TIME].values
+    truths = Analysis.of(analyses, Channels([drawn.channel]))
+    truth = one.copy(data=truths.read(truths.rows(np.add(init, leads)))[:, 0])
     error = one.copy(data=one.values - truth.values)
     both = np.concatenate([one.values.ravel(), truth.values.ravel()])
     levels = contour_levels(both, symmetric=False)
@@ -286,7 +292,3 @@ def _best(metric: str, values: NDArray[np.float64]) -> int | None:
     """Which model is best: the highest correlation, the least error; None where all are NaN."""
     cost = -values if metric == "acc" else np.abs(values)
     return int(np.nanargmin(cost)) if np.isfinite(cost).any() else None
-
-
-def _truth(analysis: xr.DataArray, times: NDArray[np.datetime64]) -> xr.DataArray:
-    return states_at(analysis.to_dataset(name="truth"), times)["truth"]
