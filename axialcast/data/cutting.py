@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from axialcast.data.parts import Part
 
-__all__ = ["Place", "block_edges", "group_places", "shares"]
+__all__ = ["BLOCKS_HELD", "Place", "block_edges", "group_places", "shares"]
 
+BLOCKS_HELD = 3
+"""Blocks in memory at a time."""
 SHARE_CHUNKS = 64
 """Chunks along time in a share, at most: variables that share files read them at about the same
 time, while they are open."""
@@ -72,7 +74,7 @@ def group_places(
     overlap: int,
     by_cells: bool,
 ) -> list[Place]:
-    """Groups of channels, and of cells, of which two blocks of a chunk take at most `num_bytes`.
+    """Groups of channels, and of cells, of which blocks of a chunk take at most `num_bytes`.
 
     Args:
         parts: of the analysis.
@@ -87,14 +89,14 @@ def group_places(
         if groups:
             channels, other = groups[-1]
             longer = max(part, other, key=lambda p: p.chunk)
-            field_bytes = 2 * 4 * (longer.chunk + overlap) * shape[1] * shape[2]
+            field_bytes = BLOCKS_HELD * 4 * (longer.chunk + overlap) * shape[1] * shape[2]
             if field_bytes * (len(channels) + len(unit)) <= num_bytes:
                 groups[-1] = (channels + unit, longer)
                 continue
         groups.append((unit, part))
     found = []
     for channels, part in groups:
-        cell_bytes = 2 * 4 * (part.chunk + overlap) * len(channels)
+        cell_bytes = BLOCKS_HELD * 4 * (part.chunk + overlap) * len(channels)
         for rows, columns in _tiles(part, shape[1:], num_bytes // cell_bytes, by_cells):
             found.append((np.array(sorted(channels)), rows, columns))
     return found

@@ -16,8 +16,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.data.arrays.memory import Lender
 from axialcast.data.channels import Channels
-from axialcast.data.cutting import Place, block_edges, group_places, shares
+from axialcast.data.cutting import BLOCKS_HELD, Place, block_edges, group_places, shares
 from axialcast.data.parts import Part, find_parts
 from axialcast.data.sources import Where
 from axialcast.grid import LatLonGrid, grid_of
@@ -209,9 +210,10 @@ class Analysis:
     ) -> Iterator[Block]:
         """All states, in blocks that threads read while the last one is in use.
 
-        Blocks end where chunks do, so that each is decoded once. What is held, the block in use and
-        the one that is coming, takes `num_bytes`, or as much as whole chunks of all channels need;
-        `groups` makes these smaller.
+        Blocks end where chunks do, so that each is decoded once. What is held takes `num_bytes`, or
+        as much as whole chunks of all channels need; `groups` makes these smaller. That is three
+        blocks: one in use, one that is coming, and the one before, whose memory is filled again
+        when nobody holds a part of it any more.
 
         Args:
             num_bytes: memory of the states held.
@@ -219,14 +221,16 @@ class Analysis:
             num_threads: that read; None: one a core, 2 to 8, or 16 if the store is remote.
         """
         most = num_threads or (REMOTE if self.is_remote else _local())
-        length = max(1, num_bytes // (2 * self.state_bytes) - overlap)
+        length = max(1, num_bytes // (BLOCKS_HELD * self.state_bytes) - overlap)
         spans = list(pairwise(block_edges(self._parts, len(self), length)))
+        longest = max((stop - max(start - overlap, 0) for start, stop in spans), default=0)
+        lender = Lender(BLOCKS_HELD)  # fresh memory costs as much as decoding
         threads = ThreadPoolExecutor(most, thread_name_prefix="axialcast-blocks")
         begun: deque[tuple[NDArray[np.float32], list[Future[None]]]] = deque()
 
         def begin(start: int, stop: int) -> None:
             room = min(overlap, start)
-            values = np.empty((room + stop - start, *self.shape), np.float32)
+            values = lender.lend((longest, *self.shape), np.float32)[: room + stop - start]
             jobs = self._jobs(np.arange(start, stop), values[room:], None, most)
             begun.append((values, [threads.submit(job) for job in jobs]))
 

@@ -127,7 +127,7 @@ def test_groups_are_the_whole_and_decode_each_chunk_once(
         for block in group.blocks(num_bytes):
             out[group.place] += block.new.sum(0, dtype=np.float64)
             times[group.place] += len(block.new)
-            held = 2 * block.values.nbytes
+            held = 3 * block.values.nbytes
             assert held <= num_bytes or len(group.groups(num_bytes, by_cells=by_cells)) == 1
     np.testing.assert_allclose(out, want.sum(0, dtype=np.float64), rtol=1e-12)
     assert (times == len(analysis)).all()

@@ -7,13 +7,15 @@ large arrays begin, took 2.6 times as long as to a line of the cache (rows of 12
 
 import math
 import threading
+import weakref
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["aligned", "workspace"]
+__all__ = ["Lender", "aligned", "workspace"]
 
 ALIGNMENT = 64
 """Bytes in a line of the processor's cache."""
@@ -37,3 +39,34 @@ def workspace(purpose: str, num_bytes: int) -> NDArray[np.uint8]:
 
 
 _held = threading.local()
+
+
+class Lender:
+    """Lends arrays and takes their memory back when nobody holds them, or views of them, any more.
+
+    Args:
+        keep: arrays of one shape and type whose memory waits to be lent again, at most.
+    """
+
+    def __init__(self, keep: int) -> None:
+        self._waiting: dict[tuple[tuple[int, ...], Any], deque[NDArray[Any]]] = defaultdict(
+            lambda: deque(maxlen=keep)
+        )
+
+    def lend(self, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
+        """An array of any content."""
+        waiting = self._waiting[tuple(shape), np.dtype(dtype)]
+        try:
+            memory = waiting.pop()
+        except IndexError:
+            memory = aligned(shape, dtype)
+        lent = _Lent(memory)
+        weakref.finalize(lent, waiting.append, memory).atexit = False
+        return np.asarray(lent)
+
+
+class _Lent:
+    """What lent arrays, and views of them, hold: a view of plain memory would hold the memory."""
+
+    def __init__(self, memory: NDArray[Any]) -> None:
+        self.__array_interface__ = memory.__array_interface__

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from axialcast.data.windows.lending import Lender
+from axialcast.data.arrays.memory import Lender
 from axialcast.data.windows.paging import Memory, PageBuffer
 from axialcast.data.windows.plan import Missing, Plan, Pool, Positions, WindowRows, plan_epoch
 from axialcast.data.windows.reading import States
@@ -287,7 +287,7 @@ class WindowLoader:
                 out = torch.empty(shape, dtype=source.dtype, pin_memory=True)
             else:
                 # Lent now and not before, when the last batch but one has been given back.
-                out = self._lender.lend(shape, source.numpy().dtype)
+                out = torch.from_numpy(self._lender.lend(shape, source.numpy().dtype))
             # Of numpy, for torch would start threads of its own.
             into = out.numpy().reshape(len(index), *source.shape[1:])
             source.numpy().take(index, 0, into, "clip")
