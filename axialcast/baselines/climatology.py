@@ -27,6 +27,7 @@ from axialcast.baselines.baseline import (
 )
 from axialcast.baselines.cycle import DAY, Equations, annual_basis, hour_of
 from axialcast.baselines.passes import MEMORY_GIB, Gatherer, go_through
+from axialcast.baselines.products import product
 from axialcast.cores import on_all_cores
 from axialcast.data.channels import Channels
 from axialcast.data.cutting import Place
@@ -138,7 +139,7 @@ class Climatology:
             for places, table in self._tables:
                 into, inside = overlap(channels, places)
                 chosen = table[number][:, inside]
-                part = design[rows] @ chosen.reshape(design.shape[1], -1)
+                part = product(design[rows], chosen.reshape(design.shape[1], -1))
                 at = rows if isinstance(into, slice) else rows[:, None]
                 values[at, into] = part.reshape(len(rows), *chosen.shape[1:])
         return values

@@ -18,6 +18,7 @@ from axialcast.baselines.climatology import Anomalies, Climatology, forecast_fro
 from axialcast.baselines.coarsening import Coarsening
 from axialcast.baselines.passes import MEMORY_GIB, go_through
 from axialcast.baselines.patterns import Patterns, Sample, factor_for
+from axialcast.baselines.products import product
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis, Block
 from axialcast.times.dates import Leads, Times
@@ -154,7 +155,7 @@ class LinearInverseModel:
             now, before = np.concatenate([now, before], axis=1) @ self.propagator, now
         num, size = len(self.channels), int(np.prod(self._coarsening.shape))
         patterns = self.patterns.reshape(num, size, -1)[channels].reshape(-1, now.shape[1])
-        anomalies = series.reshape(-1, now.shape[1]) @ patterns.T
+        anomalies = product(series.reshape(-1, now.shape[1]), patterns.T)
         anomalies /= self.scale.reshape(num, size)[channels].ravel()
         coarse = anomalies.reshape(*series.shape[:2], -1, *self._coarsening.shape)
         values = self._coarsening.spread(coarse)
