@@ -1,0 +1,233 @@
+"""Figures: what is drawn is what was scored, the right way up, with the right sign and colour."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.contour import QuadContourSet
+
+from axialcast.data import open_analysis
+from axialcast.data.arrays.chunks import Chunks
+from axialcast.data.reader import Analysis
+from axialcast.forecast import ForecastStore, ForecastWriter
+from axialcast.report import figures
+from axialcast.report.page import report_html
+from axialcast.verify import Climatology, DrawnField, Persistence, evaluate
+
+DAY = np.timedelta64(86_400_000_000_000, "ns")
+LEADS = np.array([1, 2, 3, 5, 7]) * DAY
+
+
+@pytest.fixture(scope="module")
+def case(analysis_of, forecast_of):
+    """Scores, forecast, analysis and climatology; the forecast errs more in the north-east."""
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal((50, 2, 5, 7))
+    analysis = analysis_of(3 * noise + np.arange(5)[:, None] - np.arange(7), levels=[500, 850])
+    inits = analysis.time.values[30:41]
+    forecast = forecast_of(analysis, inits, LEADS)
+    error = np.arange(5)[::-1, None] * 0.7 + np.arange(7) * 0.3 - 2
+    scale = np.linspace(0.5, 1.5, len(inits))[:, None, None, None, None]
+    scale = scale * np.array([0.5, 1.0, 1.5, 2.0, 4.0])[:, None, None, None]
+    forecast = forecast.assign(pressure=forecast.pressure + (error * scale).astype("f4"))
+    forecast.pressure.attrs = analysis.pressure.attrs
+    climatology = Climatology.fit(analysis, harmonics=0)
+    baselines = {"persistence": Persistence(), "climatology": climatology}
+    filled = DrawnField(forecast)
+    scores = evaluate(
+        forecast, analysis, climatology=climatology, baselines=baselines, drawn=filled
+    )
+    return scores, forecast, analysis, climatology, filled
+
+
+def page_of(case):
+    *given, filled = case
+    return report_html(*given, title="x", facts={}, config="", drawn=filled)
+
+
+@pytest.fixture(scope="module")
+def page(case):
+    """The page, and (description, figure) of all that is drawn on it."""
+    found, original = [], figures._svg
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            figures, "_svg", lambda f, about: found.append((about, f)) or original(f, about)
+        )
+        return page_of(case), found
+
+
+@pytest.fixture(scope="module")
+def drawn(page):
+    return page[1]
+
+
+def test_curves_are_the_scores(case, drawn):
+    scores = case[0].sel(region="all")
+    shown = [(about, figure.axes[0]) for about, figure in drawn if "against lead time" in about]
+    assert len(shown) == 2
+    for (about, axes), metric in zip(shown, ("rmse", "acc"), strict=True):
+        assert ("correlation" in about) == (metric == "acc")
+        wanted = scores.pressure.sel(metric=metric, level=500)
+        wanted = wanted.isel(model=np.isfinite(wanted).any("lead_time").values)
+        lines = axes.lines[: wanted.sizes["model"]]
+        labels = {text.get_text(): text for text in axes.texts}
+        assert labels.keys() >= {"Forecast", "Persistence"}
+        for line, model in zip(lines, wanted.model.values, strict=True):
+            np.testing.assert_array_equal(line.get_xdata(), [1, 2, 3, 5, 7])
+            np.testing.assert_allclose(line.get_ydata(), wanted.sel(model=model))
+            label = labels[str(model).capitalize()]
+            assert label.get_color() == line.get_color()
+            assert label.xy == (7, line.get_ydata()[-1])
+        assert axes.get_ylim()[0] <= min(0, float(wanted.min()))
+
+
+def is_blue(colour):
+    return colour[2] > colour[0]
+
+
+def test_the_scorecard_says_by_how_much_and_blue_is_better(case, drawn):
+    (axes,) = next(figure for about, figure in drawn if "relative to the reference" in about).axes
+    rmse = case[0].pressure.sel(region="all", metric="rmse")
+    skill = 100 * (rmse.sel(model="forecast") / rmse.sel(model="persistence") - 1)
+    skill = skill.transpose("level", "lead_time").values
+    assert (skill < 0).any()
+    assert (skill > 0).any()
+    (mesh,) = axes.collections
+    np.testing.assert_allclose(mesh.get_array(), skill)
+    for (row, column), value in np.ndenumerate(skill):
+        text = next(t for t in axes.texts if t.get_position() == (column + 0.5, row + 0.5))
+        assert text.get_text() == f"{value:+.0f}".replace("-", "−")
+        if abs(value) > 5:
+            assert is_blue(mesh.to_rgba(value)) == (value < 0)
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "Pressure, 500 hPa",
+        "Pressure, 850 hPa",
+    ]
+    assert axes.yaxis_inverted()  # the first row is at the top
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        "24",
+        "48",
+        "72",
+        "120",
+        "168",
+    ]
+
+
+def drawn_at(axes, longitude, latitude):
+    """(lowest, highest) value of the band of colour at a point of a map, and its colour."""
+    filled = next(c for c in axes.collections if isinstance(c, QuadContourSet) and c.filled)
+    paths = zip(filled.get_paths(), filled.levels, filled.levels[1:], strict=False)
+    if filled.extend == "both":
+        edges = [-np.inf, *filled.levels, np.inf]
+        paths = zip(filled.get_paths(), edges, edges[1:], strict=True)
+    for index, (path, low, high) in enumerate(paths):
+        if len(path.vertices) and path.contains_point((longitude, latitude)):
+            return low, high, filled.get_facecolor()[index]
+    return np.nan, np.nan, None
+
+
+def agreement(axes, field):
+    """Share of a map's inner points whose colour stands for the field's value there."""
+    inner = field.isel(latitude=slice(1, -1), longitude=slice(1, -1))
+    hits = []
+    for latitude in inner.latitude.values:
+        for longitude in inner.longitude.values:
+            value = float(inner.sel(latitude=latitude, longitude=longitude))
+            # Aside of the grid point, where the contours of neighbouring bands touch.
+            low, high, _ = drawn_at(axes, longitude + 1e-3, latitude + 1e-3)
+            hits.append(low - 0.01 <= value <= high + 0.01)
+    return np.mean(hits)
+
+
+def maps(drawn):
+    return [(about, figure.axes[0]) for about, figure in drawn if about.startswith("Map")]
+
+
+def test_maps_show_forecast_truth_and_error_of_the_typical_case(case, drawn):
+    _, forecast, analysis, _, filled = case
+    panels = maps(drawn)[:6]
+    number = filled.typical_case()
+    for lead, three in zip(LEADS[[0, 2]], (panels[:3], panels[3:]), strict=True):
+        one = forecast.pressure.isel(init_time=number).sel(lead_time=lead, level=500)
+        truth = analysis.pressure.sel(time=one.init_time.values + lead, level=500)
+        for (about, axes), field in zip(three, (one, truth, one - truth), strict=True):
+            assert agreement(axes, field) > 0.8, about
+            assert agreement(axes, -field) < 0.5, about
+            upside_down = field.copy(data=field.values[::-1])
+            assert agreement(axes, upside_down) < 0.7, about  # the middle row stays
+            assert not axes.yaxis_inverted()
+            assert not axes.xaxis_inverted()
+        error = three[2][1]
+        assert "minus" in three[2][0]
+        north_east, south_west = drawn_at(error, 250, 28), drawn_at(error, 55, -18)
+        assert north_east[0] >= 0 >= south_west[1]
+        assert is_blue(south_west[2])
+        assert not is_blue(north_east[2])
+
+
+def test_north_is_up_and_named(drawn):
+    _, axes = maps(drawn)[0]
+    name_x, name_y = axes.xaxis.get_major_formatter(), axes.yaxis.get_major_formatter()
+    assert [name_y(y, 0) for y in (-30, 0, 45)] == ["30°S", "0°", "45°N"]
+    assert [name_x(x, 0) for x in (90, 180, 270, 360)] == ["90°E", "180°", "90°W", "0°"]
+    top = axes.transData.transform((90, 40))[1]
+    assert top > axes.transData.transform((90, -30))[1]
+
+
+def test_skill_is_blue_where_the_forecast_is_better(case, drawn):
+    filled = case[-1]
+    panels = maps(drawn)[6:]
+    assert len(panels) == len(filled.leads) == 3
+    skills = [filled.skill(index) for index in range(3)]
+    for skill, (_, axes) in zip(skills, panels, strict=True):
+        assert agreement(axes, skill) > 0.8
+    assert float(skills[0].max()) > 0.3
+    colour = panels[0][1].collections[0]
+    assert is_blue(colour.cmap(colour.norm(float(skills[0].max()))))
+    assert not is_blue(colour.cmap(colour.norm(-0.8)))
+
+
+def test_the_report_reads_the_case_that_it_shows(case, page, tmp_path, monkeypatch):
+    scores, forecast, analysis, climatology, filled = case
+    with ForecastWriter(tmp_path / "forecast.zarr", forecast) as writer:
+        writer.write(forecast)
+    analysis.chunk(time=1).to_zarr(tmp_path / "analysis.zarr", zarr_format=2)
+    stored = ForecastStore(tmp_path / "forecast.zarr").dataset()
+    opened = open_analysis(tmp_path / "analysis.zarr")
+    read, original = [], Chunks.read
+    monkeypatch.setattr(
+        Chunks,
+        "read",
+        lambda self, where, out: (
+            read.append((self.array.store, where)) or original(self, where, out)
+        ),
+    )
+    for given in (opened, Analysis(opened)):
+        assert page_of((scores, stored, given, climatology, filled)) == page[0]
+        assert len(read) == 1 + 2  # one initial time of the forecast, two times of the analysis
+        read.clear()
+
+
+def test_contour_levels_are_round_and_hold_nearly_all():
+    values = np.random.default_rng(0).standard_normal(10_000)
+    levels = figures.contour_levels(values, symmetric=True)
+    np.testing.assert_allclose(levels, -levels[::-1], atol=1e-12)
+    assert 12 <= len(levels) <= 25
+    assert np.mean((values > levels[0]) & (values < levels[-1])) > 0.98
+    assert np.isfinite(figures.contour_levels(np.full(3, np.nan), symmetric=False)).all()
+    constant = figures.contour_levels(np.full(3, 7.0), symmetric=False)
+    assert constant[0] < 7 < constant[-1]
+
+
+def test_labels_at_the_ends_do_not_touch(monkeypatch):
+    models = ["forecast", "persistence", "climatology"]
+    scores = xr.DataArray(
+        [[1.0, 2.0], [1.0, 2.01], [1.0, 2.02]],
+        {"model": models, "lead_time": LEADS[:2], "metric": "rmse"},
+        ("model", "lead_time"),
+    )
+    found = []
+    monkeypatch.setattr(figures, "_svg", lambda figure, about: found.append(figure))
+    figures.curves(scores, title="t", label="l")
+    axes = found[0].axes[0]
+    places = sorted(text.xyann[1] for text in axes.texts if hasattr(text, "xyann"))
+    assert (np.diff(places) > 0.06 * (axes.get_ylim()[1] - axes.get_ylim()[0])).all()
