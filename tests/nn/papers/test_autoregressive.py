@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from axialcast.nn import autoregressive
+from axialcast.nn.papers import autoregressive
 from axialcast.nn.papers.autoregressive import AutoregressiveAxialTransformer
 from axialcast.nn.papers.decoder import Decoder, shift
 
