@@ -5,7 +5,6 @@ w longitudes.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 from axialcast.baselines import large
 from axialcast.baselines.baseline import (
     ALL,
-    OwnBaseline,
     States,
     Which,
     aligned,
@@ -26,7 +24,7 @@ from axialcast.baselines.baseline import (
     with_valid_time,
 )
 from axialcast.baselines.cycle import DAY, Equations, annual_basis, hour_of
-from axialcast.baselines.passes import MEMORY_GIB, Gatherer, go_through
+from axialcast.baselines.passes import MEMORY_GIB, go_through
 from axialcast.baselines.products import product
 from axialcast.cores import on_all_cores
 from axialcast.data.channels import Channels
@@ -38,11 +36,9 @@ from axialcast.times.dates import Leads, Times
 
 __all__ = [
     "SHORTEST_DAYS",
-    "Anomalies",
     "Climatology",
     "CycleSums",
     "climatology_of",
-    "forecast_from",
     "spacing",
     "with_valid_time",
 ]
@@ -286,51 +282,6 @@ def climatology_of(
     """A climatology of (hour, m, c, h, w) coefficients, with the labels of an analysis."""
     coords = {HOUR: hours, **{dim: like.dataset[dim].variable for dim in (LATITUDE, LONGITUDE)}}
     return Climatology(like.channels.unstack(coefficients, coords, (HOUR, COEFFICIENT)))
-
-
-class Anomalies:
-    """Gives its gatherers the anomalies of the states, in their place."""
-
-    def __init__(self, climatology: Climatology, gatherers: Sequence[Gatherer]) -> None:
-        self._climatology, self._gatherers = climatology, gatherers
-        self.held = sum(gatherer.held for gatherer in gatherers)
-
-    def begin(self, group: Analysis) -> None:
-        self._normals = self._climatology.each(group.place)
-        for gatherer in self._gatherers:
-            gatherer.begin(group)
-
-    def add(self, block: Block) -> None:
-        def subtract(channel: int) -> None:
-            block.new[:, channel] -= self._normals[channel].values_at(block.times[block.overlap :])[
-                :, 0
-            ]
-
-        on_all_cores(subtract, range(len(self._normals)))
-        for gatherer in self._gatherers:
-            gatherer.add(block)
-
-    def end(self) -> None:
-        for gatherer in self._gatherers:
-            gatherer.end()
-
-
-def forecast_from(
-    baseline: OwnBaseline,
-    climatology: Climatology,
-    analysis: Analysis | xr.Dataset,
-    init_times: Times,
-    lead_times: Leads,
-) -> xr.Dataset:
-    """A baseline's values on top of a climatology, with their labels."""
-    source = aligned(analysis, climatology.channels, climatology.grid)
-    values = baseline.values(
-        lambda times: source.read(source.rows(times)),
-        init_times,
-        lead_times,
-        climatology.normal(init_times, lead_times),
-    )
-    return labelled(values, climatology.channels, climatology.coefficients, init_times, lead_times)
 
 
 def spacing(times: Times) -> np.timedelta64:

@@ -6,6 +6,7 @@ Shapes: t times, m coefficients, x cells.
 import numpy as np
 from numpy.typing import NDArray
 
+from axialcast.baselines.products import product
 from axialcast.times.dates import Times
 
 __all__ = ["DAY", "Equations", "annual_basis", "hour_of"]
@@ -52,12 +53,12 @@ class Equations:
             tile = slice(start, start + TILE)
             part = values[:, tile].astype(np.float64)
             with np.errstate(invalid="ignore"):
-                product = design.T @ part
+                sums = product(design.T, part)
             # The first row is the sum over times: it is finite only where all values are.
-            if not np.isfinite(product[0]).all():
+            if not np.isfinite(sums[0]).all():
                 complete = False
-                product = design.T @ np.where(np.isfinite(part), part, 0.0)
-            self._products[:, tile] += product
+                sums = product(design.T, np.where(np.isfinite(part), part, 0.0))
+            self._products[:, tile] += sums
         if not complete or self._absent is not None:
             self._leave_out(design, np.isfinite(values))
         self._whole += design.T @ design

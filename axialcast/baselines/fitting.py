@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from axialcast.baselines.anomalies import Anomalies
 from axialcast.baselines.baseline import Baseline
 from axialcast.baselines.climatology import (
-    Anomalies,
     Climatology,
     CycleSums,
     climatology_of,

@@ -13,8 +13,9 @@ import scipy.linalg
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.baselines.anomalies import Anomalies, forecast_from
 from axialcast.baselines.baseline import ALL, States, Which, whole_steps
-from axialcast.baselines.climatology import Anomalies, Climatology, forecast_from, spacing
+from axialcast.baselines.climatology import Climatology, spacing
 from axialcast.baselines.coarsening import Coarsening
 from axialcast.baselines.passes import MEMORY_GIB, go_through
 from axialcast.baselines.patterns import Patterns, Sample, factor_for

@@ -78,11 +78,8 @@ class Sample:
         chosen = slice(first * self._stride - (block.stop - len(block.new)), None, self._stride)
         new = block.new[chosen]
 
-        def take(channel: int) -> None:
-            self._parts[channel][first : first + len(new)] = self._coarsening.means(new[:, channel])
-
-        if len(new):
-            on_all_cores(take, range(len(self._parts)))
+        for channel, part in enumerate(self._parts if len(new) else ()):
+            part[first : first + len(new)] = self._coarsening.means(new[:, channel])
 
     def end(self) -> None:
         self._parts = []

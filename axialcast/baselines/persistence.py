@@ -13,18 +13,17 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.baselines import large
+from axialcast.baselines.anomalies import Anomalies, forecast_from
 from axialcast.baselines.baseline import (
     ALL,
-    Baseline,
     States,
     Which,
     hours_text,
     labelled,
     overlap,
-    states_at,
     whole_steps,
 )
-from axialcast.baselines.climatology import Anomalies, Climatology, forecast_from, spacing
+from axialcast.baselines.climatology import Climatology, spacing
 from axialcast.baselines.passes import MEMORY_GIB, go_through
 from axialcast.cores import on_all_cores
 from axialcast.data.channels import Channels
@@ -33,12 +32,10 @@ from axialcast.names import LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
 from axialcast.times.dates import Leads, Times
 
 __all__ = [
-    "Baseline",
     "DampedPersistence",
     "LaggedSums",
     "Persistence",
-    "states_at",
-    "whole_steps",
+    "damped_persistence_of",
 ]
 
 STRETCH = 256
