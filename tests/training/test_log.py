@@ -12,8 +12,9 @@ LINES = b'{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n'
 
 
 def test_a_mark_is_size_and_checksum(tmp_path):
-    path = tmp_path / "runs" / "log.jsonl"
+    path = tmp_path / "runs" / "new" / "log.jsonl"
     with Log(path) as log:
+        assert path.stat().st_mode & 0o111 == 0, "no program"
         assert log.mark() == (0, hashlib.sha256().hexdigest())
         log.write({"step": 1, "loss": 0.5})
         log.write({"step": 2, "loss": 0.25})
@@ -54,21 +55,38 @@ def full(*args):
 
 
 def test_lines_wait_and_are_part_of_the_mark(tmp_path, monkeypatch, capsys):
+    """Told once. What waits is not on the disk, which whoever waits for it is told."""
     path = tmp_path / "log.jsonl"
     with Log(path) as log:
         monkeypatch.setattr(os, "pwrite", full)
         log.write({"step": 1, "loss": 0.5})
-        mark = log.mark()
-        assert mark[0] == path.stat().st_size + 25
+        assert log.mark() == (25, hashlib.sha256(LINES[:25]).hexdigest())
         with pytest.raises(OSError) as error:
-            log.sync(mark)
+            log.sync(log.mark())
         assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(path))
+        assert error.value.strerror == os.strerror(errno.ENOSPC)
         log.sync((0, ""))
-        monkeypatch.undo()
         log.write({"step": 2, "loss": 0.25})
+        assert path.read_bytes() == b""
+        monkeypatch.undo()
+        log.write({"step": 3})
         log.sync(log.mark())
-    assert path.read_bytes() == LINES
-    assert capsys.readouterr().err.count("the disk is full") == 1
+    assert path.read_bytes() == LINES + b'{"step": 3}\n'
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"train: {path}: the disk is full: more needed, ")
+    assert line.endswith(" free; make room; training goes on and its lines wait")
+
+
+def test_lines_that_wait_to_the_end(tmp_path, monkeypatch):
+    def train():
+        with Log(path) as log:
+            monkeypatch.setattr(os, "pwrite", full)
+            log.write({"step": 1, "loss": 0.5})
+
+    path = tmp_path / "log.jsonl"
+    with pytest.raises(OSError, match=f"^{path}: the disk is full: 25 B needed, .* free") as error:
+        train()
+    assert error.value.errno == error.value.__cause__.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize("error", [OSError, ZeroDivisionError])
@@ -86,8 +104,13 @@ def test_what_else_goes_wrong_is_raised_and_the_file_closed(tmp_path, monkeypatc
                 raise ZeroDivisionError
             log.write({"step": 1})
 
+    def close_and_fail(file):
+        closed.append(close(file))
+        fail()
+
     closed, close = [], os.close
-    monkeypatch.setattr(os, "close", lambda file: closed.append(close(file)))
-    with pytest.raises(error):
+    monkeypatch.setattr(os, "close", close_and_fail)
+    with pytest.raises(error) as raised:
         train()
     assert len(closed) == 1
+    assert raised.value.__cause__ is None

@@ -3,6 +3,7 @@
 Shapes: b windows, t states, c channels, h latitudes, w longitudes.
 """
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -43,7 +44,9 @@ class Windows:
             self.batches.append(Batch(torch.tensor(states), times, None, 2))
 
     def __iter__(self):
-        yield from self.batches
+        for batch in self.batches[self.place :]:
+            self.place = (self.place + 1) % len(self.batches)
+            yield batch
 
     def state_dict(self):
         return {"place": self.place}
@@ -56,8 +59,8 @@ class Windows:
         yield from self.batches
 
 
-@pytest.fixture
-def setting():
+def make(stage_steps=(4, 2, 2)):
+    """A training of one affine map with every number its own."""
     torch.manual_seed(0)
     task = ForecastTask(
         step=DAY,
@@ -70,7 +73,7 @@ def setting():
         task,
         optimizer=adamw(network, weight_decay=DECAY),
         learning_rate=lambda step: RATES[step - 1],
-        stage_steps=[5, 3],
+        stage_steps=stage_steps,
         windows=lambda number: Windows(number, 1 + number),
         validation=Windows(99, 2),
         ema_decay=EMA,
@@ -78,6 +81,11 @@ def setting():
         validate_every=3,
     )
     return SimpleNamespace(training=training, task=task, network=network)
+
+
+@pytest.fixture
+def setting():
+    return make()
 
 
 def by_hand(weight, bias, task):
@@ -96,8 +104,8 @@ def by_hand(weight, bias, task):
         losses = [loss_of(batch, *parameters).item() for batch in windows.batches]
         return np.average(losses, weights=windows.sizes)
 
-    batches = [Windows(0, 1).batches[n % 2] for n in range(5)]
-    batches += [Windows(1, 2).batches[n % 2] for n in range(3)]
+    stages = [(0, 4), (1, 2), (2, 2)]
+    batches = [Windows(k, 1 + k).batches[n % 2] for k, count in stages for n in range(count)]
     parameters = [weight.clone(), bias.clone()]
     moments = [[torch.zeros_like(p), torch.zeros_like(p)] for p in parameters]
     average = [p.clone() for p in parameters]
@@ -156,6 +164,29 @@ def test_gradients_are_clipped_only_above_the_limit(setting):
     gradients = [p.grad for p in setting.network.parameters()]
     norm = torch.cat([g.flatten() for g in gradients]).norm()
     assert norm.item() == pytest.approx(entry["gradient_norm"], rel=1e-6)
+
+
+@pytest.mark.parametrize("after", [0, 3, 4, 7, 8])
+def test_another_goes_on_as_this_one_would_have(setting, monkeypatch, after):
+    """To the bit, in an epoch, a stage and at their ends; time between the two does not count."""
+    clock = itertools.count(0, 1.0004)
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    whole, first, other = setting.training, make().training, make().training
+    entries = list(whole.updates())
+    assert [entry["seconds"] for entry in entries[:3]] == [1.0, 2.001, 3.001]
+    for _ in zip(range(after), first.updates(), strict=False):
+        pass
+    tensors = {name: value.clone() for name, value in first.tensors().items()}
+    parts = {name.partition(".")[0] for name in tensors}
+    assert parts == {"network", "averaged", "random"} | ({"optimizer"} if after else set())
+    next(clock)
+    other.go_on_from(first.position(), tensors)
+    assert other.position() == first.position()
+    assert list(other.updates()) == [
+        {**entry, "seconds": pytest.approx(entry["seconds"], abs=2e-3)} for entry in entries[after:]
+    ]
+    for name, value in whole.tensors().items():
+        assert torch.equal(value, other.tensors()[name]), name
 
 
 def test_a_loss_that_is_not_finite_changes_nothing(setting):

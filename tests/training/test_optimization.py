@@ -24,6 +24,11 @@ def test_rate_warms_up_and_follows_a_cosine_over_model_steps():
     np.testing.assert_allclose(rates[4:], 0.0015 * (1 + np.cos(np.pi * done[4:] / 100)))
 
 
+@pytest.mark.parametrize("warmup_steps", [0, 1])
+def test_without_warm_up_the_first_rate_is_the_peak(warmup_steps):
+    assert learning_rate(1, stages=[(7, 2)], peak=0.3, warmup_steps=warmup_steps) == 0.3
+
+
 def test_only_matrices_decay():
     network = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.LayerNorm(5))
     decaying, others = parameter_groups(network, 0.1)
