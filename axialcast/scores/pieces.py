@@ -5,6 +5,7 @@ Shapes: i init times, l lead times, c channels, h latitudes, w longitudes.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -54,13 +55,18 @@ class Pieces:
         self.values = values
         self._arrays = [forecast[name].variable for name in self.channels.variables]
         edges = [_edges(array) for array in self._arrays]
-        self._same_read = [_chunk_numbers(array, 0) for array in self._arrays]
+        self._init_chunks = [_chunk_numbers(array, 0) for array in self._arrays]
         self.cuts = self._cut(edges, whole)
 
     @property
     def largest(self) -> int:
         """Most values of a piece."""
         return max(max(self._size(cut) for cut in self.cuts), self.values)
+
+    @cached_property
+    def share_chunks(self) -> bool:
+        """Whether a chunk holds several initial times."""
+        return any(n is not None and (np.diff(n) == 0).any() for n in self._init_chunks)
 
     def groups(self, blocks: Sequence[Block]) -> list[list[Block]]:
         """Blocks in order, those together that a chunk of the store is of."""
@@ -69,7 +75,7 @@ class Pieces:
             before = found[-1][-1].positions[-1] if found else None
             if before is not None and any(
                 chunks is not None and chunks[before] == chunks[block.positions[0]]
-                for chunks in self._same_read
+                for chunks in self._init_chunks
             ):
                 found[-1].append(block)
             else:

@@ -112,10 +112,10 @@ class Scoring:
         """Adds the forecasts of a cut to blocks that have chunks in common."""
         pieces = self.setting.pieces
         works = [work for work in works if work.is_wanted()]
-        if len(works) == 1:
-            for cases in works[0].stretches(cut):
-                positions = works[0].block.positions[cases]
-                works[0].add(cut, cases, pieces.read(cut, positions))
+        if not pieces.share_chunks:
+            for work in works:
+                for cases in work.stretches(cut):
+                    work.add(cut, cases, pieces.read(cut, work.block.positions[cases]))
         elif works:
             forecast = pieces.read(cut, np.concatenate([work.block.positions for work in works]))
             for work in works:
