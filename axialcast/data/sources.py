@@ -127,7 +127,9 @@ class Source:
         if not len(times):
             return
         times, start = self.times[times], 0
-        for span in self.stored.stretches(0, times):
+        first, last = int(times[0]), int(times[-1]) + 1
+        even = last - first == len(times)
+        for span in [slice(first, last)] if even else self.stored.stretches(0, times):
             stop = start + int(np.searchsorted(times[start:], span.stop))
             wanted = times[start:stop]
             for where, values in self._read(span):

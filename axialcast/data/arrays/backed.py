@@ -33,7 +33,8 @@ class Backed(Stored):
 
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
         for _, where, place, _ in boxes(box, self._step):
-            yield where, self.variable[place].values
+            # The values may be overwritten, those of a variable in memory not.
+            yield where, np.require(self.variable[place].values, requirements="OW")
 
 
 def _grown(chunk: tuple[int, ...], shape: tuple[int, ...], num_values: int) -> tuple[int, ...]:
