@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy.sparse
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -47,17 +48,15 @@ class Coarsening:
         """(..., H, W) area-weighted means of (..., h, w) over what is not NaN; NaN where all is."""
         if self.factor == 1:
             return values
-        rows, columns = self._weights
-        means = np.asarray(rows @ values @ columns.T, np.float32)
-        if np.isfinite(means).all():
-            return means
-        valid = np.isfinite(values)
-        share = rows @ valid.astype(np.float32) @ columns.T
-        total = rows @ np.where(valid, values, np.float32(0)) @ columns.T
-        # Shares are sums of products of single precision.
-        np.divide(total, share, out=means, where=share > 1e-6)
-        means[share <= 1e-6] = np.nan
-        return means
+        fields = values.reshape(-1, self._weights.shape[1]).T
+        means = self._weights @ fields
+        if not np.isfinite(means).all():
+            valid = np.isfinite(fields)
+            share = self._weights @ valid.astype(np.float32)
+            means = self._weights @ np.where(valid, fields, np.float32(0))
+            # Shares are sums in single precision.
+            means = np.where(share > 1e-6, means / np.maximum(share, 1e-6), np.float32(np.nan))
+        return np.ascontiguousarray(means.T, np.float32).reshape(*values.shape[:-2], *self.shape)
 
     def spread(self, means: NDArray[np.float32]) -> NDArray[np.float32]:
         """(..., h, w) from (..., H, W), linear between the centres of coarse cells."""
@@ -84,12 +83,13 @@ class Coarsening:
         return xr.Dataset(fields, {**kept, LATITUDE: latitude, LONGITUDE: longitude})
 
     @cached_property
-    def _weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(H, h) and (W, w), whose rows sum to one."""
+    def _weights(self) -> scipy.sparse.csr_array:
+        """(H W, h w), whose rows sum to one: each coarse cell overlaps few others."""
         rows, columns = (_shares(*sizes) for sizes in zip(self.shape, self.grid.shape, strict=True))
         rows = rows * self.grid.areas[:, 0]
         rows, columns = (each / each.sum(1, keepdims=True) for each in (rows, columns))
-        return rows.astype(np.float32), columns.astype(np.float32)
+        both = scipy.sparse.kron(scipy.sparse.csr_array(rows), scipy.sparse.csr_array(columns))
+        return scipy.sparse.csr_array(both, dtype=np.float32)
 
 
 def _shares(coarse: int, fine: int) -> NDArray[np.float64]:
