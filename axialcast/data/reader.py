@@ -3,7 +3,6 @@
 Shapes: n times, k rows, c channels, h latitudes, w longitudes.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.cores import available_cores
 from axialcast.data.arrays.memory import Lender
 from axialcast.data.channels import Channels
 from axialcast.data.cutting import BLOCKS_HELD, Place, block_edges, group_places, shares
@@ -28,8 +28,8 @@ from axialcast.times.dates import Times
 
 __all__ = ["Analysis", "Block"]
 
-REMOTE = 16
-"""Threads that read a remote store; they wait more than they work."""
+LOCAL, REMOTE = 2, 16
+"""Threads that read: of a local store, at least; remote ones wait more than they work."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,9 +218,9 @@ class Analysis:
         Args:
             num_bytes: memory of the states held.
             overlap: states of the block before that each block begins with.
-            num_threads: that read; None: one a core, 2 to 8, or 16 if the store is remote.
+            num_threads: that read; None: one a core, 2 at least, or 16 if the store is remote.
         """
-        most = num_threads or (REMOTE if self.is_remote else _local())
+        most = num_threads or (REMOTE if self.is_remote else max(available_cores(), LOCAL))
         length = max(1, num_bytes // (BLOCKS_HELD * self.state_bytes) - overlap)
         spans = list(pairwise(block_edges(self._parts, len(self), length)))
         longest = max((stop - max(start - overlap, 0) for start, stop in spans), default=0)
@@ -314,8 +314,3 @@ class Analysis:
             for start, stop in shares(part.numbers[0][rows], num)
         ]
         return [job for _, job in sorted(jobs, key=lambda job: job[0])]
-
-
-def _local() -> int:
-    """Threads that read a local store."""
-    return min(max(len(os.sched_getaffinity(0)), 2), 8)

@@ -34,7 +34,7 @@ class Backed(Stored):
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
         for _, where, place, _ in boxes(box, self._step):
             # The values may be overwritten, those of a variable in memory not.
-            yield where, np.require(self.variable[place].values, requirements="OW")
+            yield where, np.require(self.variable[place].values, requirements=["O", "W"])
 
 
 def _grown(chunk: tuple[int, ...], shape: tuple[int, ...], num_values: int) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """Stored arrays: every layout gives what xarray gives, bit for bit, and damage never a number."""
 
-import asyncio
 import itertools
 import pickle
 
@@ -23,7 +22,6 @@ from zarr.codecs import (
 
 from axialcast.data import Channels, States, Statistics
 from axialcast.data.arrays import chunks as chunks_module
-from axialcast.data.arrays import fetching
 from axialcast.data.arrays.chunks import Chunks
 from axialcast.data.arrays.lazy import convert_linear, part_of, transpose
 from axialcast.data.arrays.zarrs import direct
@@ -297,45 +295,26 @@ def test_an_inner_chunk_that_was_never_written_is_missing(tmp_path, name):
         decoded.t.values  # noqa: B018
 
 
+def test_chunks_that_are_not_wanted_are_not_decoded(tmp_path, monkeypatch):
+    folder = make_store(tmp_path / "store", {"compressors": []}, chunks=(4, 1, 2, 3))
+    _, decoded = open_both(folder)
+    reads = []
+    read = Chunks.read
+    monkeypatch.setattr(Chunks, "read", lambda *args: reads.append(args[1]) or read(*args))
+    part = decoded.isel(time=[21, 1], level=[2, 0], latitude=slice(2, 3), longitude=[6, 0])
+    want = zarr.open_group(folder)["t"][:][[21, 1]][:, [2, 0]][:, :, 2:3][..., [6, 0]]
+    np.testing.assert_array_equal(part.t.values, want)
+    places = list(itertools.product([0, 5], [0, 2], [1], [0, 2]))
+    assert sorted(reads) == places
+    reads.clear()
+    analysis = Analysis(part.isel(time=[1, 0]))
+    np.testing.assert_array_equal(analysis.read([1, 0]), want)
+    assert sorted(reads) == places
+
+
 def test_a_store_that_vanishes_is_an_error(tmp_path):
     folder = make_store(tmp_path / "store", LAYOUTS["v3 blosc lz4"])
     _, decoded = open_both(folder)
     folder.rename(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="is missing"):
         decoded.t.values  # noqa: B018
-
-
-def test_a_store_that_does_not_answer_is_asked_three_times(tmp_path, monkeypatch):
-    folder = make_store(tmp_path / "store", LAYOUTS["v3 blosc lz4"])
-    asked = []
-
-    class Broken(zarr.storage.WrapperStore):
-        async def get(self, key, prototype, byte_range=None):
-            if "/c/" in key:
-                asked.append(key)
-                raise OSError("500 Internal Server Error")
-            return await super().get(key, prototype, byte_range)
-
-    monkeypatch.setattr(fetching, "PAUSE_SECONDS", 0.0)
-    group = zarr.open_group(Broken(zarr.storage.LocalStore(folder)), mode="r")
-    decoded = direct(xr.open_zarr(folder, chunks={}, consolidated=False), group)
-    with pytest.raises(ConnectionError, match=r"500 Internal Server Error.*tried 3 times"):
-        decoded.t[:4].isel(level=0).values  # noqa: B018
-    assert len(asked) == 3
-
-
-def test_a_store_that_hangs_is_given_up(tmp_path, monkeypatch):
-    folder = make_store(tmp_path / "store", LAYOUTS["v3 blosc lz4"])
-
-    class Hanging(zarr.storage.WrapperStore):
-        async def get(self, key, prototype, byte_range=None):
-            if "/c/" in key:
-                await asyncio.sleep(0.5)
-            return await super().get(key, prototype, byte_range)
-
-    monkeypatch.setattr(fetching, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(fetching, "TIMEOUT_SECONDS", 0.05)
-    group = zarr.open_group(Hanging(zarr.storage.LocalStore(folder)), mode="r")
-    decoded = direct(xr.open_zarr(folder, chunks={}, consolidated=False), group)
-    with pytest.raises(ConnectionError, match=r"TimeoutError.*tried 3 times"):
-        decoded.t[:4].isel(level=0).values  # noqa: B018
