@@ -134,6 +134,32 @@ def test_the_linear_inverse_model_is_that_of_a_dense_decomposition(training, ano
     assert model.note is None
 
 
+@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize("chosen", [slice(None), slice(1, 3), np.array([2, 0])])
+def test_values_are_the_forecasts_in_plain_arrays(training, chosen, factor):
+    climatology, baselines = fit(training)
+    baselines["linear_inverse_model"] = LinearInverseModel.fit(training, climatology, factor=factor)
+    analysis = Analysis(training)
+    inits = training.time.values[[0, 9, 400, 742]]  # before the first there is no state
+    normal = climatology.normal(inits, LEADS)[:, :, chosen].copy()
+    normal.flags.writeable = False
+
+    def states(times, channels=chosen):
+        return analysis.read(analysis.rows(times))[:, channels]
+
+    for name, baseline in baselines.items():
+        forecast = baseline.forecast(training, inits, LEADS)
+        expected = np.stack([fields(forecast.isel(lead_time=lead)) for lead in range(3)], axis=1)
+        if name == "linear_inverse_model":
+            start = baseline.start(lambda times: states(times, slice(None)), inits)
+            got = baseline.values_from(start, LEADS, normal, chosen)
+            assert np.isnan(got[0]).all()
+        else:
+            got = baseline.values(states, inits, LEADS, normal, chosen)
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, expected[:, :, chosen], rtol=1e-6)
+
+
 def stored(training, path, layout):
     """The training data in a Zarr store of these chunks, opened."""
     chunks = {

@@ -113,3 +113,20 @@ def test_a_calendar_without_leap_days(pipeline, make_analysis, tmp_path):
     forecaster = axialcast.load(tmp_path / "run" / "checkpoint", device="cpu")
     forecast = forecaster.predict(path, init_times="2001-03-01", lead_times="24h")
     assert str(forecast.valid_time.values[0, 0]) == "2001-03-02 00:00:00"
+
+
+def test_statistics_are_gathered_once(pipeline, store, tmp_path, monkeypatch):
+    train(pipeline, store, tmp_path / "run")
+    first = axialcast.load(tmp_path / "run" / "checkpoint", device="cpu").checkpoint.statistics
+    found = list((tmp_path / "run" / ".fitted").glob("statistics-*.npy"))
+    assert len(found) == 4
+
+    def fail(*args, **kwargs):
+        raise AssertionError("gathered again")
+
+    monkeypatch.setitem(pipeline["run"].__globals__, "statistics", fail)
+    train(pipeline, store, tmp_path / "run", "model.dim=32")
+    again = axialcast.load(tmp_path / "run" / "checkpoint", device="cpu").checkpoint.statistics
+    assert again.to_dict() == first.to_dict()
+    with pytest.raises(AssertionError, match="gathered again"):
+        train(pipeline, store, tmp_path / "run", "data.train=[2001-01-01,2001-03-30]")

@@ -298,6 +298,34 @@ def test_a_stage_goes_on_and_starts_over_when_forced(here: Path) -> None:
     assert Path("out/kept/mine.txt").read_text() == "mine"
 
 
+KEEPING = """
+READS = ("seed",)
+OUTPUTS = ("end.txt",)
+KEEPS = (".fits",)
+def run(config):
+    from axialcast.files import inventory
+    fits = config.output / ".fits"
+    fits.mkdir(exist_ok=True)
+    (fits / "fit").write_text("found" if (fits / "fit").exists() else "made")
+    inventory.write(fits, inventory.take(fits, ["fit"]))
+    (config.output / "end.txt").write_text("end")
+"""
+
+
+def test_what_a_stage_keeps_is_no_output_and_goes_when_forced(here: Path) -> None:
+    Path("own.py").write_text(KEEPING)
+    ran("pipeline=own.py")
+    fit = Path("out/.fits/fit")
+    ran("pipeline=own.py", "seed=1")
+    assert fit.read_text() == "found"
+    Path("out/.fits/mine.txt").write_text("mine")
+    assert ran("pipeline=own.py", "seed=1", force=True) == ["own: runs"]
+    assert fit.read_text() == "made"
+    assert Path("out/.fits/mine.txt").read_text() == "mine"
+    fit.unlink()
+    assert "own: up to date" in ran("pipeline=own.py", "seed=1")[0]
+
+
 def test_one_folder_one_run(here: Path) -> None:
     with (
         hold(Path("out")),
@@ -381,7 +409,7 @@ def test_what_a_user_keeps_beside_saved_states_stays(here: Path) -> None:
     Path("own.py").write_text(
         'READS = ("seed",)\nOUTPUTS = ("end",)\nRESUMES = ("states",)\n'
         "def run(config):\n"
-        "    from axialcast import inventory\n"
+        "    from axialcast.files import inventory\n"
         "    for step in ('1', '2'):\n"
         "        part = config.output / 'states' / step\n"
         "        part.mkdir(parents=True, exist_ok=True)\n"
