@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"names", "grid", "times", "data", "baselines", "scores"},
     "verify": {"baselines", "scores"},
     "run": {
-        *("names", "grid", "device", "stopping", "times", "files", "model", "planet"),
+        *("names", "grid", "cores", "device", "stopping", "times", "files", "model", "planet"),
         *("data", "data.opening", "data.windows", "data.preparing", "forecast", "baselines"),
     },
     "__main__": {"run"},

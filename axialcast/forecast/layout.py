@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,6 +24,7 @@ __all__ = [
     "chunking",
     "chunkings",
     "init_dim",
+    "leads_together",
     "write_template",
 ]
 
@@ -115,6 +116,11 @@ def chunkings(template: xr.Dataset, store: Path | None = None) -> dict[str, Chun
                 there = zarr.open_array(store / str(name), mode="r")
                 found[str(name)] = Chunking(there.chunks, there.shards)
     return found
+
+
+def leads_together(cut: Iterable[Chunking], num_leads: int) -> int:
+    """So many lead times make whole chunks of every variable, or are all that there are."""
+    return min(math.lcm(*(of.chunks[1] for of in cut)), num_leads)
 
 
 def write_template(path: Path, template: xr.Dataset, cut: Mapping[str, Chunking]) -> None:

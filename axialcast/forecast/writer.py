@@ -1,6 +1,5 @@
 """Writes forecasts from a bounded background queue, each initial time whole or not at all."""
 
-import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +14,7 @@ import xarray as xr
 
 from axialcast.files.atomic import remove, room_error, writing
 from axialcast.forecast.encoding import VariableFiles
-from axialcast.forecast.layout import Layout, chunkings
+from axialcast.forecast.layout import Layout, chunkings, leads_together
 from axialcast.forecast.ownership import opened
 from axialcast.forecast.store import ForecastStore, Staged
 from axialcast.names import INIT_TIME, LEAD_TIME
@@ -24,6 +23,9 @@ from axialcast.times.dates import date_text
 __all__ = ["ForecastWriter"]
 
 UNFINISHED = ".unfinished"
+
+QUEUE = 2
+"""Parts that may be written or wait to be, unless told otherwise."""
 
 
 @dataclass
@@ -83,7 +85,7 @@ class ForecastWriter:
         template: xr.Dataset,
         *,
         belongs_to: Mapping[str, Any] | None = None,
-        queue: int = 2,
+        queue: int = QUEUE,
         layout: Layout = "axialcast",
     ) -> None:
         self.path, self.queue = Path(path), queue
@@ -97,8 +99,7 @@ class ForecastWriter:
             self.missing = self.store.missing(self._inits)
         self._sizes = {str(name): array.shape[2:] for name, array in template.data_vars.items()}
         self._cut = chunkings(template, self.store.path)
-        together = math.lcm(*(cut.chunks[1] for cut in self._cut.values()))
-        self.leads_together = min(together, len(self._leads))
+        self.leads_together = leads_together(self._cut.values(), len(self._leads))
         self._pending: deque[Future[None]] = deque()
         self._block: _Block | None = None
 

@@ -97,6 +97,13 @@ class NatureRun:
         time: pd.Timestamp = self.times[0] + pd.Timedelta(hours=step * OUTPUT_HOURS)
         return time
 
+    @property
+    def block_bytes(self) -> int:
+        """Memory that a block takes while it is made: in double precision, then in single."""
+        grid = self.model.harmonics.grid
+        fields = 3 * self.block_steps * len(LEVELS) * math.prod(grid.shape)
+        return fields * (8 + 4)
+
     def initial_state(self) -> State:
         """The state in which the spin-up begins."""
         step = -self.spinup_steps

@@ -1,36 +1,17 @@
-"""What `axialcast check` does: finds what would fail later, and says what a run will cost."""
+"""What `axialcast check` does first: finds what would fail later."""
 
-import math
-import shutil
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-import torch
-import xarray as xr
 
 from axialcast.baselines.climatology import SHORTEST_DAYS
-from axialcast.data import (
-    Channels,
-    States,
-    Statistics,
-    WindowLoader,
-    cadence,
-    grid_of,
-    open_analysis,
-    statistics,
-)
+from axialcast.data import Statistics, WindowLoader, open_analysis, statistics
 from axialcast.data.preparing.recipe import Recipe
+from axialcast.data.reader import Analysis
 from axialcast.device import choose_device
-from axialcast.files.atomic import readable_size
-from axialcast.forecast import Forecaster, calendar, load_checkpoint
-from axialcast.model import ForecastNetwork
-from axialcast.model.memory import resident_bytes, saved_bytes
-from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME, VARIABLES
-from axialcast.planet.nature_run import output_times
-from axialcast.planet.quasigeostrophic import LEVELS
-from axialcast.planet.spectral import SphericalHarmonics
+from axialcast.forecast import Forecaster, load_checkpoint
 from axialcast.run.config import Config, ConfigError, DataConfig
+from axialcast.run.costs import Preflight, planned_nature_run
 from axialcast.times.calendars import time_text
 from axialcast.times.periods import is_multiple, period_bounds
 
@@ -41,142 +22,6 @@ SPLITS = {"train": ("train", "validate"), "forecast": ("test",), "verify": ("tra
 
 SCAN_BYTES = 2**27
 """Decoded data looked through for channels that are constant or all NaN."""
-
-
-@dataclass(frozen=True)
-class Preflight:
-    """A run that passed its checks: what it reads, and from that what it will cost."""
-
-    config: Config
-    data: DataConfig
-    analysis: xr.Dataset
-    stride: int
-    scanned: Statistics | None = None
-
-    def facts(self) -> list[str]:
-        """What the data are, one line each."""
-        times, grid = self.analysis[TIME].values, grid_of(self.analysis)
-        hours = cadence(self.analysis) / np.timedelta64(1, "h")
-        first, last = (time_text(time) for time in times[[0, -1]])
-        extent = "global" if grid.is_periodic else "regional"
-        channels = Channels.of(self.analysis)
-        shares = () if self.scanned is None else zip(channels, self.scanned.missing, strict=True)
-        missing = [f"{channel} {100 * share:.3g} %" for channel, share in shares if share]
-        splits = (f"{name} {len(self.split(name)):,}" for name in ("train", "validate", "test"))
-        return [
-            f"channels: {', '.join(map(str, channels))}",
-            f"grid: {grid.shape[0]} x {grid.shape[1]}, {extent}",
-            f"times: {len(times):,}, every {hours:g} h, {first} to {last} ({', '.join(splits)})",
-            f"model step: {hours * self.stride:g} h",
-            *([f"NaN, masked: {', '.join(missing)} of the area"] if missing else []),
-        ]
-
-    def costs(self) -> list[str]:
-        """Parameters, memory, reading and writing of the run, one line each."""
-        states = self.states("train")
-        network = self.network()
-        num_parameters = sum(p.numel() for p in network.parameters())
-        held = min(len(states) * states.bytes_per_state, states.buffer_bytes)
-        # Weights, gradients, two moments of AdamW and the averaged weights.
-        parts = {
-            "network and optimizer": 5 * 4 * num_parameters,
-            "activations": self.activation_bytes(network),
-            "data": held,
-            "libraries": resident_bytes(),
-        }
-        detail = ", ".join(f"{name} {readable_size(value)}" for name, value in parts.items())
-        read = len(states) * states.bytes_per_state
-        then = ", once: they are then held in memory" if states.in_memory else ""
-        return [
-            f"parameters: {num_parameters:,}",
-            f"peak memory while training: about {readable_size(sum(parts.values()))} ({detail})",
-            f"read per epoch: {readable_size(read)} (decoded){then}",
-            f"output: about {readable_size(self.output_bytes(num_parameters))} before compression",
-        ]
-
-    def refuse_full_disk(self) -> None:
-        """Raises where the disk has less room than the run will write, uncompressed.
-
-        Raises:
-            OSError: names the output folder, what is needed and what is free.
-        """
-        needed = self.output_bytes(sum(p.numel() for p in self.network().parameters()))
-        output = self.config.output
-        there = next(p for p in (output.absolute(), *output.absolute().parents) if p.is_dir())
-        free = shutil.disk_usage(there).free
-        if needed > free:
-            raise OSError(
-                f"output {output}: the run writes about {readable_size(needed)} before "
-                f"compression, {readable_size(free)} are free; make room, or set output= elsewhere"
-            )
-
-    def split(self, name: str) -> Any:
-        """Times of a period of data."""
-        return self.analysis[TIME].sel({TIME: slice(*getattr(self.data, name))}).values
-
-    def states(self, name: str) -> States:
-        """States of a period of data, not read."""
-        period = self.analysis.sel({TIME: slice(*getattr(self.data, name))})
-        channels = Channels.of(self.analysis)
-        ones = np.ones(len(channels))
-        return States(
-            period,
-            channels,
-            Statistics(0 * ones, ones, ones),
-            buffer_bytes=self.data.buffer_bytes,
-        )
-
-    def network(self, **changes: Any) -> ForecastNetwork:
-        """The network that train would build."""
-        num_channels = len(Channels.of(self.analysis))
-        settings = {"input_steps": self.data.input_steps, **self.config.model.model_dump()}
-        return ForecastNetwork(
-            num_channels=num_channels,
-            grid=grid_of(self.analysis),
-            increment_scale=[1.0] * num_channels,
-            **(settings | changes),
-        )
-
-    def activation_bytes(self, network: ForecastNetwork) -> int:
-        """What autograd keeps of one training batch at the longest rollout.
-
-        Counted on one window and one step. A reversible network also holds, while it runs
-        backwards, what one of its layers keeps.
-        """
-        shape = (1, self.data.input_steps, len(Channels.of(self.analysis)))
-        states = torch.zeros(*shape, *grid_of(self.analysis).shape)
-        moments = calendar(self.analysis[TIME].values[None, : self.data.input_steps])
-        kept = saved_bytes(network, states, moments)
-        if self.config.model.reversible:
-            kept += saved_bytes(self.network(depth=1, reversible=False), states, moments)
-        train = self.config.train
-        return kept * train.batch_size * max(stage.rollout_steps for stage in train.schedule)
-
-    def output_bytes(self, num_parameters: int) -> int:
-        """Size of everything written, uncompressed, saved states among it.
-
-        A state holds the weights, their averages and two moments of AdamW; one more than are kept
-        is there while it is written.
-        """
-        forecast = self.config.forecast
-        state = self.states("test").bytes_per_state
-        step = cadence(self.analysis) / np.timedelta64(1, "h")
-        num_leads = round(forecast.lead_time_hours / (step * self.stride))
-        if forecast.init_times == "test":
-            num_inits = math.ceil(
-                len(self.split("test")) * step / (forecast.init_every_hours or step)
-            )
-        else:
-            num_inits = len(forecast.init_times)
-        states = 4 * (self.config.train.keep_states + 1)
-        sizes = {
-            "prepare": len(self.analysis[TIME]) * state,
-            "train": 4 * num_parameters * (states + 1),
-            "forecast": num_inits * num_leads * state,
-        }
-        if "simulate" in self.config.pipeline:
-            sizes["simulate"] = _planned_nature_run(self.config).nbytes
-        return sum(size for name, size in sizes.items() if name in self.config.pipeline)
 
 
 def check_run(config: Config, *, scan: bool = False) -> Preflight | None:
@@ -197,13 +42,14 @@ def check_run(config: Config, *, scan: bool = False) -> Preflight | None:
     data = config.data
     is_simulated = "simulate" in config.pipeline
     prepares = "prepare" in config.pipeline
-    store = _planned_nature_run(config) if is_simulated else None
+    store = planned_nature_run(config).template() if is_simulated else None
     if prepares:
         recipe = Recipe(**config.recipe)
-        analysis = recipe.convert(recipe.open(store).chunk())
+        dataset = recipe.convert(recipe.open(store))
     else:
-        analysis = open_analysis(store or config.analysis_store, **config.opening)
-    spacing = cadence(analysis) / np.timedelta64(1, "h")
+        dataset = open_analysis(config.analysis_store if store is None else store, **config.opening)
+    analysis = Analysis(dataset)
+    spacing = analysis.cadence / np.timedelta64(1, "h")
     problems = _step_problems(config, data, spacing)
     stride = round((data.step_hours or spacing) / spacing) or 1
     preflight = Preflight(config, data, analysis, stride)
@@ -215,22 +61,6 @@ def check_run(config: Config, *, scan: bool = False) -> Preflight | None:
     if "forecast" in config.pipeline and "train" not in config.pipeline:
         Forecaster(load_checkpoint(config.output / "checkpoint"), device="cpu").check(analysis)
     return replace(preflight, scanned=_scan(preflight)) if scan and not is_simulated else preflight
-
-
-def _planned_nature_run(config: Config) -> xr.Dataset:
-    """The analysis that simulate would write, all zeros that take no memory."""
-    simulate = config.simulate
-    grid = SphericalHarmonics(simulate.truncation).grid
-    coordinates = {
-        TIME: output_times(simulate.start, simulate.end),
-        LEVEL: np.array(LEVELS),
-        LATITUDE: grid.latitude,
-        LONGITUDE: grid.longitude,
-    }
-    zeros = np.broadcast_to(np.float32(0), tuple(map(len, coordinates.values())))
-    names = ("geopotential", "u_component_of_wind", "v_component_of_wind")
-    fields = {name: (tuple(coordinates), zeros, VARIABLES[name].attrs) for name in names}
-    return xr.Dataset(fields, coordinates)
 
 
 def _step_problems(config: Config, data: DataConfig, spacing: float) -> list[str]:
@@ -250,14 +80,14 @@ def _step_problems(config: Config, data: DataConfig, spacing: float) -> list[str
 
 def _period_problems(preflight: Preflight) -> list[str]:
     """Periods that the store does not cover."""
-    config, times = preflight.config, preflight.analysis[TIME].values
+    config, times = preflight.config, preflight.analysis.times
     needed = {name for stage in config.pipeline for name in SPLITS.get(stage, ())}
     if config.forecast.init_times != "test" and "verify" not in config.pipeline:
         needed -= {"test"}
     if times.dtype == object:
         verified = "verify" in config.pipeline
         return ["pipeline: verify needs the standard calendar; leave it out"] if verified else []
-    step = cadence(preflight.analysis)
+    step = preflight.analysis.cadence
     problems = []
     for name in [name for name in ("train", "validate", "test") if name in needed]:
         period = getattr(preflight.data, name)
@@ -304,10 +134,9 @@ def _window_problems(preflight: Preflight) -> list[str]:
 
 def _scan(preflight: Preflight) -> Statistics:
     """Statistics of the first part of the training period; raises where they cannot be had."""
-    count = max(SCAN_BYTES // preflight.states("train").bytes_per_state, 16)
-    period = preflight.analysis.sel({TIME: slice(*preflight.data.train)})
-    part = period.isel({TIME: slice(count)})
+    period = preflight.analysis.between(*preflight.data.train)
+    count = max(SCAN_BYTES // period.state_bytes, 16)
     try:
-        return statistics(part, Channels.of(period), step=preflight.stride)
+        return statistics(period.part(slice(count)), period.channels, step=preflight.stride)
     except ValueError as error:
         raise ValueError(f"{preflight.config.analysis_store}: {error}") from None

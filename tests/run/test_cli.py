@@ -136,7 +136,11 @@ def test_check_says_what_a_run_will_cost(here: Path) -> None:
     assert any("every 24 h" in line and "(train 20, validate 7, test 13)" in line for line in lines)
     # 20 times x 3 channels x 7 x 12 points x 4 bytes
     assert "read per epoch: 20.2 kB (decoded), once: they are then held in memory" in lines
-    assert any(line.startswith("peak memory while training: about ") for line in lines)
+    for stage in ("training", "forecasting"):
+        assert any(line.startswith(f"peak memory while {stage}: about ") for line in lines)
+    # 32 x 3 x 7 x 12 x 4 bytes: two states before and after a step and what follows, three parts of
+    # both lead times
+    assert any("states of 32 initial times 355 kB" in line for line in lines)
     assert not Path("runs").exists()
 
 

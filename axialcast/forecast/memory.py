@@ -1,0 +1,29 @@
+"""What a forecast holds while it goes to a store, beside the network and its activations."""
+
+from axialcast.data.reader import Analysis
+from axialcast.forecast.inputs import AHEAD_BYTES
+from axialcast.forecast.layout import chunking, leads_together
+from axialcast.forecast.writer import QUEUE
+
+__all__ = ["held_bytes"]
+
+
+def held_bytes(analysis: Analysis, *, input_steps: int, num_leads: int, batch_size: int) -> int:
+    """Memory of the states of a batch of initial times, which does not grow with their number.
+
+    Args:
+        analysis: that the forecasts begin with, of the network's channels.
+        input_steps: states that the network is given.
+        num_leads: lead times of a forecast.
+        batch_size: initial times that are computed together.
+    """
+    channels, (_, *grid) = analysis.channels, analysis.shape
+    shapes = (
+        (1, num_leads, *([] if levels == [None] else [len(levels)]), *grid)
+        for levels in map(channels.levels, channels.variables)
+    )
+    together = leads_together([chunking(shape) for shape in shapes], num_leads)
+    # The inputs, what follows them, the inputs of the next step; parts that wait to be written.
+    states = batch_size * (2 * input_steps + 1 + together * (QUEUE + 1))
+    ahead = min(AHEAD_BYTES, (analysis.chunk - 1) * analysis.state_bytes)
+    return states * analysis.state_bytes + ahead

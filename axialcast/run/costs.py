@@ -1,0 +1,216 @@
+"""What a run that passed its checks reads, and from that what it will cost: time, memory, disk."""
+
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from axialcast.cores import available_cores
+from axialcast.data import States, Statistics
+from axialcast.data.opening.stacked import Layout
+from axialcast.data.reader import Analysis
+from axialcast.files.atomic import readable_size
+from axialcast.forecast import calendar
+from axialcast.forecast.memory import held_bytes
+from axialcast.model import ForecastNetwork
+from axialcast.model.memory import resident_bytes, saved_bytes
+from axialcast.planet.nature_run import NatureRun
+from axialcast.run.config import Config, DataConfig
+from axialcast.times.calendars import time_text
+
+__all__ = ["Preflight", "planned_nature_run"]
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """A run that passed its checks: what it reads, and from that what it will cost."""
+
+    config: Config
+    data: DataConfig
+    analysis: Analysis
+    stride: int
+    scanned: Statistics | None = None
+
+    def facts(self) -> list[str]:
+        """What the data are, one line each."""
+        times, grid, channels = self.analysis.times, self.analysis.grid, self.analysis.channels
+        hours = self.analysis.cadence / np.timedelta64(1, "h")
+        first, last = (time_text(time) for time in times[[0, -1]])
+        extent = "global" if grid.is_periodic else "regional"
+        shares = () if self.scanned is None else zip(channels, self.scanned.missing, strict=True)
+        missing = [f"{channel} {100 * share:.3g} %" for channel, share in shares if share]
+        splits = (f"{name} {len(self.split(name)):,}" for name in ("train", "validate", "test"))
+        return [
+            f"channels: {', '.join(map(str, channels))}",
+            f"grid: {grid.shape[0]} x {grid.shape[1]}, {extent}",
+            f"times: {len(times):,}, every {hours:g} h, {first} to {last} ({', '.join(splits)})",
+            f"model step: {hours * self.stride:g} h",
+            *([f"NaN, masked: {', '.join(missing)} of the area"] if missing else []),
+        ]
+
+    def costs(self) -> list[str]:
+        """Parameters, reading, writing and the memory of each stage, one line each."""
+        states = self.states("train")
+        num_parameters = sum(p.numel() for p in self.network().parameters())
+        read = len(states) * states.bytes_per_state
+        then = ", once: they are then held in memory" if states.in_memory else ""
+        return [
+            f"parameters: {num_parameters:,}",
+            *self.memory(),
+            f"read per epoch: {readable_size(read)} (decoded){then}",
+            f"output: about {readable_size(self.output_bytes(num_parameters))} before compression",
+        ]
+
+    def memory(self) -> list[str]:
+        """What each stage will hold, one line each."""
+        stages: dict[str, tuple[str, Callable[[], dict[str, int]]]] = {
+            "simulate": ("simulating", self._simulating),
+            "prepare": ("preparing", self._preparing),
+            "train": ("training", self._training),
+            "forecast": ("forecasting", self._forecasting),
+            "verify": ("verifying", self._verifying),
+        }
+        lines = []
+        for name in self.config.pipeline:
+            if name in stages:
+                doing, parts_of = stages[name]
+                parts = parts_of() | {"libraries": resident_bytes()}
+                detail = ", ".join(f"{part} {readable_size(size)}" for part, size in parts.items())
+                whole = readable_size(sum(parts.values()))
+                lines.append(f"peak memory while {doing}: about {whole} ({detail})")
+        return lines
+
+    def _simulating(self) -> dict[str, int]:
+        return {"a block of days": planned_nature_run(self.config).block_bytes}
+
+    def _preparing(self) -> dict[str, int]:
+        assert self.config.prepare is not None
+        at_once = max(self.config.prepare.workers, available_cores())
+        shape = self.analysis.shape
+        shard = Layout.of(shape[0], shape[1] * shape[2]).shard[0]
+        # Of each the states, and what is encoded of them.
+        return {f"shards, {at_once} at once": 2 * at_once * shard * self.analysis.state_bytes}
+
+    def _training(self) -> dict[str, int]:
+        states, network = self.states("train"), self.network()
+        # Weights, gradients, two moments of AdamW and the averaged weights.
+        return {
+            "network and optimizer": 5 * 4 * sum(p.numel() for p in network.parameters()),
+            "activations": self.activation_bytes(network),
+            "data": min(len(states) * states.bytes_per_state, states.buffer_bytes),
+        }
+
+    def _forecasting(self) -> dict[str, int]:
+        network, batch = self.network(), self.config.forecast.batch_size
+        one_layer = self.network(depth=1, reversible=False)
+        return {
+            "network": 4 * sum(p.numel() for p in network.parameters()),
+            "activations": batch * saved_bytes(one_layer, *self._window()),
+            f"states of {batch} initial times": held_bytes(
+                self.analysis,
+                input_steps=self.data.input_steps,
+                num_leads=self._num_leads(),
+                batch_size=batch,
+            ),
+        }
+
+    def _verifying(self) -> dict[str, int]:
+        return {"at most verify.memory_gib": round(self.config.verify.memory_gib * 2**30)}
+
+    def refuse_full_disk(self) -> None:
+        """Raises where the disk has less room than the run will write, uncompressed.
+
+        Raises:
+            OSError: names the output folder, what is needed and what is free.
+        """
+        needed = self.output_bytes(sum(p.numel() for p in self.network().parameters()))
+        output = self.config.output
+        there = next(p for p in (output.absolute(), *output.absolute().parents) if p.is_dir())
+        free = shutil.disk_usage(there).free
+        if needed > free:
+            raise OSError(
+                f"output {output}: the run writes about {readable_size(needed)} before "
+                f"compression, {readable_size(free)} are free; make room, or set output= elsewhere"
+            )
+
+    def split(self, name: str) -> Any:
+        """Times of a period of data."""
+        return self.analysis.between(*getattr(self.data, name)).times
+
+    def states(self, name: str) -> States:
+        """States of a period of data, not read."""
+        ones = np.ones(len(self.analysis.channels))
+        return States(
+            self.analysis.between(*getattr(self.data, name)),
+            self.analysis.channels,
+            Statistics(0 * ones, ones, ones),
+            buffer_bytes=self.data.buffer_bytes,
+        )
+
+    def network(self, **changes: Any) -> ForecastNetwork:
+        """The network that train would build."""
+        num_channels = len(self.analysis.channels)
+        settings = {"input_steps": self.data.input_steps, **self.config.model.model_dump()}
+        return ForecastNetwork(
+            num_channels=num_channels,
+            grid=self.analysis.grid,
+            increment_scale=[1.0] * num_channels,
+            **(settings | changes),
+        )
+
+    def activation_bytes(self, network: ForecastNetwork) -> int:
+        """What autograd keeps of one training batch at the longest rollout.
+
+        Counted on one window and one step. A reversible network also holds, while it runs
+        backwards, what one of its layers keeps.
+        """
+        kept = saved_bytes(network, *self._window())
+        if self.config.model.reversible:
+            kept += saved_bytes(self.network(depth=1, reversible=False), *self._window())
+        train = self.config.train
+        return kept * train.batch_size * max(stage.rollout_steps for stage in train.schedule)
+
+    def _window(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Input states of one window, all zero, and their calendar."""
+        steps = self.data.input_steps
+        return torch.zeros(1, steps, *self.analysis.shape), calendar(
+            self.analysis.times[None, :steps]
+        )
+
+    def _num_leads(self) -> int:
+        step = self.analysis.cadence / np.timedelta64(1, "h")
+        return round(self.config.forecast.lead_time_hours / (step * self.stride))
+
+    def output_bytes(self, num_parameters: int) -> int:
+        """Size of everything written, uncompressed, saved states among it.
+
+        A state holds the weights, their averages and two moments of AdamW; one more than are kept
+        is there while it is written.
+        """
+        forecast = self.config.forecast
+        state = self.analysis.state_bytes
+        step = self.analysis.cadence / np.timedelta64(1, "h")
+        if forecast.init_times == "test":
+            num_inits = math.ceil(
+                len(self.split("test")) * step / (forecast.init_every_hours or step)
+            )
+        else:
+            num_inits = len(forecast.init_times)
+        states = 4 * (self.config.train.keep_states + 1)
+        sizes = {
+            "prepare": len(self.analysis) * state,
+            "train": 4 * num_parameters * (states + 1),
+            "forecast": num_inits * self._num_leads() * state,
+        }
+        if "simulate" in self.config.pipeline:
+            sizes["simulate"] = planned_nature_run(self.config).template().nbytes
+        return sum(size for name, size in sizes.items() if name in self.config.pipeline)
+
+
+def planned_nature_run(config: Config) -> NatureRun:
+    """What simulate would simulate."""
+    return NatureRun(**config.simulate.model_dump(), seed=config.seed)
