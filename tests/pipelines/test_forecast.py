@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from axialcast.data import grid_of
 from axialcast.files import inventory
 from axialcast.forecast import ForecastStore, load
 from axialcast.run.config import load_config
 from axialcast.run.stages import run_stages
 
+DAY = np.timedelta64(1, "D").astype("m8[ns]")
 CONFIG = """
 pipeline: [train, forecast]
 output: {folder}/run
@@ -186,6 +188,34 @@ def test_killed_at_any_event_the_stage_goes_on(
             break
         number += step
     assert number > 150
+
+
+@pytest.mark.parametrize("levels", ["[850, 500]", "[500, 850]"])
+def test_levels_that_descend_go_through_all_stages(tmp_path, make_analysis, levels):
+    """In the store, and in another order in the config: the same forecasts, the same scores."""
+    turned = make_analysis().isel(level=[1, 0])[["mean_sea_level_pressure", "geopotential"]]
+    turned.to_netcdf(tmp_path / "analysis.nc")
+    text = CONFIG.format(folder=tmp_path).replace("[train, forecast]", "[train, forecast, verify]")
+    text = text.replace("  train:", f"  levels: {levels}\n  train:", 1)
+    (tmp_path / "x.yaml").write_text(text + "verify: {harmonics: 0, baselines: [persistence]}\n")
+    run(tmp_path)
+    forecast = ForecastStore(tmp_path / "run" / "forecast.zarr").dataset().load()
+    analysis = make_analysis()
+    again = load(tmp_path / "run" / "checkpoint", device="cpu").predict(
+        analysis, init_times=forecast.init_time.values[:3], lead_times=["24h", "48h"]
+    )
+    xr.testing.assert_allclose(again, forecast.isel(init_time=slice(3)), rtol=1e-6)
+    scores = xr.open_dataset(tmp_path / "run" / "scores.nc", decode_timedelta=True)
+    of = {"model": "forecast", "metric": "rmse", "region": "all", "lead_time": "24h"}
+    inits = forecast.init_time.values
+    for level in (500.0, 850.0):
+        truth = analysis.geopotential.sel(level=level)
+        truth = truth.sel(time=[t for t in inits + DAY if t in analysis.time.values])
+        got = forecast.geopotential.sel(level=level, lead_time="24h")
+        error = got.values[: len(truth)] - truth.values
+        weights = grid_of(analysis).area_weights
+        by_hand = np.sqrt((error**2 * weights).sum((1, 2)).mean() / weights.sum())
+        np.testing.assert_allclose(scores.geopotential.sel(of | {"level": level}), by_hand, 1e-4)
 
 
 def test_killed_it_makes_what_is_missing(folder, content):
