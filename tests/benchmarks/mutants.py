@@ -1,7 +1,7 @@
 """Breaks axialcast in named ways, one at a time in a copy, and shows which test notices.
 
     python tests/benchmarks/mutants.py            # all of them, some seconds each
-    python tests/benchmarks/mutants.py training   # those of tests/training
+    python tests/benchmarks/mutants.py report     # those of tests/report
 
 Each is a mistake that leaves runs which look right. If one survives, this ends with status 1.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PARTS = ("axialcast", "pipelines", "configs", "tests")
 LOOP, OPTIMIZATION = "axialcast/training/loop.py", "axialcast/training/optimization.py"
+FIGURES, PAGE = "axialcast/report/figures.py", "axialcast/report/page.py"
 
 # By folder of tests: a name, a file, what stands there once, and what stands there instead.
 MUTANTS = {
@@ -39,16 +40,28 @@ MUTANTS = {
             "weights=training.network",
         ),
     ],
+    "report": [
+        (
+            "curves doubled",
+            FIGURES,
+            "scores.sel(model=model).values",
+            "2 * scores.sel(model=model)",
+        ),
+        ("scorecard signs flipped", PAGE, "100 * (row.sel(", "-100 * (row.sel("),
+        ("scorecard colours swapped", FIGURES, '"RdBu_r", vmin', '"RdBu", vmin'),
+        ("maps upside down", FIGURES, "LONGITUDE).values", "LONGITUDE).values[::-1]"),
+        ("error reversed", PAGE, "one.values - truth.values", "truth.values - one.values"),
+    ],
 }
 
 
 def failing(tests: str, folder: Path) -> str | None:
     """The first test of a folder of tests that fails in a copy."""
-    command = [sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider", f"tests/{tests}"]
+    command = [sys.executable, "-Bm", "pytest", "-xq", "-p", "no:cacheprovider", f"tests/{tests}"]
     command += ["--deselect", "tests/training/test_killed.py"]
     # Run in the copy, whose axialcast then comes before the one that is installed.
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    found = re.search(r"^(?:FAILED|ERROR) (\S+)", result.stdout, re.MULTILINE)
+    found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", result.stdout, re.MULTILINE)
     assert result.returncode == 0 or found, result.stdout + result.stderr
     return found.group(1) if found else None
 

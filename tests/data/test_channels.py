@@ -17,6 +17,7 @@ def test_channels_are_variables_at_their_levels_in_order(analysis):
     ]
     values = channels.stack(analysis)
     assert values.shape == (40, 3, 7, 12)
+    assert values.dtype == np.float32
     np.testing.assert_array_equal(values[:, 1], analysis.geopotential.sel(level=850))
     np.testing.assert_array_equal(values[:, 2], analysis.mean_sea_level_pressure)
 
@@ -95,6 +96,14 @@ def test_channels_elsewhere_in_an_array(states):
     channels, values = states
     first = channels.unstack(np.moveaxis(values, 1, 0), COORDS, ("time",), channel_axis=0)
     xr.testing.assert_identical(first, channels.unstack(values, COORDS, ("time",)))
+
+
+def test_some_channels_in_another_order(analysis):
+    surface, lower = [Channels.of(analysis)[index] for index in (2, 1)]
+    values = Channels([surface, lower]).stack(analysis.astype(np.float64))
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values[:, 0], analysis.mean_sea_level_pressure)
+    np.testing.assert_array_equal(values[:, 1], analysis.geopotential.sel(level=850))
 
 
 def test_equal_channels_are_one(states):

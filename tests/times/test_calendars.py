@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from axialcast.data import cadence, open_analysis
-from axialcast.times.calendars import gapless_axis, select_period, time_text, times_per_step
+from axialcast.times.calendars import (
+    check_times,
+    gapless_axis,
+    select_period,
+    time_text,
+    times_per_step,
+)
 
 HOUR = np.timedelta64(1, "h")
 
@@ -179,7 +185,7 @@ def test_the_axis_without_gaps(calendar):
     assert rows.tolist() == [0]
     rows, _ = gapless_axis(times[:0])
     assert rows.tolist() == []
-    for wrong in (times[[0, 2, 4, 7]], times[[1, 0]]):
+    for wrong in (times[[0, 2, 4, 7]], times[[0, 2, 4, 5]], times[[1, 0]]):
         with pytest.raises(
             ValueError, match=r"times: expected whole multiples of the cadence .*; "
         ):
@@ -215,3 +221,67 @@ def test_a_step_that_the_cadence_does_not_divide(step_hours):
 )
 def test_times_in_messages(time, text):
     assert time_text(time) == text
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+def test_times_that_are_not_in_order(calendar):
+    times = every(6, 5, calendar)
+    assert check_times(line(times)).time.values.tolist() == times.tolist()
+    with pytest.raises(ValueError) as error:
+        check_times(line(times[[0, 1, 1, 2, 2, 1]]))
+    assert str(error.value) == (
+        "time: 2001-01-31T06 occurs twice; drop it with .drop_duplicates('time')"
+    )
+    for order, first in (([0, 3, 2, 1], "12"), ([2, 1, 0], "06"), ([0, 1, 3, 2], "12")):
+        with pytest.raises(ValueError) as error:
+            check_times(line(times[order]))
+        assert str(error.value) == (
+            f"time: not sorted at 2001-01-31T{first}; sort with .sortby('time')"
+        )
+
+
+@pytest.mark.parametrize("calendar", ["standard", "gregorian", "proleptic_gregorian"])
+def test_attributes_stay_with_dates_that_become_nanoseconds(calendar):
+    dates = xr.date_range("2001-01-31", periods=3, calendar=calendar, use_cftime=True).values
+    for times in (dates, np.array(["2001-01-31", "2001-02-01", "2001-02-02"], "datetime64[s]")):
+        dataset = xr.Dataset(coords={"time": ("time", times, {"long_name": "valid time"})})
+        found = check_times(dataset)
+        assert found.time.attrs == {"long_name": "valid time"}
+        assert found.time.dtype == "datetime64[ns]"
+        assert found.time.values.tolist() == every(24, 3).tolist()
+
+
+def test_what_is_told_of_an_uneven_cadence():
+    """The change, where it is, and what is expected; a remedy only where it is one."""
+    first = "valid: cadence changes from {} h to {} h after {}; {}"
+    even = "select evenly spaced times with period"
+    for hours, gaps, want in (
+        (
+            [0, 6, 18, 30, 42],
+            "keep",
+            (12, 6, "2001-01-31T00", f"expected multiples of 12 h; {even}"),
+        ),
+        ([0, 12, 18, 24], "refuse", (12, 6, "2001-01-31T12", f"{even}, or pass gaps='keep'")),
+        ([0, 6, 18, 24], "refuse", (6, 12, "2001-01-31T06", f"{even}, or pass gaps='keep'")),
+        ([0, 6, 15, 21], "refuse", (6, 9, "2001-01-31T06", even)),
+    ):
+        times = line(every(1, 50)[hours]).rename(time="valid")
+        with pytest.raises(ValueError) as error:
+            cadence(times, "valid", gaps=gaps)
+        assert str(error.value) == first.format(*want)
+    with pytest.raises(ValueError, match="valid: not sorted or not unique; sort with"):
+        cadence(line(every(1, 3)[[0, 0, 0, 1]]).rename(time="valid"), "valid")
+    tie = line(every(1, 50)[[0, 12, 18, 30, 36]])
+    assert cadence(tie) == 6 * HOUR, "the smaller of equally common ones"
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+@pytest.mark.parametrize(
+    "end", ["2001", "2001-01", "2001-01-01", "2001-01-01T00", "2001-01-01T00:00"]
+)
+def test_a_date_begins_with_its_first_instant(calendar, end):
+    times = every(6, 10, calendar, start="2000-12-29T12")
+    chosen = select_period(line(times), ("2000-12-31", end))
+    assert chosen.time.values.tolist() == times[6:].tolist()
+    with pytest.raises(ValueError, match="is not within"):
+        select_period(line(times), ("2000-12-31", "2001-01-01T00:01"))
