@@ -140,6 +140,7 @@ def test_force_starts_over_and_the_end_leaves_no_states(runner, reference, same,
     assert "goes on" not in capsys.readouterr().out
     same(tmp_path, reference)
     assert sorted(p.name for p in tmp_path.iterdir()) == [
+        ".fitted",
         ".stages",
         "checkpoint",
         "config.yaml",

@@ -52,6 +52,7 @@ def test_stopped_by_signals(runner, same, tmp_path):
     subprocess.run(command, check=True, capture_output=True)
     same(output, tmp_path / "reference")
     assert sorted(p.name for p in output.iterdir()) == [
+        ".fitted",
         ".stages",
         "checkpoint",
         "config.yaml",
