@@ -5,8 +5,9 @@
 Daily fields of 1.5° (121 x 240), float32, blosc-lz4, in the page cache: 20 single-level ones, and 5
 on 13 levels. For each layout: how often a chunk is decoded, the time by the clock in passes of
 reading (blocks, nothing else), and the peak of a process that holds `memory-gib` beside the
-patterns, over what it takes to import all of it; then with twice as many days. With `--alone` only
-what is named by it runs: `read`, `statistics`, `fit`.
+patterns, over what it takes to import all of it; then with twice as many days. Last, statistics of
+many hourly chunks of a tiny grid. With `--alone` only what is named runs: `read`, `statistics`,
+`fit`.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from measuring import machine
-from reading import HEIGHT, LAYOUTS, LEVELS, WIDTH, decodes, one_pass, write
+from reading import HEIGHT, LAYOUTS, LEVELS, WIDTH, decodes, one_pass, tiny_chunks, write
 
 from axialcast.baselines import fit_baselines
 from axialcast.data import Analysis, Channels, open_analysis, statistics
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("--leads", type=int, default=10)
     parser.add_argument("--memory-gib", type=float, default=0.5)
     parser.add_argument("--layouts", nargs="*", default=list(LAYOUTS))
+    parser.add_argument("--tiny", type=int, default=350_000)
     parser.add_argument("--alone")
     parser.add_argument("--store")
     arguments = parser.parse_args()
@@ -110,6 +112,10 @@ def main() -> None:
                         took, peak, per_chunk = measured(what, path, arguments)
                         line += f"  {per_chunk:19.2f} {took / seconds:7.1f} {peak / 1e6:8.0f}"
                     print(line, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        tiny_chunks(Path(folder), arguments.tiny)
+        seconds, _, per_chunk = measured("statistics", Path(folder) / "tiny.zarr", arguments)
+        print(f"  statistics {seconds:.1f} s, {per_chunk:.2f} decodes a chunk")
 
 
 if __name__ == "__main__":
