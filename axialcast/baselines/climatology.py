@@ -127,7 +127,8 @@ class Climatology:
         # Single precision rounds as the data do, and there is a field for every pair scored.
         design = annual_basis(times, self.coefficients.sizes[COEFFICIENT] // 2).astype(np.float32)
         num = len(np.arange(len(self.channels))[channels])
-        values = np.empty((len(times), num, *self.grid.shape), np.float32)
+        grid = (self.coefficients.sizes[dim] for dim in (LATITUDE, LONGITUDE))
+        values = np.empty((len(times), num, *grid), np.float32)
         for number, hour in enumerate(fitted):
             rows = np.flatnonzero(hours == hour)
             if not len(rows):
