@@ -1,19 +1,16 @@
 """Statistics of forecast-truth pairs, and the metrics made of their means.
 
 A statistic is averaged over cases and area, a metric is a function of those averages: so scores
-are exact however the cases are split into blocks. Shapes: ... cases, lead times, levels (any
-number of leading axes), h latitudes, w longitudes, r regions.
+are exact however the cases are split into blocks.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["METRICS", "STATISTICS", "area_sums", "pair_statistics"]
+__all__ = ["METRICS", "STATISTICS"]
 
-Field = NDArray[np.floating[Any]]
 Means = Mapping[str, NDArray[np.float64]]
 
 STATISTICS = (
@@ -24,44 +21,7 @@ STATISTICS = (
     "squared_forecast_anomaly",
     "squared_truth_anomaly",
 )
-
-
-def pair_statistics(
-    forecast: Field,
-    truth: Field,
-    climatology: Field,
-    valid: NDArray[np.bool_],
-    out: NDArray[np.float64] | None = None,
-) -> NDArray[np.float64]:
-    """(6, ..., h, w) the `STATISTICS` at every grid point; zero where the pair is not valid.
-
-    Args:
-        forecast: (..., h, w) in physical units.
-        truth: (..., h, w) the analysis at the same valid times.
-        climatology: (..., h, w) that anomalies are taken from, at the same valid times.
-        valid: (..., h, w) false where any of them is missing.
-        out: where to write the result, to save allocations.
-    """
-    out = np.empty((len(STATISTICS), *forecast.shape)) if out is None else out
-    error, forecast_anomaly, truth_anomaly = out[0], out[4], out[5]
-    np.subtract(forecast, truth, out=error, dtype=np.float64)
-    np.subtract(forecast, climatology, out=forecast_anomaly, dtype=np.float64)
-    np.subtract(truth, climatology, out=truth_anomaly, dtype=np.float64)
-    if not valid.all():
-        for field in (error, forecast_anomaly, truth_anomaly):
-            field[~valid] = 0.0
-    np.multiply(error, error, out=out[1])
-    np.abs(error, out=out[2])
-    np.multiply(forecast_anomaly, truth_anomaly, out=out[3])
-    np.square(forecast_anomaly, out=out[4])
-    np.square(truth_anomaly, out=out[5])
-    return out
-
-
-def area_sums(field: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(..., r) sums over the grid of a (..., h, w) field times each region's weights (r, h, w)."""
-    cells = field.reshape(*field.shape[:-2], -1)
-    return np.asarray(cells @ weights.reshape(len(weights), -1).T)
+"""Of a forecast and the truth at a grid point; anomalies depart from the climatology there."""
 
 
 def rmse(means: Means) -> NDArray[np.float64]:

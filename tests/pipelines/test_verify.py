@@ -217,6 +217,35 @@ def test_a_forecast_made_anew_is_scored_anew(config, at_once, analysis_and_forec
     assert results(config) == goes_on
 
 
+@pytest.mark.parametrize("name", ["analysis.nc", "analysis.zarr"])
+def test_a_corrected_analysis_is_noticed(config, at_once, analysis_and_forecast, capsys, name):
+    """Also where the store's own labels do not tell."""
+    analysis, _ = analysis_and_forecast
+    store = config.output.parent / name
+    if store.suffix == ".zarr":
+        analysis.chunk(time=7).to_zarr(store, zarr_format=2, consolidated=False)
+    data = config.data.model_copy(update={"store": str(store)})
+    config = config.model_copy(update={"data": data})
+    STAGE["run"](config)
+    STAGE["run"](config)
+    assert "verify: 3 of 3 blocks were kept" in capsys.readouterr().out
+    corrected = analysis.copy(deep=True)
+    corrected["mean_sea_level_pressure"][1054, 2, 3] += 50  # verifies and begins forecasts
+    if store.suffix == ".zarr":
+        region = corrected.isel(time=slice(1050, 1057)).drop_vars(["latitude", "longitude"])
+        region.to_zarr(store, region={"time": slice(1050, 1057)}, zarr_format=2, consolidated=False)
+    else:
+        corrected.to_netcdf(store)
+    before = results(config)["scores.nc"]
+    STAGE["run"](config)
+    assert " of 3 blocks were kept" in capsys.readouterr().out
+    goes_on = results(config)
+    assert goes_on["scores.nc"] != before
+    forget(config)
+    STAGE["run"](config)
+    assert results(config) == goes_on
+
+
 def test_damaged_sums_are_made_again_by_the_stage(config, at_once, capsys):
     run_stages(config)
     path = sorted((config.output / ".sums").glob("*.sums"))[1]
