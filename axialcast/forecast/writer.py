@@ -76,7 +76,8 @@ class ForecastWriter:
     Example:
         >>> with ForecastWriter("forecast.zarr", forecaster.template(inits, leads)) as writer:
         ...     for n in writer.missing:
-        ...         writer.write(forecaster.predict(analysis, inits[[n]], leads))
+        ...         chosen = {"init_times": inits[[n]], "lead_times": leads}
+        ...         writer.write(forecaster.predict(analysis, **chosen))
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class ForecastWriter:
         self.leads_together = leads_together(self._cut.values(), len(self._leads))
         self._pending: deque[Future[None]] = deque()
         self._block: _Block | None = None
+        self._folders: set[Path] = set()
 
     def __enter__(self) -> "ForecastWriter":
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="axialcast-writer")
@@ -150,8 +152,8 @@ class ForecastWriter:
                         self._make_netcdf()
         finally:
             self._thread.shutdown(cancel_futures=True)
-            if self._block is not None:
-                _give_up(self._block)
+            for folder in self._folders:
+                remove(folder)
 
     def _block_of(self, part: xr.Dataset, inputs: Sequence[str]) -> _Block:
         """The block that a part goes on with, or the one that it begins."""
@@ -198,18 +200,26 @@ class ForecastWriter:
                         files[str(name)].append(values)
                 if is_last:
                     self.store.publish(_staged(block))
-                    _give_up(block)
+                    self._clear(block)
             except BaseException:
-                _give_up(block)
+                self._clear(block)
                 raise
 
     def _begin(self, block: _Block) -> None:
         folder = self.store.staging()
+        self._folders.add(folder)
         block.folder = folder
         block.files = [
             {name: VariableFiles(folder / str(n) / name, cut) for name, cut in self._cut.items()}
             for n in range(len(block.dates))
         ]
+
+    def _clear(self, block: _Block) -> None:
+        """Removes what is left of a block; parts of it that come later are not written."""
+        if block.folder is not None:
+            remove(block.folder)
+            self._folders.discard(block.folder)
+        block.folder = None
 
     def _make_netcdf(self) -> None:
         missing = self.store.missing(self._inits)
@@ -250,10 +260,3 @@ def _staged(block: _Block) -> list[Staged]:
         }
         staged.append(Staged(date, block.folder / str(number), files, block.inputs[number]))
     return staged
-
-
-def _give_up(block: _Block) -> None:
-    """Removes what is left of a block; parts of it that come later are not written."""
-    if block.folder is not None:
-        remove(block.folder)
-    block.folder = None

@@ -2,6 +2,8 @@
 
 import os
 import re
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -188,6 +190,37 @@ def test_a_part_that_fails_takes_the_rest_of_its_block_along(tmp_path, small_chu
         write_two()
     assert list(ForecastStore(path).complete()) in ([], ["2001-01-30T00:00:00"])
     assert not list(path.glob(".*.partial"))
+
+
+@pytest.mark.parametrize("num_leads", [2, 4, 7])
+def test_an_interrupt_leaves_nothing_of_a_block_behind(
+    tmp_path, small_chunks, monkeypatch, num_leads
+):
+    """While its first part is written, and others, the last one even, wait behind that."""
+    begun, append = threading.Event(), VariableFiles.append
+
+    def slow(self, values):
+        begun.set()
+        time.sleep(0.05)
+        append(self, values)
+
+    monkeypatch.setattr(VariableFiles, "append", slow)
+
+    def write_and_stop():
+        forecast = forecast_of(INITS)
+        with ForecastWriter(tmp_path / "a.zarr", forecast, queue=9) as writer:
+            for first in range(0, num_leads, 2):
+                part = slice(first, min(first + 2, num_leads))
+                writer.write(forecast.isel(init_time=[0], lead_time=part))
+            begun.wait()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_and_stop()
+    store = ForecastStore(tmp_path / "a.zarr")
+    assert not list(store.path.glob(".*.partial"))
+    assert inventory.problems(store.path, read_all=True) == []
+    assert not store.complete()
 
 
 @pytest.mark.parametrize("step", [31, pytest.param(3, marks=pytest.mark.slow)])
