@@ -1,0 +1,49 @@
+"""Regions: which cells belong to a box of latitude and longitude."""
+
+import numpy as np
+import pytest
+
+from axialcast.grid import LatLonGrid
+from axialcast.scores.regions import region_weights
+
+
+@pytest.fixture(params=[0.0, -180.0])
+def grid(request):
+    """7 x 12 cells, all round, from one meridian or the other."""
+    latitude = np.array([75.0, 50.0, 20.0, 0.0, -20.0, -50.0, -75.0])
+    return LatLonGrid(latitude, request.param + 30.0 * np.arange(12))
+
+
+@pytest.mark.parametrize(
+    ("box", "latitudes", "longitudes"),
+    [
+        ([[-20, 20], [0, 360]], [20, 0, -20], range(0, 360, 30)),
+        ([[-20, 20], [-180, 180]], [20, 0, -20], range(0, 360, 30)),
+        ([[50, 90], [30, 90]], [75, 50], [30, 60, 90]),
+        ([[-90, -49.9], [31, 89]], [-50, -75], [60]),
+        ([[0, 0], [-30, 30]], [0], [330, 0, 30]),
+        ([[0, 0], [330, 30]], [0], [330, 0, 30]),
+        ([[0, 0], [150, -150]], [0], [150, 180, 210]),
+        ([[0, 0], [60, 60]], [0], [60]),
+    ],
+)
+def test_cells_belong_by_their_centres_edges_included(grid, box, latitudes, longitudes):
+    regions = {"box": dict(zip(("latitude", "longitude"), box, strict=True))}
+    weights = region_weights(grid, regions)
+    assert list(weights) == ["all", "box"]
+    np.testing.assert_array_equal(weights["all"], grid.areas)
+    inside = np.isin(grid.latitude, latitudes)[:, None] & np.isin(grid.longitude % 360, longitudes)
+    assert inside.sum() == len(latitudes) * len(longitudes)
+    np.testing.assert_array_equal(weights["box"], grid.areas * inside)
+
+
+def test_regions_that_are_none(grid):
+    box = {"latitude": [20, -20], "longitude": [0, 360]}
+    with pytest.raises(ValueError) as error:
+        region_weights(grid, {"tropics": box})
+    assert str(error.value).startswith(
+        "regions: 'tropics', latitude 20 to -20, longitude 0 to 360, holds no point of "
+    )
+    assert str(error.value).endswith("; widen it, south and west first")
+    with pytest.raises(ValueError, match="regions: the name 'all' is the whole grid; choose anoth"):
+        region_weights(grid, {"all": box})
