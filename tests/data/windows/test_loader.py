@@ -155,6 +155,7 @@ def test_a_saved_loader_goes_on_with_what_would_have_come(store, buffer, stop):
     batches = (batch for _ in range(3) for batch in first)
     for _ in range(stop):
         next(batches)
+    batches.close()
     second = make()
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     rest = [batch for _ in range(3) for batch in second]
