@@ -63,7 +63,7 @@ def of_analysis(change):
             of_forecast(lambda ds: ds.rename(latitude="lat")),
             (
                 "forecast: no dimension 'latitude' among "
-                "['init_time', 'lat', 'lead_time', 'level', 'longitude']; rename the one that is meant"
+                "['init_time', 'lat', 'lead_time', 'level', 'longitude']; rename the one"
             ),
         ),
         (
