@@ -3,7 +3,7 @@
 from axialcast.data.reader import Analysis
 from axialcast.forecast.inputs import AHEAD_BYTES
 from axialcast.forecast.layout import chunking, leads_together
-from axialcast.forecast.writer import QUEUE
+from axialcast.forecast.writer import QUEUE, QUEUE_BYTES
 
 __all__ = ["held_bytes"]
 
@@ -23,7 +23,8 @@ def held_bytes(analysis: Analysis, *, input_steps: int, num_leads: int, batch_si
         for levels in map(channels.levels, channels.variables)
     )
     together = leads_together([chunking(shape) for shape in shapes], num_leads)
-    # The inputs, what follows them, the inputs of the next step; parts that wait to be written.
-    states = batch_size * (2 * input_steps + 1 + together * (QUEUE + 1))
+    # The inputs, what follows them, the inputs of the next step; parts, some of which wait.
+    batch = batch_size * analysis.state_bytes
+    waiting = max(QUEUE * together * batch, QUEUE_BYTES)
     ahead = min(AHEAD_BYTES, (analysis.chunk - 1) * analysis.state_bytes)
-    return states * analysis.state_bytes + ahead
+    return batch * (2 * input_steps + 1 + together) + waiting + ahead

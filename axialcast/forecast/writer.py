@@ -24,8 +24,9 @@ __all__ = ["ForecastWriter"]
 
 UNFINISHED = ".unfinished"
 
-QUEUE = 2
-"""Parts that may be written or wait to be, unless told otherwise."""
+QUEUE, QUEUE_BYTES = 2, 2**26
+"""Parts that may be written or wait to be, unless told otherwise; or what takes so much memory, for
+small ones wait longer for the disk than for one another."""
 
 
 @dataclass
@@ -52,7 +53,7 @@ class ForecastWriter:
 
     A block of initial times comes as a whole or in parts of a few lead times. A part is encoded and
     written by one thread, while the caller computes the next; memory holds at most `queue` parts
-    besides the caller's. Once `wait` or the end of the context has returned, every initial time of
+    beside the caller's. Once `wait` or the end of the context has returned, every initial time of
     every block is complete; after an error, an interrupt or a kill each is complete or absent, and
     writing may go on with those that `missing` names.
 
@@ -61,7 +62,8 @@ class ForecastWriter:
             `.unfinished` is written, and the file made of it when all initial times are complete.
         template: labels of all that will be written (see Forecaster.template).
         belongs_to: what decides the values (see ForecastStore.prepare).
-        queue: parts that may be written or wait to be before `write` waits for them.
+        queue: parts that may be written or wait to be before `write` waits for them; None: two, or
+            what takes 64 MiB.
         layout: axialcast or weatherbench2 (see ForecastStore.prepare).
 
     Raises:
@@ -86,7 +88,7 @@ class ForecastWriter:
         template: xr.Dataset,
         *,
         belongs_to: Mapping[str, Any] | None = None,
-        queue: int = QUEUE,
+        queue: int | None = None,
         layout: Layout = "axialcast",
     ) -> None:
         self.path, self.queue = Path(path), queue
@@ -121,7 +123,8 @@ class ForecastWriter:
             OSError: an earlier part could not be written.
         """
         block = self._block_of(part, inputs or [""] * part.sizes[INIT_TIME])
-        while self._pending and (self._pending[0].done() or len(self._pending) >= self.queue):
+        most = self.queue or max(QUEUE, QUEUE_BYTES // part.nbytes)
+        while self._pending and (self._pending[0].done() or len(self._pending) >= most):
             self._pending.popleft().result()
         is_first, is_last = block.num_leads == 0, self._is_whole(part, block)
         block.num_leads += part.sizes[LEAD_TIME]

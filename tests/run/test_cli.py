@@ -138,9 +138,9 @@ def test_check_says_what_a_run_will_cost(here: Path) -> None:
     assert "read per epoch: 20.2 kB (decoded), once: they are then held in memory" in lines
     for stage in ("training", "forecasting"):
         assert any(line.startswith(f"peak memory while {stage}: about ") for line in lines)
-    # 32 x 3 x 7 x 12 x 4 bytes: two states before and after a step and what follows, three parts of
-    # both lead times
-    assert any("states of 32 initial times 355 kB" in line for line in lines)
+    # 64 MiB that wait, and 7 x 32 x 3 x 7 x 12 x 4 bytes: two states before and after a step and
+    # what follows, a part of both lead times.
+    assert any("states of 32 initial times 67.3 MB" in line for line in lines)
     assert not Path("runs").exists()
 
 
