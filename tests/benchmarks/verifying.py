@@ -5,9 +5,9 @@
 Fields of 1.5° (121 x 240), six-hourly: 20 single-level ones, and 5 on 13 levels; forecasts twice a
 day; the linear inverse model has 200 patterns. The yardstick, on one core, reads the same through
 the same reader, computes each baseline's values once and the six statistics of each in plain numpy.
-For `evaluate`: decodes of each chunk of the forecasts and of the analysis, the time of one core and
-of two by the clock, and the peak of a process over what it holds before; then with twice as many
-initial times, and with twice as many lead times.
+For `evaluate`: decodes of each chunk of the forecasts and of the analysis, the processor's time of
+one core, the time of two by the clock against one, and the peak of a process over what it holds
+before; then with twice as many initial times, and with twice as many lead times.
 """
 
 import argparse
@@ -126,7 +126,8 @@ def plainly(
 
 
 def run(what: str, folder: Path, cores: int, memory_gib: float) -> None:
-    """In a process of its own: prints seconds, bytes and decodes per chunk, of forecasts first."""
+    """In a process of its own: prints seconds by the clock and of the processor, bytes, and
+    decodes per chunk of forecasts and analysis."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     analysis = open_analysis(folder / "analysis.zarr")
     forecast = ForecastStore(folder / "forecast.zarr").dataset()
@@ -144,13 +145,13 @@ def run(what: str, folder: Path, cores: int, memory_gib: float) -> None:
                 memory_gib=memory_gib,
             )
 
-    before, start = peak_bytes(), time.perf_counter()
+    before, start, processor = peak_bytes(), time.perf_counter(), time.process_time()
     counts = decodes(work)
-    seconds, peak = time.perf_counter() - start, peak_bytes() - before
+    found = [time.perf_counter() - start, time.process_time() - processor, peak_bytes() - before]
     # Chunks of forecasts have an axis more.
     dims = sorted({len(where) for _, where in counts}, reverse=True)
     parts = [[n for (_, where), n in counts.items() if len(where) == num] for num in dims]
-    print(json.dumps([seconds, peak, *(sum(part) / len(part) for part in parts)]))
+    print(json.dumps([*found, *(sum(part) / len(part) for part in parts)]))
 
 
 def measured(what: str, folder: Path, cores: int, memory_gib: float) -> list[float]:
@@ -185,12 +186,12 @@ def main() -> None:
             for sizes in ((inits, leads), (2 * inits, leads), (inits, 2 * leads)):
                 shutil.rmtree(folder)
                 make(folder, kind, *sizes)
-                seconds, peak, *counts = measured("evaluate", folder, 1, memory)
+                seconds, processor, peak, *counts = measured("evaluate", folder, 1, memory)
                 peaks.append(peak / 1e6)
                 if len(peaks) == 1:
-                    plain = measured("plain", folder, 1, memory)[0]
+                    plain = measured("plain", folder, 1, memory)[1]
                     both = measured("evaluate", folder, 2, memory)[0]
-                    line = f"{kind}{counts[0]:10.2f}{counts[1]:10.2f}{seconds / plain:11.2f}"
+                    line = f"{kind}{counts[0]:10.2f}{counts[1]:10.2f}{processor / plain:11.2f}"
                     print(f"{line}{both / seconds:10.2f}", end="", flush=True)
             print("".join(f"{peak:11.0f}" for peak in peaks), flush=True)
         finally:
