@@ -78,6 +78,7 @@ def _objects(store: Any) -> Fetch:
             return obstore.get_range(store, key, start=max(0, size - length), end=size)
 
     def fetch(key: str, span: Span | None) -> Encoded | None:
+        _refuse_fork()
         try:
             if span is None:
                 found: Any = obstore.get(store, key).bytes()
@@ -90,6 +91,24 @@ def _objects(store: Any) -> Fetch:
         return memoryview(found)
 
     return fetch
+
+
+class ForkedError(RuntimeError):
+    """A process that was forked after objects were fetched, where obstore would hang."""
+
+
+_fetching: set[int] = set()
+"""The process that fetched objects first."""
+
+
+def _refuse_fork() -> None:
+    if not _fetching:
+        _fetching.add(os.getpid())
+    elif os.getpid() not in _fetching:
+        raise ForkedError(
+            "stores behind a URL cannot be read in a process that was forked after they were; "
+            "start processes with the method spawn"
+        )
 
 
 def _any(store: Store) -> Fetch:
@@ -115,6 +134,8 @@ def _patient(fetch: Fetch, store: Store) -> Fetch:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return fetch(key, span)
+            except ForkedError:
+                raise
             except Exception as error:  # every store has errors of its own
                 if attempt == ATTEMPTS:
                     raise ConnectionError(

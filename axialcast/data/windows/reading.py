@@ -31,8 +31,8 @@ PAGE_BYTES = 2**21
 class States:
     """Normalised states of an analysis, by position in time; held in memory where they fit.
 
-    Variables that are slices of stored arrays are decoded chunk by chunk into place; derived ones
-    are computed by dask, one graph for each stretch of times.
+    What is selected from stored arrays is decoded chunk by chunk into place; what is computed costs
+    what it is, a stretch of times at a time.
 
     Args:
         analysis: dimensions (time, [level], latitude, longitude), times increasing.

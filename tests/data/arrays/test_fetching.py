@@ -1,6 +1,7 @@
 """Bytes of every kind of store: the same ones, or None, or one line that says why not."""
 
 import asyncio
+import os
 import pickle
 
 import obstore
@@ -94,3 +95,13 @@ def test_a_store_that_fails_or_hangs_is_asked_three_times(folder, monkeypatch, k
         fetcher(store)("a/c/0", None)
     assert store.asked == ["a/c/0"] * 3
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_process_is_told_and_does_not_hang(tmp_path, monkeypatch):
+    (tmp_path / "key").write_bytes(b"value")
+    fetch = fetcher(zarr.storage.ObjectStore(obstore.store.LocalStore(tmp_path), read_only=True))
+    assert bytes(fetch("key", None)) == b"value"
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as in a child
+    with pytest.raises(RuntimeError, match=r"forked after they .* the method spawn"):
+        fetch("key", None)
