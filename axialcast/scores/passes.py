@@ -68,7 +68,7 @@ class _Plan:
         read_bytes = memory_bytes // 4
         window = Window(analysis, needed, most_bytes=read_bytes)
         room = memory_bytes // 2
-        for ahead in range(2 * threads, 1, -1):
+        for ahead in range(2 * threads + 1, 1, -1):
             if window.num_held(ahead - 1) * analysis.state_bytes <= room:
                 return cls([list(setting.cuts)], threads, ahead, read_bytes)
         field_bytes = analysis.state_bytes // analysis.shape[0]

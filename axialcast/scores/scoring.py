@@ -7,7 +7,8 @@ are apart: so the sums are the same to the bit, however many threads there are.
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,15 @@ from axialcast.scores.window import Window
 from axialcast.scores.work import Setting, Work
 
 __all__ = ["Scoring"]
+
+
+@dataclass(eq=False)
+class _Together:
+    """Blocks whose forecasts are read together, and what threads do about them."""
+
+    works: list[Work]
+    jobs: list[Future[Any]] = field(default_factory=list)
+    is_added: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,18 +59,19 @@ class Scoring:
         """
         threads = ThreadPoolExecutor(self.num_threads, thread_name_prefix="axialcast-scores")
         coming = self._coming(blocks, keys)
-        begun: deque[tuple[list[Work], list[Future[None]]]] = deque()
+        begun: deque[_Together] = deque()
         try:
             self._begin(coming, begun, threads)
             while begun:
-                together, jobs = begun[0]
-                for job in jobs:
+                first = begun[0]
+                self._add(first, threads)
+                for job in first.jobs:
                     job.result()
                 begun.popleft()
-                for work in together:
+                for work in first.works:
                     self.window.end(work.number)
                 self._begin(coming, begun, threads)
-                for work in together:
+                for work in first.works:
                     if self.kept is not None:
                         self._keep(work, keys[work.number])
                     yield work
@@ -91,22 +102,32 @@ class Scoring:
             yield works
 
     def _begin(
-        self,
-        coming: Iterator[list[Work]],
-        begun: deque[tuple[list[Work], list[Future[None]]]],
-        threads: ThreadPoolExecutor,
+        self, coming: Iterator[list[Work]], begun: deque["_Together"], threads: ThreadPoolExecutor
     ) -> None:
-        """Puts work before the threads, enough that none of them waits."""
+        """Puts work before the threads, enough that none of them waits.
+
+        Blocks are made ready before the cuts of those before them are added: what joint models
+        start from is found by one thread, and others would wait for it.
+        """
         while len(begun) < self.num_ahead:
-            left = sum(not job.done() for _, jobs in begun for job in jobs)
-            together = next(coming, None) if len(begun) < 2 or left < 2 * self.num_threads else None
-            if together is None:
+            left = sum(not job.done() for one in begun for job in one.jobs)
+            works = next(coming, None) if len(begun) < 3 or left < 2 * self.num_threads else None
+            if works is None:
                 return
-            pending = [work for work in together if not work.is_taken]
-            for work in pending:
-                self.window.begin(work.number)
-            cuts = self.setting.cuts if pending else ()
-            begun.append((together, [threads.submit(self._score, pending, cut) for cut in cuts]))
+            for work in works:
+                if not work.is_taken:
+                    self.window.begin(work.number)
+            one = _Together(works)
+            one.jobs += [threads.submit(work.is_wanted) for work in works if not work.is_taken]
+            begun.append(one)
+            if len(begun) > 1:
+                self._add(begun[-2], threads)
+
+    def _add(self, one: "_Together", threads: ThreadPoolExecutor) -> None:
+        """Has all cuts added to blocks, if they are not being added."""
+        if one.jobs and not one.is_added:
+            one.jobs += [threads.submit(self._score, one.works, cut) for cut in self.setting.cuts]
+        one.is_added = True
 
     def _score(self, works: Sequence[Work], cut: Cut) -> None:
         """Adds the forecasts of a cut to blocks that have chunks in common."""
