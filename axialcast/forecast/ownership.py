@@ -29,7 +29,8 @@ def opened(path: Path) -> xr.Dataset:
     A chunk that it lacks is an error to who reads it: of an absent initial time, all are lacking.
     """
     dataset: xr.Dataset = xr.open_zarr(path, chunks=None, decode_timedelta=True)
-    return direct(dataset, zarr.open_group(path, mode="r"))
+    remedy = "Run the pipeline forecast again: it makes what is damaged anew"
+    return direct(dataset, zarr.open_group(path, mode="r"), remedy=remedy)
 
 
 def labels_of(path: Path) -> tuple[list[str], str]:

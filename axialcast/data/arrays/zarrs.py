@@ -26,6 +26,8 @@ MissingChunks = Literal["refuse", "fill"]
 PACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
 """CF attributes (sections 2.5.1 and 8.1) by which stored numbers become values."""
 
+RESTORE = 'Restore the chunk, or pass missing_chunks="fill" if the store leaves such chunks out on purpose'
+
 
 @dataclass(frozen=True, eq=False)
 class ZarrArray(Stored):
@@ -36,12 +38,14 @@ class ZarrArray(Stored):
         dtype: of its values.
         packing: the CF attributes among PACKING.
         missing_chunks: whether a chunk that the store lacks is an error, or full of the fill value.
+        remedy: of the error.
     """
 
     array: zarr.Array[Any]
     dtype: np.dtype[Any]
     packing: dict[str, Any]
     missing_chunks: MissingChunks = "refuse"
+    remedy: str = RESTORE
 
     @cached_property
     def chunks(self) -> Chunks:
@@ -79,8 +83,7 @@ class ZarrArray(Stored):
         except MissingChunk as error:
             if self.missing_chunks == "refuse":
                 raise MissingChunk(
-                    f"{error}; Zarr would read {self.array.fill_value}. Restore the chunk, or "
-                    'pass missing_chunks="fill" if the store leaves such chunks out on purpose'
+                    f"{error}; Zarr would read {self.array.fill_value}. {self.remedy}"
                 ) from None
             out[...] = self.array.fill_value
 
@@ -109,7 +112,11 @@ class ZarrArray(Stored):
 
 
 def direct(
-    dataset: xr.Dataset, group: zarr.Group, *, missing_chunks: MissingChunks = "refuse"
+    dataset: xr.Dataset,
+    group: zarr.Group,
+    *,
+    missing_chunks: MissingChunks = "refuse",
+    remedy: str = RESTORE,
 ) -> xr.Dataset:
     """The dataset with variables that decode their own chunks.
 
@@ -118,6 +125,7 @@ def direct(
         group: the Zarr group.
         missing_chunks: "refuse" or "fill", for chunks that the store lacks. Zarr leaves out
             chunks that hold nothing but the fill value, and cannot tell them from lost ones.
+        remedy: what to do about a chunk that is refused.
     """
     variables = {}
     for name, variable in dataset.data_vars.items():
@@ -132,7 +140,7 @@ def direct(
             isinstance(fill, float | np.floating) and np.isnan(fill) for fill in packing.values()
         ):
             packing = {}
-        stored = ZarrArray(array, variable.dtype, packing, missing_chunks)
+        stored = ZarrArray(array, variable.dtype, packing, missing_chunks, remedy)
         variables[name] = xr.Variable(
             variable.dims, lazily(stored), variable.attrs, variable.encoding
         )
