@@ -26,7 +26,7 @@ MissingChunks = Literal["refuse", "fill"]
 PACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
 """CF attributes (sections 2.5.1 and 8.1) by which stored numbers become values."""
 
-RESTORE = 'Restore the chunk, or pass missing_chunks="fill" if the store leaves such chunks out on purpose'
+RESTORE = 'Restore it, or pass missing_chunks="fill" if the store leaves such chunks out on purpose'
 
 
 @dataclass(frozen=True, eq=False)
