@@ -54,6 +54,7 @@ class _Plan:
     def of(
         cls,
         setting: Setting,
+        blocks: Sequence[Block],
         analysis: Analysis,
         needed: Sequence[Any],
         *,
@@ -62,21 +63,24 @@ class _Plan:
     ) -> "_Plan":
         """Half of the memory is for states in use, a quarter for those that are read, a quarter
         for the pieces that threads score."""
-        piece_bytes = 4 * setting.pieces.largest * (len(setting.models.models) + 3)
-        most = max(1, memory_bytes // 4 // piece_bytes)
+        pieces = setting.pieces
+        together = pieces.groups(blocks)
+        longest = max(map(len, together))
+        values = pieces.largest * (len(setting.models.models) + 2) + pieces.read_together(together)
+        most = max(1, memory_bytes // 4 // (4 * values))
         threads = min(num_threads or available_cores(), most)
         read_bytes = memory_bytes // 4
         window = Window(analysis, needed, most_bytes=read_bytes)
         room = memory_bytes // 2
         for ahead in range(2 * threads + 1, 1, -1):
-            if window.num_held(ahead - 1) * analysis.state_bytes <= room:
+            if window.num_held(ahead * longest - 1) * analysis.state_bytes <= room:
                 return cls([list(setting.cuts)], threads, ahead, read_bytes)
         field_bytes = analysis.state_bytes // analysis.shape[0]
-        together = room // max(1, window.num_held(1) * field_bytes)
+        num_channels = room // max(1, window.num_held(2 * longest - 1) * field_bytes)
         groups: list[list[Cut]] = []
         for _, found in groupby(setting.cuts, key=lambda cut: cut.channels.start):
             cuts = list(found)
-            if groups and cuts[0].channels.stop - groups[-1][0].channels.start <= together:
+            if groups and cuts[0].channels.stop - groups[-1][0].channels.start <= num_channels:
                 groups[-1] += cuts
             else:
                 groups.append(cuts)
@@ -104,7 +108,9 @@ def all_sums(
     """
     models, leads = setting.models, setting.pieces.lead_times
     needed = [models.states(block.init_times, leads) for block in blocks]
-    plan = _Plan.of(setting, analysis, needed, memory_bytes=memory_bytes, num_threads=num_threads)
+    plan = _Plan.of(
+        setting, blocks, analysis, needed, memory_bytes=memory_bytes, num_threads=num_threads
+    )
     alone = len(plan.groups) == 1
     starts = None if alone else _starts(models, blocks, analysis, plan.read_bytes)
     steps = iter(progress(list(blocks) * len(plan.groups)))

@@ -5,7 +5,6 @@ Shapes: i init times, l lead times, c channels, h latitudes, w longitudes.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +21,10 @@ __all__ = ["PIECE_VALUES", "Cut", "Pieces"]
 
 PIECE_VALUES = 2**20
 """Values of one model scored at once (4 MB in float32), if the store's chunks are no larger."""
+
+TOGETHER = 8
+"""Chunks along initial times that blocks are read together for: where one more is shared with the
+next blocks, it is decoded twice. Chunks of 31 days and blocks of 64 would have no common end."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class Pieces:
         forecast: (init_time, lead_time, [level], latitude, longitude) in this order.
         values: of one piece, at most, unless a chunk is larger.
         whole: leave all channels together, whatever the chunks.
+
+    Attributes:
+        depth: most initial times that share a chunk.
     """
 
     def __init__(self, forecast: xr.Dataset, values: int, *, whole: bool = False) -> None:
@@ -56,6 +62,7 @@ class Pieces:
         self._arrays = [forecast[name].variable for name in self.channels.variables]
         edges = [_edges(array) for array in self._arrays]
         self._init_chunks = [_chunk_numbers(array, 0) for array in self._arrays]
+        self.depth = max(map(_longest, self._init_chunks))
         self.cuts = self._cut(edges, whole)
 
     @property
@@ -63,24 +70,34 @@ class Pieces:
         """Most values of a piece."""
         return max(max(self._size(cut) for cut in self.cuts), self.values)
 
-    @cached_property
+    @property
     def share_chunks(self) -> bool:
         """Whether a chunk holds several initial times."""
-        return any(n is not None and (np.diff(n) == 0).any() for n in self._init_chunks)
+        return self.depth > 1
 
     def groups(self, blocks: Sequence[Block]) -> list[list[Block]]:
         """Blocks in order, those together that a chunk of the store is of."""
         found: list[list[Block]] = []
         for block in blocks:
             before = found[-1][-1].positions[-1] if found else None
-            if before is not None and any(
-                chunks is not None and chunks[before] == chunks[block.positions[0]]
-                for chunks in self._init_chunks
+            is_long = bool(found) and _num_inits(found[-1]) >= TOGETHER * self.depth
+            if (
+                before is not None
+                and not is_long
+                and any(
+                    chunks is not None and chunks[before] == chunks[block.positions[0]]
+                    for chunks in self._init_chunks
+                )
             ):
                 found[-1].append(block)
             else:
                 found.append([block])
         return found
+
+    def read_together(self, groups: Sequence[Sequence[Block]]) -> int:
+        """Most values that are read at once of such groups."""
+        longest = max(map(_num_inits, groups)) if self.share_chunks else 1
+        return max(longest * max(map(self._size, self.cuts)), self.values)
 
     def stretches(self, cut: Cut, block: Block) -> list[slice]:
         """Of the block's initial times, those that are scored at once."""
@@ -118,6 +135,10 @@ class Pieces:
         num_leads, num_channels = (s.stop - s.start for s in (cut.leads, cut.channels))
         return int(num_leads * num_channels * np.prod(self.grid_shape))
 
+    def _fits(self, cut: Cut) -> bool:
+        """Whether a cut's chunks, of all initial times that they hold, are one piece."""
+        return self._size(cut) * self.depth <= self.values
+
     def _cut(self, edges: list[tuple[list[int], list[int]]], whole: bool) -> list[Cut]:
         """Channels together as long as all of their lead times fit, then lead times."""
         units, start = [], 0
@@ -127,7 +148,7 @@ class Pieces:
         groups = [units[:1]]
         for unit in units[1:]:
             both = slice(groups[-1][0][0].start, unit[0].stop)
-            fits = self._size(Cut(both, slice(0, len(self.lead_times)))) <= self.values
+            fits = self._fits(Cut(both, slice(0, len(self.lead_times))))
             if whole or (fits and unit[1] == groups[-1][0][1]):
                 groups[-1].append(unit)
             else:
@@ -143,11 +164,20 @@ class Pieces:
         """Lead times between such edges, neighbours together while they fit."""
         first = last = edges[0]
         for edge in edges[1:]:
-            if last > first and self._size(Cut(channels, slice(first, edge))) > self.values:
+            if last > first and not self._fits(Cut(channels, slice(first, edge))):
                 yield slice(first, last)
                 first = last
             last = edge
         yield slice(first, last)
+
+
+def _num_inits(blocks: Sequence[Block]) -> int:
+    return sum(len(block.positions) for block in blocks)
+
+
+def _longest(numbers: NDArray[np.int64] | None) -> int:
+    """Most positions in a chunk."""
+    return 1 if numbers is None else int(np.unique(numbers, return_counts=True)[1].max())
 
 
 def _edges(array: xr.Variable) -> tuple[list[int], list[int]]:

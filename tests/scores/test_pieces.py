@@ -100,3 +100,23 @@ def test_blocks_that_share_a_chunk_are_read_together(forecast, monkeypatch, leng
         assert before // length != after // length
     assert [b.day for group in together for b in group] == [b.day for b in blocks_of(forecast)]
     assert len(together) == {1: 6, 3: 3, 11: 1}[length]
+
+
+@pytest.mark.parametrize(("length", "num_inits"), [(3, 331), (31, 997), (1, 331)])
+def test_chunks_and_blocks_without_common_ends_are_not_all_read_at_once(length, num_inits):
+    inits = np.datetime64("2001-03-05", "ns") + np.arange(num_inits) * DAY
+    dims = ("init_time", "lead_time", "latitude", "longitude")
+    values = np.broadcast_to(np.float32(0), (num_inits, 5, 211, 307))  # blocks of eight days
+    coords = {"init_time": inits, "lead_time": np.arange(1, 6) * DAY}
+    forecast = xr.Dataset({"pressure": (dims, values)}, coords)
+    chunks = {"init_time": length, "lead_time": 1, "latitude": -1}
+    pieces = Pieces(forecast.chunk(chunks), 10**6)
+    together = pieces.groups(blocks_of(forecast))
+    lengths = [sum(len(block.positions) for block in group) for group in together]
+    assert sum(lengths) == num_inits
+    assert max(lengths) < 8 * length + 8
+    numbers = [np.concatenate([b.positions for b in group]) // length for group in together]
+    decoded = sum(len(np.unique(chunk)) for chunk in numbers)
+    assert decoded <= 1.15 * -(-num_inits // length)
+    # A chunk of several initial times counts as large as it is.
+    assert {cut.leads.stop - cut.leads.start for cut in pieces.cuts} == {1 if length == 31 else 5}
