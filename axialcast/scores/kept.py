@@ -70,21 +70,11 @@ class KeptSums:
     taken: list[np.datetime64] = field(default_factory=list, init=False)
     made: list[np.datetime64] = field(default_factory=list, init=False)
 
-    def keys(
-        self,
-        blocks: Sequence[Block],
-        lead_times: Any,
-        models: Mapping[str, Baseline | None],
-        others: Mapping[str, Any],
-    ) -> list[str]:
-        """What the sums of each block are known by, besides the states.
-
-        Args:
-            others: whatever else they follow from, by name.
+    def fits(self, models: Mapping[str, Baseline | None], climatology: Baseline) -> str:
+        """A checksum of what was fitted.
 
         Raises:
-            ValueError: an initial time has no checksum, or a model does not say what it consists
-                of.
+            ValueError: a model does not say what it consists of.
         """
         for name, model in models.items():
             if not (model is None or (hasattr(model, "parts") and hasattr(model, "states"))):
@@ -93,12 +83,26 @@ class KeptSums:
                     "of, so its scores cannot be kept; give it `parts` and `states`, or evaluate "
                     "without keeping"
                 )
+        return checksum([climatology, *([name, model] for name, model in models.items())])
+
+    def keys(
+        self, blocks: Sequence[Block], lead_times: Any, fits: str, others: Mapping[str, Any]
+    ) -> list[str]:
+        """What the sums of each block are known by, besides the states.
+
+        Args:
+            fits: a checksum of what was fitted.
+            others: whatever else they follow from, by name.
+
+        Raises:
+            ValueError: an initial time has no checksum.
+        """
         common = {
             "format": FORMAT,
             "axialcast": version("axialcast"),
             "arithmetic": _arithmetic(),
             "lead times": lead_times.astype("timedelta64[ns]"),
-            "models": [[name, model] for name, model in models.items()],
+            "fits": fits,
             **others,
         }
         shared = checksum(common)
@@ -169,32 +173,40 @@ class KeptSums:
 def checksum(value: Any) -> str:
     """SHA-256 of a value: datasets, arrays, numbers, text, baselines, and what holds them."""
     digest = hashlib.sha256()
-    _update(digest, value)
+    _update(digest, value, {})
     return digest.hexdigest()
 
 
-def _update(digest: Any, value: Any) -> None:
-    """Adds a value, with marks that tell its kind and length from those of what follows."""
+def _update(digest: Any, value: Any, known: dict[int, tuple[Any, str]]) -> None:
+    """Adds a value, with marks that tell its kind and length from those of what follows.
+
+    Args:
+        known: baselines by identity, and their checksums: a climatology that several rest on is
+            looked at once.
+    """
     if isinstance(value, xr.Dataset):
         coords = {str(name): value[name].variable for name in sorted(map(str, value.coords))}
         fields = {str(name): array.variable for name, array in value.data_vars.items()}
-        _update(digest, ["dataset", coords, fields])
+        _update(digest, ["dataset", coords, fields], known)
     elif isinstance(value, xr.Variable):
-        _update(digest, ["variable", list(map(str, value.dims)), value.values])
+        _update(digest, ["variable", list(map(str, value.dims)), value.values], known)
     elif isinstance(value, np.ndarray | np.generic):
         array = np.ascontiguousarray(value)
         assert array.dtype != object, "what is kept consists of numbers and text"
         digest.update(f"array {array.dtype.str} {array.shape};".encode())
         digest.update(array.view(np.uint8) if array.size else b"")
     elif isinstance(value, Mapping):
-        _update(digest, ["mapping", *([str(key), item] for key, item in value.items())])
+        _update(digest, ["mapping", *([str(key), item] for key, item in value.items())], known)
     elif isinstance(value, list | tuple):
         digest.update(f"list {len(value)};".encode())
         for item in value:
-            _update(digest, item)
+            _update(digest, item, known)
     elif hasattr(value, "parts"):
-        kind = type(value)
-        _update(digest, [f"{kind.__module__}.{kind.__qualname__}", value.parts()])
+        if id(value) not in known:
+            kind, own = type(value), hashlib.sha256()
+            _update(own, [f"{kind.__module__}.{kind.__qualname__}", value.parts()], known)
+            known[id(value)] = value, own.hexdigest()
+        _update(digest, ["baseline", known[id(value)][1]], known)
     else:
         assert value is None or isinstance(value, str | int | float | bool), type(value)
         text = repr(value)

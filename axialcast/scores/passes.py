@@ -114,6 +114,7 @@ def all_sums(
     alone = len(plan.groups) == 1
     starts = None if alone else _starts(models, blocks, analysis, plan.read_bytes)
     steps = iter(progress(list(blocks) * len(plan.groups)))
+    fits = kept.fits(models.models, models.climatology) if kept else ""
     totals, keys = [], []
     for cuts in plan.groups:
         one = replace(setting, cuts=cuts)
@@ -122,7 +123,7 @@ def all_sums(
         part = analysis
         if not alone:
             part = Analysis.of(analysis.dataset, Channels(models.channels[one.channels]))
-        own = kept.keys(blocks, leads, models.models, one.identity()) if kept else []
+        own = kept.keys(blocks, leads, fits, one.identity()) if kept else []
         keys += own
         with Window(
             part, needed, most_bytes=plan.read_bytes, with_checksums=kept is not None

@@ -52,10 +52,9 @@ class Setting:
         return PairSums(sums, self.shares, len(self.models.models), shape)
 
     def identity(self) -> Mapping[str, Any]:
-        """What the sums of all blocks follow from, besides models, lead times and states."""
+        """What the sums of all blocks follow from, besides fits, lead times and states."""
         wanted = self.models.channels[self.channels]
         return {
-            "climatology": self.models.climatology,
             "values": self.pieces.values,
             "cuts": [
                 [c.channels.start, c.channels.stop, c.leads.start, c.leads.stop] for c in self.cuts

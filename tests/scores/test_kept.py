@@ -350,3 +350,19 @@ def test_checksums_tell_kinds_and_lengths_apart():
     swapped = np.arange(12.0).reshape(3, 4).T
     assert checksum(swapped) == checksum(swapped.copy())
     assert checksum(Persistence()) == checksum(Persistence())
+
+
+def test_what_baselines_have_in_common_is_looked_at_once(
+    analysis, forecast_of, models, tmp_path, monkeypatch
+):
+    looked_at, parts = [], Climatology.parts
+
+    def counting(climatology):
+        looked_at.append(climatology)
+        return parts(climatology)
+
+    monkeypatch.setattr(Climatology, "parts", counting)
+    both = forecast_of(analysis, analysis.time.values[START : START + 3], LEADS)
+    run = Run(both, analysis, models, tmp_path, block_values=1, memory_gib=1e-6)
+    assert len(list(tmp_path.glob("*.sums"))) == len(run.computed) == 3  # a pass for each channel
+    assert [id(climatology) for climatology in looked_at] == [id(models["climatology"])]
