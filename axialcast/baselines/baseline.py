@@ -18,6 +18,7 @@ from axialcast.names import (
     INIT_TIME,
     LATITUDE,
     LEAD_TIME,
+    LEVEL,
     LONGITUDE,
     TIME,
     VALID_TIME,
@@ -139,10 +140,9 @@ def aligned(analysis: "Analysis | xr.Dataset", channels: Channels, grid: LatLonG
     """
     dataset = analysis if isinstance(analysis, xr.Dataset) else analysis.dataset
     for channel in channels:
-        levels = dataset[channel.variable].dims if channel.variable in dataset else None
-        if levels is None or (
-            channel.level is not None and channel.level not in dataset["level"].values
-        ):
+        dims = dataset[channel.variable].dims if channel.variable in dataset else None
+        levels = dataset[LEVEL].values if dims and LEVEL in dims else [None]
+        if dims is None or channel.level not in levels:
             raise ValueError(
                 f"analysis: has no {channel}, which the baseline was fitted on; fit it on the "
                 "analysis that is verified"

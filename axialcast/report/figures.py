@@ -191,7 +191,8 @@ def _frame(axes: Axes, days: NDArray[np.float64], *, is_correlation: bool) -> No
         axes.set_ylim(min(axes.get_ylim()[0], 0.0), 1.0)
         axes.axhline(0.6, color=GREY, linewidth=0.8, dashes=(2, 3), zorder=1)
     else:
-        axes.set_ylim(0, axes.get_ylim()[1])
+        low, high = axes.get_ylim()
+        axes.set_ylim(low if axes.dataLim.y0 < 0 else 0, max(high, 0))  # biases may be negative
 
 
 def _label_ends(axes: Axes, ends: Mapping[str, float], x: float) -> None:

@@ -221,6 +221,8 @@ def _drawn(forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology)
 
 def _pictures(forecast: xr.Dataset, analysis: xr.Dataset, drawn: DrawnField) -> list[str]:
     """The sections with maps, of one field at a few lead times."""
+    if 1 in drawn.grid.shape:
+        return ["<p>No maps are drawn of a grid of one row or column.</p>"]
     name, units = channel_name(drawn.channel, forecast), pretty_units(drawn.channel.units)
     return [
         _case(forecast, analysis, drawn, name, units),

@@ -33,7 +33,15 @@ def matched(forecast: xr.Dataset, analysis: xr.Dataset) -> tuple[xr.Dataset, xr.
                 f"{name}: no dimension {missing[0]!r} among {sorted(map(str, dataset.dims))}; "
                 "rename the one that is meant"
             )
-    for times in (forecast[INIT_TIME], analysis[TIME]):
+    for name, times in (("forecast", forecast[INIT_TIME]), ("analysis", analysis[TIME])):
+        if not times.size:
+            raise ValueError(f"{name}: holds no {times.name}; select at least one")
+        if not times.to_index().is_unique:
+            twice = times.values[times.to_index().duplicated()][0]
+            raise ValueError(
+                f"{name}: holds {times.name} {str(twice)[:16]} twice; keep one, as "
+                f".drop_duplicates({times.name!r}) does"
+            )
         if times.dtype == object:
             raise ValueError(
                 f"{times.name}: verification needs the standard calendar, got {times.dt.calendar}; "

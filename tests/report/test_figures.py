@@ -84,6 +84,18 @@ def test_curves_are_the_scores(case, drawn):
         assert axes.get_ylim()[0] <= min(0, float(wanted.min()))
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_curves_of_biases_are_seen_on_either_side_of_zero(case, monkeypatch, sign):
+    found = []
+    monkeypatch.setattr(figures, "_svg", lambda figure, about: found.append(figure))
+    bias = case[0].pressure.sel(region="all", level=500, metric="bias")
+    for values in (sign * abs(bias), sign * bias - 0.001):
+        figures.curves(values, title="t", label="l")
+        low, high = found[-1].axes[0].get_ylim()
+        assert low <= min(0, float(values.min()))
+        assert high >= max(0, float(values.max()))
+
+
 def is_blue(colour):
     return colour[2] > colour[0]
 

@@ -119,6 +119,16 @@ def test_other_metrics_and_no_baselines(scored):
     assert "Scorecard" not in page
 
 
+def test_of_one_row_or_column_no_map_is_drawn(scored):
+    _, forecast, analysis, climatology = scored
+    for part in ({"latitude": [2]}, {"longitude": [3]}, {"latitude": [4], "longitude": [0]}):
+        fields = forecast.isel(part), analysis.isel(part)
+        fitted = Climatology(climatology.coefficients.isel(part))
+        page = page_of((evaluate(*fields, climatology=fitted), *fields, fitted))
+        assert "No maps are drawn of a grid of one row or column" in page
+        assert "A typical case" not in page
+
+
 def test_missing_values_are_told(scored):
     _, forecast, analysis, climatology = scored
     holes = forecast.copy(deep=True)

@@ -78,6 +78,15 @@ def of_analysis(change):
             ),
             "time: verification needs the standard calendar, got noleap; score the forecasts",
         ),
+        (of_forecast(lambda ds: ds.isel(init_time=[])), "forecast: holds no init_time; select at"),
+        (
+            of_forecast(lambda ds: ds.isel(init_time=[0, 2, 2])),
+            "forecast: holds init_time 2001-01-06T00:00 twice; keep one, as .drop_duplicates('init",
+        ),
+        (
+            of_analysis(lambda ds: xr.concat([ds, ds.isel(time=[3])], "time")),
+            "analysis: holds time 2001-01-04T00:00 twice; keep one, as .drop_duplicates('time')",
+        ),
         (
             of_forecast(lambda ds: ds.assign_coords(lead_time=[24, 72])),
             "forecast: lead_time is int64, expected timedelta64; open it with decode_timedelta=Tru",
