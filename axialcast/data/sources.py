@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from axialcast.data.arrays.stored import Stored, linear
+from axialcast.data.arrays.stored import Stored, linear, moved
 
 __all__ = ["Held", "Source", "Where", "runs"]
 
@@ -129,6 +129,9 @@ class Source:
         times, start = self.times[times], 0
         first, last = int(times[0]), int(times[-1]) + 1
         even = last - first == len(times)
+        if even and self._shift is not None:
+            yield from self._as_they_are(slice(first, last), self._shift)
+            return
         for span in [slice(first, last)] if even else self.stored.stretches(0, times):
             stop = start + int(np.searchsorted(times[start:], span.stop))
             wanted = times[start:stop]
@@ -139,9 +142,32 @@ class Source:
                     values = values[wanted[low:high] - when.start]
                     when = slice(low, high)
                 else:
-                    when = _moved(when, -span.start)
-                yield from self._placed(_moved(when, start), *where[1:], values)
+                    when = moved(when, -span.start)
+                yield from self._placed(moved(when, start), *where[1:], values)
             start = stop
+
+    @cached_property
+    def _shift(self) -> int | None:
+        """From a position within the box to a channel, where all else lies as it is read; None: it
+        does not."""
+        runs, factor, offset = self._channel_runs[0]
+        one = (
+            len(self._channel_runs) == len(runs) == len(self._column_runs) == len(self._boxes) == 1
+        )
+        upwards = len(self.rows) == 1 or self.rows[0] < self.rows[-1]
+        plain = one and upwards and not self.others and (factor, offset) == (1.0, 0.0)
+        return runs[0][1] if plain else None
+
+    def _as_they_are(self, times: slice, shift: int) -> Iterator[tuple[Where, NDArray[Any]]]:
+        """Values at times of the store, where nothing has to be moved, taken apart or turned."""
+        box = (times, *self._boxes[0])
+        if not self.is_stacked:
+            place = slice(shift, shift + 1)
+            for (when, rows, columns), values in self.stored.pieces(box):
+                yield (when, place, rows, columns), values[:, None]
+            return
+        for (when, depth, rows, columns), values in self.stored.pieces(box):
+            yield (when, moved(depth, shift), rows, columns), values
 
     def _read(self, times: slice) -> Iterator[tuple[Where, NDArray[Any]]]:
         """Where in the store, and values there (time, channel, latitude, longitude)."""
@@ -149,7 +175,7 @@ class Source:
         for rest in self._boxes:
             box = (times, *rest)
             for part, values in self.stored.pieces(box):
-                where = [_moved(p, b.start) for p, b in zip(part, box, strict=True)]
+                where = [moved(p, b.start) for p, b in zip(part, box, strict=True)]
                 if self.others:
                     values = values[drop]
                 if not self.is_stacked:
@@ -165,7 +191,7 @@ class Source:
             last = int(self.rows[0])
             rows, values = slice(last + 1 - rows.stop, last + 1 - rows.start), values[:, :, ::-1]
         else:
-            rows = _moved(rows, -int(self.rows[0]))
+            rows = moved(rows, -int(self.rows[0]))
         for channel_runs, factor, offset in self._channel_runs:
             for channels, within in _overlaps(channel_runs, depth):
                 for where, inside in _overlaps(self._column_runs, columns):
@@ -173,10 +199,6 @@ class Source:
                     if (factor, offset) != (1.0, 0.0):
                         part = linear(part, factor, offset)
                     yield (when, channels, rows, where), part
-
-
-def _moved(part: slice, by: int) -> slice:
-    return slice(part.start + by, part.stop + by)
 
 
 def _overlaps(runs: list[tuple[int, int, int]], part: slice) -> Iterator[tuple[slice, slice]]:

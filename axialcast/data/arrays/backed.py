@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data.arrays.lazy import lazily, part_of
-from axialcast.data.arrays.stored import Box, Stored, boxes
+from axialcast.data.arrays.stored import Box, Stored, boxes, moved
 
 __all__ = ["Backed", "backed", "stored_of"]
 
@@ -32,7 +32,8 @@ class Backed(Stored):
         self._step = _grown(self.chunk_shape, self.shape, PIECE_BYTES // self.dtype.itemsize)
 
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
-        for _, where, place, _ in boxes(box, self._step):
+        for _, where, _ in boxes(box, self._step):
+            place = tuple(moved(w, b.start) for w, b in zip(where, box, strict=True))
             # The values may be overwritten, those of a variable in memory not.
             yield where, np.require(self.variable[place].values, requirements=["O", "W"])
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "Converted", "Stored", "Transposed", "boxes", "cuts", "linear"]
+__all__ = ["Box", "Converted", "Stored", "Transposed", "boxes", "cuts", "linear", "moved"]
 
 Box = tuple[slice, ...]
 """A part of an array, with plain starts and stops."""
@@ -144,16 +144,17 @@ class Converted(Stored):
         return Converted(self.stored.transposed(axes), self.factor, self.offset)
 
 
-def boxes(box: Box, chunk_shape: tuple[int, ...]) -> Iterator[tuple[Any, Box, Box, Box]]:
-    """The chunks that a box touches: number, where in the box, where in the array, where in the
-    chunk."""
+def boxes(box: Box, chunk_shape: tuple[int, ...]) -> Iterator[tuple[Any, Box, Box]]:
+    """The chunks that a box touches: number, where in the box, where in the chunk."""
     lines = [cuts(s.start, s.stop, n) for s, n in zip(box, chunk_shape, strict=True)]
     for cut in itertools.product(*lines):
         number, where, inside = zip(*cut, strict=True)
-        array = tuple(
-            slice(w.start + s.start, w.stop + s.start) for w, s in zip(where, box, strict=True)
-        )
-        yield number, where, array, inside
+        yield number, where, inside
+
+
+def moved(part: slice, by: int) -> slice:
+    """A span, so many positions further on."""
+    return slice(part.start + by, part.stop + by)
 
 
 @lru_cache(256)

@@ -73,7 +73,7 @@ class ZarrArray(Stored):
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
         scratch = workspace("decoded", self.chunks.bytes)
         scratch = scratch.view(self.chunks.dtype).reshape(self.chunks.shape)
-        for chunk, where, _, inside in boxes(box, self.chunks.shape):
+        for chunk, where, inside in boxes(box, self.chunks.shape):
             self._read_chunk(chunk, scratch)
             yield where, self._values(scratch[inside])
 

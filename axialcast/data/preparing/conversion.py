@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data.arrays.lazy import lazily
-from axialcast.data.arrays.stored import Box, Stored, boxes
+from axialcast.data.arrays.stored import Box, Stored, boxes, moved
 from axialcast.data.preparing.aggregation import Periods, aggregate, periods_of
 from axialcast.data.preparing.regrid import covered, regrid
 from axialcast.data.reader import Analysis
@@ -84,9 +84,9 @@ class Converted(Stored):
         self.chunk_shape = (min(max(1, rows // per_time), num_times), *self.shape[1:])
 
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-        for _, where, array, _ in boxes(box, self.chunk_shape):
-            states = self._states(array[0].start, array[0].stop)
-            yield where, states[(slice(None), *array[1:])]
+        for _, where, _ in boxes(box, self.chunk_shape):
+            when = moved(where[0], box[0].start)
+            yield where, self._states(when.start, when.stop)[(slice(None), *box[1:])]
 
     def converted(self, factor: float, offset: float) -> "Converted":
         raise AssertionError("units are converted before")
