@@ -96,33 +96,14 @@ class Forecaster:
             FileNotFoundError: there is no such store.
             ValueError: the analysis differs from what the model was trained on (variables,
                 levels, units, grid, cadence), lacks a time, holds NaN in a channel that was
-                trained without, or nothing else in any channel.
+                trained without, or nothing else in any channel, or an infinity.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size: expected 1 or more, got {batch_size}; try 16")
         analysis = self.check(analysis)
         inits = datetimes(init_times, like=analysis.times)
         leads = parse_lead_times(lead_times, self.checkpoint.step)
         return self._predicted(analysis, inits, leads, batch_size)
-
-    def predict_blocks(
-        self,
-        analysis: Analysis | xr.Dataset | str | Path,
-        *,
-        init_times: Any,
-        lead_times: Any,
-        batch_size: int = 16,
-    ) -> Iterator[tuple[int, xr.Dataset]]:
-        """As `predict`, but yields blocks of `batch_size` initial times with their position."""
-        analysis = self.check(analysis)
-        inits = datetimes(init_times, like=analysis.times)
-        leads = parse_lead_times(lead_times, self.checkpoint.step)
-        self._rows(analysis, inits)
-
-        def blocks() -> Iterator[tuple[int, xr.Dataset]]:
-            for first in range(0, len(inits), batch_size):
-                chosen = inits[first : first + batch_size]
-                yield first, self._predicted(analysis, chosen, leads, batch_size)
-
-        return blocks()
 
     def hindcast(
         self,

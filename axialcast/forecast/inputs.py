@@ -71,15 +71,18 @@ def known_at(
         missing: (c,) share of the area that training saw no values of.
 
     Raises:
-        ValueError: values are missing that training never missed, or all of a channel's.
+        ValueError: values are missing that training never missed, or all of a channel's, or
+            infinite.
     """
     known = np.empty((len(windows), *windows.shape[2:]), np.bool_)
     everywhere = True
     for window, when, last in zip(windows, times, known, strict=True):
         for state, time in zip(window, when, strict=True):
-            np.logical_not(np.isnan(state), out=last)
-            everywhere &= bool(last.all())
-            _refuse_unknown(last, time, channels, missing)
+            np.isfinite(state, out=last)
+            if not last.all():
+                everywhere = False
+                _refuse_infinite(state, time, channels)
+                _refuse_unknown(last, time, channels, missing)
     return None if everywhere else known
 
 
@@ -97,6 +100,16 @@ def checksums(windows: NDArray[np.float32], rows: NDArray[np.int64]) -> list[str
                 of[row] = sha256(state.data).digest()
     parts = (b"".join(of[row] for row in positions) for positions in rows.tolist())
     return [sha256(part).hexdigest()[:32] for part in parts]
+
+
+def _refuse_infinite(state: NDArray[np.float32], time: Any, channels: Channels) -> None:
+    infinite = np.isinf(state).sum((1, 2))
+    for channel in np.flatnonzero(infinite)[:1]:
+        raise ValueError(
+            f"{channels[channel]}: {infinite[channel]} of {state[0].size} points are infinite in "
+            f"the analysis of {time_text(time)}; mend it, or leave out the initial times that need "
+            "it"
+        )
 
 
 def _refuse_unknown(

@@ -72,6 +72,18 @@ def test_nan_that_training_never_saw_is_refused(analysis, make_forecaster):
     )
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_infinities_are_refused_even_where_values_may_be_missing(analysis, make_forecaster, sign):
+    holed = with_land(analysis)
+    forecaster = make_forecaster(holed)
+    holed.mean_sea_level_pressure[18, 1, 2:4] = sign * np.inf
+    message = (
+        "mean_sea_level_pressure: 2 of 84 points are infinite in the analysis of 2001-01-19T00; "
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        forecaster.predict(holed, init_times=INITS, lead_times="24h")
+
+
 def test_a_field_that_is_not_known_at_all_is_refused(analysis, make_forecaster):
     forecaster = make_forecaster(with_land(analysis))
     holed = analysis.copy(deep=True)
