@@ -52,6 +52,11 @@ class Models:
         return [n for n, m in self.models.items() if m is not None and not hasattr(m, "values")]
 
     @cached_property
+    def _places(self) -> list[NDArray[Any]]:
+        """Latitudes and longitudes."""
+        return [self.analysis[dim].values for dim in (LATITUDE, LONGITUDE)]
+
+    @cached_property
     def joint(self) -> dict[str, Any]:
         """Those whose channels depend on each other."""
         return {name: model for name, model in self.models.items() if hasattr(model, "start")}
@@ -142,7 +147,8 @@ class Models:
             elif name in self.own:
                 with self._alone:  # whoever wrote it may not have thought of threads
                     labelled = model.forecast(self.analysis, init_times, lead_times)
-                found.append(_stacked(labelled, wanted))
+                labels = [init_times, lead_times, *self._places]
+                found.append(_stacked(name, labelled, wanted, labels))
             elif isinstance(model, Climatology):
                 found.append(normal(model))
             else:
@@ -183,8 +189,24 @@ def _places(wanted: Sequence[Channel], known: Sequence[Channel]) -> list[int]:
     return [n for n, channel in enumerate(known) if (channel.variable, channel.level) in names]
 
 
-def _stacked(forecast: xr.Dataset, channels: Sequence[Channel]) -> NDArray[np.float32]:
-    """(i, l, c, h, w) values of a labelled forecast."""
+def _stacked(
+    name: str, forecast: xr.Dataset, channels: Sequence[Channel], labels: Sequence[NDArray[Any]]
+) -> NDArray[np.float32]:
+    """(i, l, c, h, w) values of a labelled forecast.
+
+    Args:
+        labels: that it must have along each dimension but the channels.
+
+    Raises:
+        ValueError: it has others, or lacks a channel.
+    """
     order = (INIT_TIME, LEAD_TIME, LATITUDE, LONGITUDE)
+    _known(name, channels, Channels.of(forecast))
+    for dim, expected in zip(order, labels, strict=True):
+        if not np.array_equal(forecast[dim].values, expected):
+            raise ValueError(
+                f"{name}: its forecast has another {dim} than it was asked for, or than the "
+                "analysis; let it keep their labels and order"
+            )
     fields = [channel.of(forecast).transpose(*order).values for channel in channels]
     return np.stack(fields, axis=2, dtype=np.float32)

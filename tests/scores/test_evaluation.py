@@ -205,6 +205,27 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda ds: ds.isel(latitude=slice(None, None, -1)), "its forecast has another latitude"),
+        (lambda ds: ds.isel(lead_time=[1, 0, 2]), "its forecast has another lead_time than it was"),
+        (lambda ds: ds.isel(init_time=slice(1, None)), "its forecast has another init_time"),
+        (lambda ds: ds.rename(pressure="p"), "lacks pressure, which is scored"),
+    ],
+)
+def test_a_baseline_of_ones_own_with_other_labels_is_refused(
+    noise, forecast, climatology, change, told
+):
+    class Own:
+        def forecast(self, analysis, init_times, lead_times):
+            forecast = climatology.forecast(analysis, init_times, lead_times)
+            return change(forecast)
+
+    with pytest.raises(ValueError, match=f"^mine: {told}"):
+        evaluate(forecast, noise, climatology=climatology, baselines={"mine": Own()})
+
+
 def test_an_unknown_metric_is_refused(noise, forecast, climatology):
     with pytest.raises(ValueError, match="metrics: unknown 'rsme'; choose from rmse, mae"):
         evaluate(forecast, noise, climatology=climatology, metrics=["rsme"])
