@@ -136,7 +136,7 @@ def aligned(analysis: "Analysis | xr.Dataset", channels: Channels, grid: LatLonG
     """The analysis with just these channels.
 
     Raises:
-        ValueError: it lacks one, or is on another grid.
+        ValueError: it lacks one, has it in other units, or is on another grid.
     """
     dataset = analysis if isinstance(analysis, xr.Dataset) else analysis.dataset
     for channel in channels:
@@ -146,6 +146,12 @@ def aligned(analysis: "Analysis | xr.Dataset", channels: Channels, grid: LatLonG
             raise ValueError(
                 f"analysis: has no {channel}, which the baseline was fitted on; fit it on the "
                 "analysis that is verified"
+            )
+        units = str(dataset[channel.variable].attrs.get("units", "1"))
+        if units != channel.units:
+            raise ValueError(
+                f"analysis: {channel} is in {units!r}, the baseline was fitted on "
+                f"{channel.units!r}; fit it on the analysis that is verified"
             )
     found = Analysis.of(analysis, channels)
     for name, size in zip((LATITUDE, LONGITUDE), grid.shape, strict=True):

@@ -38,6 +38,9 @@ class Models:
         climatology: that anomalies are taken from.
         analysis: that baselines of a user's own start from.
         channels: (c,) scored.
+
+    Raises:
+        ValueError: a baseline was fitted on another grid than the climatology.
     """
 
     models: Mapping[str, Baseline | None]
@@ -45,6 +48,16 @@ class Models:
     analysis: xr.Dataset
     channels: Channels
     _alone: Lock = field(default_factory=Lock, init=False)
+
+    def __post_init__(self) -> None:
+        for name, model in self.models.items():
+            grid = getattr(getattr(model, "climatology", model), "grid", None)
+            difference = grid is not None and self.climatology.grid.difference(grid)
+            if difference:
+                raise ValueError(
+                    f"{name}: was fitted on another grid than the climatology, {difference}; fit "
+                    "both on the analysis that is verified"
+                )
 
     @cached_property
     def own(self) -> list[str]:
@@ -166,7 +179,7 @@ def _known(name: str, wanted: Sequence[Channel], known: Sequence[Channel] | None
     """Places of channels among those that are known, as a slice if they adjoin.
 
     Raises:
-        ValueError: one is not among them.
+        ValueError: one is not among them, or in other units.
     """
     if known is None:
         return ALL
@@ -175,6 +188,12 @@ def _known(name: str, wanted: Sequence[Channel], known: Sequence[Channel] | None
         if not found:
             raise ValueError(
                 f"{name}: lacks {channel}, which is scored or started from; fit baselines on the "
+                "analysis that is verified"
+            )
+        units = known[found[0]].units
+        if units != channel.units:
+            raise ValueError(
+                f"{name}: {channel} is in {units!r} and in {channel.units!r}; fit baselines on the "
                 "analysis that is verified"
             )
     flat = np.array([found[0] for found in places], np.intp)
@@ -198,10 +217,14 @@ def _stacked(
         labels: that it must have along each dimension but the channels.
 
     Raises:
-        ValueError: it has others, or lacks a channel.
+        ValueError: it has others, lacks a channel, or has it in other units.
     """
     order = (INIT_TIME, LEAD_TIME, LATITUDE, LONGITUDE)
-    _known(name, channels, Channels.of(forecast))
+    stated = forecast.copy()  # and units, where it states none
+    for channel in channels:
+        if channel.variable in stated:
+            stated[channel.variable].attrs.setdefault("units", channel.units)
+    _known(name, channels, Channels.of(stated))
     for dim, expected in zip(order, labels, strict=True):
         if not np.array_equal(forecast[dim].values, expected):
             raise ValueError(

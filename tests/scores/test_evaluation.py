@@ -6,7 +6,14 @@ import xarray as xr
 
 from axialcast.grid import LatLonGrid
 from axialcast.scores.regions import region_weights
-from axialcast.verify import Climatology, Persistence, evaluate, skill_map, to_table
+from axialcast.verify import (
+    Climatology,
+    DampedPersistence,
+    Persistence,
+    evaluate,
+    skill_map,
+    to_table,
+)
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 LEADS = np.array([1, 2, 3]) * DAY
@@ -212,6 +219,10 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
         (lambda ds: ds.isel(lead_time=[1, 0, 2]), "its forecast has another lead_time than it was"),
         (lambda ds: ds.isel(init_time=slice(1, None)), "its forecast has another init_time"),
         (lambda ds: ds.rename(pressure="p"), "lacks pressure, which is scored"),
+        (
+            lambda ds: ds.assign(pressure=ds.pressure.assign_attrs(units="ft")),
+            "pressure is in 'ft' and in 'Pa'",
+        ),
     ],
 )
 def test_a_baseline_of_ones_own_with_other_labels_is_refused(
@@ -224,6 +235,22 @@ def test_a_baseline_of_ones_own_with_other_labels_is_refused(
 
     with pytest.raises(ValueError, match=f"^mine: {told}"):
         evaluate(forecast, noise, climatology=climatology, baselines={"mine": Own()})
+
+
+def test_fits_of_another_grid_or_in_other_units_are_refused(noise, forecast, climatology):
+    turned = noise.isel(latitude=slice(None, None, -1))
+    other = Climatology.fit(turned, harmonics=0)
+    damped = DampedPersistence.fit(turned, other, lead_times=forecast.lead_time.values)
+    for baseline in (damped, other):
+        with pytest.raises(ValueError, match=r"^it: was fitted on another grid than the climat"):
+            evaluate(forecast, noise, climatology=climatology, baselines={"it": baseline})
+    renamed = [ds.assign(pressure=ds.pressure.assign_attrs(units="ft")) for ds in (forecast, noise)]
+    with pytest.raises(ValueError, match=r"^climatology: pressure is in 'Pa' and in 'ft'; fit"):
+        evaluate(*renamed, climatology=climatology)
+    with pytest.raises(
+        ValueError, match=r"^analysis: pressure is in 'ft', the baseline was fitted"
+    ):
+        climatology.anomalies(renamed[1])
 
 
 def test_an_unknown_metric_is_refused(noise, forecast, climatology):
