@@ -105,6 +105,27 @@ class Forecaster:
         leads = parse_lead_times(lead_times, self.checkpoint.step)
         return self._predicted(analysis, inits, leads, batch_size)
 
+    def predict_blocks(
+        self,
+        analysis: Analysis | xr.Dataset | str | Path,
+        *,
+        init_times: Any,
+        lead_times: Any,
+        batch_size: int = 16,
+    ) -> Iterator[tuple[int, xr.Dataset]]:
+        """As `predict`, but yields blocks of `batch_size` initial times with their position."""
+        analysis = self.check(analysis)
+        inits = datetimes(init_times, like=analysis.times)
+        leads = parse_lead_times(lead_times, self.checkpoint.step)
+        self._rows(analysis, inits)
+
+        def blocks() -> Iterator[tuple[int, xr.Dataset]]:
+            for first in range(0, len(inits), batch_size):
+                chosen = inits[first : first + batch_size]
+                yield first, self._predicted(analysis, chosen, leads, batch_size)
+
+        return blocks()
+
     def hindcast(
         self,
         analysis: Analysis | xr.Dataset,

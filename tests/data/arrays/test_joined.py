@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from axialcast.data.arrays.backed import Backed, backed, stored_of
 from axialcast.data.arrays.joined import Joined
 from axialcast.data.arrays.lazy import lazily, part_of
-from axialcast.data.arrays.stored import Stored, boxes
+from axialcast.data.arrays.stored import Stored, boxes, moved
 from axialcast.data.arrays.unfolded import Unfolded
 
 
@@ -23,7 +23,8 @@ class Counted(Stored):
         self.shape, self.dtype, self.decoded = values.shape, values.dtype, []
 
     def pieces(self, box):
-        for chunk, where, place, _ in boxes(box, self.chunk_shape):
+        for chunk, where, _ in boxes(box, self.chunk_shape):
+            place = tuple(moved(w, b.start) for w, b in zip(where, box, strict=True))
             self.decoded.append(chunk)
             yield where, self.values[place].copy()
 
