@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from axialcast.names import LATITUDE, LONGITUDE
 
-__all__ = ["EARTH_RADIUS", "LatLonGrid", "grid_of"]
+__all__ = ["EARTH_RADIUS", "TOLERANCE_DEGREES", "LatLonGrid", "grid_of"]
 
 EARTH_RADIUS = 6_371_000.0
 """Mean radius of the Earth (m)."""

@@ -37,6 +37,17 @@ def test_cells_belong_by_their_centres_edges_included(grid, box, latitudes, long
     np.testing.assert_array_equal(weights["box"], grid.areas * inside)
 
 
+def test_edges_are_included_in_single_precision():
+    latitude, longitude = np.arange(11) / 10, np.arange(13) / 10
+    for dtype in (np.float32, np.float64):
+        grid = LatLonGrid(latitude.astype(dtype), longitude.astype(dtype))
+        for first in range(10):
+            box = {"latitude": [first / 10, 0.9], "longitude": [0.3, (3 + first) / 10]}
+            inside = region_weights(grid, {"box": box})["box"] > 0
+            assert inside.any(1).nonzero()[0].tolist() == list(range(first, 10))
+            assert inside.any(0).nonzero()[0].tolist() == list(range(3, 4 + first))
+
+
 def test_regions_that_are_none(grid):
     box = {"latitude": [20, -20], "longitude": [0, 360]}
     with pytest.raises(ValueError) as error:
