@@ -7,7 +7,8 @@ less than the forecasts' chunks, which are of one group each, as forecasts of al
 their truth in common.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -129,7 +130,8 @@ def all_sums(
             part, needed, most_bytes=plan.read_bytes, with_checksums=kept is not None
         ) as window:
             scoring = Scoring(one, window, plan.num_threads, plan.num_ahead, starts, kept)
-            totals.append(total(_taken(scoring, blocks, own, steps)))
+            with closing(_taken(scoring, blocks, own, steps)) as sums:
+                totals.append(total(sums))
         if one.drawn:
             one.drawn.finish(totals[-1])
     next(steps, None)  # so that progress comes to its end
@@ -143,14 +145,14 @@ def all_sums(
 
 def _taken(
     scoring: Scoring, blocks: Sequence[Block], keys: Sequence[str], steps: Iterator[Block]
-) -> Iterator[Sums]:
+) -> Generator[Sums]:
     """The sums of each block, less what is the drawn field's own."""
     drawn = scoring.setting.drawn
-    works = scoring.works(blocks, keys)
-    for _ in blocks:
-        next(steps, None)
-        work = next(works)
-        yield drawn.take(work.sums, work.block) if drawn else work.sums
+    with closing(scoring.works(blocks, keys)) as works:
+        for _ in blocks:
+            next(steps, None)
+            work = next(works)
+            yield drawn.take(work.sums, work.block) if drawn else work.sums
 
 
 def _holds(cuts: Sequence[Cut], drawn: DrawnField) -> bool:

@@ -5,7 +5,7 @@ are apart: so the sums are the same to the bit, however many threads there are.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,7 +51,7 @@ class Scoring:
     starts: Sequence[Starts] | None = None
     kept: KeptSums | None = None
 
-    def works(self, blocks: Sequence[Block], keys: Sequence[str] = ()) -> Iterator[Work]:
+    def works(self, blocks: Sequence[Block], keys: Sequence[str] = ()) -> Generator[Work]:
         """The blocks in order, with their sums.
 
         Args:

@@ -1,5 +1,6 @@
 """Scores of whole forecasts: values, each chunk decoded once, the same bits however it is done."""
 
+import threading
 from collections import Counter
 
 import numpy as np
@@ -237,3 +238,17 @@ def test_an_error_of_a_thread_is_told_and_ends_the_rest(forecast, analysis, mode
     (tmp_path / "a" / "wind" / "46.0.0.0").unlink()
     with pytest.raises(ValueError, match=r"chunk .* is missing"):
         evaluate(forecast, lazy, **models, num_threads=2)
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_an_interrupt_leaves_no_thread_at_work(forecast, analysis, models, monkeypatch, number):
+    monkeypatch.setattr("axialcast.scores.blocks.LONGEST_DAYS", 2)
+
+    def progress(blocks):
+        yield from blocks[:number]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as error:  # and what is on its way up is still held
+        evaluate(forecast, analysis, **models, num_threads=3, progress=progress)
+    assert error.tb
+    assert not [t.name for t in threading.enumerate() if t.name.startswith("axialcast-")]
