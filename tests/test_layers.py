@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "run": {
         *("names", "grid", "cores", "device", "stopping", "times", "files", "model", "planet"),
         *("data", "data.opening", "data.windows", "data.preparing", "forecast", "baselines"),
+        "scores",
     },
     "__main__": {"run"},
     "__init__": set(),  # at the top; its names are imported when used

@@ -9,10 +9,12 @@ from axialcast.data import Statistics, WindowLoader, open_analysis, statistics
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.reader import Analysis
 from axialcast.device import choose_device
-from axialcast.forecast import Forecaster, load_checkpoint
+from axialcast.forecast import Forecaster, choose_init_times, load_checkpoint
 from axialcast.run.config import Config, ConfigError, DataConfig
 from axialcast.run.costs import Preflight, planned_nature_run
+from axialcast.scores.regions import region_weights
 from axialcast.times.calendars import time_text
+from axialcast.times.dates import later
 from axialcast.times.periods import is_multiple, period_bounds
 
 __all__ = ["Preflight", "check_run"]
@@ -55,7 +57,8 @@ def check_run(config: Config, *, scan: bool = False) -> Preflight | None:
     preflight = Preflight(config, data, analysis, stride)
     problems += _period_problems(preflight)
     if not problems and "train" in config.pipeline:
-        problems += _window_problems(preflight)
+        problems += _window_problems(preflight) + _init_problems(preflight)
+    problems += _region_problems(preflight)
     if problems:
         raise ConfigError([f"{config.analysis_store}: {problem}" for problem in problems])
     if "forecast" in config.pipeline and "train" not in config.pipeline:
@@ -130,6 +133,37 @@ def _window_problems(preflight: Preflight) -> list[str]:
         except ValueError as error:
             problems.append(f"data.{name}: {error}")
     return problems
+
+
+def _init_problems(preflight: Preflight) -> list[str]:
+    """Initial times that forecasts of the network to be trained cannot begin at."""
+    config, analysis = preflight.config, preflight.analysis
+    if "forecast" not in config.pipeline:
+        return []
+    chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
+    try:
+        inits = choose_init_times(analysis, test=preflight.data.test, **chosen)
+    except ValueError as error:
+        return [f"forecast.{error}"]
+    if not len(inits):
+        return [f"data.test: {' to '.join(preflight.data.test)} holds no time of the store"]
+    steps = np.arange(preflight.data.input_steps) * preflight.stride
+    needed = later(inits[:, None], -steps * analysis.cadence)
+    for init, step in np.argwhere(analysis.rows(needed) < 0)[:1]:
+        absent = time_text(needed[init, step])
+        first = f"forecast.init_times: {time_text(inits[init])}"
+        return [f"{first} needs the analysis of {absent}, which the store lacks; leave it out"]
+    return []
+
+
+def _region_problems(preflight: Preflight) -> list[str]:
+    config = preflight.config
+    regions = {name: box.model_dump() for name, box in config.verify.regions.items()}
+    try:
+        region_weights(preflight.analysis.grid, regions if "verify" in config.pipeline else {})
+    except ValueError as error:
+        return [f"verify.{error}"]
+    return []
 
 
 def _scan(preflight: Preflight) -> Statistics:

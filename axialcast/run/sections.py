@@ -270,7 +270,9 @@ class ForecastConfig(Section):
 class VerifyConfig(Section):
     """Which scores are computed, against what."""
 
-    metrics: list[Literal["rmse", "mae", "bias", "acc"]] = ["rmse", "mae", "bias", "acc"]
+    metrics: Annotated[list[Literal["rmse", "mae", "bias", "acc"]], Field(min_length=1)] = [
+        *("rmse", "mae", "bias", "acc")
+    ]
     """Area-weighted scores."""
     baselines: list[
         Literal["persistence", "climatology", "damped_persistence", "linear_inverse_model"]

@@ -85,8 +85,9 @@ def evaluate(
             time; a metric is unknown; a region is empty.
     """
     unknown = [name for name in metrics if name not in METRICS]
-    if unknown:
-        raise ValueError(f"metrics: unknown {unknown[0]!r}; choose from {', '.join(METRICS)}")
+    if unknown or not metrics:
+        got = f"unknown {unknown[0]!r}" if unknown else "none"
+        raise ValueError(f"metrics: {got}; choose from {', '.join(METRICS)}")
     given = analysis.dataset if isinstance(analysis, Analysis) else analysis
     forecast, truths = matched(forecast, given)
     given = given.transpose(TIME, LEVEL, LATITUDE, LONGITUDE, missing_dims="ignore")

@@ -282,6 +282,8 @@ def test_bad_data_is_refused_before_anything_runs(
         ("data.step_hours=16", "data.step_hours: 16 is not a multiple of the cadence"),
         ("forecast.lead_time_hours=36", "forecast.lead_time_hours: 36 is not a multiple of the"),
         ("forecast.init_every_hours=36", "forecast.init_every_hours: 36 is not a multiple of the"),
+        ("forecast.init_times=[2001-01-29,2002-01-01]", "init_times: 2002-01-01T00 needs"),
+        ("forecast.init_times=[2001-01-01]", "needs the analysis of 2000-12-31T00, which"),
         ("device=mps", "device: 'mps' is not on this machine"),
         ("output=x.yaml/deep", "output x.yaml/deep: "),
         ("output=/proc/nowhere", "output /proc/nowhere: cannot write in /proc"),
@@ -291,6 +293,30 @@ def test_a_config_that_does_not_fit_is_refused(here: Path, override: str, expect
     for command in ("check", "run"):
         assert expected in refused(command, "x.yaml", override)
         assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("verify.regions.all={latitude: [0, 40], longitude: [0, 90]}", "verify.regions: the name"),
+        (
+            "verify.regions.x={latitude: [0, 0.5], longitude: [0, 1]}",
+            "verify.regions: 'x', latitude",
+        ),
+        ("verify.metrics=[]", "verify.metrics: got [], "),
+    ],
+)
+def test_what_could_not_be_verified_is_refused_before_training(override, expected) -> None:
+    assert expected in refused("check", "smallest", "device=cpu", override)
+
+
+def test_a_gap_that_forecasts_would_begin_in_is_refused(here: Path, analysis: xr.Dataset) -> None:
+    analysis.isel(time=[*range(30), *range(31, 40)]).to_netcdf("gap.nc")
+    options = ("data.store=gap.nc", "data.gaps=keep", "forecast.init_every_hours=24")
+    line = refused("run", "x.yaml", *options)
+    assert "forecast.init_times: 2001-02-01T00 needs the analysis of 2001-01-31T00" in line
+    days = "forecast.init_times=[2001-01-29,2001-02-02]"
+    assert call("check", "x.yaml", *options, days).exit_code == 0
 
 
 def test_test_period_needs_earlier_times(here: Path) -> None:

@@ -256,6 +256,8 @@ def test_fits_of_another_grid_or_in_other_units_are_refused(noise, forecast, cli
 def test_an_unknown_metric_is_refused(noise, forecast, climatology):
     with pytest.raises(ValueError, match="metrics: unknown 'rsme'; choose from rmse, mae"):
         evaluate(forecast, noise, climatology=climatology, metrics=["rsme"])
+    with pytest.raises(ValueError, match="metrics: none; choose from rmse, mae"):
+        evaluate(forecast, noise, climatology=climatology, metrics=[])
 
 
 def test_coordinates_in_single_precision_still_match(noise, forecast, climatology):
