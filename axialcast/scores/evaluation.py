@@ -107,7 +107,7 @@ def evaluate(
         kept=kept,
     )
     scores = _labelled(
-        setting.pair_sums(sums), forecast, list(scored), list(metrics), list(weights)
+        setting.pair_sums(sums), forecast, list(scored), list(dict.fromkeys(metrics)), list(weights)
     )
     missing = ~np.isin(valid_times(forecast), truths[TIME].values)
     scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))

@@ -256,6 +256,8 @@ def test_fits_of_another_grid_or_in_other_units_are_refused(noise, forecast, cli
 def test_an_unknown_metric_is_refused(noise, forecast, climatology):
     with pytest.raises(ValueError, match="metrics: unknown 'rsme'; choose from rmse, mae"):
         evaluate(forecast, noise, climatology=climatology, metrics=["rsme"])
+    twice = evaluate(forecast, noise, climatology=climatology, metrics=["mae", "bias", "mae"])
+    assert twice.metric.values.tolist() == ["mae", "bias"]
     with pytest.raises(ValueError, match="metrics: none; choose from rmse, mae"):
         evaluate(forecast, noise, climatology=climatology, metrics=[])
 
