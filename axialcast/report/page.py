@@ -95,9 +95,11 @@ def _summary(scores: xr.Dataset, channel: Channel) -> str:
     lead = nearest(rmse[LEAD_TIME].values, 3)
     at = rmse.sel({LEAD_TIME: lead})
     own = float(at.sel(model="forecast"))
-    others = [name for name in at["model"].values.tolist() if name != "forecast"]
+    others = {m: float(at.sel(model=m)) for m in at["model"].values.tolist() if m != "forecast"}
     parts = [
-        f"{share(own / float(at.sel(model=m)) - 1)} {model_name(m, inside=True)}" for m in others
+        f"{share(own / error - 1)} {model_name(m, inside=True)}"
+        for m, error in others.items()
+        if error > 0
     ]
     text = (
         f"At {duration(lead)} the forecast's root-mean-square error of "

@@ -99,6 +99,15 @@ def test_the_page_needs_nothing_else(page):
     assert "@import" not in page
 
 
+def test_baselines_without_error_or_score_are_not_compared_with(scored):
+    scores = scored[0].copy(deep=True)
+    for model, value in (("persistence", 0.0), ("climatology", np.nan)):
+        scores.pressure.loc[{"model": model, "metric": "rmse"}] = value
+    lead = re.search('<p class="lead">(.*?)</p>', page_of((scores, *scored[1:])))[1]
+    assert re.search("below damped persistence and .* below the linear inverse model", lead)
+    assert "climatology" not in lead
+
+
 def test_text_is_escaped(page):
     assert "<h1>A &amp; B</h1>" in page
     assert "seed: &lt;0&gt;" in page
