@@ -134,11 +134,13 @@ def gapless_axis(times: NDArray[Any]) -> tuple[NDArray[np.int64], Any]:
     if not len(spacing):
         return np.arange(len(times)), np.timedelta64(0, "ns")
     values, counts = np.unique(spacing, return_counts=True)
+    if values[0] <= np.timedelta64(0):
+        raise ValueError("times: not sorted or not unique; open the store with open_analysis")
     cadence = values[np.argmax(counts)]
-    if (spacing % cadence != np.timedelta64(0)).any() or (spacing <= np.timedelta64(0)).any():
+    if (values % cadence).any():
         raise ValueError(
-            f"times: expected whole multiples of the cadence {cadence}, got spacings {values}; "
-            "open the store with open_analysis"
+            f"times: expected whole multiples of the cadence, {_hours(cadence)}, got spacings from "
+            f"{_hours(values[0])} to {_hours(values[-1])}; open the store with open_analysis"
         )
     position = np.concatenate([[0], (spacing // cadence).cumsum()])
     rows = np.full(position[-1] + 1, -1)

@@ -1,6 +1,7 @@
 """Dates of any calendar: datetime64 for the standard one, cftime objects for all others."""
 
 import re
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ Times = NDArray[Any]
 """datetime64[ns], or objects of cftime."""
 Leads = NDArray[np.timedelta64]
 """Lead times."""
+
+LONGEST = 100
+"""Letters of what was given that an error shows."""
 
 
 def date_text(time: Any) -> str:
@@ -30,7 +34,8 @@ def date_text(time: Any) -> str:
     else:
         whole, text = time.astype("M8[s]") == time, str(np.datetime_as_string(time, "s"))
     if not whole:
-        raise ValueError(f"init_times: expected whole seconds, got {time}")
+        exact = time if isinstance(time, np.datetime64) else time.isoformat()
+        raise ValueError(f"init_times: expected whole seconds, got {exact}; round it")
     return text
 
 
@@ -38,7 +43,8 @@ def datetimes(values: Any, *, like: Times | None = None) -> Times:
     """Different times as an array, one or more.
 
     Args:
-        values: datetimes, ISO 8601 text or cftime objects; one, or a sequence of such.
+        values: datetimes, ISO 8601 text or cftime objects; one, or a sequence of such. Those with a
+            time zone become UTC.
         like: times whose calendar text is read in; None: the standard one.
 
     Raises:
@@ -52,11 +58,30 @@ def datetimes(values: Any, *, like: Times | None = None) -> Times:
         elif len(several) and hasattr(several[0], "dayofyr"):
             times = np.asarray(several, object)
         else:
-            times = np.atleast_1d(np.asarray(pd.to_datetime(values), "datetime64[ns]"))
+            times = _datetime64(several)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"init_times: expected datetimes, got {values!r} ({error})") from None
+        shown = " ".join(repr(values).split())
+        shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]} …"
+        raise ValueError(f"init_times: expected datetimes, got {shown} ({error})") from None
     if not len(times) or len(np.unique(times)) < len(times):
         raise ValueError(f"init_times: expected one or more different times, got {len(times)}")
+    return times
+
+
+def _datetime64(values: Any) -> Times:
+    """(n,) datetime64[ns]; only what can be read in one way."""
+    if any(isinstance(value, Number) for value in values):
+        raise ValueError("a number; write dates as 2001-03-30T06")
+    try:
+        found = pd.to_datetime(values, format="ISO8601")
+        found = found.tz_convert(None) if found.tz is not None else found
+        times = np.asarray(found.as_unit("ns"))
+    except (ValueError, TypeError) as error:
+        # pandas goes on with advice on its own arguments.
+        reason = " ".join(str(error).partition(". You might want")[0].split())
+        raise ValueError(f"{reason}; write dates as 2001-03-30T06") from None
+    if np.isnat(times).any():
+        raise ValueError("a date is missing; leave it out")
     return times
 
 

@@ -59,6 +59,8 @@ def test_text_in_another_calendar(like, text, fields):
         (pd.Timestamp("2001-02-03T06"), ["2001-02-03T06"]),
         (pd.date_range("2001-02-03", periods=2), ["2001-02-03", "2001-02-04"]),
         (np.array(["2001-02-03"], "datetime64[us]"), ["2001-02-03"]),
+        (["2001-02-03", "2001-02-03T12", "2001-03"], ["2001-02-03", "2001-02-03T12", "2001-03-01"]),
+        ("2001-02-03T06:00+05:00", ["2001-02-03T01"]),
     ],
 )
 @pytest.mark.parametrize("like", [None, np.array(["2001-01-01"], "datetime64[ns]")])
@@ -100,6 +102,26 @@ def test_dates_to_the_second(time, text):
 def test_fractions_of_seconds_are_refused(time):
     with pytest.raises(ValueError, match=r"init_times: expected whole seconds, got .*04:05:06"):
         date_text(time)
+    with pytest.raises(ValueError, match=r"got 2001-02-03T04:05:06\.50*; round it"):
+        date_text(time)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ("01/02/2001", r"\(.*01/02/2001.*; write dates as 2001-03-30T06\)"),
+        (["2001-01-01", "soon"], r"\(.*soon.*; write dates as 2001-03-30T06\)"),
+        (7, r"7 \(a number; write dates as 2001-03-30T06\)"),
+        (np.array([7.5]), r"\(a number; "),
+        (["2001-01-01", None], r"\(a date is missing; "),
+        ("9999-01-01", r"9999-01-01.*; write dates as"),
+        (["soon"] * 1000, r"\['soon'.{93} … \("),
+    ],
+)
+def test_what_is_no_date_or_one_of_two_is_refused_in_one_line(values, reason):
+    with pytest.raises(ValueError, match=f"init_times: expected .*, got .*{reason}") as error:
+        datetimes(values)
+    assert "\n" not in str(error.value)
 
 
 def test_a_step_later(like):
