@@ -90,15 +90,12 @@ class Channels(Sequence[Channel]):
         first = dataset[self[0].variable]
         shape = (first.shape[0], len(self), first.sizes[LATITUDE], first.sizes[LONGITUDE])
         out = np.empty(shape, np.float32)
-        start = 0
-        for variable in self.variables:
-            levels = self.levels(variable)
+        for variable, levels, place in self._places():
             array = dataset[variable]
             if levels == [None]:
-                out[:, start] = array.values
+                out[:, place.start] = array.values
             else:
-                out[:, start : start + len(levels)] = array.sel({LEVEL: levels}).values
-            start += len(levels)
+                out[:, place] = array.sel({LEVEL: levels}).values
         return out
 
     def unstack(
@@ -114,39 +111,74 @@ class Channels(Sequence[Channel]):
             values: (*leading, c, h, w) in physical units.
             coords: coordinates of every dimension but level.
             leading: names of the leading dimensions.
+
+        Raises:
+            ValueError: variables differ in their levels, or the channels of one stand apart.
         """
         variables = {}
         parts = np.moveaxis(values, channel_axis, 0)
-        start = 0
-        for variable in self.variables:
-            levels = self.levels(variable)
-            part = parts[start : start + len(levels)]
-            start += len(levels)
-            attrs = self.attrs(variable)
+        level = self._level()
+        for variable, levels, place in self._places():
+            part, attrs = parts[place], self.attrs(variable)
             if levels == [None]:
                 dims = (*leading, LATITUDE, LONGITUDE)
                 variables[variable] = xr.DataArray(part[0], dims=dims, attrs=attrs)
             else:
                 dims = (*leading, LEVEL, LATITUDE, LONGITUDE)
                 part = np.moveaxis(part, 0, len(leading))
-                level = xr.Variable(LEVEL, np.array(levels, np.float64), COORDINATE_ATTRS[LEVEL])
                 variables[variable] = xr.DataArray(part, {LEVEL: level}, dims, attrs=attrs)
         return xr.Dataset(variables, coords=dict(coords))
 
     def fields(self, states: xr.DataArray) -> xr.Dataset:
-        """The variables in one array with a dimension `channel`, as slices of it, nothing read."""
-        fields, start = {}, 0
+        """The variables in one array with a dimension `channel`, as slices of it, nothing read.
+
+        Raises:
+            ValueError: as `unstack`.
+        """
+        fields, level = {}, self._level()
+        for variable, levels, place in self._places():
+            if levels == [None]:
+                part = states.isel({CHANNEL: place.start})
+            else:
+                part = states.isel({CHANNEL: place}).rename({CHANNEL: LEVEL})
+                part = part.assign_coords({LEVEL: level})
+            fields[variable] = part.assign_attrs(self.attrs(variable))
+        return xr.Dataset(fields)
+
+    def _places(self) -> Iterator[tuple[str, list[float | None], slice]]:
+        """Each variable, its levels, and where its channels are among these.
+
+        Raises:
+            ValueError: they do not follow one another.
+        """
+        start = 0
         for variable in self.variables:
             levels = self.levels(variable)
-            if levels == [None]:
-                part = states.isel({CHANNEL: start})
-            else:
-                part = states.isel({CHANNEL: slice(start, start + len(levels))})
-                level = (LEVEL, np.array(levels, np.float64), COORDINATE_ATTRS[LEVEL])
-                part = part.rename({CHANNEL: LEVEL}).assign_coords({LEVEL: level})
-            fields[variable] = part.assign_attrs(self.attrs(variable))
-            start += len(levels)
-        return xr.Dataset(fields)
+            place = slice(start, start + len(levels))
+            if any(channel.variable != variable for channel in self[place]):
+                raise ValueError(
+                    f"channels: those of {variable} stand apart in {self}; put the levels of a "
+                    "variable one after another"
+                )
+            yield variable, levels, place
+            start = place.stop
+
+    def _level(self) -> xr.Variable:
+        """The levels of all variables that have any.
+
+        Raises:
+            ValueError: they differ: one dataset would fill up what they lack with NaN.
+        """
+        every = {name: self.levels(name) for name in self.variables}
+        found = {name: levels for name, levels in every.items() if levels != [None]}
+        first, common = next(iter(found.items()), ("", []))
+        for name, levels in found.items():
+            if levels != common:
+                raise ValueError(
+                    f"channels: {first} is on levels {common}, {name} on {levels}; choose the "
+                    "same levels for all variables"
+                )
+        return xr.Variable(LEVEL, np.array(common, np.float64), COORDINATE_ATTRS[LEVEL])
 
     def attrs(self, variable: str) -> dict[str, str]:
         """CF attributes of a variable; units as in the analysis the channels came from."""

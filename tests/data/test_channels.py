@@ -106,6 +106,25 @@ def test_some_channels_in_another_order(analysis):
     np.testing.assert_array_equal(values[:, 1], analysis.geopotential.sel(level=850))
 
 
+def test_channels_that_no_dataset_can_hold_are_refused(states):
+    channels, values = states
+    apart, other = Channels([channels[n] for n in (0, 3, 1, 4, 2)]), Channels(channels[:4])
+    dims = ("time", "channel", "latitude", "longitude")
+    for wrong, message in [
+        (apart, r"channels: those of temperature stand apart in Channels\(.*; put the levels of"),
+        (other, r"channels: temperature is on levels \[850, 500\], specific_humidity on \[850\];"),
+    ]:
+        some = values[:, : len(wrong)]
+        with pytest.raises(ValueError, match=message):
+            wrong.unstack(some, COORDS, ("time",))
+        with pytest.raises(ValueError, match=message):
+            wrong.fields(xr.DataArray(some, COORDS, dims))
+    whole = channels.unstack(values, COORDS, ("time",))
+    with pytest.raises(ValueError, match="stand apart"):
+        apart.stack(whole)
+    np.testing.assert_array_equal(other.stack(whole), values[:, :4])
+
+
 def test_equal_channels_are_one(states):
     channels, _ = states
     other = Channels.from_list(channels.to_list())
