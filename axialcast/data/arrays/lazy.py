@@ -112,7 +112,7 @@ def _noting() -> Iterator[list[tuple[Part, NDArray[Any]]]]:
 
 
 def convert_linear(array: xr.DataArray, factor: float, offset: float) -> xr.DataArray:
-    """array * factor + offset in the array's dtype: when it is read, if it is stored."""
+    """array * factor + offset, see `linear`: when it is read, if it is stored."""
     part = part_of(array)
     if part is None:
         return linear(array, factor, offset).assign_attrs(array.attrs)  # type: ignore[no-any-return]

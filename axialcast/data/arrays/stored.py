@@ -45,7 +45,7 @@ class Stored(ABC):
         return positions // self.chunk_shape[axis]
 
     def converted(self, factor: float, offset: float) -> "Stored":
-        """The array whose values are these times `factor` plus `offset`, in their dtype."""
+        """The array whose values are these times `factor` plus `offset`, see `linear`."""
         return Converted(self, factor, offset)
 
     def transposed(self, axes: tuple[int, ...]) -> "Stored":
@@ -131,7 +131,8 @@ class Converted(Stored):
     def __init__(self, stored: Stored, factor: float, offset: float) -> None:
         self.stored, self.factor, self.offset = stored, factor, offset
         self.shape, self.chunk_shape = stored.shape, stored.chunk_shape
-        self.dtype, self.is_remote = stored.dtype, stored.is_remote
+        self.dtype = stored.dtype if stored.dtype.kind == "f" else np.dtype(np.float32)
+        self.is_remote = stored.is_remote
 
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
         for where, values in self.stored.pieces(box):
@@ -169,5 +170,6 @@ def cuts(start: int, stop: int, length: int) -> list[tuple[int, slice, slice]]:
 
 
 def linear(values: Any, factor: float, offset: float) -> Any:
-    """values * factor + offset in the values' dtype; of arrays of any library."""
+    """values * factor + offset of any library's arrays, in their dtype; float32 of integers."""
+    values = values if values.dtype.kind == "f" else values.astype(np.float32)
     return (values * factor + offset).astype(values.dtype)

@@ -196,8 +196,6 @@ def _converted(array: xr.DataArray, wanted: str) -> xr.DataArray:
     if (factor, offset) == (1.0, 0.0):
         return array
     logger.info("%s: converted from %s to %s", array.name, units, wanted)
-    if array.dtype.kind != "f":
-        array = array.astype(np.float32)
     return convert_linear(array, factor, offset)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from axialcast.data import open_analysis
+from axialcast.data import Analysis, open_analysis
+from axialcast.data.arrays.lazy import part_of
 
 
 def test_coordinates_are_found_by_standard_name_and_by_units(analysis):
@@ -100,3 +101,16 @@ def test_whole_numbers_are_converted_as_real_ones(analysis):
     celsius["t2m"] = xr.full_like(celsius.t2m, 20, dtype=np.int16)
     celsius["t2m"].attrs = {"units": "degC"}
     np.testing.assert_allclose(open_analysis(celsius)["2m_temperature"], 293.15, rtol=1e-6)
+
+
+def test_whole_numbers_in_a_store_are_converted_when_they_are_read(analysis, tmp_path):
+    celsius = analysis[["mean_sea_level_pressure"]].rename(mean_sea_level_pressure="t2m")
+    numbers = np.arange(celsius.t2m.size, dtype=np.int16).reshape(celsius.t2m.shape)
+    celsius["t2m"] = celsius.t2m.dims, numbers, {"units": "degC"}
+    celsius.to_zarr(tmp_path / "a.zarr", consolidated=False)
+    opened = open_analysis(tmp_path / "a.zarr")["2m_temperature"]
+    assert part_of(opened) is not None
+    assert opened.dtype == np.float32
+    want = numbers.astype(np.float32) + np.float32(273.15)
+    np.testing.assert_array_equal(opened, want)
+    np.testing.assert_array_equal(Analysis(opened.to_dataset()).read(slice(None))[:, 0], want)
