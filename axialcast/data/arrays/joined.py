@@ -54,7 +54,8 @@ class Joined(Stored):
             return self.parts[0].numbers(axis, positions)
         which = np.searchsorted(self._edges, positions, side="right") - 1
         found = self._chunks_before[which]
-        for number in np.unique(which).tolist():
-            here = which == number
+        order = np.argsort(which, kind="stable")
+        numbers, firsts = np.unique(which[order], return_index=True)
+        for number, here in zip(numbers.tolist(), np.split(order, firsts[1:]), strict=True):
             found[here] += self.parts[number].numbers(axis, positions[here] - self._edges[number])
         return found

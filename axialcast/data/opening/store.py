@@ -13,6 +13,7 @@ from zarr.abc.store import Store
 
 from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.backends import Reading, open_raw
+from axialcast.data.opening.remote import shown
 from axialcast.data.opening.selection import (
     select_levels,
     select_member,
@@ -123,4 +124,4 @@ def _name(store: Any) -> str:
         return "analysis"
     if isinstance(store, Sequence) and not isinstance(store, str):
         return f"{store[0]} and {len(store) - 1} more"
-    return str(store)
+    return shown(str(store))
