@@ -17,7 +17,7 @@ from axialcast.data.arrays.borrowed import sync
 from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.memory import workspace
 
-__all__ = ["Encoded", "Fetch", "Span", "fetcher", "is_remote"]
+__all__ = ["Encoded", "Fetch", "Span", "fetcher", "is_remote", "refuse_fork"]
 
 ATTEMPTS = 3
 """Times that a remote chunk is asked for before the reader gives up."""
@@ -78,7 +78,7 @@ def _objects(store: Any) -> Fetch:
             return obstore.get_range(store, key, start=max(0, size - length), end=size)
 
     def fetch(key: str, span: Span | None) -> Encoded | None:
-        _refuse_fork()
+        refuse_fork()
         try:
             if span is None:
                 found: Any = obstore.get(store, key).bytes()
@@ -94,14 +94,19 @@ def _objects(store: Any) -> Fetch:
 
 
 class ForkedError(RuntimeError):
-    """A process that was forked after objects were fetched, where obstore would hang."""
+    """A process that was forked after obstore was used, which would hang there."""
 
 
 _fetching: set[int] = set()
-"""The process that fetched objects first."""
+"""The process that used obstore first."""
 
 
-def _refuse_fork() -> None:
+def refuse_fork() -> None:
+    """To be called before obstore is used, by whoever opens or reads.
+
+    Raises:
+        ForkedError: this process was forked from one that had called it.
+    """
     if not _fetching:
         _fetching.add(os.getpid())
     elif os.getpid() not in _fetching:

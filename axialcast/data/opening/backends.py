@@ -6,6 +6,7 @@ Names and units are still the store's own; arrays are xarray's lazy ones of stor
 import glob
 import importlib.util
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import Any
 import xarray as xr
 import zarr
 from zarr.abc.store import Store
-from zarr.storage import LocalStore, ZipStore
+from zarr.storage import LocalStore, ObjectStore, ZipStore
 
 from axialcast.data.arrays.backed import backed
 from axialcast.data.arrays.failures import reason
+from axialcast.data.arrays.fetching import refuse_fork
 from axialcast.data.arrays.zarrs import MissingChunks, direct
 from axialcast.data.opening.anemoi import from_anemoi, is_anemoi
 from axialcast.data.opening.combine import combine
@@ -77,8 +79,9 @@ def open_raw(store: Any, reading: Reading) -> xr.Dataset:
             raise FileNotFoundError(f"{text}: no file matches; check the pattern in data.store")
     elif isinstance(store, Sequence) and store:
         paths = [str(path) for path in store]
-        if twice := [path for path in paths if paths.count(path) > 1]:
-            raise ValueError(f"store: {twice[0]} is given twice; give each file once")
+        path, count = Counter(paths).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"store: {path} is given twice; give each file once")
     else:
         raise ValueError(
             f"store: expected a path, URL, several paths, zarr Store or Dataset, got {store!r}"
@@ -116,6 +119,8 @@ def _open_url(url: str, reading: Reading) -> xr.Dataset:
 
 
 def _open_zarr(store: Store, name: str, reading: Reading) -> xr.Dataset:
+    if isinstance(store, ObjectStore):
+        refuse_fork()
     try:
         group = zarr.open_group(store, mode="r")
         if is_anemoi(group):

@@ -19,6 +19,7 @@ from zarr.abc.store import Store
 from zarr.storage import FsspecStore, ObjectStore
 
 from axialcast.data.arrays.failures import reason
+from axialcast.data.arrays.fetching import refuse_fork
 from axialcast.data.opening.options import SERVICES, SPELLINGS, Options, translate
 
 __all__ = ["can_list", "open_url", "shown", "unreadable"]
@@ -63,6 +64,7 @@ def open_url(url: str, options: Mapping[str, Any], timeout_seconds: float) -> St
             f"{shown(url)}: cannot be opened ({reason(error)}); storage_options are "
             f"{', '.join(SPELLINGS[service])}, or those of obstore for {service}"
         ) from None
+    refuse_fork()
     try:
         first.get("zarr.json")
     except FileNotFoundError:

@@ -9,6 +9,7 @@ import obstore.exceptions
 import pytest
 import zarr
 
+from axialcast.data import open_analysis
 from axialcast.data.arrays import fetching
 from axialcast.data.arrays.fetching import fetcher, is_remote
 
@@ -105,3 +106,16 @@ def test_a_forked_process_is_told_and_does_not_hang(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getpid", lambda: -1)  # as in a child
     with pytest.raises(RuntimeError, match=r"forked after they .* the method spawn"):
         fetch("key", None)
+
+
+def test_a_process_forked_after_opening_alone_is_told(analysis, tmp_path, monkeypatch):
+    analysis.to_zarr(tmp_path / "a.zarr", zarr_format=2)
+    store = zarr.storage.ObjectStore(
+        obstore.store.LocalStore(str(tmp_path / "a.zarr")), read_only=True
+    )
+    monkeypatch.setattr(fetching, "_fetching", set())
+    opened = open_analysis(store)
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as in a child
+    for read in (opened.load, lambda: open_analysis(store)):
+        with pytest.raises(RuntimeError, match="the method spawn"):
+            read()
