@@ -119,9 +119,9 @@ def find_parts(analysis: xr.Dataset, channels: Channels) -> list[Part]:
     computed: list[Computed] = []
     for name in channels.variables:
         places = [place for place, channel in enumerate(channels) if channel.variable == name]
-        array = analysis[name]
-        if channels.levels(name) != [None]:
-            array = array.sel({LEVEL: channels.levels(name)})
+        array, levels = analysis[name], channels.levels(name)
+        if levels != [None] and levels != array[LEVEL].values.tolist():
+            array = array.sel({LEVEL: levels})
         source = _source(array, places)
         if source is None:
             wanted = Channels([channels[place] for place in places])

@@ -196,9 +196,12 @@ class Analysis:
             for job in jobs:
                 job()
         else:
-            with ThreadPoolExecutor(most, thread_name_prefix="axialcast-read") as threads:
+            threads = ThreadPoolExecutor(most, thread_name_prefix="axialcast-read")
+            try:
                 for done in [threads.submit(job) for job in jobs]:
                     done.result()
+            finally:
+                threads.shutdown(cancel_futures=True)
         there = np.flatnonzero(wanted >= 0)
         if len(first) < len(there):
             again = np.setdiff1d(there, first)
