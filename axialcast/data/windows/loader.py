@@ -283,7 +283,8 @@ class WindowLoader:
 
         def pick(source: Tensor) -> Tensor:
             shape = (*places.shape, *source.shape[1:])
-            if self.device.type == "cuda":
+            is_pinned = self.device.type == "cuda"
+            if is_pinned:
                 out = torch.empty(shape, dtype=source.dtype, pin_memory=True)
             else:
                 # Lent now and not before, when the last batch but one has been given back.
@@ -291,7 +292,8 @@ class WindowLoader:
             # Of numpy, for torch would start threads of its own.
             into = out.numpy().reshape(len(index), *source.shape[1:])
             source.numpy().take(index, 0, into, "clip")
-            return out.to(self.device, non_blocking=True)
+            # What is not pinned may be lent again at once, before a copy that goes on has read it.
+            return out.to(self.device, non_blocking=is_pinned)
 
         values = pick(memory[0])
         valid = None
