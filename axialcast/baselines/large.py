@@ -27,7 +27,8 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     with tempfile.TemporaryFile() as file:
         try:
             # Reserved at once: a disk that is full when a page is written ends the process.
-            os.posix_fallocate(file.fileno(), 0, num_bytes)
+            if hasattr(os, "posix_fallocate"):  # not on macOS
+                os.posix_fallocate(file.fileno(), 0, num_bytes)
         except OSError as error:
             raise OSError(
                 error.errno,
