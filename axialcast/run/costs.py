@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from axialcast.baselines.memory import fitted_bytes
 from axialcast.cores import available_cores
 from axialcast.data import States, Statistics
 from axialcast.data.opening.stacked import Layout
@@ -119,7 +120,13 @@ class Preflight:
         }
 
     def _verifying(self) -> dict[str, int]:
-        return {"at most verify.memory_gib": round(self.config.verify.memory_gib * 2**30)}
+        verify = self.config.verify
+        training = self.analysis.between(*self.data.train)
+        fitted = fitted_bytes(
+            training, verify.baselines, num_leads=self._num_leads(), harmonics=verify.harmonics
+        )
+        held = round(verify.memory_gib * 2**30)
+        return {"at most verify.memory_gib": held, "fitted baselines": fitted}
 
     def refuse_full_disk(self) -> None:
         """Raises where the disk has less room than the run will write, uncompressed.

@@ -14,6 +14,7 @@ from axialcast.baselines import (
     patterns,
     persistence,
 )
+from axialcast.baselines.memory import fitted_bytes
 from axialcast.data import Analysis, Channels, open_analysis, statistics
 from axialcast.data.arrays.chunks import Chunks
 
@@ -349,3 +350,20 @@ def test_what_is_wrong_is_said_before_anything_is_read(training, tmp_path, decod
     with pytest.raises(ValueError, match=r"743 times are too few .* lag 372 steps"):
         fit(analysis, lag=372 * DAY)
     assert not decoded
+
+
+@pytest.mark.parametrize("hours", [24, 6])
+def test_what_fits_will_hold_is_what_they_hold(training, monkeypatch, hours):
+    step = np.timedelta64(hours * 3600 * 10**9, "ns")
+    training = training.assign_coords(time=training.time.values[0] + np.arange(743) * step)
+    names = ["damped_persistence", "linear_inverse_model"]
+    climatology, found = fit_baselines(training, names, lead_times=LEADS, harmonics=0)
+    arrays = [climatology.coefficients, found["damped_persistence"].damping]
+    cycle, damping = (sum(a.nbytes for a in ds.data_vars.values()) for ds in arrays)
+    patterns = found["linear_inverse_model"].patterns
+    most = 200 * patterns.nbytes // patterns.shape[1]
+    options = {"num_leads": len(LEADS), "harmonics": 0}
+    for asked, held in ([], cycle), (names[:1], cycle + damping), (names, cycle + damping + most):
+        assert fitted_bytes(Analysis(training), asked, **options) == held
+    monkeypatch.setattr("axialcast.baselines.memory.MOST_BYTES", min(cycle, damping))
+    assert fitted_bytes(Analysis(training), names[:1], **options) == min(cycle, damping)

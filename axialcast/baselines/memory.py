@@ -1,0 +1,33 @@
+"""What fitted baselines hold for as long as they forecast."""
+
+from collections.abc import Collection
+
+from axialcast.baselines.cycle import DAY
+from axialcast.baselines.large import MOST_BYTES
+from axialcast.baselines.linear_inverse_model import MAX_PATTERNS
+from axialcast.baselines.patterns import factor_for, num_bytes
+from axialcast.data.reader import Analysis
+
+__all__ = ["fitted_bytes"]
+
+
+def fitted_bytes(
+    training: Analysis, names: Collection[str], *, num_leads: int, harmonics: int
+) -> int:
+    """Memory of the arrays that `fit_baselines` makes; larger ones lie on the disk.
+
+    Args:
+        training: that they are fitted on.
+        names: of the baselines, beside the climatology.
+        num_leads: lead times that damped persistence is fitted for.
+        harmonics: of the climatology.
+    """
+    hours = max(1, round(DAY / training.cadence))
+    sizes = [hours * (2 * harmonics + 1) * training.state_bytes]
+    if "damped_persistence" in names:
+        sizes.append(num_leads * training.state_bytes)
+    held = sum(size for size in sizes if size <= MOST_BYTES)
+    if "linear_inverse_model" in names:
+        factor = factor_for(len(training), training.shape, MAX_PATTERNS)
+        held += num_bytes(0, training.shape, MAX_PATTERNS, factor)
+    return held
