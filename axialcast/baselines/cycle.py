@@ -3,6 +3,8 @@
 Shapes: t times, m coefficients, x cells.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,9 +21,10 @@ TILE = 2**14
 """Cells that are taken together, so that their double precision stays in cache."""
 
 
-def hour_of(times: Times) -> NDArray[np.int64]:
-    """(t,) hour of the day, UTC."""
-    return ((times - EPOCH) // np.timedelta64(1, "h")).astype(np.int64) % 24
+def hour_of(times: Times) -> NDArray[Any]:
+    """(t,) hour of the day, UTC; with a fraction where times are not all on the hour."""
+    minutes = ((times - EPOCH) // np.timedelta64(1, "m")).astype(np.int64) % (24 * 60)
+    return minutes / 60 if (minutes % 60).any() else minutes // 60
 
 
 def annual_basis(times: Times, harmonics: int) -> NDArray[np.float64]:

@@ -70,3 +70,16 @@ def test_an_hour_that_was_never_seen_is_refused(analysis_of):
     climatology = Climatology.fit(analysis_of(np.ones((400, 2, 3))), harmonics=0)
     with pytest.raises(ValueError, match=r"fitted at \[0\] h UTC, got \[6\]"):
         climatology.at(np.array(["2003-01-01T06"], "datetime64[ns]"))
+
+
+def test_half_hours_have_a_cycle_of_their_own(analysis_of):
+    analysis = analysis_of(np.zeros((48 * 5, 2, 3)), freq="30min")
+    minute = analysis.time.dt.minute.values[:, None, None]
+    analysis["pressure"] = analysis.pressure.copy(data=280 + minute + 0 * analysis.pressure.values)
+    climatology = Climatology.fit(analysis, harmonics=0)
+    assert climatology.coefficients.hour.values.tolist() == (np.arange(48) / 2).tolist()
+    got = climatology.at(analysis.time.values).pressure
+    np.testing.assert_allclose(got, analysis.pressure, rtol=1e-6)
+    hourly = Climatology.fit(analysis.isel(time=slice(None, None, 2)), harmonics=0)
+    with pytest.raises(ValueError, match=r"times: the climatology was fitted at .*, got \[0\.5\]"):
+        hourly.at(analysis.time.values[:2])

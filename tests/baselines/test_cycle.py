@@ -62,6 +62,12 @@ def test_tiles_do_not_change_a_bit(monkeypatch):
     np.testing.assert_allclose(solved(), whole, rtol=1e-10)
 
 
-@pytest.mark.parametrize(("time", "hour"), [("1987-02-03T17:59", 17), ("2001-01-01T00:30", 0)])
-def test_hour_of_the_day(time, hour):
-    assert hour_of(np.array([time], "datetime64[ns]")) == [hour]
+@pytest.mark.parametrize(
+    ("times", "hours"),
+    [
+        (["1987-02-03T17:00:59", "1987-02-04T00:00"], [17, 0]),
+        (["2001-01-01T00:30", "1999-12-31T23:45", "2001-01-01T06:00"], [0.5, 23.75, 6]),
+    ],
+)
+def test_hour_of_the_day(times, hours):
+    assert hour_of(np.array(times, "datetime64[ns]")).tolist() == hours
