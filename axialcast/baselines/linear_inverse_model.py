@@ -179,7 +179,7 @@ class LinearInverseModel:
     def _project(self, states: NDArray[np.float32], times: Times) -> NDArray[np.float64]:
         """(t, k) amplitudes of the patterns; NaN for a state that is missing altogether."""
         anomalies = states - self.climatology.values_at(times)
-        missing = np.isnan(anomalies).all((1, 2, 3))
+        missing = ~np.isfinite(anomalies).any((1, 2, 3))
         series = _amplitudes(anomalies, self._coarsening, self.scale, self.patterns)
         return np.where(missing[:, None], np.nan, series.astype(np.float64))
 
@@ -272,7 +272,7 @@ def _amplitudes(
     """(t, k) amplitudes in (t, c, h, w) anomalies; a missing value counts as none."""
     means = coarsening.means(anomalies)
     scaled = np.multiply(means.reshape(len(means), -1), scale)
-    scaled[np.isnan(scaled)] = 0.0
+    scaled[~np.isfinite(scaled)] = 0.0
     return np.asarray(scaled @ vectors)
 
 

@@ -98,7 +98,7 @@ class Sample:
         def take(channel: int) -> None:
             anomalies = self._states[:, channel]
             anomalies -= normals[channel].values_at(self._times)[:, 0]
-            anomalies[np.isnan(anomalies)] = 0.0
+            anomalies[~np.isfinite(anomalies)] = 0.0
             scale[channel] = _scale(anomalies, weights)
             anomalies *= scale[channel]
 

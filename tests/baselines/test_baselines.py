@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from axialcast.baselines import Climatology, DampedPersistence, LinearInverseModel, Persistence
+from axialcast.baselines import (
+    Climatology,
+    DampedPersistence,
+    LinearInverseModel,
+    Persistence,
+    fit_baselines,
+)
 from axialcast.data import open_analysis
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
@@ -169,3 +175,21 @@ def test_sea_level_pressure_scores_as_published(real_data):
     pairs = scores["mean_sea_level_pressure_num_pairs"].sel(region="all").values
     assert pairs.tolist() == [729, 728, 727, 725]
     assert scores.num_missing_truth.values.tolist() == [1, 2, 3, 5]
+
+
+def test_an_infinite_value_is_a_missing_one(noise):
+    """To every fit and forecast: it takes nothing away from the other cells."""
+    holes, infinite = noise.copy(deep=True), noise.copy(deep=True)
+    holes.pressure[7, 1, 2] = np.nan
+    infinite.pressure[7, 1, 2] = np.inf
+    inits = noise.time.values[[7, 8]]
+    want, got = (
+        {
+            name: fitted.forecast(noise, inits, days(1, 2)).pressure.values
+            for name, fitted in fit_baselines(training, lead_times=days(1, 2))[1].items()
+        }
+        for training in (holes, infinite)
+    )
+    for name, values in got.items():
+        assert np.isfinite(values).all()
+        np.testing.assert_allclose(values, want[name], rtol=1e-6)
