@@ -68,7 +68,7 @@ class _Plan:
         together = pieces.groups(blocks)
         longest = max(map(len, together))
         values = pieces.largest * (len(setting.models.models) + 2) + pieces.read_together(together)
-        most = max(1, memory_bytes // 4 // (4 * values))
+        most = max(1, memory_bytes // 4 // (4 * values + setting.pair_sums({}).scratch_bytes))
         threads = min(num_threads or available_cores(), most)
         read_bytes = memory_bytes // 4
         window = Window(analysis, needed, most_bytes=read_bytes)

@@ -81,6 +81,13 @@ class PairSums:
                     rows = (_shifted(lead, leads.start), _shifted(channel, channels.start))
                     self._add_pairs(rows, *found)
 
+    @property
+    def scratch_bytes(self) -> int:
+        """Memory that `add` takes for a while."""
+        num_regions, padded = len(self.weights), self.padded[0] * self.padded[1]
+        at_once = padded * max(1, CACHED_VALUES // self.size)
+        return 8 * int(at_once * (5 + num_regions) + padded * num_regions)
+
     def means(self) -> dict[str, NDArray[np.float64]]:
         """Statistics by name, (m, l, c, r); NaN where there is no pair."""
         pairs = np.where(self.pairs > 0, self.pairs, np.nan)
