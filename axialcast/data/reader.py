@@ -72,6 +72,9 @@ class Analysis:
             read at the cost of what it is.
         channels: which, in which order; None: every variable at every level.
 
+    Raises:
+        ValueError: a dimension is missing.
+
     Attributes:
         dataset: the labels, and the values as xarray reads them.
         channels: (c,) variables at levels.
@@ -87,6 +90,11 @@ class Analysis:
     """
 
     def __init__(self, dataset: xr.Dataset, channels: Channels | None = None) -> None:
+        if absent := [dim for dim in (TIME, LATITUDE, LONGITUDE) if dim not in dataset.indexes]:
+            raise ValueError(
+                f"analysis: has no {absent[0]} among {', '.join(map(str, dataset.dims))}; open it "
+                "with open_analysis"
+            )
         self.channels = Channels.of(dataset) if channels is None else channels
         self.dataset = dataset[self.channels.variables]
         self.times: Times = dataset[TIME].values

@@ -239,3 +239,14 @@ def channels_of(dataset, channels):
         for c in channels
     ]
     return np.stack([field.values for field in fields], 1)
+
+
+def test_what_is_no_analysis_is_refused(stores):
+    dataset = open_analysis(stores["one chunk"], gaps="keep")
+    for wrong, name in [
+        (dataset.rename(latitude="lat"), "latitude"),
+        (dataset.isel(time=0), "time"),
+        (dataset.drop_vars("longitude"), "longitude"),
+    ]:
+        with pytest.raises(ValueError, match=f"analysis: has no {name} among .*; open it with op"):
+            Analysis(wrong)
