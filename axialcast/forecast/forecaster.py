@@ -160,6 +160,7 @@ class Forecaster:
             for first in range(0, len(leads), together):
                 chosen = leads[first : first + together]
                 yield self._part(steps, inits[:batch_size], chosen), inputs
+            del steps  # its states are not held while the next are read
 
     def inputs(
         self, analysis: Analysis | xr.Dataset, init_times: Times, *, batch_size: int

@@ -23,8 +23,9 @@ def held_bytes(analysis: Analysis, *, input_steps: int, num_leads: int, batch_si
         for levels in map(channels.levels, channels.variables)
     )
     together = leads_together([chunking(shape) for shape in shapes], num_leads)
-    # The inputs, what follows them, the inputs of the next step; parts, some of which wait.
     batch = batch_size * analysis.state_bytes
     waiting = max(QUEUE * together * batch, QUEUE_BYTES)
     ahead = min(AHEAD_BYTES, (analysis.chunk - 1) * analysis.state_bytes)
-    return batch * (2 * input_steps + 1 + together) + waiting + ahead
+    # The inputs as read and put together, and what comes later once more as it is copied; or the
+    # inputs, those of the next step, what follows them, and a part.
+    return 2 * input_steps * batch + waiting + ahead + max(ahead, (1 + together) * batch)
