@@ -88,11 +88,17 @@ def part_of(variable: xr.Variable | xr.DataArray) -> Part | None:
     """What a lazy variable stands for; None if it is in memory, of dask, computed or foreign."""
     if variable.chunks is not None or not variable.ndim or 0 in variable.shape:
         return None
-    # Another's lazy array would read: it is asked for nothing first.
+    # Another's lazy array would read: it is asked for nothing first. One that is more than a
+    # selection, such as a transposed one, would fill memory: it is asked for one value.
     with _noting() as notes:
         _ = variable[(slice(0, 0),) * variable.ndim].values
-    if not notes:
+    if not notes or _noted(variable[(slice(0, 1),) * variable.ndim]) is None:
         return None
+    return _noted(variable)
+
+
+def _noted(variable: xr.Variable | xr.DataArray) -> Part | None:
+    """What is wanted of a stored array for a variable's values, if that is what they are."""
     with _noting() as notes:
         values = variable.values
     if len(notes) != 1:

@@ -23,7 +23,8 @@ from zarr.codecs import (
 from axialcast.data import Channels, States, Statistics
 from axialcast.data.arrays import chunks as chunks_module
 from axialcast.data.arrays.chunks import Chunks
-from axialcast.data.arrays.lazy import convert_linear, part_of, transpose
+from axialcast.data.arrays.lazy import convert_linear, lazily, part_of, transpose
+from axialcast.data.arrays.stored import Stored
 from axialcast.data.arrays.zarrs import direct
 from axialcast.data.reader import Analysis
 from axialcast.data.sources import Source
@@ -318,3 +319,17 @@ def test_a_store_that_vanishes_is_an_error(tmp_path):
     folder.rename(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="is missing"):
         decoded.t.values  # noqa: B018
+
+
+def test_what_is_more_than_a_selection_fills_no_memory():
+    """A transposed lazy array is found out by one value, not by making all 2^50 of them."""
+
+    class Vast(Stored):
+        shape, chunk_shape, dtype = (2**20, 2**20, 2**10), (1, 1, 1), np.dtype(np.float32)
+
+        def pieces(self, box):
+            raise AssertionError("nothing is read")
+
+    vast = xr.Variable(("time", "latitude", "longitude"), lazily(Vast()))
+    assert part_of(vast[:, ::-1]) is not None
+    assert part_of(vast.transpose("time", "longitude", "latitude")) is None
