@@ -159,6 +159,8 @@ def select_period(dataset: xr.Dataset, period: tuple[Any, Any]) -> xr.Dataset:
         ValueError: the dates cannot be read, are out of order, or are not within the dataset.
     """
     times = dataset[TIME].values
+    if not len(times):
+        raise ValueError(f"period: {period[0]} to {period[1]} is not within the store: it is empty")
     first, last = (_date(date, times) for date in period)
     try:
         begin, end = _instant(first, times), _instant(last, times)

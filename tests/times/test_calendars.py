@@ -288,3 +288,8 @@ def test_a_date_begins_with_its_first_instant(calendar, end):
     assert chosen.time.values.tolist() == times[6:].tolist()
     with pytest.raises(ValueError, match="is not within"):
         select_period(line(times), ("2000-12-31", "2001-01-01T00:01"))
+
+
+def test_a_period_of_no_times_at_all(analysis):
+    with pytest.raises(ValueError, match="period: 2001 to 2002 is not within the store: it is emp"):
+        select_period(analysis.isel(time=slice(0, 0)), ("2001", "2002"))

@@ -34,6 +34,8 @@ def select_levels(dataset: xr.Dataset, levels: Sequence[float] | None) -> xr.Dat
     if LEVEL not in dataset.dims or levels is None:
         return dataset
     have, wanted = dataset[LEVEL].values.tolist(), list(map(float, levels))
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise ValueError(f"levels: expected one or more, each once, got {wanted}")
     if missing := sorted(set(wanted) - set(have)):
         raise ValueError(f"no level {missing} hPa; the store has {have}")
     return dataset if wanted == have else dataset.sel({LEVEL: wanted})

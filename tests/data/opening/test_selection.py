@@ -99,3 +99,9 @@ def test_a_member_by_its_number(analysis):
         open_analysis(analysis, member=1)
     alone = open_analysis(ensemble.isel(realization=[0]))
     np.testing.assert_array_equal(alone.geopotential, analysis.geopotential)
+
+
+@pytest.mark.parametrize("levels", [[], [500, 850, 500]])
+def test_levels_are_asked_for_once(analysis, levels):
+    with pytest.raises(ValueError, match=r"levels: expected one or more, each once, got \["):
+        open_analysis(analysis, levels=levels)
