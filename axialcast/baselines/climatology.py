@@ -21,7 +21,6 @@ from axialcast.baselines.baseline import (
     aligned,
     labelled,
     overlap,
-    with_valid_time,
 )
 from axialcast.baselines.cycle import DAY, Equations, annual_basis, hour_of
 from axialcast.baselines.passes import MEMORY_GIB, go_through
@@ -40,7 +39,6 @@ __all__ = [
     "CycleSums",
     "climatology_of",
     "spacing",
-    "with_valid_time",
 ]
 
 HOUR, COEFFICIENT = "hour", "coefficient"

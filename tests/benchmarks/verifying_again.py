@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from measuring import one_thread
 
-from axialcast.baselines.climatology import with_valid_time
+from axialcast.baselines.baseline import with_valid_time
 from axialcast.forecast import ForecastStore, ForecastWriter
 from axialcast.grid import LatLonGrid
 from axialcast.names import VARIABLES

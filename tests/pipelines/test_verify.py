@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from axialcast.baselines.climatology import with_valid_time
+from axialcast.baselines.baseline import with_valid_time
 from axialcast.forecast import ForecastStore, ForecastWriter
 from axialcast.grid import LatLonGrid
 from axialcast.names import VARIABLES
