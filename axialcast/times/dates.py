@@ -72,6 +72,8 @@ def _datetime64(values: Any) -> Times:
     """(n,) datetime64[ns]; only what can be read in one way."""
     if any(isinstance(value, Number) for value in values):
         raise ValueError("a number; write dates as 2001-03-30T06")
+    if any(isinstance(value, str) and not re.match(r"[-+]?\d", value) for value in values):
+        raise ValueError("a word; write dates as 2001-03-30T06")  # pandas knows "now" and "today"
     try:
         found = pd.to_datetime(values, format="ISO8601")
         found = found.tz_convert(None) if found.tz is not None else found

@@ -110,7 +110,8 @@ def test_fractions_of_seconds_are_refused(time):
     ("values", "reason"),
     [
         ("01/02/2001", r"\(.*01/02/2001.*; write dates as 2001-03-30T06\)"),
-        (["2001-01-01", "soon"], r"\(.*soon.*; write dates as 2001-03-30T06\)"),
+        (["2001-01-01", "2001-13-01"], r"\(.*2001-13-01.*; write dates as 2001-03-30T06\)"),
+        (["2001-01-01", "now"], r"\(a word; write dates as 2001-03-30T06\)"),
         (7, r"7 \(a number; write dates as 2001-03-30T06\)"),
         (np.array([7.5]), r"\(a number; "),
         (["2001-01-01", None], r"\(a date is missing; "),
