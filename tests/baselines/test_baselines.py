@@ -11,6 +11,7 @@ from axialcast.baselines import (
     Persistence,
     fit_baselines,
 )
+from axialcast.baselines.baseline import states_at
 from axialcast.data import open_analysis
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
@@ -45,6 +46,14 @@ def test_persistence_of_a_missing_date_is_nan(noise):
     forecast = Persistence().forecast(gap, noise.time.values[[1, 2]], days(1))
     assert np.isfinite(forecast.pressure[0]).all()
     assert np.isnan(forecast.pressure[1]).all()
+
+
+@pytest.mark.parametrize("rows", [[0, 3, 5], [5, 0, 3], [3, 3, 0]])
+def test_states_come_in_the_order_asked_for(noise, rows):
+    got = states_at(noise.isel(time=slice(5)), noise.time.values[rows])
+    known = [row < 5 for row in rows]
+    expected = np.where(np.reshape(known, (-1, 1, 1)), noise.pressure.values[rows], np.nan)
+    np.testing.assert_array_equal(got.pressure, expected)
 
 
 def test_damping_is_the_autoregression(analysis_of):

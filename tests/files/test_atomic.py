@@ -136,6 +136,11 @@ def test_a_number_that_another_process_got_does_not_count() -> None:
     assert is_running(this_host(), os.getpid(), start_of(os.getpid()) + 1) is False
 
 
+def test_who_runs_counts_where_the_system_says_no_start(monkeypatch) -> None:
+    monkeypatch.setattr("axialcast.files.atomic.start_of", lambda pid: 0)
+    assert is_running(this_host(), os.getpid(), 7) is True
+
+
 @pytest.mark.parametrize(
     ("number", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "disk quota exceeded")]
 )

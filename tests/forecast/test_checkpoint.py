@@ -63,6 +63,14 @@ def test_damage_is_named(checkpoint, tmp_path, name, damage):
         load_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_half_a_checkpoint_is_none(checkpoint, tmp_path, name):
+    save_checkpoint(tmp_path, checkpoint)
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{tmp_path}: no checkpoint there"):
+        load_checkpoint(tmp_path)
+
+
 def test_one_of_version_0_1_0_has_no_inventory(checkpoint, tmp_path):
     save_checkpoint(tmp_path, checkpoint)
     shutil.rmtree(tmp_path / ".inventory")

@@ -57,6 +57,19 @@ def test_labels(forecaster, analysis):
     assert forecast.attrs["Conventions"] == "CF-1.11"
 
 
+def test_initial_times_without_all_input_states_are_told(forecaster, analysis):
+    times = analysis.time.values
+    gap = analysis.isel(time=[0, 1, 2, 4, 5])
+    assert forecaster.has_inputs(gap, times[:7]).tolist() == [
+        False,
+        True,
+        True,
+        *[False] * 2,
+        True,
+        False,
+    ]
+
+
 def test_batch_size_does_not_matter(forecaster, analysis):
     one = forecaster.predict(analysis, init_times=INITS, lead_times="48h", batch_size=1)
     all_at_once = forecaster.predict(analysis, init_times=INITS, lead_times="48h")

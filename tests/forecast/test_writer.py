@@ -13,6 +13,7 @@ import xarray as xr
 from axialcast.files import inventory
 from axialcast.forecast import ForecastStore, ForecastWriter
 from axialcast.forecast.encoding import VariableFiles
+from axialcast.forecast.layout import Chunking
 
 INITS = np.array(["2001-01-02", "2001-01-05", "2001-01-20"], "M8[ns]")
 LEADS = np.array([24, 48, 72], "m8[h]").astype("m8[ns]")
@@ -56,6 +57,18 @@ def test_bits_do_not_depend_on_what_is_forecast_together(forecaster, analysis):
         assert same == [inputs[n] for n in chosen]
     again = forecaster.inputs(analysis, init_times=inits, batch_size=5)
     assert [one for block in again for one in block] == inputs
+
+
+@pytest.mark.parametrize("shards", [None, (1, 4, 5, 3)])
+def test_all_that_is_published_is_on_the_disk(tmp_path, monkeypatch, shards):
+    synced = []
+    monkeypatch.setattr("axialcast.forecast.encoding.sync", synced.append)
+    files = VariableFiles(tmp_path, Chunking((1, 2, 5, 3), shards))
+    files.append(np.ones((2, 5, 3), "f4"))
+    files.append(np.ones((1, 5, 3), "f4"))
+    written = files.finish()
+    assert synced == [tmp_path / key for key in written]
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(synced)
 
 
 def threads():

@@ -130,6 +130,41 @@ def test_scores_are_those_of_a_plain_loop(forecast, analysis, models):
         assert scores[f"{name}_num_pairs"].sel(at) == values[4]
 
 
+def test_drawn_errors_are_those_of_a_plain_loop(forecast, analysis, models):
+    forecast = forecast.copy(deep=True)
+    forecast.wind[2, 2:, 1, 3, 1:5] = forecast.wind[..., 4, 6] = np.nan
+    drawn = DrawnField(forecast)
+    evaluate(forecast, Analysis(analysis), **models, drawn=drawn)
+    assert str(drawn.channel) == "wind 200 hPa"
+    assert drawn.leads.tolist() == LEADS[2:].tolist()
+    inits = forecast.init_time.values
+    normals = models["climatology"].forecast(analysis, inits, LEADS)
+    areas = LatLonGrid(analysis.latitude.values, analysis.longitude.values).areas
+    error, scale, cases = np.zeros((2, 5, 7)), np.zeros((2, 5, 7)), np.full(len(inits), np.nan)
+    for number, lead in enumerate(drawn.leads):
+        for case, init in enumerate(inits):
+            if init + lead in analysis.time.values:
+                pair = {"init_time": init, "lead_time": lead, "level": 200}
+                truth = analysis.wind.sel(time=init + lead, level=200).values.astype(float)
+                squares = (forecast.wind.sel(pair).values - truth) ** 2
+                error[number] += np.nan_to_num(squares)
+                beaten = (normals.wind.sel(pair).values - truth) ** 2
+                scale[number] += np.where(np.isnan(squares), 0, np.nan_to_num(beaten))
+                if lead == LEADS[3]:
+                    known = ~np.isnan(squares)
+                    cases[case] = np.average(np.nan_to_num(squares), weights=areas * known)
+    np.testing.assert_allclose(drawn.error, error, rtol=1e-5)
+    np.testing.assert_allclose(drawn.scale, scale, rtol=1e-5)
+    np.testing.assert_allclose(drawn.cases, cases, rtol=1e-5)
+    assert 0 < np.isnan(cases).sum() < len(cases)
+    known = np.sort(cases[~np.isnan(cases)])
+    np.testing.assert_allclose(cases[drawn.typical_case()], known[len(known) // 2])
+    skill = drawn.skill(1)
+    assert np.isnan(skill[4, 6])
+    np.testing.assert_allclose(skill[:4], 1 - error[1, :4] / scale[1, :4], rtol=1e-5)
+    xr.testing.assert_equal(skill.latitude, forecast.latitude)
+
+
 def bits(scores, drawn):
     arrays = {str(name): array.values for name, array in scores.variables.items()}
     return checksum([arrays, drawn.error, drawn.scale, drawn.cases])
