@@ -9,11 +9,13 @@ from axialcast.baselines import (
     DampedPersistence,
     KeptFits,
     LinearInverseModel,
+    Persistence,
     fit_baselines,
     large,
     patterns,
     persistence,
 )
+from axialcast.baselines.fitting import BASELINES
 from axialcast.baselines.memory import fitted_bytes
 from axialcast.data import Analysis, Channels, open_analysis, statistics
 from axialcast.data.arrays.chunks import Chunks
@@ -214,6 +216,9 @@ def test_two_passes_whatever_the_layout_and_the_memory(training, tmp_path, decod
 
 def test_each_by_itself_is_what_all_together_are(training):
     climatology, baselines = fit(training)
+    assert list(baselines) == list(BASELINES)
+    assert isinstance(baselines["persistence"], Persistence)
+    assert baselines["climatology"] is climatology
     alone = Climatology.fit(training, harmonics=1)
     xr.testing.assert_identical(alone.coefficients, climatology.coefficients)
     damped = DampedPersistence.fit(training, alone, lead_times=LEADS)

@@ -316,8 +316,12 @@ def test_a_baseline_that_says_nothing_of_itself_is_scored_but_not_kept(
 ):
     own = {**models, "baselines": {"constant": Constant()}}
     assert np.isfinite(Run(forecast, analysis, own).scores.pressure.sel(metric="rmse")).all()
-    with pytest.raises(ValueError, match="baselines: 'constant', a Constant, does not say what"):
-        Run(forecast, analysis, own, tmp_path)
+    for said in (["parts"], ["states"], []):
+        constant = Constant()
+        vars(constant).update(dict.fromkeys(said, lambda times=None: times))
+        own = {**models, "baselines": {"constant": constant}}
+        with pytest.raises(ValueError, match="baselines: 'constant', a Constant, does not say"):
+            Run(forecast, analysis, own, tmp_path)
 
 
 def test_a_forecast_without_a_checksum_is_refused(forecast, analysis, models, tmp_path):

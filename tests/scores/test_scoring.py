@@ -187,6 +187,15 @@ def test_bits_do_not_depend_on_threads_and_memory(forecast, analysis, models, va
     )
 
 
+@pytest.mark.parametrize("memory_gib", [1e-5, 2.0])
+@pytest.mark.parametrize("values", [1, 1000])
+def test_starts_may_be_found_in_parts(forecast, analysis, models, monkeypatch, values, memory_gib):
+    whole = evaluate(forecast, analysis, **models)
+    monkeypatch.setattr("axialcast.scores.models.START_VALUES", values)
+    parts = evaluate(forecast, analysis, **models, memory_gib=memory_gib)
+    xr.testing.assert_allclose(parts, whole, rtol=1e-6)
+
+
 @pytest.fixture
 def decoded(monkeypatch):
     """How often each chunk was decoded, by array and place."""
