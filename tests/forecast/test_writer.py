@@ -246,9 +246,10 @@ def test_weatherbench2_layout(template, tmp_path):
     renamed = read.rename(time="init_time", prediction_timedelta="lead_time")
     xr.testing.assert_equal(renamed, template.drop_vars("valid_time"))
     xr.testing.assert_equal(ForecastStore(tmp_path / "forecast.zarr").dataset().load(), renamed)
-    west = template.assign_coords(longitude=template.longitude - 180)
-    with pytest.raises(ValueError, match="weatherbench2 wants longitudes from 0 to 360"):
-        ForecastWriter(tmp_path / "x.zarr", west, layout="weatherbench2")
+    for degrees in (-180, 30):  # 360 is 0 already
+        other = template.assign_coords(longitude=template.longitude + degrees)
+        with pytest.raises(ValueError, match="weatherbench2 wants longitudes from 0 to 360"):
+            ForecastWriter(tmp_path / "x.zarr", other, layout="weatherbench2")
 
 
 def test_other_calendars_and_half_hours_come_back(template, tmp_path):
