@@ -187,6 +187,21 @@ def test_bits_do_not_depend_on_threads_and_memory(forecast, analysis, models, va
     )
 
 
+def test_channels_are_scored_in_as_many_groups_as_memory_needs(forecast, analysis, models):
+    nums, bits = [], set()
+
+    def progress(blocks):
+        days = [block.day for block in blocks]
+        nums.append(len(days) // len(set(days)))
+        return blocks
+
+    for memory_gib in (1e-5, 3e-5, 6e-5, 2.0):
+        options = {"memory_gib": memory_gib, "block_values": 1, "num_threads": 2}
+        bits.add(run(forecast, analysis, models, progress=progress, **options))
+    assert nums == [5, 3, 2, 1]
+    assert len(bits) == 1
+
+
 @pytest.mark.parametrize("memory_gib", [1e-5, 2.0])
 @pytest.mark.parametrize("values", [1, 1000])
 def test_starts_may_be_found_in_parts(forecast, analysis, models, monkeypatch, values, memory_gib):
