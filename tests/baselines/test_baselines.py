@@ -148,8 +148,13 @@ def test_the_linear_inverse_model_needs_its_earlier_state(noise, climatology):
 
 
 def test_states_on_another_grid_are_refused(noise, climatology):
-    with pytest.raises(ValueError, match="align"):
-        climatology.anomalies(noise.isel(longitude=slice(0, 6)))
+    for other in (
+        noise.isel(longitude=slice(0, 6)),
+        noise.assign_coords(longitude=noise.longitude + 1),
+        noise.isel(latitude=slice(None, None, -1)),
+    ):
+        with pytest.raises(ValueError, match="align"):
+            climatology.anomalies(other)
 
 
 BENCHMARK = {
