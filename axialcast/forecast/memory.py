@@ -17,12 +17,7 @@ def held_bytes(analysis: Analysis, *, input_steps: int, num_leads: int, batch_si
         num_leads: lead times of a forecast.
         batch_size: initial times that are computed together.
     """
-    channels, (_, *grid) = analysis.channels, analysis.shape
-    shapes = (
-        (1, num_leads, *([] if levels == [None] else [len(levels)]), *grid)
-        for levels in map(channels.levels, channels.variables)
-    )
-    together = leads_together([chunking(shape) for shape in shapes], num_leads)
+    together = leads_together([chunking((1, num_leads, *analysis.shape[1:]))], num_leads)
     batch = batch_size * analysis.state_bytes
     waiting = max(QUEUE * together * batch, QUEUE_BYTES)
     ahead = min(AHEAD_BYTES, (analysis.chunk - 1) * analysis.state_bytes)

@@ -294,6 +294,7 @@ def test_other_labels_are_refused(tmp_path):
         (forecast_of(INITS, LEADS[:2]), "lead_time"),
         (forecast_of(INITS).assign_coords(latitude=np.linspace(60, -61, 5)), "latitude"),
         (forecast_of(INITS).drop_vars("geopotential"), "geopotential"),
+        (forecast_of(INITS).transpose(..., "latitude"), "geopotential is another"),
     ):
         with pytest.raises(ValueError, match=f"a.zarr: .*{name}"):
             ForecastWriter(tmp_path / "a.zarr", other)
