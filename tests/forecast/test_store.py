@@ -288,6 +288,13 @@ def test_what_is_of_something_else_is_refused(tmp_path, content, change, message
     assert content(tmp_path / "a.zarr") == before
 
 
+def test_of_the_initial_times_asked_for_those_that_are_complete_are_given(tmp_path):
+    store = write(tmp_path / "a.zarr", INITS[:2], planned=INITS)
+    got = store.dataset([INITS[2], INITS[1]])
+    xr.testing.assert_equal(got.load(), store.dataset().sel(init_time=INITS[[1]]).load())
+    assert store.dataset().sizes["init_time"] == 2
+
+
 def test_other_labels_are_refused(tmp_path):
     write(tmp_path / "a.zarr", INITS)
     for other, name in (
