@@ -56,6 +56,7 @@ def test_pieces_hold_every_value_once(forecast, values, whole, chunks, order):
     shuffled = forecast.isel(init_time=list(order))
     pieces = Pieces(shuffled.chunk(chunks) if chunks else shuffled, values, whole=whole)
     expected = stacked(shuffled)
+    assert not whole or all(cut.channels == slice(0, 7) for cut in pieces.cuts)
     met = np.zeros(expected.shape, int)
     for block in blocks_of(shuffled):
         for cut in pieces.cuts:
