@@ -16,9 +16,9 @@ __all__ = ["PairSums", "Sums", "total"]
 
 Sums = dict[str, NDArray[Any]]
 
-CACHED_VALUES = 2**16
+CACHED_VALUES = 2**18
 """Grid points whose statistics are computed at once: they stay in the processor's cache, and calls
-are long enough that threads seldom wait for the interpreter."""
+that are longer leave the interpreter to other threads for longer."""
 
 UNDIVIDED = 8192
 """Longest sum of products: of longer ones, BLAS would take a part to threads of its own."""
