@@ -247,8 +247,9 @@ def cells_at_default_settings(steps: int) -> float:
     fields = dask.array.zeros(shape, np.float32, chunks=(CHUNK, *shape[1:]))
     times = np.datetime64("1979-01-01", "ns") + np.arange(shape[0]) * np.timedelta64(6, "h")
     large = xr.Dataset(dict.fromkeys(NAMES, (("time", "latitude", "longitude"), fields)))
+    labels = {"time": times, "latitude": np.linspace(88, -88, 64), "longitude": np.arange(128.0)}
     channels, ones = Channels.of(large), np.ones(len(NAMES))
-    states = States(large.assign_coords(time=times), channels, Statistics(0 * ones, ones, ones))
+    states = States(large.assign_coords(labels), channels, Statistics(0 * ones, ones, ones))
     return cells_per_batch(
         WindowLoader(states, input_steps=2, target_steps=steps - 2, batch_size=BATCH)
     )
