@@ -135,3 +135,8 @@ COORDINATE_UNITS: dict[str, tuple[str, ...]] = {
     LEVEL: ("hPa", "Pa", "mbar", "mb", "millibar", "millibars"),
 }
 """Units that tell a coordinate (CF conventions, sections 4.1 to 4.3.1)."""
+
+
+def canonical(name: str) -> str:
+    """The project's name of a variable; itself if it has none."""
+    return next((want for want, known in VARIABLES.items() if name in known.aliases), name)

@@ -6,9 +6,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from axialcast.data.arrays.stored import Box, Stored
+from axialcast.data.arrays.stored import Box, Converted, Stored
 
-__all__ = ["Joined"]
+__all__ = ["Joined", "join"]
+
+
+def join(parts: Sequence[Stored], axis: int) -> Stored:
+    """Stored arrays one after another along an axis; a conversion that all share comes last."""
+    first = parts[0]
+    if isinstance(first, Converted):
+        alike = [p for p in parts if isinstance(p, Converted) and p.conversion == first.conversion]
+        if len(alike) == len(parts):
+            return Joined([part.stored for part in alike], axis).converted(*first.conversion)
+    return Joined(parts, axis)
 
 
 class Joined(Stored):

@@ -134,6 +134,11 @@ class Converted(Stored):
         self.dtype = stored.dtype if stored.dtype.kind == "f" else np.dtype(np.float32)
         self.is_remote = stored.is_remote
 
+    @property
+    def conversion(self) -> tuple[float, float]:
+        """(factor, offset)."""
+        return self.factor, self.offset
+
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
         for where, values in self.stored.pieces(box):
             yield where, linear(values, self.factor, self.offset)

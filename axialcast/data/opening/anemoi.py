@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from axialcast.data.arrays.lazy import lazily
 from axialcast.data.arrays.unfolded import Unfolded
 from axialcast.data.arrays.zarrs import MissingChunks, ZarrArray
-from axialcast.data.opening.standardise import canonical
 from axialcast.grid import TOLERANCE_DEGREES
-from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, TIME
+from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, TIME, canonical
 
 __all__ = ["from_anemoi", "is_anemoi"]
 

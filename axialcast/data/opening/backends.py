@@ -4,7 +4,6 @@ Names and units are still the store's own; arrays are xarray's lazy ones of stor
 """
 
 import glob
-import importlib.util
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,15 +21,14 @@ from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.fetching import refuse_fork
 from axialcast.data.arrays.zarrs import MissingChunks, direct
 from axialcast.data.opening.anemoi import from_anemoi, is_anemoi
-from axialcast.data.opening.combine import combine
+from axialcast.data.opening.grib import open_grib
+from axialcast.data.opening.packages import require
 from axialcast.data.opening.remote import can_list, open_url, shown, unreadable
 from axialcast.data.opening.stacked import is_prepared, to_variables
 
 __all__ = ["Reading", "open_raw"]
 
 NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
-GRID = ("latitude", "longitude", "y", "x", "values")
-"""Dimensions of cfgrib's that make up the grid."""
 GRIB_SUFFIXES = (".grib", ".grib1", ".grib2", ".grb", ".grb2")
 NO_VARIABLE = (
     "no variable found; if its server cannot list files, write the store with consolidated "
@@ -56,8 +54,8 @@ class Reading:
     levels: Sequence[float] | None = None
 
 
-def open_raw(store: Any, reading: Reading) -> xr.Dataset:
-    """The store as a lazy Dataset in its own names and units.
+def open_raw(store: Any, reading: Reading) -> dict[str, xr.Dataset]:
+    """Each file of the store as a lazy Dataset in its own names and units, by its name.
 
     Args:
         store: path, URL, glob pattern, sequence of paths, or a zarr Store.
@@ -67,13 +65,13 @@ def open_raw(store: Any, reading: Reading) -> xr.Dataset:
         FileNotFoundError, ConnectionError, ValueError: it is absent, out of reach or no such store.
     """
     if isinstance(store, Store):
-        return _open_zarr(store, str(store), reading)
+        return {str(store): _open_zarr(store, str(store), reading)}
     if isinstance(store, str | Path):
         text = str(store).removeprefix("file://")
         if "://" in text:
-            return _open_url(text, reading)
+            return {shown(text): _open_url(text, reading)}
         if Path(text).exists() or not glob.has_magic(text):
-            return _open_path(Path(text), reading)
+            return {text: _open_path(Path(text), reading)}
         paths = sorted(glob.glob(text, recursive=True))
         if not paths:
             raise FileNotFoundError(f"{text}: no file matches; check the pattern in data.store")
@@ -86,7 +84,7 @@ def open_raw(store: Any, reading: Reading) -> xr.Dataset:
         raise ValueError(
             f"store: expected a path, URL, several paths, zarr Store or Dataset, got {store!r}"
         )
-    return combine({path: _open_path(Path(path), reading) for path in paths})
+    return {path: _open_path(Path(path), reading) for path in paths}
 
 
 def _open_path(path: Path, reading: Reading) -> xr.Dataset:
@@ -102,7 +100,7 @@ def _open_path(path: Path, reading: Reading) -> xr.Dataset:
     with path.open("rb") as file:
         is_grib = path.suffix.lower() in GRIB_SUFFIXES or file.read(4) == b"GRIB"
     if is_grib:
-        return _open_grib(path)
+        return open_grib(path)
     try:
         return backed(xr.open_dataset(path, engine="netcdf4", cache=False))
     except OSError as error:
@@ -158,55 +156,9 @@ def _is_icechunk(path: Path) -> bool:
 
 def _icechunk(path: Path) -> Store:
     """The newest snapshot of the branch main, read-only."""
-    _require("icechunk", path, "an Icechunk repository")
+    require("icechunk", path, "an Icechunk repository")
     import icechunk
 
     repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(path)))
     store: Store = repository.readonly_session("main").store
     return store
-
-
-def _open_grib(path: Path) -> xr.Dataset:
-    _require("cfgrib", path, "a GRIB file", extra="grib")
-    try:
-        import cfgrib
-    except (ImportError, RuntimeError) as error:  # the ecCodes library is not found
-        raise ValueError(
-            f"{path}: a GRIB file needs ecCodes ({_one_line(error)}); pip install 'axialcast[grib]'"
-        ) from None
-    # cfgrib would write an index file beside the data, and unpickle it the next time.
-    options = {"indexpath": "", "squeeze": False}
-    parts = cfgrib.open_datasets(str(path), backend_kwargs=options, cache=False)
-    if not parts:
-        raise ValueError(f"{path}: holds no GRIB message that cfgrib can place on a grid")
-    cleaned = []
-    for part in parts:
-        if part.sizes.get("step", 1) > 1:
-            raise ValueError(f"{path}: holds forecasts (several steps); select one step first")
-        part = backed(part)
-        single = [d for d, n in part.sizes.items() if n == 1 and d not in ("time", *GRID)]
-        part = part.isel(dict.fromkeys(single, 0))
-        if "valid_time" in part:
-            part = part.assign_coords(time=part["valid_time"])
-        # Heights and kinds of surface differ between the parts; the names tell them already.
-        cleaned.append(part.drop_vars(set(part.coords) - set(part.dims) - {"time"}))
-    try:
-        merged: xr.Dataset = xr.merge(cleaned, join="exact", compat="no_conflicts")
-    except ValueError as error:
-        raise ValueError(
-            f"{path}: its variables do not share one grid and one set of times "
-            f"({_one_line(error)}); split the file"
-        ) from None
-    return merged
-
-
-def _require(package: str, path: Path, kind: str, *, extra: str | None = None) -> None:
-    if importlib.util.find_spec(package) is None:
-        raise ValueError(
-            f"{path}: {kind} needs {package}, which is not installed; "
-            f"pip install 'axialcast[{extra or package}]'"
-        )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or "no further message"

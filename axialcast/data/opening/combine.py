@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from itertools import chain, pairwise
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from axialcast.data.arrays.backed import stored_of
-from axialcast.data.arrays.joined import Joined
+from axialcast.data.arrays.joined import join
 from axialcast.data.arrays.lazy import lazily
 from axialcast.data.arrays.stored import Stored
+from axialcast.names import TIME
 
 __all__ = ["combine"]
 
@@ -24,7 +24,8 @@ def combine(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """Files of consecutive times, or of different variables or levels, as one lazy Dataset.
 
     Args:
-        parts: what each file holds, by its name; coordinates other than time must be equal.
+        parts: what each file holds, by its name, standardised; coordinates other than time and
+            level must be equal.
 
     Raises:
         ValueError: two files hold the same variables at overlapping times, or do not fit together.
@@ -32,20 +33,9 @@ def combine(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
     names, datasets = list(parts), list(parts.values())
     if len(datasets) == 1:
         return datasets[0]
-    time = _time_dimension(names[0], datasets[0])
-    for name, dataset in parts.items():
-        if time not in dataset.dims:
-            raise ValueError(f"{name}: has no dimension {time!r}, as {names[0]} has")
-        if not (np.diff(dataset.indexes[time]) > np.array(0).astype("m8[ns]")).all():
-            raise ValueError(
-                f"{name}: its times are not sorted and unique; sort and write it again"
-            )
-    _refuse_overlaps(parts, time)
+    _refuse_overlaps(parts)
     groups: dict[tuple[str, ...], dict[str, xr.Dataset]] = {}
     for name, dataset in parts.items():
-        # What does not depend on time is no part of an analysis, and files may disagree on it.
-        fixed = [v for v in dataset.data_vars if time not in dataset[v].dims]
-        dataset = dataset.drop_vars(fixed)
         groups.setdefault(tuple(sorted(map(str, dataset.data_vars))), {})[name] = dataset
     try:
         joined = [_join(group) for _, group in sorted(groups.items())]
@@ -79,7 +69,7 @@ def _join(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
         if dim not in first[name].dims:
             return stored(name, (*place, 0))
         joined = [stored(name, (*place, number)) for number in range(len(lines[dim]))]
-        return Joined(joined, first[name].dims.index(dim))
+        return join(joined, first[name].dims.index(dim))
 
     for name, dataset in parts.items():
         for variable, array in first.data_vars.items():
@@ -124,26 +114,16 @@ def _follow(dim: str, parts: Mapping[str, xr.Dataset]) -> list[Labels]:
     return line
 
 
-def _time_dimension(name: str, dataset: xr.Dataset) -> str:
-    for dim in dataset.dims:
-        if dim in dataset.indexes:
-            index = dataset.indexes[dim]
-            if isinstance(index, xr.CFTimeIndex) or index.dtype.kind == "M":
-                return str(dim)
-    raise ValueError(f"{name}: no dimension of dates among {sorted(map(str, dataset.dims))}")
-
-
-def _refuse_overlaps(parts: Mapping[str, xr.Dataset], time: str) -> None:
+def _refuse_overlaps(parts: Mapping[str, xr.Dataset]) -> None:
     kinds: dict[Any, list[str]] = {}
     for name, dataset in parts.items():
         places = [dataset.indexes[dim] for dim in dataset.dims if dim in dataset.indexes]
-        fixed = tuple(tuple(index) for index in places if index.name != time)
+        fixed = tuple(tuple(index) for index in places if index.name != TIME)
         for variable in dataset.data_vars:
-            if time in dataset[variable].dims:
-                kinds.setdefault((variable, fixed), []).append(name)
+            kinds.setdefault((variable, fixed), []).append(name)
     for names in kinds.values():
-        ordered = sorted(names, key=lambda name: parts[name].indexes[time][0])
+        ordered = sorted(names, key=lambda name: parts[name].indexes[TIME][0])
         for before, after in pairwise(ordered):
-            first, last = parts[after].indexes[time][0], parts[before].indexes[time][-1]
+            first, last = parts[after].indexes[TIME][0], parts[before].indexes[TIME][-1]
             if first <= last:
                 raise ValueError(f"{before} and {after}: both hold {first}; give each time once")

@@ -5,20 +5,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from axialcast.data.opening.standardise import canonical
 from axialcast.grid import TOLERANCE_DEGREES, LatLonGrid
-from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, TIME
+from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, canonical
 
 __all__ = ["select_levels", "select_member", "select_region", "select_variables"]
 
 
 def select_variables(dataset: xr.Dataset, variables: Sequence[str] | None) -> xr.Dataset:
-    """The variables on the grid, in this order; foreign names are accepted. None: all."""
-    on_grid = [
-        str(name)
-        for name, array in dataset.data_vars.items()
-        if {TIME, LATITUDE, LONGITUDE} <= set(array.dims)
-    ]
+    """These variables, in this order; foreign names are accepted. None: all."""
+    on_grid = list(map(str, dataset.data_vars))
     wanted = [canonical(name) if name not in on_grid else name for name in variables or on_grid]
     missing = [name for name in wanted if name not in on_grid]
     if missing:

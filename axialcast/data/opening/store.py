@@ -13,17 +13,11 @@ from zarr.abc.store import Store
 
 from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.backends import Reading, open_raw
+from axialcast.data.opening.combine import combine
 from axialcast.data.opening.remote import shown
-from axialcast.data.opening.selection import (
-    select_levels,
-    select_member,
-    select_region,
-    select_variables,
-)
-from axialcast.data.opening.standardise import in_canonical_units, level_in_hpa, rename, reorder
-from axialcast.grid import grid_of
-from axialcast.names import COORDINATE_ALIASES, LATITUDE, LONGITUDE, TIME
-from axialcast.times.calendars import Gaps, cadence, check_times, select_period
+from axialcast.data.opening.selection import select_levels, select_region, select_variables
+from axialcast.data.opening.standardise import standardise
+from axialcast.times.calendars import Gaps, cadence, select_period
 
 __all__ = ["open_analysis"]
 
@@ -71,37 +65,21 @@ def open_analysis(
             coordinates are no grid in degrees; units are absent or foreign.
     """
     reading = Reading(storage_options, timeout_seconds, missing_chunks, variables, levels)
-    raw = store if isinstance(store, xr.Dataset) else open_raw(store, reading)
+    parts = {"analysis": store} if isinstance(store, xr.Dataset) else open_raw(store, reading)
+    settings = {"variables": variables, "units": units, "member": member}
+    parts = {name: _standardised(name, raw, **settings) for name, raw in parts.items()}
+    analysis = combine(parts)
     try:
-        analysis = select_variables(_with_coordinates(raw), variables)
-        analysis = level_in_hpa(select_member(analysis, member))
-        analysis = reorder(in_canonical_units(analysis, units))
-        return _part(analysis, levels, period, region, gaps)
+        return _part(select_variables(analysis, variables), levels, period, region, gaps)
     except ValueError as error:
         raise ValueError(f"{_name(store)}: {error}") from None
 
 
-def _with_coordinates(raw: xr.Dataset) -> xr.Dataset:
-    """The raw Dataset in the project's names, with times, latitudes and longitudes in degrees."""
-    for coordinate in (LATITUDE, LONGITUDE):
-        names = {coordinate, *COORDINATE_ALIASES[coordinate]}
-        if curved := [name for name in names & set(raw.variables) if raw[name].ndim == 2]:
-            raise ValueError(
-                f"{curved[0]}: has two dimensions; interpolate to a latitude-longitude grid"
-            )
-    analysis = rename(raw)
-    for coordinate in (TIME, LATITUDE, LONGITUDE):
-        if coordinate not in analysis.indexes:
-            raise ValueError(
-                f"no dimension {coordinate!r} with a coordinate among "
-                f"{sorted(map(str, analysis.coords))}; name it one of "
-                f"{', '.join(COORDINATE_ALIASES[coordinate])}"
-            )
-        if str(analysis[coordinate].attrs.get("units", "")).startswith("rad"):
-            raise ValueError(f"{coordinate}: is in radians; convert with np.degrees")
-    analysis = check_times(analysis)
-    grid_of(analysis)
-    return analysis
+def _standardised(name: str, raw: xr.Dataset, **settings: Any) -> xr.Dataset:
+    try:
+        return standardise(raw, **settings)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _part(
