@@ -4,6 +4,8 @@ The vocabulary of the whole package: nothing else spells a dimension name or a u
 Variable names follow WeatherBench 2, `standard_name` and `units` the CF standard-name table.
 """
 
+import difflib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 TIME = "time"
@@ -140,3 +142,23 @@ COORDINATE_UNITS: dict[str, tuple[str, ...]] = {
 def canonical(name: str) -> str:
     """The project's name of a variable; itself if it has none."""
     return next((want for want, known in VARIABLES.items() if name in known.aliases), name)
+
+
+def known_variable(name: str, besides: Collection[str] = ()) -> str:
+    """The project's name of a variable that goes by any of its names.
+
+    Args:
+        name: canonical or foreign.
+        besides: other variables that there are, each by one name.
+
+    Raises:
+        ValueError: there is none of that name; says which is nearest.
+    """
+    found = name if name in besides else canonical(name)
+    if found in besides or found in VARIABLES:
+        return found
+    names = [*besides, *VARIABLES, *(n for known in VARIABLES.values() for n in known.aliases)]
+    spelt = {known.lower(): known for known in reversed(names)}
+    near = difflib.get_close_matches(name.lower().replace(" ", "_"), spelt, n=1)
+    remedy = f"did you mean {canonical(spelt[near[0]])}?" if near else "leave it out"
+    raise ValueError(f"unknown variable {name!r}; {remedy}")

@@ -42,3 +42,34 @@ def test_every_dimension_of_an_analysis_and_a_forecast_has_cf_attributes() -> No
     assert set(constants.values()) - others == set(COORDINATE_ATTRS)
     axes = {name: attrs.get("axis") for name, attrs in COORDINATE_ATTRS.items()}
     assert (axes["time"], axes["level"], axes["latitude"], axes["longitude"]) == (*"TZYX",)
+
+
+@pytest.mark.parametrize(
+    ("name", "besides", "found"),
+    [
+        ("tp", (), "total_precipitation"),
+        ("total_precipitation", (), "total_precipitation"),
+        ("tp", ("tp",), "tp"),
+        ("snowfall", ("snowfall",), "snowfall"),
+        ("msl", ("mean_sea_level_pressure",), "mean_sea_level_pressure"),
+    ],
+)
+def test_a_variable_goes_by_any_of_its_names(name, besides, found) -> None:
+    assert names.known_variable(name, besides) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("total_precip", "did you mean total_precipitation?"),
+        ("Total Precipitation", "did you mean total_precipitation?"),
+        ("TP", "did you mean total_precipitation?"),
+        ("precipitation", "did you mean total_precipitation?"),
+        ("snow_fall", "did you mean snowfall?"),
+        ("xyzzy", "leave it out"),
+    ],
+)
+def test_an_unknown_variable_is_refused_with_the_nearest(name, remedy) -> None:
+    with pytest.raises(ValueError) as error:
+        names.known_variable(name, ["snowfall"])
+    assert str(error.value) == f"unknown variable {name!r}; {remedy}"
