@@ -6,7 +6,7 @@ those of the interval that ends at their time, so that a day's sum takes the tim
 to the next 00 UTC.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.names import TIME
+from axialcast.names import TIME, known_variable
 from axialcast.times.calendars import cadence
 
-__all__ = ["Periods", "aggregate", "periods_of"]
+__all__ = ["Periods", "aggregate", "periods_of", "sums_among"]
+
+SAYS_SUM = {"cell_methods": "time: sum", "GRIB_stepType": "accum"}
+"""Attributes by which a variable says that it is a sum over an interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,22 @@ class Periods:
         return Periods(self.length, self.times[start:stop], of(self.means), of(self.sums), [])
 
 
+def sums_among(analysis: xr.Dataset, accumulated: Sequence[str]) -> set[str]:
+    """Which variables of the analysis are sums over the cadence's interval.
+
+    Args:
+        accumulated: names of such variables, foreign ones too, in the analysis or not.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
+    variables = list(map(str, analysis.data_vars))
+    try:
+        return {known_variable(name, variables) for name in accumulated} & set(variables)
+    except ValueError as error:
+        raise ValueError(f"accumulated: {error}") from None
+
+
 def periods_of(analysis: xr.Dataset, *, hours: float, accumulated: Sequence[str] = ()) -> Periods:
     """The periods of so many hours that hold all their times.
 
@@ -66,8 +85,11 @@ def periods_of(analysis: xr.Dataset, *, hours: float, accumulated: Sequence[str]
         accumulated: names of the variables that are sums over the cadence's interval.
 
     Raises:
-        ValueError: hours do not fit, or no period is whole.
+        ValueError: hours do not fit, no period is whole, a name is unknown, or a variable says that
+            it is a sum and is not named.
     """
+    sums = sums_among(analysis, accumulated)
+    _refuse_means_of_sums(analysis, sums)
     step, period = cadence(analysis), np.timedelta64(round(hours * 3600), "s")
     if not period or period % step or (24 % hours and hours % 24):
         raise ValueError(
@@ -75,7 +97,7 @@ def periods_of(analysis: xr.Dataset, *, hours: float, accumulated: Sequence[str]
             f"{step / np.timedelta64(1, 'h'):g} h, that divides a day or is made of days"
         )
     length = int(period // step)
-    are_sums = [name in accumulated for name in map(str, analysis.data_vars)]
+    are_sums = [name in sums for name in map(str, analysis.data_vars)]
     shifts = [
         shift for shift, some in ((0 * step, not all(are_sums)), (step, any(are_sums))) if some
     ]
@@ -106,9 +128,9 @@ def aggregate(
         periods: of its times.
         accumulated: names of the variables to sum.
     """
-    fields = {}
+    fields, sums = {}, sums_among(analysis, accumulated)
     for name, array in analysis.data_vars.items():
-        is_sum = str(name) in accumulated
+        is_sum = str(name) in sums
         first = periods.sums if is_sum else periods.means
         assert first is not None
         rows = np.add.outer(first, np.arange(periods.length)).ravel()
@@ -119,6 +141,17 @@ def aggregate(
         fields[name] = reduce("part", skipna=False, keep_attrs=True).astype(array.dtype)
     times = (TIME, periods.times.values, analysis[TIME].attrs)
     return xr.Dataset(fields, attrs=analysis.attrs).assign_coords({TIME: times})
+
+
+def _refuse_means_of_sums(analysis: xr.Dataset, sums: Collection[str]) -> None:
+    for name in [name for name in map(str, analysis.data_vars) if name not in sums]:
+        for attribute, word in SAYS_SUM.items():
+            found = str(analysis[name].attrs.get(attribute, ""))
+            if word in found:
+                raise ValueError(
+                    f"accumulated: {name} would be averaged, but its {attribute} is {found!r}; "
+                    "add it to prepare.accumulated"
+                )
 
 
 def _slice(rows: NDArray[np.int64]) -> slice | NDArray[np.int64]:

@@ -8,6 +8,7 @@ import xarray as xr
 
 from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.store import open_analysis
+from axialcast.data.preparing.aggregation import sums_among
 from axialcast.data.preparing.conversion import convert
 from axialcast.grid import LatLonGrid
 from axialcast.times.calendars import Gaps, cadence
@@ -30,7 +31,7 @@ class Recipe:
         train: period that the statistics are of.
         step_hours: model step that increments are over; None: the prepared cadence.
         aggregate_hours: length of the periods to average over; None: times as they are.
-        accumulated: variables to sum instead.
+        accumulated: variables to sum instead, by any of their names.
         regrid: keywords of `LatLonGrid.regular`; None: the grid as it is. Of a region, the cells
             that it holds as a whole.
         area_weighted: whether cells count by their area in the statistics.
@@ -58,7 +59,12 @@ class Recipe:
 
     def convert(self, analysis: xr.Dataset) -> xr.Dataset:
         """The opened analysis, aggregated and regridded when it is read; attribute `left_out` names
-        the periods that lack times."""
+        the periods that lack times.
+
+        Raises:
+            ValueError: a variable to sum is unknown, or as `convert`.
+        """
+        sums_among(analysis, self.accumulated)
         grid = None if self.regrid is None else LatLonGrid.regular(**self.regrid)
         if grid is None and self.aggregate_hours is None:
             return analysis.assign_attrs(left_out=[])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from axialcast.data.preparing.aggregation import aggregate, periods_of
 from axialcast.data.preparing.conversion import convert
+from axialcast.data.preparing.recipe import Recipe
 
 
 def aggregated(analysis, hours, accumulated=()):
@@ -48,6 +49,52 @@ def test_daily_means_and_sums(lazy, calendar):
     # The first time's rain fell the day before, and the last mean has one time.
     assert left_out == ["2000-12-31T00:00", "2001-01-06T00:00"] or calendar == "noleap"
     assert len(left_out) == 2
+
+
+@pytest.mark.parametrize("name", ["tp", "total_precipitation"])
+def test_sums_go_by_any_of_their_names(name):
+    analysis = six_hourly(4 * 3 + 1)
+    daily, _ = aggregated(analysis, hours=24, accumulated=[name])
+    rain = analysis.total_precipitation.values[1:13].reshape(3, 4, 2, 3).astype(np.float64)
+    np.testing.assert_array_equal(daily.total_precipitation, rain.sum(1).astype(np.float32))
+    means = analysis.a.values[:12].reshape(3, 4, 2, 3).astype(np.float64).mean(1)
+    np.testing.assert_array_equal(daily.a, means.astype(np.float32))
+
+
+def test_known_sums_that_the_analysis_lacks_are_of_no_matter():
+    daily, _ = aggregated(six_hourly(4 * 3)[["a"]], hours=24, accumulated=["total_precipitation"])
+    assert list(daily) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("total_precip", "total_precipitation"),
+        ("TP", "total_precipitation"),
+        ("snofall", "snowfall"),
+    ],
+)
+def test_misspelt_sums_are_refused_whether_or_not_there_are_periods(name, nearest):
+    analysis = six_hourly(13).rename(a="snowfall")
+    message = rf"^accumulated: unknown variable '{name}'; did you mean {nearest}\?$"
+    with pytest.raises(ValueError, match=message):
+        aggregated(analysis, hours=24, accumulated=[name])
+    recipe = Recipe("x.nc", ("2001", "2001"), accumulated=(name,))
+    with pytest.raises(ValueError, match=message):
+        recipe.convert(analysis)
+
+
+@pytest.mark.parametrize(
+    "attrs", [{"cell_methods": "time: sum (interval: 6 hours)"}, {"GRIB_stepType": "accum"}]
+)
+def test_what_says_that_it_is_a_sum_is_not_averaged(attrs):
+    analysis = six_hourly(13).rename(a="snowfall")
+    analysis["snowfall"].attrs |= attrs
+    with pytest.raises(ValueError, match=r"snowfall would be averaged, .* prepare.accumulated"):
+        periods_of(analysis, hours=24, accumulated=["tp"])
+    whole = periods_of(analysis, hours=24, accumulated=["tp", "snowfall"])
+    assert whole.means is None
+    assert Recipe("x.nc", ("2001", "2001")).convert(analysis).snowfall.attrs["units"] == "K"
 
 
 def test_days_with_missing_times_or_values_are_no_days():
