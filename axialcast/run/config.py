@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import (
     BeforeValidator,
     Field,
@@ -17,7 +15,8 @@ from pydantic import (
 )
 
 from axialcast.files.atomic import write_text
-from axialcast.run.errors import describe_errors
+from axialcast.run.errors import ConfigError, describe_errors
+from axialcast.run.reading import read_values
 from axialcast.run.sections import (
     DataConfig,
     ForecastConfig,
@@ -182,14 +181,6 @@ def _simulate_problems(config: Config, data: DataConfig) -> list[str]:
     return lines
 
 
-class ConfigError(ValueError):
-    """Everything wrong with a config, one line each: file, key and remedy."""
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = list(lines)
-
-
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """The config in a YAML file, with dotted overrides merged in.
 
@@ -209,7 +200,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         3
     """
     path = Path(path)
-    values = _read(path, overrides)
+    values = read_values(path, overrides)
     values.setdefault("output", str(Path("runs") / path.stem))
     data = values.get("data")
     if isinstance(data, dict) and isinstance(data.get("store"), str):
@@ -225,36 +216,6 @@ def save_config(config: Config, path: str | Path) -> None:
     """Writes every key with the value it has, so that the file alone repeats the run."""
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     write_text(Path(path), text)
-
-
-def _read(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    malformed = [override for override in overrides if not override.partition("=")[1]]
-    if malformed:
-        raise ConfigError(
-            [
-                f"command line: {text}: expected KEY=VALUE, e.g. train.batch_size=8"
-                for text in malformed
-            ]
-        )
-    try:
-        loaded = OmegaConf.load(path)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError([f"{path}{line}: not valid YAML: {problem}"]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([f"{path}: not a text file; expected YAML in UTF-8"]) from None
-    if not isinstance(loaded, DictConfig):
-        raise ConfigError([f"{path}: expected KEY: VALUE pairs, got {type(loaded).__name__}"])
-    try:
-        merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(list(overrides)))
-        values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
-        key = getattr(error, "full_key", None)
-        place = f"{path}: {key}" if key else str(path)
-        raise ConfigError([f"{place}: {str(error).splitlines()[0]}"]) from None
-    return {str(key): value for key, value in values.items()}  # type: ignore[union-attr]
 
 
 def _find_store(store: str, folder: Path) -> str:

@@ -1,14 +1,22 @@
 """Words for what pydantic finds wrong: one line each, with the key and the remedy."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-__all__ = ["describe_errors"]
+__all__ = ["ConfigError", "describe_errors"]
 
 Location = tuple[int | str, ...]
+
+
+class ConfigError(ValueError):
+    """Everything wrong with a config, one line each: file, key and remedy."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = [" ".join(line.splitlines()) for line in lines]
+        super().__init__("\n".join(self.lines))
 
 
 def describe_errors(

@@ -1,0 +1,146 @@
+"""The values of a config before its keys count: YAML and overrides in, or plain errors out.
+
+What OmegaConf would pass over is refused: an override that replaces a whole list by one of its
+elements, or that gives nothing.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import GrammarParseError, MissingMandatoryValue, OmegaConfBaseException
+
+from axialcast.run.errors import ConfigError
+
+__all__ = ["read_values"]
+
+_KEY = re.compile(r"[^\s.\[\]=]+(\.[^\s.\[\]=]+)*")
+_UNSET = re.compile(r"Environment variable '(.*)' not found")
+
+
+def read_values(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The values in a YAML file, with overrides merged in and interpolations resolved.
+
+    Args:
+        path: YAML file.
+        overrides: `KEY=VALUE` with dotted keys.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ConfigError: it is no YAML of KEY: VALUE pairs, or an override is none.
+    """
+    loaded = _load(path)
+    if lines := [line for text in overrides if (line := _malformed(text))]:
+        raise ConfigError([f"command line: {line}" for line in lines])
+    for text in overrides:
+        loaded = _merged(loaded, text)
+    try:
+        values = OmegaConf.to_container(loaded, resolve=True, throw_on_missing=True)
+    except (OmegaConfBaseException, RecursionError) as error:
+        key = getattr(error, "full_key", None)
+        origin = "command line" if key in {text.partition("=")[0] for text in overrides} else path
+        raise ConfigError([f"{origin}: {key}: {_unresolved(error)}"]) from None
+    assert isinstance(values, dict)
+    if lines := list(_odd_keys(values)):
+        raise ConfigError([f"{path}: {line}" for line in lines])
+    return {str(key): value for key, value in values.items()}
+
+
+def _load(path: Path) -> DictConfig:
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: a folder; expected a YAML file")
+    try:
+        loaded = OmegaConf.load(path)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError([f"{path}{line}: not valid YAML: {_problem(error)}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: not a text file; expected YAML in UTF-8"]) from None
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or ""
+        raise ConfigError([f"{path}: {key}: {str(error).splitlines()[0]}"]) from None
+    except RecursionError:
+        raise ConfigError([f"{path}: nested too deeply for a config"]) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ConfigError([f"{path}: expected KEY: VALUE pairs, got a single value"]) from None
+    except ValueError as error:  # of a tag such as !!int
+        raise ConfigError([f"{path}: not valid YAML: {error}"]) from None
+    if not isinstance(loaded, DictConfig):
+        raise ConfigError([f"{path}: expected KEY: VALUE pairs, got a list"])
+    return loaded
+
+
+def _malformed(override: str) -> str | None:
+    """What keeps a text from being KEY=VALUE; None: nothing."""
+    key, equals, value = override.partition("=")
+    name, bracket, _ = key.partition("[")
+    if equals and name and bracket:
+        return (
+            f"{override}: one element of a list cannot be set alone; give the whole list, "
+            f"as {name}=[…]"
+        )
+    if not equals or not _KEY.fullmatch(key):
+        return f"{override}: expected KEY=VALUE, e.g. train.batch_size=8"
+    if value.strip() == "???":
+        return f"{override}: ??? stands for a value that is still to be given; give it"
+    return None
+
+
+def _merged(loaded: DictConfig, override: str) -> DictConfig:
+    """A config with one override more."""
+    key = override.partition("=")[0]
+    try:
+        given = OmegaConf.from_dotlist([override])
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
+        raise ConfigError(
+            [
+                f"command line: {key}: not valid YAML: {_problem(error)}; quote it twice: '{key}=\"…\"'"
+            ]
+        ) from None
+    try:
+        merged = OmegaConf.merge(loaded, given)
+    except (OmegaConfBaseException, TypeError, ValueError, AttributeError):
+        raise ConfigError(
+            [f"command line: {override}: does not fit what the file has there; give all of it"]
+        ) from None
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+def _problem(error: Exception) -> str:
+    return getattr(error, "problem", None) or (str(error).splitlines() or ["unreadable"])[0]
+
+
+def _unresolved(error: Exception) -> str:
+    """Why values cannot be had, in words that hold none of them."""
+    text = (str(error).splitlines() or [""])[0]
+    if unset := _UNSET.search(text):
+        remedy = f"set it, or write ${{oc.env:{unset[1]},default}}"
+        return f"the environment variable {unset[1]} is not set; {remedy}"
+    if isinstance(error, MissingMandatoryValue):
+        return "??? stands for a value that is still to be given; give it"
+    if isinstance(error, GrammarParseError):
+        return (
+            "not a valid interpolation; expected ${oc.env:NAME} or ${KEY}, or \\${ for the text ${"
+        )
+    if isinstance(error, RecursionError) or "Recursive" in text:
+        return "an interpolation that leads back to itself; write the value out"
+    return text
+
+
+def _odd_keys(value: Any, place: str = "") -> Iterator[str]:
+    """A line for each key that is no text, wherever it stands."""
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _odd_keys(item, f"{place}{number}.")
+    for key, below in value.items() if isinstance(value, dict) else ():
+        if not isinstance(key, str):
+            word = str(key).lower() if isinstance(key, bool) else str(key)
+            yield f"{place}{word}: YAML reads this key as {key!r}, not as text; quote it"
+        yield from _odd_keys(below, f"{place}{key}.")
