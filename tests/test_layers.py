@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 # here fails.
 MAY_IMPORT: dict[str, set[str]] = {
     "names": set(),
+    "disclosure": set(),
     "grid": {"names"},
     "cores": set(),
     "device": set(),
@@ -26,10 +27,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn.papers": {"nn"},
     "model": {"nn", "grid", "times"},
     "data": {"names", "cores", "grid", "times", "data.arrays"},
-    "data.arrays": {"names"},
-    "data.opening": {"names", "grid", "times", "data", "data.arrays"},
+    "data.arrays": {"names", "disclosure"},
+    "data.opening": {"names", "disclosure", "grid", "times", "data", "data.arrays"},
     "data.windows": {"names", "cores", "grid", "times", "data", "data.arrays"},
-    "data.preparing": {"names", "grid", "times", "files", "data", "data.arrays", "data.opening"},
+    "data.preparing": {
+        *("names", "disclosure", "grid", "times", "files", "data", "data.arrays", "data.opening"),
+    },
     "planet": {"names", "grid", "times", "files"},
     "training": {"device", "files", "stopping", "data", "data.windows", "model"},
     "forecast": {
@@ -38,10 +41,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "baselines": {"names", "cores", "grid", "times", "files", "data"},
     "scores": {"names", "cores", "grid", "times", "files", "data", "data.arrays", "baselines"},
-    "report": {"names", "grid", "times", "data", "baselines", "scores"},
+    "report": {"names", "disclosure", "grid", "times", "data", "baselines", "scores"},
     "verify": {"baselines", "scores"},
     "run": {
-        *("names", "grid", "cores", "device", "stopping", "times", "files", "model", "planet"),
+        *("names", "disclosure", "grid", "cores", "device", "stopping", "times", "files"),
+        *("model", "planet"),
         *("data", "data.opening", "data.windows", "data.preparing", "forecast", "baselines"),
         "scores",
     },

@@ -4,10 +4,10 @@ import re
 
 import obstore.exceptions
 
+from axialcast.disclosure import shown
+
 __all__ = ["reason"]
 
-QUERY = re.compile(r"(https?://[^\s?]+)\?\S+")
-"""An address with a query, which may be a signature."""
 PAGE = re.compile(r":?\s*<(!doctype|html).*", re.IGNORECASE | re.DOTALL)
 """A page for people, which a server sends along."""
 KINDS = {"kind: Timeout": "no answer in time", "kind: Connect": "no connection"}
@@ -18,7 +18,7 @@ LONGEST = 400
 def reason(error: BaseException) -> str:
     """What an error of any store says, in one line and without what may be secret in an address."""
     text, _, details = str(error).partition("\n\nDebug source")
-    text = " ".join(PAGE.sub("", QUERY.sub(r"\1", text)).split())[:LONGEST]
+    text = " ".join(PAGE.sub("", shown(text)).split())[:LONGEST]
     plain = [words for kind, words in KINDS.items() if kind in details]
     if not isinstance(error, obstore.exceptions.BaseError | ValueError | ImportError):
         plain.append(type(error).__name__)

@@ -97,7 +97,7 @@ def _own(given: Mapping[str, Any], name: str) -> dict[str, Any]:
     """An option of obstore that is a mapping itself; empty where it is not given."""
     value = given.get(name) or {}
     if not isinstance(value, Mapping):
-        raise ValueError(f"storage_options: {name}: expected a mapping, got {value!r}")
+        raise ValueError(f"storage_options: {name}: expected a mapping, got {type(value).__name__}")
     return dict(value)
 
 

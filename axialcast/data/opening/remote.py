@@ -21,6 +21,7 @@ from zarr.storage import FsspecStore, ObjectStore
 from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.fetching import refuse_fork
 from axialcast.data.opening.options import SERVICES, SPELLINGS, Options, translate
+from axialcast.disclosure import shown
 
 __all__ = ["can_list", "open_url", "shown", "unreadable"]
 
@@ -154,11 +155,3 @@ def unreadable(name: str, error: Exception) -> ConnectionError:
     else:
         remedy = "check the address and the network"
     return ConnectionError(f"{shown(name)}: cannot be read ({reason(error)}); {remedy}")
-
-
-def shown(url: str) -> str:
-    """A URL without its password and its query, which may be a signature."""
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
