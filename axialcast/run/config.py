@@ -5,14 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import (
-    BeforeValidator,
-    Field,
-    NonNegativeInt,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from axialcast.files.atomic import write_text
 from axialcast.run.errors import ConfigError, describe_errors
@@ -30,6 +23,7 @@ from axialcast.run.sections import (
     VerifyConfig,
 )
 from axialcast.run.shipped import find_pipeline
+from axialcast.run.values import Folder, Whole, each_once
 from axialcast.times.periods import is_multiple, period_bounds
 
 __all__ = [
@@ -59,11 +53,15 @@ OPENING = {
 class Config(Section):
     """A whole run. `data` is None only where no pipeline needs it."""
 
-    pipeline: Annotated[list[str], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)]
+    pipeline: Annotated[
+        list[str],
+        BeforeValidator(lambda v: [v] if isinstance(v, str) else v),
+        each_once(lambda name: Path(name).stem),
+    ]
     """Pipelines in order: shipped names or paths to your own `.py`."""
-    output: Path
+    output: Folder
     """Folder that everything is written to; by default runs/<name of the config>."""
-    seed: NonNegativeInt = 0
+    seed: Whole = 0
     """Seed of everything random."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     """auto, cpu, cuda, cuda:<index> or mps."""
@@ -137,6 +135,7 @@ class Config(Section):
             lines.append("data: missing; say which variables and years under data:")
         if self.data is not None:
             lines += _data_problems(self, self.data)
+            lines += _place_problems(self, self.data)
             lines += _simulate_problems(self, self.data)
         if lines:
             raise ValueError("\n".join(lines))
@@ -157,6 +156,16 @@ def _data_problems(config: Config, data: DataConfig) -> list[str]:
             f"{data.input_steps}; make the first number 1"
         )
     return lines
+
+
+def _place_problems(config: Config, data: DataConfig) -> list[str]:
+    """An output folder that is, or lies in, what is only read."""
+    if data.store is None or "://" in data.store:
+        return []
+    store, output = Path(data.store).resolve(), config.output.resolve()
+    if store in (output, *output.parents):
+        return [f"output: {config.output} is or lies in data.store {data.store}; set it elsewhere"]
+    return []
 
 
 def _simulate_problems(config: Config, data: DataConfig) -> list[str]:

@@ -10,6 +10,35 @@ __all__ = ["ConfigError", "describe_errors"]
 
 Location = tuple[int | str, ...]
 
+LONGEST = 80
+"""Letters of a value that an error shows."""
+
+_WHOLE, _TRUTH, _PAIRS = "a whole number", "true or false", "KEY: VALUE pairs; or leave it out"
+EXPECTED = {
+    "bool_parsing": _TRUTH,
+    "bool_type": _TRUTH,
+    "dict_type": _PAIRS,
+    "finite_number": "a finite number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than": "greater than {gt:,.15g}",
+    "greater_than_equal": "{ge:,.15g} or more",
+    "int_from_float": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_parsing_size": _WHOLE,
+    "int_type": _WHOLE,
+    "less_than": "less than {lt:,.15g}",
+    "less_than_equal": "{le:,.15g} or less",
+    "list_type": "a list such as [a, b]",
+    "model_attributes_type": _PAIRS,
+    "model_type": _PAIRS,
+    "string_type": "text; quote it",
+    "too_long": "{max_length} values",
+    "too_short": "{min_length} or more values",
+    "tuple_type": "a list such as [a, b]",
+}
+"""What a value must be, by pydantic's name for its being something else."""
+
 
 class ConfigError(ValueError):
     """Everything wrong with a config, one line each: file, key and remedy."""
@@ -60,13 +89,28 @@ def _lines(model: type[BaseModel], error: Any, key: str) -> Iterator[str]:
         for line in str(error["ctx"]["error"]).splitlines():
             yield f"{key}: {line}" if key else line
         return
-    expected = error["msg"].replace("Input should be ", "expected ").replace("Input", "input")
-    line = f"{key}: got {error['input']!r}, {expected}"
+    got = "another kind" if "storage_options" in key else _shown(error["input"])  # may be secret
+    line = f"{key}: got {got}, expected {_expected(error)}"
     if error["type"] == "literal_error" and isinstance(error["input"], str):
         known = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         near = difflib.get_close_matches(error["input"], known, n=1)
         line += f"; did you mean {near[0]}?" if near else ""
     yield line
+
+
+def _shown(value: Any) -> str:
+    """A value as YAML has it, cut where it is long."""
+    words = {None: "nothing", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+
+
+def _expected(error: Any) -> str:
+    """What a value must be, in words of YAML rather than pydantic's."""
+    known = EXPECTED.get(error["type"])
+    if known is not None:
+        return known.format(**error.get("ctx", {}))
+    return str(error["msg"]).replace("Input should be ", "").replace("Input", "input")
 
 
 def _suggest(model: type[BaseModel], location: Location) -> tuple[str, str]:
@@ -114,6 +158,8 @@ def _section_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _description(model: type[BaseModel], location: Location) -> str:
+    if isinstance(location[-1], int):  # one of a list of so many
+        location = location[:-1]
     field = _section_at(model, location[:-1]).model_fields[str(location[-1])]
     return f"expected: {(field.description or 'a value').rstrip('.').splitlines()[0]}"
 

@@ -82,13 +82,12 @@ def _malformed(override: str) -> str | None:
     name, bracket, _ = key.partition("[")
     if equals and name and bracket:
         return (
-            f"{override}: one element of a list cannot be set alone; give the whole list, "
-            f"as {name}=[…]"
+            f"{key}: one element of a list cannot be set alone; give the whole list, as {name}=[…]"
         )
     if not equals or not _KEY.fullmatch(key):
         return f"{override}: expected KEY=VALUE, e.g. train.batch_size=8"
     if value.strip() == "???":
-        return f"{override}: ??? stands for a value that is still to be given; give it"
+        return f"{key}: ??? stands for a value that is still to be given; give it"
     return None
 
 
@@ -98,16 +97,13 @@ def _merged(loaded: DictConfig, override: str) -> DictConfig:
     try:
         given = OmegaConf.from_dotlist([override])
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
-        raise ConfigError(
-            [
-                f"command line: {key}: not valid YAML: {_problem(error)}; quote it twice: '{key}=\"…\"'"
-            ]
-        ) from None
+        line = f"command line: {key}: not valid YAML: {_problem(error)}; quote it: '{key}=\"…\"'"
+        raise ConfigError([line]) from None
     try:
         merged = OmegaConf.merge(loaded, given)
     except (OmegaConfBaseException, TypeError, ValueError, AttributeError):
         raise ConfigError(
-            [f"command line: {override}: does not fit what the file has there; give all of it"]
+            [f"command line: {key}: the file has another kind of value there; give one of its kind"]
         ) from None
     assert isinstance(merged, DictConfig)
     return merged

@@ -14,13 +14,29 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
+from axialcast.names import canonical
+from axialcast.run.values import (
+    Count,
+    Gibibytes,
+    Hours,
+    Levels,
+    Location,
+    Name,
+    NotNegative,
+    Positive,
+    RegionName,
+    Share,
+    Units,
+    Variables,
+    Whole,
+    WholeHours,
+    each_once,
+)
 from axialcast.times.periods import Date, InitTimes, Interval, Period, interval, period_bounds
 
 __all__ = [
@@ -38,11 +54,11 @@ __all__ = [
 ]
 
 
+FIRST_YEAR, LAST_YEAR = "1680", "2260"
+
+
 def _patch(value: Any) -> Any:
     return [1, *value] if isinstance(value, list | tuple) and len(value) == 2 else value
-
-
-Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -62,13 +78,18 @@ class SimulateConfig(Section):
     """Last date written."""
     truncation: Annotated[int, Field(ge=5, le=341)] = 21
     """Triangular truncation: T21 has 32 x 64 points."""
-    spinup_days: NonNegativeInt = 120
+    spinup_days: Annotated[Whole, Field(le=36_525)] = 120
     """Days integrated and thrown away before `start`."""
 
     @model_validator(mode="after")
     def _is_ordered(self) -> Self:
         if period_bounds((self.start, self.start))[0] > period_bounds((self.end, self.end))[1]:
             raise ValueError(f"start {self.start} comes after end {self.end}; swap them")
+        if self.start < FIRST_YEAR or self.end[:4] > LAST_YEAR:
+            raise ValueError(
+                f"start {self.start} and end {self.end}: expected dates within {FIRST_YEAR} to "
+                f"{LAST_YEAR}, which nanoseconds can count"
+            )
         return self
 
 
@@ -85,6 +106,12 @@ class RegionConfig(Section):
         south, north = self.latitude
         if not -90 <= south < north <= 90:
             raise ValueError(f"latitude {[south, north]}: expected [south, north] within -90 to 90")
+        west, east = self.longitude
+        if max(abs(west), abs(east)) > 720 or not 0 < east - west + 360 * (east < west) <= 360:
+            raise ValueError(
+                f"longitude {[west, east]}: expected [west, east] of at most one turn, such as "
+                "[0, 360], or [350, 10] across the meridian"
+            )
         return self
 
 
@@ -98,11 +125,11 @@ with warnings.catch_warnings():
         A period is [first, last], ISO dates or whole months or years, both ends included.
         """
 
-        store: str | None = None
+        store: Location | None = None
         """File, Zarr folder or URL; null: the analysis.zarr that simulate writes into output."""
-        variables: Annotated[list[str], Field(min_length=1)]
+        variables: Variables
         """Variables to forecast, by canonical name."""
-        levels: Annotated[list[float], Field(min_length=1)] | None = None
+        levels: Levels | None = None
         """Pressure levels (hPa); null: all in the store."""
         region: RegionConfig | None = None
         """Box to work on; null: all of the store's grid."""
@@ -114,22 +141,33 @@ with warnings.catch_warnings():
         """Period watched while training."""
         test: Period
         """Period forecast and verified, never trained on."""
-        input_steps: PositiveInt = 2
+        input_steps: Count = 2
         """Analyses that a forecast starts from."""
-        step_hours: PositiveFloat | None = None
+        step_hours: Hours | None = None
         """Hours from one model step to the next; null: the store's own cadence."""
-        units: dict[str, str] = {}
+        units: Units = {}
         """Units of variables whose store states none or wrong ones."""
         missing_chunks: Literal["refuse", "fill"] = "refuse"
         """Whether a chunk that a Zarr store lacks is an error or holds the fill value."""
         storage_options: dict[str, Any] = {}
         """For a URL, in words of fsspec or obstore; anon: false: credentials of the environment."""
-        buffer_gib: PositiveFloat = 1.0
+        buffer_gib: Gibibytes = 1.0
         """Decoded data kept in memory while training (GiB); more is read in pieces."""
 
         @property
         def buffer_bytes(self) -> int:
             return round(self.buffer_gib * 2**30)
+
+        @field_validator("units")
+        @classmethod
+        def _are_of_variables(cls, units: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+            names = set(map(canonical, info.data.get("variables", units)))
+            for name in units:
+                if canonical(name) not in names:
+                    raise ValueError(
+                        f"{name} is not among data.variables; add it there, or leave it out here"
+                    )
+            return units
 
         @model_validator(mode="after")
         def _splits_are_apart(self) -> Self:
@@ -166,28 +204,28 @@ class RegridConfig(Section):
 class PrepareConfig(Section):
     """How the training store is made of the data: keywords of `Recipe`."""
 
-    aggregate_hours: PositiveFloat | None = None
+    aggregate_hours: Hours | None = None
     """Hours to average over, 24 for daily means; null: the store's own times."""
-    accumulated: list[str] = ["total_precipitation"]
+    accumulated: Annotated[list[Name], each_once(canonical)] = ["total_precipitation"]
     """Variables to sum where others are averaged: amounts of the interval that ends at a time."""
     regrid: RegridConfig | None = None
     """Grid to take conservative means on; null: the store's own."""
     area_weighted: bool = True
     """Whether cells count by their area in the statistics."""
-    workers: PositiveInt = 1
+    workers: Count = 1
     """Processes (Dask, needs the hpc extra); 1: threads of this process."""
 
 
 class ModelConfig(Section):
     """The network: keywords of `axialcast.model.ForecastNetwork`."""
 
-    dim: PositiveInt = 128
+    dim: Count = 128
     """Feature width."""
-    depth: PositiveInt = 4
+    depth: Count = 4
     """Number of axial transformer blocks."""
-    heads: PositiveInt = 4
+    heads: Count = 4
     """Attention heads; must divide dim."""
-    patch: Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], BeforeValidator(_patch)] = (
+    patch: Annotated[tuple[Count, Count, Count], BeforeValidator(_patch)] = (
         1,
         2,
         2,
@@ -197,7 +235,7 @@ class ModelConfig(Section):
     """Kind of positional embedding."""
     reversible: bool = True
     """Whether the backward pass recomputes activations: memory no longer grows with depth."""
-    mlp_ratio: PositiveFloat = 2.0
+    mlp_ratio: Positive = 2.0
     """Hidden width of a layer's perceptron, in units of dim."""
     dropout: Share = 0.0
     """Share of features dropped while training."""
@@ -215,9 +253,9 @@ class ModelConfig(Section):
 class ScheduleConfig(Section):
     """One stage of training."""
 
-    steps: PositiveInt
+    steps: Count
     """Optimizer steps of this stage."""
-    rollout_steps: PositiveInt = 1
+    rollout_steps: Count = 1
     """Model steps that the loss looks ahead."""
 
 
@@ -226,25 +264,25 @@ class TrainConfig(Section):
 
     schedule: Annotated[list[ScheduleConfig], Field(min_length=1)] = [ScheduleConfig(steps=1000)]
     """Stages in order: first single steps, then rollouts."""
-    batch_size: PositiveInt = 32
+    batch_size: Count = 32
     """Windows per step."""
-    learning_rate: PositiveFloat = 1e-3
+    learning_rate: Positive = 1e-3
     """Peak learning rate, reached after warm-up; a cosine over all stages takes it to zero."""
-    weight_decay: NonNegativeFloat = 0.05
+    weight_decay: NotNegative = 0.05
     """AdamW's decoupled weight decay, on matrices only."""
-    warmup_steps: NonNegativeInt = 50
+    warmup_steps: Whole = 50
     """Steps over which the learning rate rises linearly."""
     ema_decay: Share = 0.99
     """Decay per step of the averaged weights that the checkpoint keeps; 0: the last weights."""
-    gradient_clip: PositiveFloat = 1.0
+    gradient_clip: Positive = 1.0
     """Largest norm of the gradient."""
-    validate_every: PositiveInt = 200
+    validate_every: Count = 200
     """Steps from one look at data.validate to the next."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the network; auto: bfloat16 where the GPU computes in it."""
     save_every: Interval = "5 minutes"
     """How often a state to go on from is saved: steps such as 200, or a time such as 5 minutes."""
-    keep_states: PositiveInt = 2
+    keep_states: Count = 2
     """Newest saved states that are kept; the one before serves when the newest is damaged."""
 
     @property
@@ -255,13 +293,13 @@ class TrainConfig(Section):
 class ForecastConfig(Section):
     """Which forecasts are made with the trained network."""
 
-    lead_time_hours: PositiveFloat = 120.0
+    lead_time_hours: Hours = 120.0
     """Longest lead time."""
     init_times: InitTimes = "test"
     """Initial times: `test` for all of data.test, or a list of dates."""
-    init_every_hours: PositiveInt | None = None
+    init_every_hours: WholeHours | None = None
     """Hours between initial times of `test`; null: every analysis."""
-    batch_size: PositiveInt = 32
+    batch_size: Count = 32
     """Forecasts run at once."""
     layout: Literal["axialcast", "weatherbench2"] = "axialcast"
     """Names of the dimensions that are written."""
@@ -270,17 +308,18 @@ class ForecastConfig(Section):
 class VerifyConfig(Section):
     """Which scores are computed, against what."""
 
-    metrics: Annotated[list[Literal["rmse", "mae", "bias", "acc"]], Field(min_length=1)] = [
-        *("rmse", "mae", "bias", "acc")
-    ]
+    metrics: Annotated[
+        list[Literal["rmse", "mae", "bias", "acc"]], Field(min_length=1), each_once()
+    ] = ["rmse", "mae", "bias", "acc"]
     """Area-weighted scores."""
-    baselines: list[
-        Literal["persistence", "climatology", "damped_persistence", "linear_inverse_model"]
+    baselines: Annotated[
+        list[Literal["persistence", "climatology", "damped_persistence", "linear_inverse_model"]],
+        each_once(),
     ] = ["persistence", "climatology", "damped_persistence", "linear_inverse_model"]
     """Forecasts to beat, each fitted on data.train."""
-    regions: dict[str, RegionConfig] = {}
+    regions: dict[RegionName, RegionConfig] = {}
     """Boxes scored besides `all`, the whole grid."""
-    harmonics: NonNegativeInt = 3
+    harmonics: Annotated[Whole, Field(le=182)] = 3
     """Annual harmonics of the climatology."""
-    memory_gib: PositiveFloat = 2.0
+    memory_gib: Gibibytes = 2.0
     """Memory for states, forecasts and fits in work, beside what the process holds anyway."""

@@ -78,8 +78,9 @@ def _init_times(value: Any) -> Any:
 
 
 def is_multiple(hours: float, of: float) -> bool:
-    """Whether a time is a whole multiple of another, to the second."""
-    return round(hours * 3600) % round(of * 3600) == 0
+    """Whether a time is a whole multiple of another, to the second; none is of less than one."""
+    seconds = round(of * 3600)
+    return seconds > 0 and round(hours * 3600) % seconds == 0
 
 
 Date = Annotated[str, BeforeValidator(_date)]

@@ -50,18 +50,23 @@ class WindowRows:
         if missing not in ("skip", "mask"):
             raise ValueError(f"missing: expected 'skip' or 'mask', got {missing!r}")
         self.may_lack = missing == "mask"
-        self.offsets = np.arange(input_steps + target_steps) * step
         self._times = times
         self._row, self._spacing = gapless_axis(times)
         there = self._row >= 0
-        starts = np.arange(0, len(there) - int(self.offsets[-1]), stride)
-        inputs, targets = np.split(there[starts[:, None] + self.offsets], [input_steps], 1)
-        enough = targets.any(1) if self.may_lack else targets.all(1)
-        self._starts = starts[inputs.all(1) & enough]
+        num_states = input_steps + target_steps
+        spans = (num_states - 1) * step + 1
+        self._starts = np.arange(0, max(0, len(there) - spans + 1), stride)
+        if len(self):
+            self.offsets = np.arange(num_states) * step
+            states = there[self._starts[:, None] + self.offsets]
+            inputs, targets = np.split(states, [input_steps], 1)
+            enough = targets.any(1) if self.may_lack else targets.all(1)
+            self._starts = self._starts[inputs.all(1) & enough]
         if not len(self):
+            lacking = ", some of them missing," if (~there).any() else ""
             raise ValueError(
-                f"{len(times)} times ({self.period}) are too few for one window of "
-                f"{len(self.offsets)} states {step} apart, which spans {self.offsets[-1] + 1}; "
+                f"{len(times)} times ({self.period}){lacking} are too few for one window of "
+                f"{num_states} states {step} apart, which spans {spans}; "
                 "choose a longer period or fewer input or rollout steps"
             )
         self.first = self._row[self._starts]

@@ -1,0 +1,135 @@
+"""Kinds of values that a config's sections are made of, and what is none of them.
+
+A number that no run can mean is refused here, before anything is allocated for it; so are a name
+that is blank or stands there twice, and `true` where YAML was meant to read a number.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from axialcast.names import canonical
+
+__all__ = [
+    "Count",
+    "Folder",
+    "Gibibytes",
+    "Hours",
+    "Levels",
+    "Location",
+    "Name",
+    "NotNegative",
+    "Positive",
+    "RegionName",
+    "Share",
+    "Units",
+    "Variables",
+    "Whole",
+    "WholeHours",
+    "each_once",
+]
+
+LARGEST = 10**9
+"""Of counts: more of anything is a slip of the pen."""
+SECOND, CENTURY = 1 / 3600, 876_600
+"""Shortest and longest time in hours."""
+HIGHEST_PRESSURE = 2000
+"""Pressure (hPa) that no atmosphere of ours has; what exceeds it was meant in Pa."""
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"got {str(value).lower()}, expected a number")
+    return value
+
+
+def _hours(value: float) -> float:
+    if not SECOND <= value <= CENTURY:
+        raise ValueError(
+            f"got {value:g}, expected hours from a second (1/3600) to a century ({CENTURY:,})"
+        )
+    return value
+
+
+def _level(value: float) -> float:
+    if not 0 < value <= HIGHEST_PRESSURE:
+        raise ValueError(f"got {value:g}, expected a pressure in hPa such as 500")
+    return value
+
+
+def _name(value: str) -> str:
+    if not value.strip() or value != value.strip() or not value.isprintable():
+        raise ValueError(f"got {value!r}, expected text without blanks around it")
+    return value
+
+
+def _region_name(value: str) -> str:
+    if not all(letter.isalnum() or letter in " _-." for letter in _name(value)):
+        raise ValueError(f"got {value!r}, expected a name of letters, digits, blanks, _, - and .")
+    if value.lower() == "all":
+        raise ValueError(f"got {value!r}, the name of the whole grid, which is scored anyway")
+    return value
+
+
+def _location(value: Any) -> Any:
+    """Text that can be a place in a file system, `~` spelt out."""
+    if not isinstance(value, str | Path):
+        raise ValueError(f"got {value!r}, expected a path")
+    text = str(value)
+    if not text.strip() or not text.isprintable():
+        raise ValueError(f"got {text!r}, expected a path")
+    return str(Path(text).expanduser()) if text.startswith("~") else text
+
+
+def each_once(name_of: Callable[[Any], Any] = lambda item: item) -> AfterValidator:
+    """Refuses a list, or the keys of a dict, where something occurs twice.
+
+    Args:
+        name_of: what counts as the same thing: equal ones do.
+    """
+
+    def check(items: Any) -> Any:
+        counts = Counter(map(name_of, items))
+        for name, count in counts.items():
+            if count > 1:
+                same = [item for item in items if name_of(item) == name]
+                both = " and ".join(dict.fromkeys(map(_text, same)))
+                alike = f"{both} are both {_text(name)}" if len(set(same)) > 1 else both
+                times = "" if len(set(same)) > 1 else f" occurs {count} times"
+                raise ValueError(f"{alike}{times}; name it once")
+        return items
+
+    return AfterValidator(check)
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+_Number = BeforeValidator(_number)
+
+Count = Annotated[int, _Number, Field(gt=0, le=LARGEST)]
+"""1, 2, 3, …"""
+Whole = Annotated[int, _Number, Field(ge=0, le=LARGEST)]
+"""0, 1, 2, …"""
+Positive = Annotated[float, _Number, Field(gt=0, le=1e12)]
+NotNegative = Annotated[float, _Number, Field(ge=0, le=1e12)]
+Share = Annotated[float, _Number, Field(ge=0, lt=1)]
+Gibibytes = Annotated[float, _Number, Field(gt=0, le=2.0**20)]
+Hours = Annotated[float, _Number, AfterValidator(_hours)]
+WholeHours = Annotated[int, _Number, Field(gt=0, le=CENTURY)]
+Location = Annotated[str, BeforeValidator(_location)]
+"""A path or URL."""
+Folder = Annotated[Path, BeforeValidator(_location)]
+Name = Annotated[str, AfterValidator(_name)]
+RegionName = Annotated[str, AfterValidator(_region_name)]
+"""A name that may stand in a table, a file and a page, of a part of the grid."""
+Units = Annotated[dict[Name, Name], each_once(canonical)]
+"""By variable."""
+Variables = Annotated[list[Name], Field(min_length=1), each_once(canonical)]
+Levels = Annotated[
+    list[Annotated[float, _Number, AfterValidator(_level)]], Field(min_length=1), each_once()
+]
