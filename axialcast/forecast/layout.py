@@ -11,6 +11,7 @@ import dask.array
 import numpy as np
 import xarray as xr
 import zarr
+from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from axialcast.names import INIT_TIME, LEAD_TIME, LONGITUDE, VALID_TIME
@@ -21,6 +22,7 @@ __all__ = [
     "Layout",
     "arranged",
     "canonical",
+    "check_layout",
     "chunking",
     "chunkings",
     "init_dim",
@@ -57,15 +59,23 @@ def arranged(template: xr.Dataset, layout: Layout) -> xr.Dataset:
     Raises:
         ValueError: the layout does not allow the longitudes.
     """
+    check_layout(layout, template[LONGITUDE].values)
     if layout == "axialcast":
         return template
-    longitude = template[LONGITUDE].values
-    if longitude.min() < 0 or longitude.max() >= 360:
+    return template.drop_vars(VALID_TIME, errors="ignore").rename(LAYOUTS[layout])
+
+
+def check_layout(layout: Layout, longitude: NDArray[np.float64]) -> None:
+    """Refuses longitudes (w,) that a layout does not allow.
+
+    Raises:
+        ValueError: WeatherBench 2 begins at 0.
+    """
+    if layout == "weatherbench2" and (longitude.min() < 0 or longitude.max() >= 360):
         raise ValueError(
             f"layout: weatherbench2 wants longitudes from 0 to 360, the forecast's run from "
             f"{longitude.min():g} to {longitude.max():g}; take layout='axialcast'"
         )
-    return template.drop_vars(VALID_TIME, errors="ignore").rename(LAYOUTS[layout])
 
 
 def canonical(forecast: xr.Dataset) -> xr.Dataset:

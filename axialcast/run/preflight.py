@@ -10,6 +10,7 @@ from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.reader import Analysis
 from axialcast.device import choose_device
 from axialcast.forecast import Forecaster, choose_init_times, load_checkpoint
+from axialcast.forecast.layout import check_layout
 from axialcast.run.config import Config, ConfigError, DataConfig
 from axialcast.run.costs import Preflight, planned_nature_run
 from axialcast.scores.regions import region_weights
@@ -58,7 +59,7 @@ def check_run(config: Config, *, scan: bool = False) -> Preflight | None:
     problems += _period_problems(preflight)
     if not problems and "train" in config.pipeline:
         problems += _window_problems(preflight) + _init_problems(preflight)
-    problems += _region_problems(preflight)
+    problems += _region_problems(preflight) + _layout_problems(preflight)
     if problems:
         raise ConfigError([f"{config.analysis_store}: {problem}" for problem in problems])
     if "forecast" in config.pipeline and "train" not in config.pipeline:
@@ -163,6 +164,16 @@ def _region_problems(preflight: Preflight) -> list[str]:
         region_weights(preflight.analysis.grid, regions if "verify" in config.pipeline else {})
     except ValueError as error:
         return [f"verify.{error}"]
+    return []
+
+
+def _layout_problems(preflight: Preflight) -> list[str]:
+    if "forecast" not in preflight.config.pipeline:
+        return []
+    try:
+        check_layout(preflight.config.forecast.layout, preflight.analysis.grid.longitude)
+    except ValueError as error:
+        return [f"forecast.{error}"]
     return []
 
 
