@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.lazy import lazily, part_of
 from axialcast.data.arrays.stored import Box, Stored, boxes, moved
 
@@ -35,7 +36,21 @@ class Backed(Stored):
         for _, where, _ in boxes(box, self._step):
             place = tuple(moved(w, b.start) for w, b in zip(where, box, strict=True))
             # The values may be overwritten, those of a variable in memory not.
-            yield where, np.require(self.variable[place].values, requirements=["O", "W"])
+            yield where, np.require(self._values(place), requirements=["O", "W"])
+
+    def _values(self, place: Box) -> NDArray[Any]:
+        try:
+            return self.variable[place].values
+        except MemoryError:
+            raise
+        except Exception as error:  # every library of files has errors of its own
+            file = self.variable.encoding.get("source")
+            if file is None:
+                raise
+            raise OSError(
+                f"{file}: cannot be read ({reason(error)}); it is damaged, or was changed or moved "
+                "since it was opened"
+            ) from error
 
 
 def _grown(chunk: tuple[int, ...], shape: tuple[int, ...], num_values: int) -> tuple[int, ...]:

@@ -8,7 +8,9 @@ that a store lacks or that are damaged are errors.
 
 import struct
 import threading
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import google_crc32c
@@ -24,7 +26,7 @@ from zarr.storage import MemoryStore
 
 from axialcast.data.arrays.fetching import Encoded, Span, fetcher
 
-__all__ = ["Chunks", "DamagedChunk", "MissingChunk"]
+__all__ = ["Chunks", "DamagedChunk", "MissingChunk", "quiet"]
 
 ABSENT = 2**64 - 1
 """Offset of a chunk that a shard does not hold (Zarr v3, sharding_indexed codec)."""
@@ -82,6 +84,8 @@ class Chunks:
         key, encoded = self._fetch_chunk(where)
         try:
             self._decode(encoded, out)
+        except MemoryError:
+            raise
         except Exception as error:  # decompressors raise types of their own
             raise DamagedChunk(self._about(key, f"is damaged ({error})")) from error
 
@@ -254,12 +258,21 @@ def _alone(array: zarr.Array[Any], shape: tuple[int, ...], store: Store) -> zarr
         options = {"filters": (), "serializer": _shards(array), "compressors": ()}
     else:
         options["serializer"] = array.serializer
-    return zarr.create_array(
-        store,
-        shape=shape,
-        chunks=shape,
-        dtype=array.dtype,
-        fill_value=array.fill_value,
-        zarr_format=array.metadata.zarr_format,
-        **options,
-    )
+    with quiet():
+        return zarr.create_array(
+            store,
+            shape=shape,
+            chunks=shape,
+            dtype=array.dtype,
+            fill_value=array.fill_value,
+            zarr_format=array.metadata.zarr_format,
+            **options,
+        )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without zarr's word that other implementations of version 3 may lack a codec: ours reads."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Numcodecs codecs are not in the Zarr version 3")
+        yield

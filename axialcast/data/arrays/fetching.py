@@ -63,6 +63,8 @@ def _files(root: str) -> Fetch:
             start = offset if offset >= 0 else max(0, offset + size)
             out = workspace("encoded", max(0, min(length, size - start)))
             return out[: os.preadv(file, [out.data], start)]
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}: {root}/{key}") from None
         finally:
             os.close(file)
 
@@ -132,16 +134,28 @@ def _any(store: Store) -> Fetch:
     return fetch
 
 
+REFUSED = (
+    PermissionError,
+    obstore.exceptions.PermissionDeniedError,
+    obstore.exceptions.UnauthenticatedError,
+)
+"""Answers of a server that stay the same when it is asked again."""
+
+
 def _patient(fetch: Fetch, store: Store) -> Fetch:
-    """Asks up to ATTEMPTS times."""
+    """Asks up to ATTEMPTS times, where it is transport that failed."""
 
     def ask(key: str, span: Span | None) -> Encoded | None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return fetch(key, span)
-            except ForkedError:
-                raise
+            except REFUSED as error:
+                raise PermissionError(
+                    f"{store}: chunk {key} is refused ({reason(error)}); see data.storage_options"
+                ) from error
             except Exception as error:  # every store has errors of its own
+                if not _is_transport(error):
+                    raise
                 if attempt == ATTEMPTS:
                     raise ConnectionError(
                         f"{store}: chunk {key} cannot be read ({reason(error)}), tried {ATTEMPTS} "
@@ -151,3 +165,19 @@ def _patient(fetch: Fetch, store: Store) -> Fetch:
         raise AssertionError
 
     return ask
+
+
+LOCAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+"""Errors of the system that are no failure of a network."""
+
+
+def _is_transport(error: Exception) -> bool:
+    """Whether an error is one of the way to a store: of the system, or of a client's own kind.
+
+    Clients derive errors of their own from Exception; what Python itself raises for a wrong value,
+    a defect or want of memory would be the same at the next attempt.
+    """
+    if isinstance(error, OSError):
+        return not isinstance(error, LOCAL)
+    own = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
+    return own is Exception

@@ -134,6 +134,8 @@ def direct(
             continue
         if array.shape != variable.shape or not array.ndim:
             continue
+        if 0 in array.chunks:
+            raise ValueError(f"{name}: expected chunks of one value or more, got {array.chunks}")
         packing = {key: variable.encoding[key] for key in PACKING if key in variable.encoding}
         # Floats whose fill value is NaN hold their NaNs already.
         if packing.keys() <= {"_FillValue", "missing_value"} and all(
