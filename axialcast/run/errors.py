@@ -13,7 +13,7 @@ Location = tuple[int | str, ...]
 LONGEST = 80
 """Letters of a value that an error shows."""
 
-_WHOLE, _TRUTH, _PAIRS = "a whole number", "true or false", "KEY: VALUE pairs; or leave it out"
+_WHOLE, _TRUTH, _PAIRS = "a whole number", "true or false", "KEY: VALUE pairs"
 EXPECTED = {
     "bool_parsing": _TRUTH,
     "bool_type": _TRUTH,
@@ -29,13 +29,11 @@ EXPECTED = {
     "int_type": _WHOLE,
     "less_than": "less than {lt:,.15g}",
     "less_than_equal": "{le:,.15g} or less",
-    "list_type": "a list such as [a, b]",
     "model_attributes_type": _PAIRS,
     "model_type": _PAIRS,
     "string_type": "text; quote it",
     "too_long": "{max_length} values",
     "too_short": "{min_length} or more values",
-    "tuple_type": "a list such as [a, b]",
 }
 """What a value must be, by pydantic's name for its being something else."""
 
@@ -107,9 +105,12 @@ def _shown(value: Any) -> str:
 
 def _expected(error: Any) -> str:
     """What a value must be, in words of YAML rather than pydantic's."""
-    known = EXPECTED.get(error["type"])
-    if known is not None:
-        return known.format(**error.get("ctx", {}))
+    kind, got = error["type"], error["input"]
+    if kind in ("list_type", "tuple_type"):
+        return f"a list such as [{got if isinstance(got, str | int | float) else 'a, b'}]"
+    if kind in EXPECTED:
+        otherwise = "; or leave the key out" if got is None else ""
+        return EXPECTED[kind].format(**error.get("ctx", {})) + otherwise
     return str(error["msg"]).replace("Input should be ", "").replace("Input", "input")
 
 
@@ -171,4 +172,4 @@ def _remove(values: Any, location: Location) -> None:
 
 
 def _dotted(location: Location) -> str:
-    return ".".join(map(str, location))
+    return ".".join(str(part) for part in location if part != "[key]")

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -28,6 +27,7 @@ from axialcast.run.values import (
     Location,
     Name,
     NotNegative,
+    Patch,
     Positive,
     RegionName,
     Share,
@@ -55,10 +55,6 @@ __all__ = [
 
 
 FIRST_YEAR, LAST_YEAR = "1680", "2260"
-
-
-def _patch(value: Any) -> Any:
-    return [1, *value] if isinstance(value, list | tuple) and len(value) == 2 else value
 
 
 class Section(BaseModel):
@@ -219,23 +215,19 @@ class PrepareConfig(Section):
 class ModelConfig(Section):
     """The network: keywords of `axialcast.model.ForecastNetwork`."""
 
-    dim: Count = 128
+    dim: Annotated[Count, Field(le=65_536)] = 128
     """Feature width."""
-    depth: Count = 4
+    depth: Annotated[Count, Field(le=1024)] = 4
     """Number of axial transformer blocks."""
     heads: Count = 4
     """Attention heads; must divide dim."""
-    patch: Annotated[tuple[Count, Count, Count], BeforeValidator(_patch)] = (
-        1,
-        2,
-        2,
-    )
+    patch: Patch = (1, 2, 2)
     """Times, latitudes and longitudes in a patch; [2, 2] means [1, 2, 2]."""
     position: Literal["learned", "sinusoidal", "rotary", "none"] = "learned"
     """Kind of positional embedding."""
     reversible: bool = True
     """Whether the backward pass recomputes activations: memory no longer grows with depth."""
-    mlp_ratio: Positive = 2.0
+    mlp_ratio: Annotated[Positive, Field(le=1024)] = 2.0
     """Hidden width of a layer's perceptron, in units of dim."""
     dropout: Share = 0.0
     """Share of features dropped while training."""

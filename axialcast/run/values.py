@@ -4,6 +4,7 @@ A number that no run can mean is refused here, before anything is allocated for 
 that is blank or stands there twice, and `true` where YAML was meant to read a number.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from axialcast.names import canonical
 
 __all__ = [
     "Count",
+    "Device",
     "Folder",
     "Gibibytes",
     "Hours",
@@ -22,8 +24,10 @@ __all__ = [
     "Location",
     "Name",
     "NotNegative",
+    "Patch",
     "Positive",
     "RegionName",
+    "Seed",
     "Share",
     "Units",
     "Variables",
@@ -36,6 +40,7 @@ LARGEST = 10**9
 """Of counts: more of anything is a slip of the pen."""
 SECOND, CENTURY = 1 / 3600, 876_600
 """Shortest and longest time in hours."""
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 HIGHEST_PRESSURE = 2000
 """Pressure (hPa) that no atmosphere of ours has; what exceeds it was meant in Pa."""
 
@@ -72,6 +77,19 @@ def _region_name(value: str) -> str:
     if value.lower() == "all":
         raise ValueError(f"got {value!r}, the name of the whole grid, which is scored anyway")
     return value
+
+
+def _device(value: Any) -> str:
+    if not isinstance(value, str) or not _DEVICE.fullmatch(value):
+        raise ValueError(f"got {value!r}, expected auto, cpu, cuda, cuda:<index> or mps")
+    return value
+
+
+def _patch(value: Any) -> Any:
+    """Times, latitudes and longitudes; [2, 2] means [1, 2, 2]."""
+    if not isinstance(value, list | tuple) or len(value) not in (2, 3):
+        raise ValueError(f"got {value!r}, expected [latitudes, longitudes] such as [2, 2]")
+    return [1, *value] if len(value) == 2 else value
 
 
 def _location(value: Any) -> Any:
@@ -113,6 +131,7 @@ _Number = BeforeValidator(_number)
 
 Count = Annotated[int, _Number, Field(gt=0, le=LARGEST)]
 """1, 2, 3, …"""
+Seed = Annotated[int, _Number, Field(ge=0, lt=2**32)]
 Whole = Annotated[int, _Number, Field(ge=0, le=LARGEST)]
 """0, 1, 2, …"""
 Positive = Annotated[float, _Number, Field(gt=0, le=1e12)]
@@ -123,6 +142,7 @@ Hours = Annotated[float, _Number, AfterValidator(_hours)]
 WholeHours = Annotated[int, _Number, Field(gt=0, le=CENTURY)]
 Location = Annotated[str, BeforeValidator(_location)]
 """A path or URL."""
+Device = Annotated[str, BeforeValidator(_device)]
 Folder = Annotated[Path, BeforeValidator(_location)]
 Name = Annotated[str, AfterValidator(_name)]
 RegionName = Annotated[str, AfterValidator(_region_name)]
@@ -130,6 +150,7 @@ RegionName = Annotated[str, AfterValidator(_region_name)]
 Units = Annotated[dict[Name, Name], each_once(canonical)]
 """By variable."""
 Variables = Annotated[list[Name], Field(min_length=1), each_once(canonical)]
+Patch = Annotated[tuple[Count, Count, Count], BeforeValidator(_patch)]
 Levels = Annotated[
     list[Annotated[float, _Number, AfterValidator(_level)]], Field(min_length=1), each_once()
 ]
