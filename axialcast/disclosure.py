@@ -19,6 +19,9 @@ _QUERY = re.compile(r"(?P<place>://[^?\s'\"]*)\?(?P<query>[^\s'\"]*)")
 _CONTAINERS = ("abfs", "abfss")
 """Schemes of abfs://container@account.dfs.core.windows.net: what stands before @ is a place."""
 
+_INTERPOLATED = re.compile(r"(?:&?(?:[^:=&{}]*[:=])?\$\{[^{}]*\})+")
+"""A login or a query of a config whose secrets stand in the environment: me:${oc.env:PASSWORD}."""
+
 _PREFIX = re.compile(r"^(aws|google|azure_storage|azure)_")
 _CREDENTIAL = re.compile(
     r"secret|token|pass|pwd|credential|auth|cookie|header|user|login|sign|session|profile|role|sas"
@@ -45,20 +48,33 @@ _PLACES = {
 """Options that say where data are."""
 
 
-def shown(text: str) -> str:
+def shown(text: str, *, login: str = "", query: str = "") -> str:
     """An address, or any text with addresses in it, without logins and without queries, which may
     be signatures.
+
+    Those that a config takes from the environment stay as they stand there.
+
+    Args:
+        text: to be shown.
+        login, query: what stands in their places.
 
     Example:
         >>> shown("https://me:word@host/a.zarr?sig=x")
         'https://host/a.zarr'
     """
-    return _QUERY.sub(r"\g<place>", _LOGIN.sub(_without_login, text))
 
+    def without_login(found: re.Match[str]) -> str:
+        is_place = found["scheme"] in _CONTAINERS and ":" not in found["login"]
+        if is_place or _INTERPOLATED.fullmatch(found["login"]):
+            return found[0]
+        return f"{found['scheme']}://{login}{'@' if login else ''}"
 
-def _without_login(found: re.Match[str]) -> str:
-    is_place = found["scheme"] in _CONTAINERS and ":" not in found["login"]
-    return found[0] if is_place else f"{found['scheme']}://"
+    def without_query(found: re.Match[str]) -> str:
+        if _INTERPOLATED.fullmatch(found["query"]):
+            return found[0]
+        return f"{found['place']}{'?' if query else ''}{query}"
+
+    return _QUERY.sub(without_query, _LOGIN.sub(without_login, text))
 
 
 def concealed(

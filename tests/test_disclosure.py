@@ -31,6 +31,9 @@ def test_examples_are_true():
         (f"abfs://me:{CANARY}@account/a", "abfs://account/a"),
         ("s3://bucket/a@b.zarr", "s3://bucket/a@b.zarr"),
         ("folder/a?.nc", "folder/a?.nc"),
+        ("https://me:${oc.env:P}@h/a?s=${oc.env:S}", "https://me:${oc.env:P}@h/a?s=${oc.env:S}"),
+        ("https://${oc.env:P}@h/a?${oc.env:S}", "https://${oc.env:P}@h/a?${oc.env:S}"),
+        (f"https://me:{CANARY}${{oc.env:P}}@h/a?s={CANARY}&t=${{oc.env:S}}", "https://h/a"),
     ],
 )
 def test_addresses_are_shown_without_secrets(address, told):

@@ -4,8 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from axialcast.files.atomic import write_text
 from axialcast.run.errors import ConfigError, describe_errors
@@ -23,7 +28,17 @@ from axialcast.run.sections import (
     VerifyConfig,
 )
 from axialcast.run.shipped import find_pipeline
-from axialcast.run.values import Folder, Whole, each_once
+from axialcast.run.values import Device, Folder, Seed, each_once
+from axialcast.run.written import (
+    STORE,
+    Kept,
+    as_text,
+    interpolated,
+    kept,
+    told,
+    without_values,
+    written,
+)
 from axialcast.times.periods import is_multiple, period_bounds
 
 __all__ = [
@@ -61,9 +76,9 @@ class Config(Section):
     """Pipelines in order: shipped names or paths to your own `.py`."""
     output: Folder
     """Folder that everything is written to; by default runs/<name of the config>."""
-    seed: Whole = 0
+    seed: Seed = 0
     """Seed of everything random."""
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    device: Device = "auto"
     """auto, cpu, cuda, cuda:<index> or mps."""
     simulate: SimulateConfig = SimulateConfig()
     data: DataConfig | None = None
@@ -73,11 +88,39 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     forecast: ForecastConfig = ForecastConfig()
     verify: VerifyConfig = VerifyConfig()
+    _kept: Kept = PrivateAttr(default_factory=dict)
+
+    def model_post_init(self, context: Any) -> None:
+        self._kept = kept((context or {}).get("texts", {}), self.model_dump(mode="json"))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the values are the same, however they were written."""
+        return isinstance(other, Config) and self.model_dump() == other.model_dump()
 
     @property
     def source_store(self) -> str:
         """Where the analyses come from: data.store, or what simulate writes."""
         return (self.data and self.data.store) or str(self.output / "analysis.zarr")
+
+    @property
+    def source_address(self) -> str:
+        """`source_store` as it may be told: without secrets, interpolations as they stand."""
+        store = self.data and self.data.store
+        return told(STORE, store, self._kept) if store else f"{self._output_address}/analysis.zarr"
+
+    @property
+    def analysis_address(self) -> str:
+        """`analysis_store` as it may be told."""
+        return f"{self._output_address}/training.zarr" if self.prepare else self.source_address
+
+    @property
+    def _output_address(self) -> str:
+        return told(("output",), str(self.output), self._kept)
+
+    @property
+    def text(self) -> str:
+        """Every key with the value it has, as YAML that holds no secret: see `run.written`."""
+        return as_text(written(self.model_dump(mode="json"), self._kept))
 
     @property
     def analysis_store(self) -> str:
@@ -209,22 +252,31 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         3
     """
     path = Path(path)
-    values = read_values(path, overrides)
+    values, texts = read_values(path, overrides)
     values.setdefault("output", str(Path("runs") / path.stem))
-    data = values.get("data")
+    data, written_data = values.get("data"), texts.get("data")
     if isinstance(data, dict) and isinstance(data.get("store"), str):
-        data["store"] = _find_store(data["store"], path.parent)
-    errors = describe_errors(Config, values, {"folder": path.parent})
+        found = _find_store(data["store"], path.parent)
+        if found != data["store"] and isinstance(written_data, dict):
+            written_data["store"] = f"{path.parent}/{written_data['store']}"
+        data["store"] = found
+    interpolations = list(interpolated(texts, values))
+    context = {"folder": path.parent, "texts": texts}
+    errors = describe_errors(Config, values, context)
     if errors:
         overridden = [override.partition("=")[0] for override in overrides]
-        raise ConfigError([f"{_origin(key, path, overridden)}: {line}" for key, line in errors])
-    return Config.model_validate(values, context={"folder": path.parent})
+        lines = [(key, without_values(key, line, interpolations)) for key, line in errors]
+        raise ConfigError([f"{_origin(key, path, overridden)}: {line}" for key, line in lines])
+    return Config.model_validate(values, context=context)
 
 
 def save_config(config: Config, path: str | Path) -> None:
-    """Writes every key with the value it has, so that the file alone repeats the run."""
-    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    write_text(Path(path), text)
+    """Writes every key with the value it has, so that the file alone repeats the run.
+
+    Interpolations stay as they stand, and secrets are left to the environment, which has to hold
+    them when it is read again.
+    """
+    write_text(Path(path), config.text)
 
 
 def _find_store(store: str, folder: Path) -> str:

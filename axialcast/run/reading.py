@@ -21,8 +21,8 @@ _KEY = re.compile(r"[^\s.\[\]=]+(\.[^\s.\[\]=]+)*")
 _UNSET = re.compile(r"Environment variable '(.*)' not found")
 
 
-def read_values(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """The values in a YAML file, with overrides merged in and interpolations resolved.
+def read_values(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The values in a YAML file, with overrides merged in; and the same before interpolation.
 
     Args:
         path: YAML file.
@@ -46,7 +46,9 @@ def read_values(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
     assert isinstance(values, dict)
     if lines := list(_odd_keys(values)):
         raise ConfigError([f"{path}: {line}" for line in lines])
-    return {str(key): value for key, value in values.items()}
+    texts = OmegaConf.to_container(loaded, resolve=False)
+    assert isinstance(texts, dict)
+    return {str(k): v for k, v in values.items()}, {str(k): v for k, v in texts.items()}
 
 
 def _load(path: Path) -> DictConfig:
@@ -125,6 +127,8 @@ def _unresolved(error: Exception) -> str:
         return (
             "not a valid interpolation; expected ${oc.env:NAME} or ${KEY}, or \\${ for the text ${"
         )
+    if "raised while resolving" in text:
+        return "its interpolation gives no value that can be read; see what it refers to"
     if isinstance(error, RecursionError) or "Recursive" in text:
         return "an interpolation that leads back to itself; write the value out"
     return text

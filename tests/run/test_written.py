@@ -1,0 +1,155 @@
+"""What a config's file says of secrets: interpolations, and never a value that was one."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from axialcast.run.config import Config, ConfigError, load_config, save_config
+
+CANARY = "hush-7f3a"
+
+TEXT = """
+pipeline: [train]
+seed: ${oc.decode:${oc.env:SEED}}
+data:
+  store: https://me:${oc.env:TOKEN}@host/${oc.env:TOKEN}/a.zarr?sig=${oc.env:TOKEN}
+  variables: [geopotential, "${oc.env:NAME,temperature}"]
+  train: ["2001", "2003"]
+  validate: ["2004", "2004"]
+  test: ["2005-01", "2005-06-30"]
+  storage_options:
+    key: ${oc.env:TOKEN}
+    secret: ${.key}
+    anon: false
+    client_kwargs: {endpoint_url: "http://host", headers: {Authorization: "Bearer ${oc.env:TOKEN}"}}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TOKEN", CANARY)
+    monkeypatch.setenv("SEED", "7")
+    Path("x.yaml").write_text(TEXT)
+    return Path("x.yaml")
+
+
+def saved(config: Config) -> str:
+    save_config(config, "saved.yaml")
+    return Path("saved.yaml").read_text()
+
+
+def test_interpolations_stay(path: Path) -> None:
+    config = load_config(path)
+    assert config.data is not None
+    assert config.seed == 7
+    assert config.data.storage_options["secret"] == CANARY
+    text = saved(config)
+    assert CANARY not in text
+    written, read = yaml.safe_load(text), yaml.safe_load(TEXT)
+    assert written["seed"] == read["seed"]
+    assert written["data"]["store"] == read["data"]["store"]
+    assert written["data"]["variables"] == read["data"]["variables"]
+    assert written["data"]["storage_options"] == read["data"]["storage_options"]
+    again = load_config("saved.yaml")
+    assert again == config
+    assert again.text == text
+
+
+def test_addresses_that_are_told_keep_interpolations(path: Path) -> None:
+    config = load_config(path)
+    assert config.source_address == yaml.safe_load(TEXT)["data"]["store"]
+    assert config.source_store == f"https://me:{CANARY}@host/{CANARY}/a.zarr?sig={CANARY}"
+    prepared = load_config(path, ["prepare={}", "output=${oc.env:TOKEN}/x"])
+    assert prepared.analysis_address == "${oc.env:TOKEN}/x/training.zarr"
+    assert prepared.analysis_store == f"{CANARY}/x/training.zarr"
+    plain = load_config(path, [f"data.store=https://me:{CANARY}@host/a.zarr?sig={CANARY}"])
+    assert plain.source_address == "https://host/a.zarr"
+    assert load_config(path, ["data.store=a.zarr"]).source_address == "a.zarr"
+
+
+def test_secrets_in_clear_are_left_to_the_environment(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = [
+        f"data.store=https://me:{CANARY}@host/a.zarr?sig={CANARY}",
+        f"data.storage_options={{secret: {CANARY}, pin: 7919, region: eu, a: {{b-c: {CANARY}}}}}",
+    ]
+    config = load_config(path, overrides)
+    text = saved(config)
+    assert CANARY not in text
+    assert "7919" not in text
+    assert "region: eu" in text
+    with pytest.raises(ConfigError, match="AXIALCAST_STORE_LOGIN is not set"):
+        load_config("saved.yaml")
+    assert load_config("saved.yaml", overrides) == config
+    values = {
+        "STORE_LOGIN": f"me:{CANARY}",
+        "STORE_QUERY": f"sig={CANARY}",
+        "STORAGE_OPTIONS_SECRET": CANARY,
+        "STORAGE_OPTIONS_PIN": "7919",
+        "STORAGE_OPTIONS_A_B_C": CANARY,
+    }
+    for name, value in values.items():
+        assert f"# AXIALCAST_{name}: a secret was left out" in text
+        monkeypatch.setenv(f"AXIALCAST_{name}", value)
+    # What the file had beside them is interpolated still.
+    assert load_config("saved.yaml") == config
+    assert saved(load_config("saved.yaml")) == text
+
+
+def test_a_config_made_in_python_hides_its_secrets_too(path: Path) -> None:
+    data = load_config(path).model_dump()["data"]
+    data["store"] = f"https://me:{CANARY}@host/a.zarr"
+    config = Config(pipeline=["train"], output="out", data=data)
+    assert CANARY not in saved(config)
+    assert config.source_address == "https://host/a.zarr"
+
+
+def test_what_was_changed_since_is_written_by_value(path: Path) -> None:
+    config = load_config(path).model_copy(update={"seed": 11})
+    assert yaml.safe_load(config.text)["seed"] == 11
+    assert CANARY not in config.text
+
+
+def test_a_store_beside_the_config_is_found_from_elsewhere(path: Path) -> None:
+    os.environ["NAME"] = "a.nc"
+    try:
+        Path("configs").mkdir()
+        path = path.rename("configs/x.yaml")
+        Path("configs/a.nc").touch()
+        config = load_config(path, ["data.store=${oc.env:NAME}"])
+        assert config.source_address == "configs/${oc.env:NAME}"
+        saved(config)
+        assert load_config("saved.yaml").source_store == "configs/a.nc"
+    finally:
+        del os.environ["NAME"]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "device=${oc.env:TOKEN}",
+        "seed=${oc.env:TOKEN}",
+        "pipeline=${oc.env:TOKEN}",
+        "pipeline=[train, '${oc.env:TOKEN}']",
+        "model=${oc.env:TOKEN}",
+        "data=${oc.env:TOKEN}",
+        "data.train=['${oc.env:TOKEN}', 2001]",
+        "data.storage_options=${oc.env:TOKEN}",
+        "verify.metrics=['${oc.env:TOKEN}']",
+        "forecast.init_times='${oc.env:TOKEN}'",
+        "seed=${oc.decode:${oc.env:TOKEN}-'}",
+        "data.units='x${data.storage_options}'",
+        f"data.storage_options={CANARY}",
+        f"data.storage_options=[{CANARY}]",
+        f"data.storage_options.secret=[{CANARY}",
+        f"data.storage_options[0]={CANARY}",
+    ],
+)
+def test_no_error_of_a_config_tells_a_secret(path: Path, override: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(path, [override])
+    assert CANARY not in str(error.value)
