@@ -22,9 +22,10 @@ from axialcast.data.arrays.borrowed import (
     VectorizedIndexer,
     explicit_indexing_adapter,
 )
+from axialcast.data.arrays.expanded import Expanded
 from axialcast.data.arrays.stored import Stored, linear
 
-__all__ = ["Part", "convert_linear", "lazily", "part_of", "transpose"]
+__all__ = ["Part", "convert_linear", "expand", "lazily", "part_of", "transpose"]
 
 
 INTEGER = (int, np.integer)
@@ -136,6 +137,19 @@ def transpose(array: xr.DataArray, dims: Sequence[str]) -> xr.DataArray:
     axes = (*kept, *(a for a in range(part.stored.ndim) if a not in kept))
     index = tuple(part.index[a] for a in axes)
     return _with_part(array, Part(part.stored.transposed(axes), index), axes)
+
+
+def expand(array: xr.DataArray, dim: str) -> xr.DataArray:
+    """The array with one more dimension, in front and of length one: read as before, if stored."""
+    part = part_of(array)
+    if part is None:
+        return array.expand_dims(dim)
+    dims = iter(array.dims)
+    fixed = [isinstance(i, INTEGER) for i in part.index]
+    names = [f"axis_{axis}" if f else next(dims) for axis, f in enumerate(fixed)]
+    data = xr.Variable((dim, *names), lazily(Expanded(part.stored)), array.attrs, array.encoding)
+    data = data[(slice(None), *part.index)]
+    return xr.Dataset({"array": data}, array.coords)["array"].rename(array.name)
 
 
 def _with_part(array: xr.DataArray, part: Part, axes: tuple[int, ...]) -> xr.DataArray:

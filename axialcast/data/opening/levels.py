@@ -1,43 +1,225 @@
-"""Levels of an analysis: pressures in hPa."""
+"""Levels of an analysis: pressures in hPa along the dimension `level`.
+
+A file of one level says it by a scalar coordinate; it gets the dimension, of length one. What is on
+model levels, heights or depths is refused by name, or left out where nobody asks for it.
+"""
 
 import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from axialcast.data.opening.units import linear_conversion
-from axialcast.names import COORDINATE_ATTRS, LEVEL
+from axialcast.data.arrays.lazy import expand
+from axialcast.data.opening.vertical import (
+    HIDING_KINDS,
+    PRESSURE_TYPES,
+    in_hpa,
+    is_pressure,
+    is_vertical,
+    other_kind,
+)
+from axialcast.names import (
+    COORDINATE_ALIASES,
+    COORDINATE_ATTRS,
+    LATITUDE,
+    LEVEL,
+    LONGITUDE,
+    NUMBER,
+    TIME,
+    VARIABLES,
+    canonical,
+)
 
-__all__ = ["level_in_hpa"]
+__all__ = ["ON_LEVELS", "with_levels"]
 
 logger = logging.getLogger(__name__)
 
-HIGHEST_PRESSURE = 1100.0
-"""No air pressure is above (hPa)."""
+ON_LEVELS = frozenset(
+    {
+        *("geopotential", "temperature", "u_component_of_wind", "v_component_of_wind"),
+        *("specific_humidity", "relative_humidity", "vertical_velocity", "geopotential_height"),
+    }
+)
+"""Well-known variables that are one at every level; of the others, the name says where they are."""
+
+HORIZONTAL = (TIME, LATITUDE, LONGITUDE, NUMBER)
+
+LEAVE_OUT = "interpolate it to pressure levels, or leave it out with data.variables"
 
 
-def level_in_hpa(dataset: xr.Dataset) -> xr.Dataset:
-    """The dataset with its levels, if any, in hPa; without units they are taken as hPa."""
-    if LEVEL not in dataset.dims:
-        return dataset
-    values, units = dataset[LEVEL].values.astype(np.float64), dataset[LEVEL].attrs.get("units")
-    if units is None:
-        if values.max() > HIGHEST_PRESSURE:
-            raise ValueError(
-                f"{LEVEL}: has no units, and {values.max():g} is no pressure in hPa; state them, "
-                f"for instance ds[{LEVEL!r}].attrs['units'] = 'Pa'"
-            )
-        logger.info("%s: has no units; taken as hPa", LEVEL)
-    else:
+@dataclass(frozen=True)
+class Line:
+    """The pressure levels of a variable.
+
+    Args:
+        name: of the coordinate in the file.
+        dim: the dimension it runs along; None: it is a scalar.
+        pressures: (n,) hPa.
+    """
+
+    name: Any
+    dim: Any
+    pressures: NDArray[np.float64]
+
+
+def with_levels(
+    dataset: xr.Dataset,
+    *,
+    wanted: Collection[str] | None = None,
+    units: Mapping[str, str] | None = None,
+) -> xr.Dataset:
+    """The dataset with `level` (hPa) as a dimension of every variable on pressure levels.
+
+    Args:
+        dataset: fields in the project's names, with the coordinates of the file.
+        wanted: variables that must not be left out; None: all.
+        units: by name; those of `level` come before the file's.
+
+    Raises:
+        ValueError: a wanted variable is on levels that are no pressures, or on others than another.
+    """
+    stated = next((u for name, u in (units or {}).items() if is_level(name)), None)
+    lines = _lines(dataset, wanted, stated)
+    fields = {name: dataset[name] for name in lines}
+    on_levels = {name: line for name, line in lines.items() if line is not None}
+    coords: dict[Any, Any] = {}
+    if on_levels:
+        first = next((n for n in on_levels if wanted is None or n in wanted), next(iter(on_levels)))
+        common = on_levels[first].pressures
+        coords[LEVEL] = (LEVEL, common, COORDINATE_ATTRS[LEVEL])
+        for name, line in on_levels.items():
+            if np.array_equal(line.pressures, common):
+                fields[name] = _along_level(fields[name], line)
+                continue
+            differ = f"{first} is on the levels {_listed(common)} hPa, {name} on others"
+            if wanted is None or name in wanted:
+                raise ValueError(
+                    f"{differ}, {_listed(line.pressures)} hPa; name variables of the same levels "
+                    "in data.variables"
+                )
+            del fields[name]
+            logger.info("%s: left out: %s", name, differ)
+    gone = {LEVEL} | {part for line in on_levels.values() for part in (line.name, line.dim)}
+    kept = {n: c for n, c in dataset.coords.items() if n not in gone and not gone & {*c.dims}}
+    variables = {name: array.variable for name, array in fields.items()}
+    return xr.Dataset(variables, kept | coords, dataset.attrs)
+
+
+def _lines(
+    dataset: xr.Dataset, wanted: Collection[str] | None, stated: str | None
+) -> dict[Any, Line | None]:
+    """The pressure levels of each variable, None for a variable on none; others are left out."""
+    lines: dict[Any, Line | None] = {}
+    for name, array in dataset.data_vars.items():
         try:
-            factor, offset = linear_conversion(str(units), "hPa")
+            lines[name] = _line_of(array, stated)
         except ValueError as error:
+            if wanted is None or name in wanted:
+                raise
+            logger.info("%s; it is left out", error)
+    return lines
+
+
+def is_level(name: Any) -> bool:
+    """Whether this is the name of the coordinate of pressure levels, or an alias of it."""
+    return name == LEVEL or name in COORDINATE_ALIASES[LEVEL]
+
+
+def _line_of(array: xr.DataArray, stated: str | None) -> Line | None:
+    """The pressure levels of a variable; None: it is on none.
+
+    Raises:
+        ValueError: it is on levels that are no pressures, or whose pressures are not known.
+    """
+    grib_type = array.attrs.get("GRIB_typeOfLevel")
+    found: list[Line] = []
+    for name, dim in _coordinates(array):
+        coord = array.coords.get(name)
+        attrs = {} if coord is None else coord.attrs
+        size = 1 if dim is None else array.sizes[dim]
+        kind = other_kind(name, attrs, grib_type)
+        if size == 1 and not _takes_level(array, kind):
+            continue
+        if kind is not None:
+            raise ValueError(f"{array.name}: is on {kind}, no pressure levels; {LEAVE_OUT}")
+        if coord is None:
             raise ValueError(
-                f"{LEVEL}: expected units of pressure such as hPa or Pa, got {units!r} ({error})"
-            ) from None
-        values = np.round(values * factor + offset, 6)
-        if factor != 1.0:
-            logger.info("%s: converted from %s to hPa", LEVEL, units)
-    if len(set(values.tolist())) < len(values):
-        raise ValueError(f"{LEVEL}: expected every level once, got {values.tolist()}")
-    return dataset.assign_coords({LEVEL: (LEVEL, values, COORDINATE_ATTRS[LEVEL])})
+                f"{array.name}: its dimension {name!r} of size {size} has no coordinate that says "
+                f"which levels these are; add it to the file, with units such as hPa, or leave "
+                f"{array.name} out with data.variables"
+            )
+        if is_pressure(name, attrs) or stated is not None:
+            found.append(Line(name, dim, in_hpa(name, np.atleast_1d(coord.values), attrs, stated)))
+    if not found:
+        _refuse_dropped(array, grib_type)
+        return None
+    return _only(array.name, found)
+
+
+def _coordinates(array: xr.DataArray) -> list[tuple[Any, Any]]:
+    """(name, dimension) of each vertical coordinate of a variable; scalar ones have no dimension.
+
+    A dimension may have none of its own name but another along it.
+    """
+    found: list[tuple[Any, Any]] = []
+    for dim in array.dims:
+        if dim in HORIZONTAL:
+            continue
+        along = [name for name, c in array.coords.items() if c.dims == (dim,)]
+        along.sort(key=lambda name: (name != dim, not is_level(name)))
+        vertical = [name for name in along if is_vertical(name, array.coords[name].attrs)]
+        if vertical:
+            found.append((vertical[0], dim))
+        elif not along and is_vertical(dim, {}):
+            found.append((dim, dim))
+    scalars = [name for name, c in array.coords.items() if c.ndim == 0]
+    scalars.sort(key=lambda name: not is_level(name))
+    return found + [(n, None) for n in scalars if is_vertical(n, array.coords[n].attrs)]
+
+
+def _takes_level(array: xr.DataArray, kind: str | None) -> bool:
+    """Whether a single level is one that the variable's name leaves open.
+
+    xarray gives a scalar coordinate to every variable of a file, and the height of a field near the
+    surface stands in its name.
+    """
+    grib_type, name = array.attrs.get("GRIB_typeOfLevel"), canonical(str(array.name))
+    if name in VARIABLES and name not in ON_LEVELS:
+        return False
+    if kind is None:
+        return grib_type is None or grib_type in PRESSURE_TYPES
+    return kind.startswith(HIDING_KINDS)
+
+
+def _refuse_dropped(array: xr.DataArray, grib_type: Any) -> None:
+    """Refuses a variable whose only level was dropped, but which its GRIB type tells."""
+    kind = None if grib_type is None else other_kind("", {}, grib_type)
+    if kind is not None and _takes_level(array, kind):
+        raise ValueError(f"{array.name}: is on {kind}, no pressure levels; {LEAVE_OUT}")
+
+
+def _only(name: Any, found: list[Line]) -> Line:
+    """The one line of levels; a scalar beside a dimension of many says nothing."""
+    long = [line for line in found if len(line.pressures) > 1] or found
+    first, *others = long
+    if any(not np.array_equal(line.pressures, first.pressures) for line in others):
+        texts = " and ".join(f"{line.name} ({_listed(line.pressures)} hPa)" for line in long)
+        raise ValueError(f"{name}: is on two kinds of levels, {texts}; keep one in the file")
+    return first
+
+
+def _along_level(array: xr.DataArray, line: Line) -> xr.DataArray:
+    """The variable with the dimension `level`, its values still to be read."""
+    if line.dim is None:
+        return expand(array.reset_coords(drop=True), LEVEL)
+    variable = array.variable.copy(deep=False)
+    variable.dims = [LEVEL if dim == line.dim else dim for dim in variable.dims]
+    return xr.Dataset({array.name: variable})[array.name]
+
+
+def _listed(pressures: Any) -> str:
+    return ", ".join(f"{pressure:g}" for pressure in pressures)

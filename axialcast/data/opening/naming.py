@@ -1,16 +1,20 @@
 """Foreign names and orders of dimensions become the project's.
 
-A name is recognised by itself, by its aliases, by `standard_name` or by its units, in this order.
-Where two candidates are equally good, neither is renamed.
+A name is recognised by itself, by its aliases, by `standard_name` or by its units, in this order,
+unless what the file says of a coordinate contradicts it. Where two candidates are equally good,
+neither is renamed.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from axialcast.data.arrays.lazy import transpose
+from axialcast.data.opening.coordinates import contradiction
+from axialcast.grid import TOLERANCE_DEGREES
 from axialcast.names import (
     COORDINATE_ALIASES,
     COORDINATE_ATTRS,
@@ -32,9 +36,17 @@ NEAR_SURFACE = {"height", "heightAboveGround"}
 """Scalar coordinates of a field near the surface, which `standard_name` does not tell apart."""
 
 
-def rename(dataset: xr.Dataset) -> xr.Dataset:
-    """The dataset with the project's names; a name that is right already always wins."""
-    for want in (TIME, LATITUDE, LONGITUDE, LEVEL, NUMBER):
+def rename(dataset: xr.Dataset, variables: Sequence[str] | None = None) -> xr.Dataset:
+    """The dataset with the project's names of coordinates, except of levels, and of variables.
+
+    Args:
+        dataset: in the store's names.
+        variables: that are asked for: of several which go by names of one, it is these.
+
+    Raises:
+        ValueError: what is named as a coordinate is none, or two that differ are named as one.
+    """
+    for want in (TIME, LATITUDE, LONGITUDE, NUMBER):
         found = _coordinate(dataset, want)
         if found is None:
             continue
@@ -48,33 +60,64 @@ def rename(dataset: xr.Dataset) -> xr.Dataset:
         dim: NUMBER for dim in dataset.dims if dim in COORDINATE_ALIASES[NUMBER]
     }
     for want in VARIABLES:
-        name = _variable(dataset, want)
+        name = _variable(dataset, want, variables or ())
         if name is not None and name != want:
+            dataset = dataset.drop_vars(want, errors="ignore")
             names[name] = want
     return dataset.rename(names)
 
 
 def _coordinate(dataset: xr.Dataset, want: str) -> Any:
-    """The name of the one-dimensional variable that is this coordinate, or None."""
+    """The name of the one-dimensional variable that is this coordinate, or None.
+
+    Raises:
+        ValueError: see `rename`.
+    """
+    fields = {dim for array in dataset.data_vars.values() if array.ndim > 2 for dim in array.dims}
     lines = [name for name, v in dataset.variables.items() if v.ndim == 1]
+    lines = [name for name in lines if fields & set(dataset[name].dims)] or lines
     # Coordinates of their own dimension come first.
     lines.sort(key=lambda name: (name not in dataset.dims, name not in dataset.coords))
     standard = COORDINATE_ATTRS[want].get("standard_name")
-    tests: list[Callable[[Any], bool]] = [
-        lambda name: name == want,
-        lambda name: name in COORDINATE_ALIASES[want],
-        lambda name: bool(dataset[name].attrs.get("standard_name") == standard),
-        lambda name: dataset[name].attrs.get("units") in COORDINATE_UNITS.get(want, ()),
-    ]
-    return next((name for test in tests for name in lines if test(name)), None)
+    by_name = [name for name in lines if name == want]
+    by_name += [name for name in lines if name in COORDINATE_ALIASES[want] and name != want]
+    by_attributes = [name for name in lines if dataset[name].attrs.get("standard_name") == standard]
+    units = COORDINATE_UNITS.get(want, ())
+    by_attributes += [name for name in lines if dataset[name].attrs.get("units") in units]
+    for names in (by_name, by_attributes):
+        reasons = {name: contradiction(dataset[name], want) for name in names}
+        fitting = [name for name in names if reasons[name] is None]
+        if fitting:
+            if names is by_name:
+                _refuse_another(dataset, want, *fitting)
+            return fitting[0]
+        if names:
+            raise ValueError(f"{names[0]}: {reasons[names[0]]}")
+    return None
 
 
-def _variable(dataset: xr.Dataset, want: str) -> Any:
+def _refuse_another(dataset: xr.Dataset, want: str, first: Any, *others: Any) -> None:
+    """Refuses latitudes or longitudes of two names along one dimension that differ."""
+    if want not in (LATITUDE, LONGITUDE):
+        return
+    for other in others:
+        one, two = dataset[first], dataset[other]
+        if one.dims == two.dims and not np.allclose(one, two, 0, TOLERANCE_DEGREES):
+            raise ValueError(
+                f"{first} and {other}: both are named as the {want} along {one.dims[0]!r}, but "
+                "differ; rename the wrong one in the file"
+            )
+
+
+def _variable(dataset: xr.Dataset, want: str, asked: Sequence[str]) -> Any:
     """The name of the variable that this well-known one goes by, or None."""
-    if want in dataset.data_vars:
-        return want
     known = VARIABLES[want]
     found: list[Any] = [name for name in dataset.data_vars if name in known.aliases]
+    chosen = [name for name in found if name in asked and want not in asked]
+    if len(chosen) == 1:
+        return chosen[0]
+    if want in dataset.data_vars:
+        return want
     if not found and known.standard_name is not None:
         found = [
             name
@@ -88,21 +131,35 @@ def _variable(dataset: xr.Dataset, want: str) -> Any:
     return found[0] if len(found) == 1 else None
 
 
-def reorder(dataset: xr.Dataset) -> xr.Dataset:
+def reorder(dataset: xr.Dataset, wanted: Collection[str] | None = None) -> xr.Dataset:
     """Every variable with dimensions (time, [level], latitude, longitude).
 
+    Args:
+        dataset: in the project's names.
+        wanted: variables that must not be left out; None: all.
+
     Raises:
-        ValueError: a variable has other dimensions of more than one element.
+        ValueError: a wanted variable has other dimensions of more than one element.
     """
     order = [TIME, LEVEL, LATITUDE, LONGITUDE]
     for name, array in dataset.data_vars.items():
-        if long := [d for d in array.dims if d not in order and array.sizes[d] > 1]:
-            sizes = ", ".join(f"{dim!r} of size {array.sizes[dim]}" for dim in long)
-            remedy = "choose one with member" if long == [NUMBER] else "select from it with .isel"
-            raise ValueError(
-                f"{name}: expected the dimensions time, [level], latitude and longitude, got also "
-                f"{sizes}; {remedy}"
-            )
+        long = [dim for dim in array.dims if dim not in order and array.sizes[dim] > 1]
+        if not long:
+            continue
+        sizes = ", ".join(f"{dim!r} of size {array.sizes[dim]}" for dim in long)
+        if wanted is not None and name not in wanted:
+            logger.info("%s: left out: it has also the dimensions %s", name, sizes)
+            dataset = dataset.drop_vars(str(name))
+            continue
+        remedy = (
+            "choose one with data.member"
+            if long == [NUMBER]
+            else "keep one element of it in the file, or leave the variable out with data.variables"
+        )
+        raise ValueError(
+            f"{name}: expected the dimensions time, [level], latitude and longitude, got also "
+            f"{sizes}; {remedy}"
+        )
     others = set(map(str, dataset.dims)) - set(order)
     dataset = dataset.isel(dict.fromkeys(others, 0), drop=True) if others else dataset
     for name, array in dataset.data_vars.items():

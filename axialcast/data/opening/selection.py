@@ -5,10 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from axialcast.data.opening.levels import ON_LEVELS
 from axialcast.grid import TOLERANCE_DEGREES, LatLonGrid
 from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, canonical
 
 __all__ = ["select_levels", "select_member", "select_region", "select_variables"]
+
+LEVEL_TOLERANCE = 1e-5
+"""Two levels that differ by less than this part of themselves are the same."""
 
 
 def select_variables(dataset: xr.Dataset, variables: Sequence[str] | None) -> xr.Dataset:
@@ -25,15 +29,33 @@ def select_variables(dataset: xr.Dataset, variables: Sequence[str] | None) -> xr
 
 
 def select_levels(dataset: xr.Dataset, levels: Sequence[float] | None) -> xr.Dataset:
-    """These levels (hPa), in this order. None: all."""
-    if LEVEL not in dataset.dims or levels is None:
+    """These levels (hPa), in this order. None: all.
+
+    Raises:
+        ValueError: a level is absent or asked for twice, or variables are not known to be on levels
+            though they are such at every level.
+    """
+    if levels is None:
         return dataset
-    have, wanted = dataset[LEVEL].values.tolist(), list(map(float, levels))
+    wanted = list(map(float, levels))
     if not wanted or len(set(wanted)) < len(wanted):
         raise ValueError(f"levels: expected one or more, each once, got {wanted}")
-    if missing := sorted(set(wanted) - set(have)):
-        raise ValueError(f"no level {missing} hPa; the store has {have}")
-    return dataset if wanted == have else dataset.sel({LEVEL: wanted})
+    flat = [str(name) for name, array in dataset.data_vars.items() if LEVEL not in array.dims]
+    unknown = [name for name in flat if name in ON_LEVELS]
+    if unknown or len(flat) == len(dataset.data_vars):
+        raise ValueError(
+            f"levels: {wanted} hPa were asked for, but the store does not say at which level "
+            f"{', '.join(unknown or flat)} is; leave data.levels out, or give files with a "
+            "coordinate of levels"
+        )
+    have = dataset[LEVEL].values
+    places = [int(np.argmin(np.abs(have - level))) for level in wanted]
+    close = [
+        np.isclose(have[i], v, LEVEL_TOLERANCE, 0) for i, v in zip(places, wanted, strict=True)
+    ]
+    if missing := sorted(v for v, is_close in zip(wanted, close, strict=True) if not is_close):
+        raise ValueError(f"no level {missing} hPa; the store has {have.tolist()}")
+    return dataset if places == list(range(len(have))) else dataset.isel({LEVEL: places})
 
 
 def select_member(dataset: xr.Dataset, member: int | None) -> xr.Dataset:

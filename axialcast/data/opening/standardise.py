@@ -4,11 +4,13 @@ Everything foreign stops here, before files are joined: so they may differ in ho
 and what they cannot say alike is refused by name.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 
 import xarray as xr
 
-from axialcast.data.opening.levels import level_in_hpa
+from axialcast.data.opening.coordinates import projection_of, refuse_projections
+from axialcast.data.opening.levels import with_levels
 from axialcast.data.opening.naming import rename, reorder
 from axialcast.data.opening.selection import select_member
 from axialcast.data.opening.units import in_canonical_units
@@ -17,6 +19,16 @@ from axialcast.names import COORDINATE_ALIASES, LATITUDE, LONGITUDE, TIME, canon
 from axialcast.times.calendars import check_times
 
 __all__ = ["standardise"]
+
+logger = logging.getLogger(__name__)
+
+KINDS_OF_VALUES = {
+    "c": "complex numbers",
+    "b": "true or false",
+    "M": "dates",
+    "m": "time spans",
+}
+"""What a variable holds that holds no numbers, by the kind of its dtype; else text."""
 
 
 def standardise(
@@ -37,33 +49,60 @@ def standardise(
     Raises:
         ValueError: coordinates are no times or no grid in degrees, or units are absent or foreign.
     """
-    named = _with_coordinates(raw)
-    on_grid = {TIME, LATITUDE, LONGITUDE}
-    # What does not depend on time or place is no part of an analysis, and files may disagree on it.
-    analysis = named[[name for name, v in named.data_vars.items() if on_grid <= set(v.dims)]]
+    named = _with_coordinates(rename(raw, variables))
     wanted = None if variables is None else {*variables, *map(canonical, variables)}
-    analysis = level_in_hpa(select_member(analysis, member))
-    return reorder(in_canonical_units(analysis, units, wanted=wanted))
+    fields = _fields(named, wanted)
+    refuse_projections(fields, raw)
+    analysis = with_levels(select_member(fields, member), wanted=wanted, units=units)
+    analysis = in_canonical_units(reorder(analysis, wanted), units, wanted=wanted)
+    return analysis.drop_encoding()
 
 
-def _with_coordinates(raw: xr.Dataset) -> xr.Dataset:
-    """The raw Dataset in the project's names, with times, latitudes and longitudes in degrees."""
-    for coordinate in (LATITUDE, LONGITUDE):
-        names = {coordinate, *COORDINATE_ALIASES[coordinate]}
-        if curved := [name for name in names & set(raw.variables) if raw[name].ndim == 2]:
-            raise ValueError(
-                f"{curved[0]}: has two dimensions; interpolate to a latitude-longitude grid"
-            )
-    analysis = rename(raw)
+def _with_coordinates(analysis: xr.Dataset) -> xr.Dataset:
+    """The dataset with times, and latitudes and longitudes that are a grid in degrees."""
     for coordinate in (TIME, LATITUDE, LONGITUDE):
-        if coordinate not in analysis.indexes:
+        if coordinate in analysis.indexes:
+            continue
+        names = (coordinate, *COORDINATE_ALIASES[coordinate])
+        curved = [name for name in names if name in analysis and analysis[name].ndim > 1]
+        if curved and coordinate != TIME:
+            counts = {2: "two", 3: "three"}.get(analysis[curved[0]].ndim, "many")
             raise ValueError(
-                f"no dimension {coordinate!r} with a coordinate among "
-                f"{sorted(map(str, analysis.coords))}; name it one of "
-                f"{', '.join(COORDINATE_ALIASES[coordinate])}"
+                f"{curved[0]}: has {counts} dimensions; interpolate to a latitude-longitude grid, "
+                "for instance with: cdo remapbil,r360x180 in.nc out.nc"
             )
-        if str(analysis[coordinate].attrs.get("units", "")).startswith("rad"):
-            raise ValueError(f"{coordinate}: is in radians; convert with np.degrees")
+        projection = None if coordinate == TIME else projection_of(analysis)
+        if projection is not None:
+            raise ValueError(f"no dimension {coordinate!r}; {projection}")
+        raise ValueError(
+            f"no dimension {coordinate!r} with a coordinate among "
+            f"{sorted(map(str, analysis.coords))}; name it one of "
+            f"{', '.join(COORDINATE_ALIASES[coordinate])}"
+        )
     analysis = check_times(analysis)
     grid_of(analysis)
     return analysis
+
+
+def _fields(dataset: xr.Dataset, wanted: Collection[str] | None) -> xr.Dataset:
+    """The variables on the grid that hold numbers; lines of values beside them as coordinates.
+
+    What does not depend on time or place is no part of an analysis, and files may disagree on it.
+
+    Raises:
+        ValueError: a variable that is asked for by name holds no numbers.
+    """
+    fields, lines = [], []
+    for name, array in dataset.data_vars.items():
+        if array.ndim < 2:
+            lines.append(name)
+        if not {TIME, LATITUDE, LONGITUDE} <= set(array.dims):
+            continue
+        if array.dtype.kind in "fiu":
+            fields.append(name)
+            continue
+        holds = f"{name}: holds {KINDS_OF_VALUES.get(array.dtype.kind, 'text')}, no real numbers"
+        if wanted is not None and name in wanted:
+            raise ValueError(f"{holds}; leave it out of data.variables, or store it as numbers")
+        logger.info("%s; left out", holds)
+    return dataset.set_coords(lines)[fields]

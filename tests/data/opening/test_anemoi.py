@@ -82,7 +82,7 @@ def test_nothing_is_read_before_it_is_asked_for(make):
 
 def test_units_are_those_stated_or_refused(make):
     store = make(drop=["z"])
-    with pytest.raises(ValueError, match=r"geopotential.*: has no units attribute.*units=\{"):
+    with pytest.raises(ValueError, match=r"geopotential.*: has no units attribute.*units: \{"):
         open_analysis(store)
     store = make(drop=["z"], units={"z_850": "m2 s-2", "z_500": "m**2 s**-2", "msl": "hPa"})
     with pytest.raises(ValueError, match="geopotential: has no units attribute"):
@@ -103,7 +103,7 @@ def test_missing_dates_are_gaps(make, analysis):
 
 def test_an_ensemble_needs_a_choice(make, analysis):
     store = make(members=3)
-    with pytest.raises(ValueError, match="'number' of size 3; choose one with member"):
+    with pytest.raises(ValueError, match="'number' of size 3; choose one with data.member"):
         open_analysis(store, variables=["msl"], units={"msl": "Pa"})
     opened = open_analysis(store, variables=["msl"], units={"msl": "Pa"}, member=2)
     np.testing.assert_array_equal(opened.mean_sea_level_pressure, analysis.mean_sea_level_pressure)

@@ -1,0 +1,122 @@
+"""Whether a coordinate is what its name says: by its units, `standard_name`, axis and values.
+
+A name such as `x` or `lat` is believed only where nothing in the file contradicts it: kilometres of
+a projection, degrees of a rotated pole and radians are no latitudes.
+"""
+
+import re
+from typing import Any
+
+import xarray as xr
+
+from axialcast.names import COORDINATE_ATTRS, COORDINATE_UNITS, LATITUDE, LONGITUDE, TIME
+
+__all__ = ["contradiction", "projection_of", "refuse_projections"]
+
+REMAP = (
+    "projected and rotated grids are not supported yet; interpolate to latitudes and longitudes, "
+    "for instance with: cdo remapbil,r360x180 in.nc out.nc"
+)
+PROJECTED = re.compile(r"projection_[xy]_|grid_(latitude|longitude)|_angular_coordinate$")
+"""Standard names of coordinates that are no latitudes and longitudes of the Earth."""
+
+DEGREES = re.compile(r"deg(ree)?s?|°", re.IGNORECASE)
+"""Units that do not say which coordinate they belong to."""
+
+SILENT = ("", "none", "unknown")
+"""Units that say nothing."""
+
+LATLON_MAPPINGS = ("latitude_longitude",)
+"""Names of CF grid mappings whose coordinates are latitudes and longitudes."""
+
+LATLON_GRIB_TYPES = ("regular_ll", "regular_gg", "reduced_gg", "reduced_ll")
+"""`gridType` of GRIB messages whose rows are circles of latitude; cfgrib keeps it in attributes."""
+
+
+def contradiction(array: xr.DataArray, want: str) -> str | None:
+    """Why an array is not the coordinate `want` that it is named after; None if it may be."""
+    if want == TIME:
+        units = str(array.attrs.get("units", "")).strip()
+        is_number = array.dtype.kind in "iuf" and units and "since" not in units
+        return f"is no time: its units are {units!r}" if is_number else None
+    return _no_degrees(array, want) if want in (LATITUDE, LONGITUDE) else None
+
+
+def _no_degrees(array: xr.DataArray, want: str) -> str | None:
+    if array.dtype.kind not in "iuf":
+        return f"expected degrees as real numbers, got values of type {array.dtype}"
+    standard = str(array.attrs.get("standard_name", "")).strip().lower()
+    if PROJECTED.search(standard):
+        return f"is no {want} of the Earth: its standard_name is {standard!r}; {REMAP}"
+    others = {attrs["standard_name"] for name, attrs in COORDINATE_ATTRS.items() if name != want}
+    if standard in others:
+        return f"is named a {want}, but its standard_name is {standard!r}; {_rename(want)}"
+    units = str(array.attrs.get("units", "")).strip()
+    if units and (reason := _foreign_units(units, want)):
+        return reason
+    axis = str(array.attrs.get("axis", "")).strip().upper()
+    if axis and axis != COORDINATE_ATTRS[want]["axis"]:
+        return f"is named a {want}, but its axis is {axis!r}; {_rename(want)}"
+    return None
+
+
+def _foreign_units(units: str, want: str) -> str | None:
+    """Why units are not those of this coordinate; None if they are, or say nothing."""
+    one_word = re.sub(r"\s+", "_", units).lower()
+    if one_word in SILENT or DEGREES.fullmatch(units):
+        return None
+    if one_word in {text.lower() for text in COORDINATE_UNITS[want]}:
+        return None
+    expected = COORDINATE_ATTRS[want]["units"]
+    other = LONGITUDE if want == LATITUDE else LATITUDE
+    if one_word in {text.lower() for text in COORDINATE_UNITS[other]}:
+        return f"is named a {want}, but its units are {units!r}, of a {other}; {_rename(want)}"
+    if re.match(r"deg(ree)?s?_?(s|south|w|west)$", one_word):
+        return (
+            f"is in {units!r}, counted the other way; expected {expected}: change the sign of the "
+            "values and the units in the file"
+        )
+    if one_word.startswith("rad"):
+        return (
+            f"is in radians; expected {expected}: multiply the values in the file by 180 / pi "
+            "and correct the units"
+        )
+    return f"is in {units!r}, no {expected}; {REMAP}"
+
+
+def _rename(want: str) -> str:
+    return (
+        f"correct the file: a {want} has the standard_name {want!r} and the units "
+        f"{COORDINATE_ATTRS[want]['units']!r}"
+    )
+
+
+def refuse_projections(dataset: xr.Dataset, raw: xr.Dataset) -> None:
+    """Refuses fields whose grid mapping is a projection or a rotated pole.
+
+    Args:
+        dataset: the fields on the grid.
+        raw: the file, which holds what their attribute `grid_mapping` names.
+    """
+    for name, array in dataset.data_vars.items():
+        mapping = array.attrs.get("grid_mapping", array.encoding.get("grid_mapping", ""))
+        for word in re.split(r"[:\s]+", str(mapping)):
+            kind = _mapping_name(raw, word)
+            if kind and kind not in LATLON_MAPPINGS:
+                raise ValueError(f"{name}: is on the grid mapping {kind!r} ({word}); {REMAP}")
+        grib = array.attrs.get("GRIB_gridType")
+        if grib is not None and grib not in LATLON_GRIB_TYPES:
+            raise ValueError(f"{name}: its GRIB_gridType is {grib!r}; {REMAP}")
+
+
+def _mapping_name(raw: xr.Dataset, name: str) -> Any:
+    return raw[name].attrs.get("grid_mapping_name") if name and name in raw.variables else None
+
+
+def projection_of(dataset: xr.Dataset) -> str | None:
+    """Which coordinate says that the grid is projected or rotated, in words; None if none does."""
+    for name, coord in dataset.variables.items():
+        standard = str(coord.attrs.get("standard_name", ""))
+        if PROJECTED.search(standard):
+            return f"{name} has the standard_name {standard!r}; {REMAP}"
+    return None
