@@ -22,6 +22,9 @@ def choose_device(name: str = "auto") -> torch.device:
     if not available.get(kind, False):
         have = ", ".join(kind for kind, there in available.items() if there)
         raise ValueError(f"device: {name!r} is not on this machine, which has {have}; use auto")
+    index, count = torch.device(name).index, torch.cuda.device_count()
+    if kind == "cuda" and index is not None and index >= count:
+        raise ValueError(f"device: {name!r}: this machine has {count}, counted from cuda:0")
     return torch.device(name)
 
 

@@ -2,11 +2,11 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-__all__ = ["ConfigError", "describe_errors"]
+__all__ = ["ConfigError", "describe_errors", "places"]
 
 Location = tuple[int | str, ...]
 
@@ -118,29 +118,29 @@ def _suggest(model: type[BaseModel], location: Location) -> tuple[str, str]:
     """(remedy, dotted key it names): the key's own section first, then the others."""
     *parents, name = map(str, location)
     own = list(_section_at(model, location[:-1]).model_fields)
-    places = {place: place.rpartition(".")[2] for place in _places(model)}
+    known = {place: place.rpartition(".")[2] for place in places(model)}
     for key in own:
-        places.pop(".".join([*parents, key]), None)
-    exact = [place for place, key in places.items() if key == name]
+        known.pop(".".join([*parents, key]), None)
+    exact = [place for place, key in known.items() if key == name]
     near_here = difflib.get_close_matches(name, own, n=1)
-    others = list(dict.fromkeys(places.values()))
+    others = list(dict.fromkeys(known.values()))
     near_there = difflib.get_close_matches(name, others, n=1, cutoff=0.75)
     if not exact and near_here:
         return f"did you mean {near_here[0]}?", ".".join([*parents, near_here[0]])
     if not exact and near_there:
-        exact = [place for place, key in places.items() if key == near_there[0]]
+        exact = [place for place, key in known.items() if key == near_there[0]]
     if exact:
         return f"did you mean {' or '.join(exact)}?", exact[0]
     return f"expected one of {', '.join(own)}", ""
 
 
-def _places(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every key of the model and of the sections within, dotted."""
+def places(model: type[BaseModel], prefix: str = "", *, in_lists: bool = True) -> Iterator[str]:
+    """Every key of the model and of the sections within, dotted; also of sections in lists."""
     for key, field in model.model_fields.items():
         yield f"{prefix}{key}"
-        section = _section_in(field.annotation)
+        section = _section_in(field.annotation, in_lists=in_lists)
         if section:
-            yield from _places(section, f"{prefix}{key}.")
+            yield from places(section, f"{prefix}{key}.", in_lists=in_lists)
 
 
 def _section_at(model: type[BaseModel], location: Location) -> type[BaseModel]:
@@ -151,11 +151,14 @@ def _section_at(model: type[BaseModel], location: Location) -> type[BaseModel]:
     return section
 
 
-def _section_in(annotation: Any) -> type[BaseModel] | None:
+def _section_in(annotation: Any, *, in_lists: bool = True) -> type[BaseModel] | None:
     """The section class inside an annotation such as `DataConfig | None`, if there is one."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next(filter(None, map(_section_in, get_args(annotation))), None)
+    if not in_lists and get_origin(annotation) in (list, dict):
+        return None
+    found = (_section_in(inner, in_lists=in_lists) for inner in get_args(annotation))
+    return next(filter(None, found), None)
 
 
 def _description(model: type[BaseModel], location: Location) -> str:

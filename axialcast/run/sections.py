@@ -315,3 +315,11 @@ class VerifyConfig(Section):
     """Annual harmonics of the climatology."""
     memory_gib: Gibibytes = 2.0
     """Memory for states, forecasts and fits in work, beside what the process holds anyway."""
+
+    @field_validator("regions")
+    @classmethod
+    def _are_parts(cls, regions: dict[str, RegionConfig]) -> dict[str, RegionConfig]:
+        for name in regions:
+            if name.lower() == "all":
+                raise ValueError(f"the name {name!r} is the whole grid; choose another")
+        return regions

@@ -39,6 +39,8 @@ def find_config(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
+    if path.is_dir() and path.suffix:
+        raise IsADirectoryError(f"config {name}: a folder; expected a YAML file")
     is_shipped_name = path.parent in (Path(), Path("configs")) and path.suffix in ("", ".yaml")
     if is_shipped_name and path.stem in configs():
         return configs()[path.stem]

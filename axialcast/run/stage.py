@@ -14,6 +14,7 @@ import runpy
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from axialcast.files import clearing, inventory
 from axialcast.files.atomic import remove, sweep
@@ -47,15 +48,10 @@ class Stage:
         """The stage in a Python file, read without running any of it.
 
         Raises:
-            ValueError: it is not Python, defines no `run(config)`, or computes its constants.
+            ValueError: it is no Python, defines no `run(config)`, or computes its constants.
         """
-        try:
-            program = ast.parse(path.read_text("utf-8"))
-        except SyntaxError as error:
-            raise ValueError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from None
-        if not any(
-            isinstance(node, ast.FunctionDef) and node.name == "run" for node in program.body
-        ):
+        program = _parsed(path)
+        if not any(map(_is_run, program.body)):
             raise ValueError(f"{path}: defines no run(config); add `def run(config): ...`")
         reads, needs, outputs, resumes, keeps = (
             _constant(program, name, path)
@@ -95,16 +91,46 @@ class Stage:
                 path.rmdir()
 
 
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text("utf-8"))
+    except SyntaxError as error:
+        raise ValueError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError):
+        raise ValueError(f"{path}: not a Python program in UTF-8") from None
+
+
+def _is_run(node: ast.stmt) -> bool:
+    """Whether a statement defines a function `run` that can be given one config."""
+    if not isinstance(node, ast.FunctionDef) or node.name != "run":
+        return False
+    given = [*node.args.posonlyargs, *node.args.args]
+    required = len(given) - len(node.args.defaults)
+    return required <= 1 and bool(given or node.args.vararg)
+
+
 def _constant(program: ast.Module, name: str, path: Path) -> tuple[str, ...] | None:
-    """The literal assigned to a name at the top of a program, None if it is not assigned."""
+    """The names assigned to a constant at the top of a program, None if it is not assigned."""
     for node in program.body:
-        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+            targets = [node.target]
+        else:
+            continue
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            assert isinstance(node, ast.Assign)
             try:
-                return tuple(ast.literal_eval(node.value))
-            except ValueError:
+                names = ast.literal_eval(node.value if node.value else ast.Constant(None))
+            except (ValueError, TypeError):
+                names = None
+            if isinstance(node, ast.AugAssign) or not _are_names(names):
                 raise ValueError(
-                    f"{path}:{node.lineno}: {name} is computed; write out its names"
-                ) from None
+                    f"{path}:{node.lineno}: {name} is computed; write out its names, "
+                    f'as {name} = ("…",)'
+                )
+            return tuple(names)
     return None
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(isinstance(name, str) for name in value)

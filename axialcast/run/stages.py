@@ -12,8 +12,8 @@ from axialcast.files import inventory
 from axialcast.files.atomic import SUFFIX, remove, sweep
 from axialcast.files.holding import hold, holder, refuse_held
 from axialcast.run.config import Config, save_config
+from axialcast.run.line import stages_of
 from axialcast.run.progress import recorded
-from axialcast.run.shipped import find_pipeline
 from axialcast.run.stage import Stage
 from axialcast.run.stamps import (
     STAMPS,
@@ -52,9 +52,10 @@ def run_stages(
         say: told one line for each stage, and one for each part of an output that is damaged.
 
     Raises:
+        ConfigError: the pipelines contradict one another or the config.
         FolderHeldError: another run holds the output folder.
     """
-    stages = [Stage.load(find_pipeline(name, folder)) for name in config.pipeline]
+    stages = stages_of(config, folder)
     names, output = [stage.name for stage in stages], config.output
 
     def looked_at(index: int) -> tuple[MadeFrom, list[inventory.Damage], str | None]:

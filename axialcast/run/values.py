@@ -74,8 +74,6 @@ def _name(value: str) -> str:
 def _region_name(value: str) -> str:
     if not all(letter.isalnum() or letter in " _-." for letter in _name(value)):
         raise ValueError(f"got {value!r}, expected a name of letters, digits, blanks, _, - and .")
-    if value.lower() == "all":
-        raise ValueError(f"got {value!r}, the name of the whole grid, which is scored anyway")
     return value
 
 

@@ -1,0 +1,120 @@
+"""The stages of a config taken together: what contradicts among them, before any of them runs."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from axialcast.files import holding, inventory
+from axialcast.run.config import Config, ConfigError
+from axialcast.run.errors import places
+from axialcast.run.shipped import find_pipeline, pipelines
+from axialcast.run.stage import Stage
+from axialcast.run.stamps import STAMPS
+
+__all__ = ["stages_of"]
+
+OURS = {"config.yaml", STAMPS, holding.NAME, inventory.FOLDER}
+"""Names in an output folder that no stage may make or remove."""
+
+
+def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
+    """The stages of the config's pipelines, in order.
+
+    Args:
+        config: the run.
+        folder: where the pipelines' relative paths are looked for besides the working directory.
+
+    Raises:
+        ValueError: a pipeline is no program of ours.
+        ConfigError: they contradict one another, one line each.
+    """
+    stages = [Stage.load(find_pipeline(name, folder)) for name in config.pipeline]
+    lines = [line for stage in stages for line in _unknown_keys(stage)]
+    lines += [line for stage in stages for line in _foreign_names(stage)]
+    lines += lines or [*_written_twice(stages), *_overwritten(config, stages)]
+    lines += lines or list(_never_made(config, stages))
+    if lines:
+        raise ConfigError(lines)
+    return stages
+
+
+def _unknown_keys(stage: Stage) -> Iterator[str]:
+    """READS that are no keys of a config."""
+    known = list(places(Config, in_lists=False))
+    for key in stage.reads or ():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            remedy = f"did you mean {near[0]}?" if near else "expected keys such as data.train"
+            yield f"{stage.path}: READS: {key!r} is no key of a config; {remedy}"
+
+
+def _foreign_names(stage: Stage) -> Iterator[str]:
+    """Names that would lead out of the output folder, or to what is not a stage's to make."""
+    parts = {
+        "NEEDS": stage.needs,
+        "OUTPUTS": stage.outputs,
+        "RESUMES": stage.resumes,
+        "KEEPS": stage.keeps,
+    }
+    for constant, names in parts.items():
+        for name in names or ():
+            path = PurePosixPath(name)
+            is_inside = name.strip() and not path.is_absolute() and ".." not in path.parts
+            if not is_inside or not path.parts or path.parts[0] in OURS:
+                yield (
+                    f"{stage.path}: {constant}: {name!r} is not a stage's to make; "
+                    "expected a name in the output folder such as forecast.zarr"
+                )
+
+
+def _written_twice(stages: Sequence[Stage]) -> Iterator[str]:
+    made_by: dict[str, Stage] = {}
+    for stage in stages:
+        for name in stage.outputs:
+            if name in made_by:
+                yield (
+                    f"pipeline: {made_by[name].name} and {stage.name} both make {name}; "
+                    "leave one of them out"
+                )
+            made_by[name] = stage
+
+
+def _overwritten(config: Config, stages: Sequence[Stage]) -> Iterator[str]:
+    """A store that is read and that a stage would write."""
+    store = config.data.store if config.data is not None else None
+    if store is None or "://" in store:
+        return
+    path = Path(store).resolve()
+    for stage in stages:
+        for name in (*stage.outputs, *stage.resumes):
+            made = (config.output / name).resolve()
+            if made in (path, *path.parents):
+                yield (
+                    f"data.store: {store} is what the pipeline {stage.name} writes; "
+                    "set output to another folder"
+                )
+                return
+
+
+def _never_made(config: Config, stages: Sequence[Stage]) -> Iterator[str]:
+    """What a stage is made of, and neither an earlier stage makes nor an earlier run has made."""
+    made: set[str] = set()
+    if config.data is not None and config.data.store is not None:
+        made.add("analysis.zarr")  # it is read in place of a simulation
+    for number, stage in enumerate(stages):
+        for name in stage.needs or ():
+            path = config.output / name
+            if name not in made and not path.exists():
+                later = [other.name for other in stages[number + 1 :] if name in other.outputs]
+                yield (
+                    f"{path}: no {name} there; the pipeline {stage.name} needs it, "
+                    f"{_who_makes(name, later)}"
+                )
+        made.update(stage.outputs)
+
+
+def _who_makes(name: str, later: Sequence[str]) -> str:
+    if later:
+        return f"and {later[0]} makes it: put that first"
+    shipped = [n for n, path in pipelines().items() if name in Stage.load(path).outputs]
+    return f"run {shipped[0]} first" if shipped else "and no pipeline makes it; correct its NEEDS"
