@@ -2,7 +2,8 @@
 
 Its layout: one Zarr array `data(time, variable, ensemble, cell)` beside `dates`, `latitudes(cell)`
 and `longitudes(cell)`; the attributes `variables`, `field_shape` and `missing_dates`. A variable
-such as `t_850` is one level of `t`.
+such as `t_850` is one level of `t`, unless `variables_metadata` say that its level is no pressure:
+100 m above the ground, `t_100` is a variable of its own.
 """
 
 import re
@@ -23,6 +24,8 @@ from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, TIME, canonical
 __all__ = ["from_anemoi", "is_anemoi"]
 
 ON_LEVEL = re.compile(r"(?P<name>.+)_(?P<level>\d+)")
+PRESSURE_TYPE = "pl"
+"""MARS' type of levels that are pressures (hPa)."""
 SURFACE = {"z": "geopotential_at_surface"}
 """Names that mean another variable where they carry no level."""
 
@@ -60,13 +63,15 @@ def from_anemoi(
     if len(present) < len(dates):
         data = data.isel({TIME: present})
     names = list(map(str, group.attrs["variables"]))  # type: ignore[arg-type]
-    fields = _by_level(names)
+    types = [_level_type(group, name) for name in names]
+    fields = _by_level(names, types)
     wanted = set(map(canonical, variables or fields))
     fields = {name: places for name, places in fields.items() if canonical(name) in wanted}
     chosen = _common_levels(fields, levels)
+    attrs = {"units": "hPa"} if PRESSURE_TYPE in types else {}
     dataset = xr.Dataset(
         coords={TIME: dates[present], LATITUDE: latitude, LONGITUDE: longitude}
-        | ({LEVEL: (LEVEL, chosen, {"units": "hPa"})} if chosen else {})
+        | ({LEVEL: (LEVEL, chosen, attrs)} if chosen else {})
     )
     for name, places in fields.items():
         if None in places:
@@ -108,16 +113,28 @@ def _grid(group: zarr.Group) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return latitude[:, 0], longitude[0]
 
 
-def _by_level(names: list[str]) -> dict[str, dict[float | None, int]]:
+def _level_type(group: zarr.Group, name: str) -> str | None:
+    """The type of a variable's level in words of MARS (pl, ml, hl, sfc, …); None: it is not stated."""
+    described: Any = (group.attrs.get("variables_metadata") or {}).get(name) or {}
+    found = (described.get("mars") or {}).get("levtype", described.get("levtype"))
+    return None if found is None else str(found)
+
+
+def _by_level(
+    names: Sequence[str], types: Sequence[str | None]
+) -> dict[str, dict[float | None, int]]:
     """Of every variable, the place in `names` of each of its levels; None: it has no levels."""
     fields: dict[str, dict[float | None, int]] = {}
-    for place, name in enumerate(names):
-        if found := ON_LEVEL.fullmatch(name):
+    alone: dict[str, int] = {}
+    for place, (name, level_type) in enumerate(zip(names, types, strict=True)):
+        found = ON_LEVEL.fullmatch(name)
+        if found and level_type in (None, PRESSURE_TYPE):
             fields.setdefault(found["name"], {})[float(found["level"])] = place
-    for place, name in enumerate(names):
-        if not ON_LEVEL.fullmatch(name):
-            other = f"{name}_surface" if name in fields else name
-            fields[SURFACE.get(name, other)] = {None: place}
+        else:
+            alone[name] = place
+    for name, place in alone.items():
+        other = f"{name}_surface" if name in fields else name
+        fields[SURFACE.get(name, other)] = {None: place}
     return fields
 
 
