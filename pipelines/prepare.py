@@ -1,7 +1,8 @@
 """Prepares a training store: any analysis → training.zarr, laid out for fast shuffled reading."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 
 from axialcast.cores import available_cores
 from axialcast.data.preparing.preparation import Preparation
@@ -36,9 +37,12 @@ def run(config: Config) -> None:
     checksum is taken. A finished store is looked through, and broken shards are written again.
     """
     assert config.prepare is not None
-    preparation = Preparation(Recipe(**config.recipe), config.output / "training.zarr")
+    recipe = Recipe(**config.recipe)
+    preparation = Preparation(recipe, config.output / "training.zarr")
     missing = preparation.missing()
-    written = in_parallel(str(preparation.work), missing, config.prepare.workers)
+    # The recipe with its secrets is passed on in memory: on disk there are none.
+    write = partial(write_shard, str(preparation.work), recipe=recipe)
+    written = in_parallel(write, missing, config.prepare.workers)
     for _ in track(written, description="prepare", total=len(missing), unit="shards"):
         pass
     manifest = preparation.finish()
@@ -50,11 +54,11 @@ def run(config: Config) -> None:
             print(f"prepare: {channel['variable']}{level} has {count:,} NaN")
 
 
-def in_parallel(work: str, shards: Sequence[int], workers: int) -> Iterator[int]:
+def in_parallel(write: Callable[[int], int], shards: Sequence[int], workers: int) -> Iterator[int]:
     """Writes shards in any order, threads or processes at a time; yields their numbers."""
     if workers == 1:
         with ThreadPoolExecutor(available_cores()) as threads:
-            tasks = [threads.submit(write_shard, work, number) for number in shards]
+            tasks = [threads.submit(write, number) for number in shards]
             try:
                 for task in as_completed(tasks):
                     yield task.result()
@@ -71,5 +75,5 @@ def in_parallel(work: str, shards: Sequence[int], workers: int) -> Iterator[int]
         ) from None
     settings = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(**settings) as cluster, Client(cluster) as client:
-        for future in completed([client.submit(write_shard, work, n) for n in shards]):
+        for future in completed([client.submit(write, n) for n in shards]):
             yield future.result()

@@ -165,7 +165,7 @@ def run(config: Config) -> None:
                 step=step,
                 provenance={
                     "train": list(data.train),
-                    "store": config.analysis_store,
+                    "store": config.analysis_address,
                     "axialcast": version("axialcast"),
                     "torch": torch.__version__,
                     "seed": config.seed,

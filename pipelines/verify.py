@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-import yaml
 from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -17,6 +16,7 @@ from axialcast.baselines import KeptFits
 from axialcast.baselines import fit_baselines as baselines_of
 from axialcast.data import open_analysis
 from axialcast.data.channels import Channels
+from axialcast.disclosure import shown
 from axialcast.files.atomic import readable_size, write_text, writing
 from axialcast.forecast import ForecastStore, choose_init_times
 from axialcast.names import INIT_TIME, LEAD_TIME
@@ -74,7 +74,7 @@ def run(config: Config) -> None:
     analysis = open_analysis(config.analysis_store, **config.opening)
     chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
     wanted = choose_init_times(analysis, test=data.test, **chosen)
-    forecast = in_order(store.dataset(wanted), store.path, analysis, config.analysis_store)
+    forecast = in_order(store.dataset(wanted), store.path, analysis, shown(config.analysis_store))
     absent = len(wanted) - forecast.sizes[INIT_TIME]
     if absent:
         print(f"verify: {absent:,} of {len(wanted):,} initial times are absent, so not scored")
@@ -112,7 +112,7 @@ def run(config: Config) -> None:
             "Software": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
             **notes(baselines),
         },
-        config=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
+        config=config.text,
         drawn=drawn,
     )
     write_netcdf(output / "scores.nc", scores)

@@ -145,8 +145,10 @@ class Config(Section):
         names = OPENING | {"train", "step_hours"}
         data = self.data.model_dump(mode="json", include=names)
         prepare = (self.prepare or PrepareConfig()).model_dump(mode="json", exclude={"workers"})
-        store = self.source_store
-        return {"store": store if "://" in store else str(Path(store).resolve()), **data, **prepare}
+        store, address = self.source_store, self.source_address
+        store = store if "://" in store else str(Path(store).resolve())
+        known = {"address": address} if "${" in address else {}
+        return {"store": store, **known, **data, **prepare}
 
     @model_validator(mode="before")
     @classmethod

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from axialcast.disclosure import identity
 from axialcast.files import inventory
 from axialcast.files.atomic import write_json
 from axialcast.run.config import Config
@@ -165,18 +166,20 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
         inputs["run at"] = str(time.time_ns())
         return inputs
     values = config.model_dump(mode="json")
+    if config.data and config.data.store:
+        values["data"]["store"] = config.source_address
     for key in stage.reads:
         inputs |= _leaves(key, _value(values, key))
     store = store_of(config, stage)
     if store is not None:
-        inputs["store"] = _store_state(store)
+        inputs["store"] = _store_state(config, store)
     return inputs | _needed(config, stage, earlier)
 
 
 def training_data(config: Config) -> MadeFrom:
     """What tells the training data from others: the store's state, what of it is read, and when."""
     values = config.model_dump(mode="json")
-    inputs: MadeFrom = {"store": _store_state(config.analysis_store)}
+    inputs: MadeFrom = {"store": _store_state(config, config.analysis_store)}
     for name in sorted({*config.opening, "train"} - {"storage_options"}):
         inputs |= _leaves(f"data.{name}", _value(values, f"data.{name}"))
     return inputs
@@ -192,7 +195,7 @@ def analysis_content(config: Config) -> str | None:
         return None
     names = sorted({*config.opening} - {"storage_options"})
     data = config.model_dump(mode="json")["data"]
-    return _hash([_store_state(store), {name: data[name] for name in names}])
+    return _hash([_store_state(config, store), {name: data[name] for name in names}])
 
 
 def store_of(config: Config, stage: Stage) -> str | None:
@@ -230,9 +233,9 @@ def _value(values: Mapping[str, Any], key: str) -> Any:
 
 
 def _leaves(key: str, value: Any) -> MadeFrom:
-    """The values of a section by dotted key; what may be secret as a checksum alone."""
+    """The values of a section by dotted key; options of a store are told by its state."""
     if key == "data.storage_options":
-        return {key: _hash(value)}
+        return {}
     if not isinstance(value, dict) or not value:
         return {key: value}
     leaves: MadeFrom = {}
@@ -241,10 +244,13 @@ def _leaves(key: str, value: Any) -> MadeFrom:
     return leaves
 
 
-def _store_state(store: str) -> Any:
-    """What changes when a store's data do: its inventory, or else files, their sizes and times."""
+def _store_state(config: Config, store: str) -> str:
+    """What changes when a store's data do: its inventory, or else files, their sizes and times; of
+    a URL, what says which data are there, without secrets."""
     if "://" in store:
-        return store
+        state = identity(store, config.data.storage_options if config.data else {})
+        # What comes from the environment is not written by value.
+        return _hash(state) if "${" in config.source_address else state
     if (Path(store) / inventory.FOLDER).is_dir():
         return _hash(content_of(Path(store)))
     files: list[Path] = []

@@ -401,8 +401,9 @@ def test_differences_are_told_by_value(here: Path) -> None:
 
 def test_secrets_stay_out_of_stamps(here: Path) -> None:
     ran("data.storage_options={secret: hush}")
-    assert "hush" not in Path("out/.stages/second.json").read_text()
-    assert ran("data.storage_options={secret: other}")[1].startswith("second: runs again")
+    files = [path for path in Path("out").rglob("*") if path.is_file()]
+    assert not any(b"hush" in path.read_bytes() for path in files)
+    assert ran("data.storage_options={secret: other}") == SKIPPED
 
 
 def test_what_a_user_keeps_beside_saved_states_stays(here: Path) -> None:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from axialcast.data.preparing.prepared import damage, read_manifest, write_manif
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.shards import UNFINISHED, place_of
 from axialcast.data.reader import Analysis
+from axialcast.disclosure import shown
 from axialcast.files import clearing, inventory
 from axialcast.files.atomic import remove, room_error, sweep, write_json, writing
 from axialcast.names import TIME
@@ -228,8 +228,8 @@ def _plan(recipe: Recipe, analysis: Analysis) -> dict[str, Any]:
     train = numbers.sel({TIME: slice(*recipe.train)}).values
     if not len(train):
         raise ValueError(
-            f"data.train: {recipe.train[0]} to {recipe.train[1]} holds no time of {recipe.store}, "
-            f"which has {times[0]} to {times[-1]}"
+            f"data.train: {recipe.train[0]} to {recipe.train[1]} holds no time of "
+            f"{shown(recipe.store)}, which has {times[0]} to {times[-1]}"
         )
     sample = analysis.read(sorted({0, len(times) // 2, len(times) - 1}))
     source = {
@@ -240,7 +240,7 @@ def _plan(recipe: Recipe, analysis: Analysis) -> dict[str, Any]:
         "sample": hashlib.sha256(sample.tobytes()).hexdigest()[:16],
     }
     plan = {
-        "recipe": asdict(recipe),
+        "recipe": recipe.written,
         "source": source,
         "channels": channels.to_list(),
         "grid": grid.to_dict(),

@@ -1,7 +1,7 @@
 """What a training store is made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import xarray as xr
@@ -10,6 +10,7 @@ from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.store import open_analysis
 from axialcast.data.preparing.aggregation import sums_among
 from axialcast.data.preparing.conversion import convert
+from axialcast.disclosure import concealed, shown
 from axialcast.grid import LatLonGrid
 from axialcast.times.calendars import Gaps, cadence
 
@@ -28,6 +29,7 @@ class Recipe:
 
     Args:
         store and those named in OPENING: arguments of `open_analysis`.
+        address: what is written down of `store`; None: itself, without passwords.
         train: period that the statistics are of.
         step_hours: model step that increments are over; None: the prepared cadence.
         aggregate_hours: length of the periods to average over; None: times as they are.
@@ -45,12 +47,24 @@ class Recipe:
     gaps: Gaps = "refuse"
     units: Mapping[str, str] = field(default_factory=dict)
     missing_chunks: MissingChunks = "refuse"
-    storage_options: Mapping[str, Any] = field(default_factory=dict)
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     step_hours: float | None = None
     aggregate_hours: float | None = None
     accumulated: tuple[str, ...] = ()
     regrid: Mapping[str, Any] | None = None
     area_weighted: bool = True
+    address: str | None = None
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """What may be written down of it: without secrets, which are not on disk."""
+        address = shown(self.store) if self.address is None else self.address
+        known = {
+            **asdict(self),
+            "store": address,
+            "storage_options": concealed(self.storage_options),
+        }
+        return {name: value for name, value in known.items() if name != "address"}
 
     def open(self, store: xr.Dataset | None = None) -> xr.Dataset:
         """The analysis as it is, lazy; of another store if one is given."""

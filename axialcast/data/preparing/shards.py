@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,18 @@ __all__ = ["UNFINISHED", "place_of", "write_shard"]
 UNFINISHED = ".unfinished"
 
 
-def write_shard(work: str, number: int) -> int:
+def write_shard(work: str, number: int, recipe: Recipe | None = None) -> int:
     """Writes a shard and its record, with checksum and moments; its number.
 
     Args:
         work: the folder of an unfinished Preparation.
         number: of the shard along time.
+        recipe: what to make; None: what its plan says, which holds no secrets.
     """
     folder = Path(work)
     text = (folder / "plan.json").read_text("utf-8")
-    plan, analysis = json.loads(text), _analysis(text)
+    plan = json.loads(text)
+    analysis = _analysis(text, json.dumps(asdict(recipe) if recipe else plan["recipe"]))
     channels = Channels.from_list(plan["channels"])
     num_times, length, step = plan["source"]["num_times"], plan["shard_times"], plan["step"]
     start, stop = number * length, min((number + 1) * length, num_times)
@@ -99,7 +102,7 @@ def place_of(work: Path) -> Path:
 
 
 @functools.lru_cache(maxsize=1)
-def _analysis(plan: str) -> Analysis:
-    """The analysis of a plan, opened once in every process."""
-    recipe = Recipe(**json.loads(plan)["recipe"])
-    return Analysis(recipe.convert(recipe.open()))
+def _analysis(plan: str, recipe: str) -> Analysis:
+    """The analysis of a plan and a recipe, JSON, opened once in every process."""
+    opened = Recipe(**json.loads(recipe))
+    return Analysis(opened.convert(opened.open()))
