@@ -9,6 +9,7 @@ from axialcast.data import Statistics, WindowLoader, open_analysis, statistics
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.reader import Analysis
 from axialcast.device import choose_device
+from axialcast.disclosure import shown
 from axialcast.forecast import Forecaster, choose_init_times, load_checkpoint
 from axialcast.forecast.layout import check_layout
 from axialcast.run.config import Config, ConfigError, DataConfig
@@ -61,7 +62,7 @@ def check_run(config: Config, *, scan: bool = False) -> Preflight | None:
         problems += _window_problems(preflight) + _init_problems(preflight)
     problems += _region_problems(preflight) + _layout_problems(preflight)
     if problems:
-        raise ConfigError([f"{config.analysis_store}: {problem}" for problem in problems])
+        raise ConfigError([f"{shown(config.analysis_store)}: {problem}" for problem in problems])
     if "forecast" in config.pipeline and "train" not in config.pipeline:
         Forecaster(load_checkpoint(config.output / "checkpoint"), device="cpu").check(analysis)
     return replace(preflight, scanned=_scan(preflight)) if scan and not is_simulated else preflight
@@ -184,4 +185,4 @@ def _scan(preflight: Preflight) -> Statistics:
     try:
         return statistics(period.part(slice(count)), period.channels, step=preflight.stride)
     except ValueError as error:
-        raise ValueError(f"{preflight.config.analysis_store}: {error}") from None
+        raise ValueError(f"{shown(preflight.config.analysis_store)}: {error}") from None
