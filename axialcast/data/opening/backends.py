@@ -106,13 +106,13 @@ def _open_path(path: Path, reading: Reading) -> xr.Dataset:
             raise ValueError(f"{path}: not a whole zip archive; download or write it again")
         return _open_zarr(ZipStore(path, mode="r"), str(path), reading)
     if path.suffix.lower() in GRIB_SUFFIXES or start == b"GRIB":
-        return _open_grib(path)
+        return _open_grib(path, reading)
     return open_netcdf(path)
 
 
-def _open_grib(path: Path) -> xr.Dataset:
+def _open_grib(path: Path, reading: Reading) -> xr.Dataset:
     try:
-        return open_grib(path)
+        return open_grib(path, variables=reading.variables, levels=reading.levels)
     except Exception as error:
         of_library = type(error).__module__.partition(".")[0] in GRIB_PACKAGES
         if not of_library and not isinstance(error, EOFError):
