@@ -9,12 +9,11 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from axialcast.data.opening.packing import MARKS, numbers
+
 __all__ = ["with_marks"]
 
 logger = logging.getLogger(__name__)
-
-MARKS = ("_FillValue", "missing_value")
-"""CF attributes (section 2.5.1) whose numbers stand for missing data."""
 
 
 def with_marks(dataset: xr.Dataset, group: zarr.Group) -> xr.Dataset:
@@ -45,9 +44,9 @@ def _mark(array: zarr.Array[Any]) -> Any:
     """The number that marks missing data in an array; None if there is none."""
     if "_FillValue" in array.attrs:
         return _number(array.attrs["_FillValue"], array.dtype)
-    if array.metadata.zarr_format != 2 or array.fill_value is None:
+    if array.metadata.zarr_format != 2 or array.dtype.kind not in "fiu":
         return None
-    if array.dtype.kind not in "fiu" or array.fill_value != 0:
+    if array.fill_value != 0:
         return array.fill_value
     if array.attrs.get("add_offset", 0) != 0 and not set(MARKS) & set(array.attrs):
         logger.warning(
@@ -61,12 +60,8 @@ def _mark(array: zarr.Array[Any]) -> Any:
 
 def _number(value: Any, dtype: np.dtype[Any]) -> Any:
     """A `_FillValue` as it stands in JSON: a number, its text, or xarray's eight bytes of one."""
-    if not isinstance(value, str) or dtype.kind not in "fiu":
+    if not isinstance(value, str) or dtype.kind not in "fiu" or numbers(value) is not None:
         return value
-    try:
-        return float(value)
-    except ValueError:
-        pass
     try:
         return struct.unpack("<d", base64.standard_b64decode(value))[0]
     except (ValueError, struct.error):

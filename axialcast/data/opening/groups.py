@@ -18,6 +18,7 @@ from axialcast.data.arrays.zarrs import MissingChunks, direct
 from axialcast.data.opening.anemoi import from_anemoi, is_anemoi
 from axialcast.data.opening.fill_values import with_marks
 from axialcast.data.opening.packages import require
+from axialcast.data.opening.packing import decoded, limited, plainly_packed, valid_limits
 from axialcast.data.opening.remote import can_list, unreadable
 from axialcast.data.opening.stacked import is_prepared, to_variables
 
@@ -62,7 +63,9 @@ def open_group(
                 return from_anemoi(
                     group, variables=variables, levels=levels, missing_chunks=missing_chunks
                 )
-            dataset = direct(_decoded(group, store), group, missing_chunks=missing_chunks)
+            plain = plainly_packed(with_marks(_plain(group, store), group))
+            dataset = direct(decoded(plain), group, missing_chunks=missing_chunks)
+            dataset = limited(dataset, valid_limits(plain))
             return to_variables(dataset) if is_prepared(dataset) else dataset
     except MemoryError:
         raise
@@ -72,8 +75,8 @@ def open_group(
         raise _refusal(store, name, error) from None
 
 
-def _decoded(group: zarr.Group, store: Store) -> xr.Dataset:
-    """The group as xarray opens it, by CF conventions, lazily."""
+def _plain(group: zarr.Group, store: Store) -> xr.Dataset:
+    """The group as xarray opens it, lazily, not decoded."""
     if not can_list(store) and group.metadata.consolidated_metadata is None:
         raise ValueError(NO_LISTING)
     with warnings.catch_warnings():
@@ -82,12 +85,9 @@ def _decoded(group: zarr.Group, store: Store) -> xr.Dataset:
         plain = xr.open_zarr(store, chunks=None, decode_cf=False, use_zarr_fill_value_as_mask=True)
     if not plain.data_vars:
         raise ValueError(_without_variables(group, store))
-    with warnings.catch_warnings():
-        # Two marks of missing data are two marks.
-        warnings.simplefilter("ignore", xr.SerializationWarning)
-        dataset = xr.decode_cf(with_marks(plain, group))
     # A store without consolidated metadata lists its arrays in an order of the moment.
-    return dataset[sorted(map(str, dataset.data_vars))]
+    ordered: xr.Dataset = plain[sorted(map(str, plain.data_vars))]
+    return ordered
 
 
 def _without_variables(group: zarr.Group, store: Store) -> str:
@@ -141,7 +141,10 @@ def _culprits(store: Store) -> Iterator[str]:
             if path.is_file() and not _is_mapping(path):
                 yield f"{path.relative_to(root)} is damaged: expected a JSON object; restore it"
     try:
-        arrays = sorted(zarr.open_group(store, mode="r").arrays())
+        group = zarr.open_group(store, mode="r")
+        if is_anemoi(group):  # its dimensions have no names
+            return
+        arrays = sorted(group.arrays())
     except Exception:  # its metadata are what is wrong
         return
     for name, array in arrays:

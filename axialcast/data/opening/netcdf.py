@@ -1,6 +1,5 @@
 """A NetCDF file as a raw, lazy Dataset."""
 
-import warnings
 from pathlib import Path
 
 import netCDF4
@@ -9,6 +8,7 @@ import xarray as xr
 from axialcast.data.arrays.backed import backed
 from axialcast.data.arrays.failures import reason
 from axialcast.data.opening import netcdf3
+from axialcast.data.opening.packing import decoded, limited, plainly_packed, valid_limits
 
 __all__ = ["open_netcdf"]
 
@@ -35,16 +35,21 @@ def open_netcdf(path: Path) -> xr.Dataset:
     """
     _check_kind(path)
     try:
-        with warnings.catch_warnings():
-            # Two marks of missing data are two marks.
-            warnings.simplefilter("ignore", xr.SerializationWarning)
-            dataset = backed(xr.open_dataset(path, engine="netcdf4", cache=False))
+        opened = xr.open_dataset(path, engine="netcdf4", cache=False, decode_cf=False)
     except PermissionError:
         raise
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(
             f"{path}: not a readable NetCDF file ({reason(error)}); download or write it again"
         ) from None
+    try:
+        plain = plainly_packed(opened)
+        dataset = limited(backed(decoded(plain)), valid_limits(plain))
+    except MemoryError:
+        raise
+    except Exception as error:  # xarray's decoding raises many types for attributes that are wrong
+        opened.close()
+        raise ValueError(f"{path}: {reason(error)}") from None
     if not dataset.data_vars:
         dataset.close()
         raise ValueError(f"{path}: {_without_variables(path)}")
