@@ -59,12 +59,10 @@ class Recipe:
     def written(self) -> dict[str, Any]:
         """What may be written down of it: without secrets, which are not on disk."""
         address = shown(self.store) if self.address is None else self.address
-        known = {
-            **asdict(self),
-            "store": address,
-            "storage_options": concealed(self.storage_options),
-        }
-        return {name: value for name, value in known.items() if name != "address"}
+        options = concealed(self.storage_options)
+        known = {**asdict(self), "store": address, "storage_options": options}
+        del known["address"]
+        return known
 
     def open(self, store: xr.Dataset | None = None) -> xr.Dataset:
         """The analysis as it is, lazy; of another store if one is given."""
