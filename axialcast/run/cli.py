@@ -63,7 +63,7 @@ def run(
         def before() -> None:
             from axialcast.run.preflight import check_run
 
-            check_run(settings)
+            check_run(settings, folder=path.parent)
 
         _require_writable(settings.output)
         run_stages(
@@ -114,11 +114,11 @@ def check(
 ) -> None:
     """Check a config, its paths and its data before anything runs; say what the run will cost."""
     with _plain_errors(traceback):
-        _, settings = _load(config, overrides)
+        path, settings = _load(config, overrides)
         _require_writable(settings.output)
         from axialcast.run.preflight import check_run
 
-        preflight = check_run(settings, scan=True)
+        preflight = check_run(settings, folder=path.parent, scan=True)
         for line in [*preflight.facts(), *preflight.costs()] if preflight else []:
             typer.echo(line)
         if preflight:

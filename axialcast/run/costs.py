@@ -28,18 +28,31 @@ __all__ = ["Preflight", "planned_nature_run"]
 
 @dataclass(frozen=True)
 class Preflight:
-    """A run that passed its checks: what it reads, and from that what it will cost."""
+    """A run that passed its checks: what it reads, and from that what it will cost.
+
+    Args:
+        config, data: the run and its data section.
+        analysis: what train, forecast and verify read.
+        cadence: from one of its times to the next.
+        stride: times from one model state to the next.
+        scanned: statistics of a part of the training period.
+    """
 
     config: Config
     data: DataConfig
     analysis: Analysis
+    cadence: np.timedelta64
     stride: int
     scanned: Statistics | None = None
+
+    @property
+    def spacing_hours(self) -> float:
+        return float(self.cadence / np.timedelta64(1, "h"))
 
     def facts(self) -> list[str]:
         """What the data are, one line each."""
         times, grid, channels = self.analysis.times, self.analysis.grid, self.analysis.channels
-        hours = self.analysis.cadence / np.timedelta64(1, "h")
+        hours = self.spacing_hours
         first, last = (time_text(time) for time in times[[0, -1]])
         extent = "global" if grid.is_periodic else "regional"
         shares = () if self.scanned is None else zip(channels, self.scanned.missing, strict=True)
@@ -189,8 +202,8 @@ class Preflight:
         )
 
     def _num_leads(self) -> int:
-        step = self.analysis.cadence / np.timedelta64(1, "h")
-        return round(self.config.forecast.lead_time_hours / (step * self.stride))
+        step = self.spacing_hours * self.stride
+        return round(self.config.forecast.lead_time_hours / step)
 
     def output_bytes(self, num_parameters: int) -> int:
         """Size of everything written, uncompressed, saved states among it.
@@ -200,8 +213,8 @@ class Preflight:
         """
         forecast = self.config.forecast
         state = self.analysis.state_bytes
-        step = self.analysis.cadence / np.timedelta64(1, "h")
         if forecast.init_times == "test":
+            step = self.spacing_hours
             num_inits = math.ceil(
                 len(self.split("test")) * step / (forecast.init_every_hours or step)
             )

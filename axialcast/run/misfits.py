@@ -1,0 +1,217 @@
+"""What in a config does not fit its data: a line for each, and none where all is well."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from axialcast.baselines.climatology import SHORTEST_DAYS
+from axialcast.data import WindowLoader
+from axialcast.forecast import Forecaster, choose_init_times
+from axialcast.run.costs import Preflight
+from axialcast.scores.regions import region_weights
+from axialcast.times.calendars import time_text
+from axialcast.times.dates import Times, later
+from axialcast.times.periods import is_multiple, period_bounds
+
+__all__ = ["misfits"]
+
+SPLITS = {"train": ("train", "validate"), "forecast": ("test",), "verify": ("train", "test")}
+"""The periods of data that each shipped pipeline reads."""
+
+Lines = Iterator[str]
+
+
+def misfits(preflight: Preflight, forecaster: Forecaster | None) -> list[str]:
+    """What does not fit, one line each, as far as can be told before the rest is mended.
+
+    Args:
+        preflight: the run and its data.
+        forecaster: what it forecasts with, where it trains nothing.
+    """
+    lines = [*_steps(preflight, forecaster), *_grid(preflight), *_periods(preflight)]
+    lines += _regions(preflight)
+    if not lines:
+        lines = [*_network(preflight), *_windows(preflight)]
+        lines += [*_init_times(preflight, forecaster), *_verified(preflight)]
+    return lines
+
+
+def _steps(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
+    """Hours that are no multiples of what they consist of."""
+    forecast = preflight.config.forecast
+    spacing = preflight.spacing_hours
+    step = preflight.data.step_hours or spacing
+    if forecaster is not None:
+        step = forecaster.step_hours
+    multiples = [("data.step_hours", step, "cadence", spacing)]
+    if "forecast" in preflight.config.pipeline:
+        multiples.append(("forecast.lead_time_hours", forecast.lead_time_hours, "model step", step))
+    if forecast.init_every_hours is not None:
+        multiples.append(
+            ("forecast.init_every_hours", forecast.init_every_hours, "cadence", spacing)
+        )
+    for key, hours, name, of in multiples:
+        if not is_multiple(hours, of):
+            yield f"{key}: {hours:g} is not a multiple of the {name}, {of:g} h"
+
+
+def _grid(preflight: Preflight) -> Lines:
+    """A grid without neighbours, or with fewer points than a patch has."""
+    shape = dict(zip(("latitude", "longitude"), preflight.analysis.grid.shape, strict=True))
+    for name, count in shape.items():
+        if count < 2:
+            yield (
+                f"{name}: the grid has one; a forecast needs two or more: widen data.region, or "
+                "take a store of a whole field"
+            )
+            return
+    if "train" in preflight.config.pipeline:
+        patch = preflight.config.model.patch[1:]
+        for (name, count), size in zip(shape.items(), patch, strict=True):
+            if size > count:
+                yield f"model.patch: {size} of {count} {name}s; make it {count} or less"
+
+
+def _periods(preflight: Preflight) -> Lines:
+    """Periods that the store does not cover."""
+    config, times = preflight.config, preflight.analysis.times
+    needed = {name for stage in config.pipeline for name in SPLITS.get(stage, ())}
+    if config.forecast.init_times != "test" and "verify" not in config.pipeline:
+        needed -= {"test"}
+    if times.dtype == object:
+        if "verify" in config.pipeline:
+            yield "pipeline: verify needs the standard calendar; leave it out"
+        return
+    step, is_covered = preflight.cadence, True
+    for name in [name for name in ("train", "validate", "test") if name in needed]:
+        period = getattr(preflight.data, name)
+        first, last = period_bounds(period)
+        if first <= times[0] - step or last >= times[-1] + step:
+            is_covered = False
+            yield (
+                f"data.{name}: {period[0]} to {period[1]} is not within the store, "
+                f"which holds {time_text(times[0])} to {time_text(times[-1])}"
+            )
+        elif not len(preflight.split(name)):
+            yield f"data.{name}: {period[0]} to {period[1]} holds no time of the store; widen it"
+    earlier = (preflight.data.input_steps - 1) * preflight.stride
+    chosen = preflight.split("test")
+    if is_covered and "test" in needed and len(chosen) and chosen[0] < times[0] + earlier * step:
+        yield (
+            f"data.test: starts at the store's first time, but a forecast needs {earlier} times "
+            "before it; start it later"
+        )
+
+
+def _network(preflight: Preflight) -> Lines:
+    """A network that cannot be built, or not in this machine's memory."""
+    if "train" not in preflight.config.pipeline:
+        return
+    try:
+        with torch.device("meta"):
+            preflight.network(depth=1)
+    except ValueError as error:
+        yield f"model.{error}"
+
+
+def _windows(preflight: Preflight) -> Lines:
+    """Periods with too few times to train on, and a buffer that holds too few of them."""
+    if "train" not in preflight.config.pipeline:
+        return
+    train = preflight.config.train
+    longest = max(stage.rollout_steps for stage in train.schedule)
+    for name in ("train", "validate"):
+        try:
+            WindowLoader(
+                preflight.states(name),
+                input_steps=preflight.data.input_steps,
+                target_steps=longest,
+                step=preflight.stride,
+                batch_size=train.batch_size,
+                drop_last=name == "train",
+            )
+        except ValueError as error:
+            text = str(error)
+            is_buffer = text.startswith("buffer_bytes: ")
+            yield f"data.buffer_gib: {text[14:]}" if is_buffer else f"data.{name}: {text}"
+            if is_buffer:
+                return
+
+
+def _inits(preflight: Preflight) -> Times:
+    chosen = preflight.config.forecast.model_dump(include={"init_times", "init_every_hours"})
+    return choose_init_times(preflight.analysis, test=preflight.data.test, **chosen)
+
+
+def _init_times(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
+    """Initial times that forecasts cannot begin at."""
+    analysis = preflight.analysis
+    if "forecast" not in preflight.config.pipeline:
+        return
+    try:
+        inits = _inits(preflight)
+    except ValueError as error:
+        yield f"forecast.{error}"
+        return
+    if not len(inits):
+        yield f"data.test: {' to '.join(preflight.data.test)} holds no time of the store"
+        return
+    if forecaster is None:
+        num_steps, step = preflight.data.input_steps, preflight.stride * preflight.cadence
+    else:
+        num_steps, step = forecaster.network.input_steps, forecaster.checkpoint.step
+    needed = later(inits[:, None], -np.arange(num_steps) * step)
+    for init, number in np.argwhere(analysis.rows(needed) < 0)[:1]:
+        absent = time_text(needed[init, number])
+        first = f"forecast.init_times: {time_text(inits[init])}"
+        yield f"{first} needs the analysis of {absent}, which the store lacks; leave it out"
+
+
+def _regions(preflight: Preflight) -> Lines:
+    """Regions without a cell."""
+    if "verify" not in preflight.config.pipeline:
+        return
+    for name, box in preflight.config.verify.regions.items():
+        try:
+            region_weights(preflight.analysis.grid, {name: box.model_dump()})
+        except ValueError as error:
+            yield f"verify.{error}"
+
+
+def _verified(preflight: Preflight) -> Lines:
+    """Lead times that cannot be scored, and training periods too short for what is fitted."""
+    config, times = preflight.config, preflight.analysis.times
+    if "verify" not in config.pipeline:
+        return
+    hours, verify = config.forecast.lead_time_hours, config.verify
+    longest = np.timedelta64(round(hours * 3600), "s")
+    train = preflight.split("train")
+    span = (train[-1] - train[0] + preflight.cadence) / np.timedelta64(1, "D")
+    if verify.harmonics and span < SHORTEST_DAYS:
+        yield (
+            f"verify.harmonics: {verify.harmonics} annual harmonics need a training period "
+            f"of a year, got {span:.0f} days; extend data.train or set verify.harmonics=0"
+        )
+        return
+    if "forecast" not in config.pipeline:
+        return
+    if "damped_persistence" in verify.baselines and train[-1] - train[0] < longest:
+        yield (
+            f"forecast.lead_time_hours: {hours:g} is longer than data.train, {24 * span:g} h, in "
+            "which damped persistence is fitted at each lead time; shorten it, or extend data.train"
+        )
+        return
+    lag = preflight.stride * preflight.cadence
+    if "linear_inverse_model" in verify.baselines and train[-1] - train[0] < 2 * lag:
+        yield (
+            f"data.train: {len(train)} times are too few to fit the linear inverse model; extend "
+            "it, or leave linear_inverse_model out of verify.baselines"
+        )
+    inits = _inits(preflight)
+    if len(inits) and inits.min() + longest > times[-1]:
+        yield (
+            f"forecast.lead_time_hours: {hours:g} from {time_text(inits.min())}, the first initial "
+            f"time, is beyond the store's last time, {time_text(times[-1])}, so that "
+            "nothing can be verified; shorten it, or verify earlier forecasts"
+        )
