@@ -45,8 +45,8 @@ class LatLonGrid:
     longitude: NDArray[np.float64]
 
     def __init__(self, latitude: ArrayLike, longitude: ArrayLike) -> None:
-        object.__setattr__(self, "latitude", _frozen(latitude))
-        object.__setattr__(self, "longitude", _frozen(longitude))
+        object.__setattr__(self, "latitude", _frozen(LATITUDE, latitude))
+        object.__setattr__(self, "longitude", _frozen(LONGITUDE, longitude))
         _check_latitude(self.latitude)
         _check_longitude(self.longitude)
         _check_degrees(self.latitude, self.longitude)
@@ -159,8 +159,11 @@ def grid_of(dataset: Any) -> LatLonGrid:
     return LatLonGrid(dataset[LATITUDE].values, dataset[LONGITUDE].values)
 
 
-def _frozen(values: ArrayLike) -> NDArray[np.float64]:
-    array = np.array(values, dtype=np.float64)
+def _frozen(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    given = np.asarray(values)
+    if given.dtype.kind not in "iuf":  # numpy would take the real part, or read text
+        raise ValueError(f"{name}: expected degrees as real numbers, got type {given.dtype}")
+    array = np.array(given, dtype=np.float64)
     array.flags.writeable = False
     return array
 
@@ -177,7 +180,9 @@ def _describe(values: NDArray[np.float64]) -> str:
 def _check_latitude(latitude: NDArray[np.float64]) -> None:
     if latitude.ndim != 1 or latitude.size == 0:
         raise ValueError(f"latitude: expected one dimension, got shape {latitude.shape}")
-    if not np.isfinite(latitude).all() or np.abs(latitude).max() > 90 + TOLERANCE_DEGREES:
+    if not np.isfinite(latitude).all():
+        raise ValueError("latitude: holds NaN or infinity; expected degrees within -90 to 90")
+    if np.abs(latitude).max() > 90 + TOLERANCE_DEGREES:
         raise ValueError(
             f"latitude: expected degrees within -90 to 90, got {_describe(latitude)}; "
             "are latitude and longitude swapped?"
@@ -199,26 +204,46 @@ def _check_longitude(longitude: NDArray[np.float64]) -> None:
     if not (steps > 0).all():
         raise ValueError(
             f"longitude: expected strictly increasing degrees east, got {_describe(longitude)}; "
-            "sort them, or wrap them to one turn first"
+            f"sort them, or wrap them to one turn first{_wrapped(longitude)}"
+        )
+    if len(steps) and longitude[-1] - longitude[0] >= 360 - TOLERANCE_DEGREES:
+        last = len(longitude) - 2
+        raise ValueError(
+            f"longitude: {_describe(longitude)} covers more than one turn; drop the repeated "
+            f"column, for instance with: ncks -d longitude,0,{last} in.nc out.nc (or as longitude "
+            "is called there)"
         )
     if len(steps) and steps.max() - steps.min() > 2 * TOLERANCE_DEGREES + 1e-2 * steps.mean():
         raise ValueError(
             f"longitude: expected even spacing, got steps of {steps.min():g} to {steps.max():g} "
-            "degrees"
+            "degrees; interpolate to even longitudes, or keep a stretch of them that is even"
         )
-    if len(steps) and longitude[-1] - longitude[0] >= 360 - TOLERANCE_DEGREES:
-        raise ValueError(
-            f"longitude: {_describe(longitude)} covers more than one turn; drop the repeated column"
-        )
+
+
+def _wrapped(longitude: NDArray[np.float64]) -> str:
+    """How longitudes that start anew once, at 0° or 180°, or fall, are put in order; or nothing."""
+    order = np.sort(longitude)
+    if len(order) < 2 or not (np.diff(order) > 0).all():
+        return ""
+    turns = np.diff(longitude) < 0
+    east = longitude + 360 * np.concatenate([[0], np.cumsum(turns)])
+    if turns.sum() == 1 and east[-1] - east[0] < 360:
+        order = east
+    step = (order[-1] - order[0]) / (len(order) - 1)
+    west = order[0] - step / 2
+    width = order[-1] - order[0] + step
+    return f", for instance with: cdo sellonlatbox,{west:g},{west + width:g},-90,90 in.nc out.nc"
 
 
 def _check_degrees(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> None:
     """Refuses radians: no latitude above pi / 2, and longitudes that close a turn of 2 pi."""
     if np.abs(latitude).max() > np.pi / 2 + TOLERANCE_DEGREES or len(longitude) < 2:
         return
-    step = (longitude[-1] - longitude[0]) / (len(longitude) - 1)
-    if abs(step * len(longitude) - 2 * np.pi) < 0.01 * step:
+    span = longitude[-1] - longitude[0]
+    step = span / (len(longitude) - 1)
+    turn = min(abs(span + step - 2 * np.pi), abs(span - 2 * np.pi))  # without and with both ends
+    if turn < 0.01 * step:
         raise ValueError(
             f"latitude, longitude: {_describe(latitude)} and {_describe(longitude)} look like "
-            "radians; convert with np.degrees"
+            "radians; convert with np.degrees, or multiply the values in the file by 180 / pi"
         )

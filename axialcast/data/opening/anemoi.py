@@ -114,8 +114,9 @@ def _grid(group: zarr.Group) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _level_type(group: zarr.Group, name: str) -> str | None:
-    """The type of a variable's level in words of MARS (pl, ml, hl, sfc, …); None: it is not stated."""
-    described: Any = (group.attrs.get("variables_metadata") or {}).get(name) or {}
+    """MARS' type of a variable's level (pl, ml, hl, sfc, …); None: it is not stated."""
+    every: Any = group.attrs.get("variables_metadata") or {}
+    described = every.get(name) or {}
     found = (described.get("mars") or {}).get("levtype", described.get("levtype"))
     return None if found is None else str(found)
 

@@ -26,6 +26,9 @@ DEGREES = re.compile(r"deg(ree)?s?|°", re.IGNORECASE)
 SILENT = ("", "none", "unknown")
 """Units that say nothing."""
 
+LETTERS = ("x", "X", "y", "Y")
+"""Names that are those of a projection's coordinates as well."""
+
 LATLON_MAPPINGS = ("latitude_longitude",)
 """Names of CF grid mappings whose coordinates are latitudes and longitudes."""
 
@@ -34,7 +37,7 @@ LATLON_GRIB_TYPES = ("regular_ll", "regular_gg", "reduced_gg", "reduced_ll")
 
 
 def contradiction(array: xr.DataArray, want: str) -> str | None:
-    """Why an array is not the coordinate `want` that it is named after; None if it may be."""
+    """Why an array is not the coordinate `want` that it is named or labelled as; None if it is."""
     if want == TIME:
         units = str(array.attrs.get("units", "")).strip()
         is_number = array.dtype.kind in "iuf" and units and "since" not in units
@@ -54,6 +57,12 @@ def _no_degrees(array: xr.DataArray, want: str) -> str | None:
     units = str(array.attrs.get("units", "")).strip()
     if units and (reason := _foreign_units(units, want)):
         return reason
+    if array.name in LETTERS and standard != want and _one_word(units) in SILENT:
+        return (
+            f"may be a {want} or a place on a map: it has no units; if it is in degrees, rename it "
+            f"to {want}, for instance with: ncrename -d {array.name},{want} "
+            f"-v {array.name},{want} in.nc out.nc"
+        )
     axis = str(array.attrs.get("axis", "")).strip().upper()
     if axis and axis != COORDINATE_ATTRS[want]["axis"]:
         return f"is named a {want}, but its axis is {axis!r}; {_rename(want)}"
@@ -62,26 +71,30 @@ def _no_degrees(array: xr.DataArray, want: str) -> str | None:
 
 def _foreign_units(units: str, want: str) -> str | None:
     """Why units are not those of this coordinate; None if they are, or say nothing."""
-    one_word = re.sub(r"\s+", "_", units).lower()
-    if one_word in SILENT or DEGREES.fullmatch(units):
+    word = _one_word(units)
+    if word in SILENT or DEGREES.fullmatch(units):
         return None
-    if one_word in {text.lower() for text in COORDINATE_UNITS[want]}:
+    if word in {text.lower() for text in COORDINATE_UNITS[want]}:
         return None
     expected = COORDINATE_ATTRS[want]["units"]
     other = LONGITUDE if want == LATITUDE else LATITUDE
-    if one_word in {text.lower() for text in COORDINATE_UNITS[other]}:
+    if word in {text.lower() for text in COORDINATE_UNITS[other]}:
         return f"is named a {want}, but its units are {units!r}, of a {other}; {_rename(want)}"
-    if re.match(r"deg(ree)?s?_?(s|south|w|west)$", one_word):
+    if re.match(r"deg(ree)?s?_?(s|south|w|west)$", word):
         return (
             f"is in {units!r}, counted the other way; expected {expected}: change the sign of the "
             "values and the units in the file"
         )
-    if one_word.startswith("rad"):
+    if word.startswith("rad"):
         return (
             f"is in radians; expected {expected}: multiply the values in the file by 180 / pi "
             "and correct the units"
         )
     return f"is in {units!r}, no {expected}; {REMAP}"
+
+
+def _one_word(units: str) -> str:
+    return re.sub(r"\s+", "_", units).lower()
 
 
 def _rename(want: str) -> str:

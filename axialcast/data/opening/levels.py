@@ -34,7 +34,7 @@ from axialcast.names import (
     canonical,
 )
 
-__all__ = ["ON_LEVELS", "with_levels"]
+__all__ = ["ON_LEVELS", "is_level", "with_levels"]
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def _line_of(array: xr.DataArray, stated: str | None) -> Line | None:
     grib_type = array.attrs.get("GRIB_typeOfLevel")
     found: list[Line] = []
     for name, dim in _coordinates(array):
-        coord = array.coords.get(name)
+        coord = dict(array.coords).get(name)  # xarray's own get would make one up
         attrs = {} if coord is None else coord.attrs
         size = 1 if dim is None else array.sizes[dim]
         kind = other_kind(name, attrs, grib_type)

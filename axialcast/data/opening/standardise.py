@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 import xarray as xr
 
 from axialcast.data.opening.coordinates import projection_of, refuse_projections
-from axialcast.data.opening.levels import with_levels
+from axialcast.data.opening.levels import is_level, with_levels
 from axialcast.data.opening.naming import rename, reorder
 from axialcast.data.opening.selection import select_member
 from axialcast.data.opening.units import in_canonical_units
@@ -85,7 +85,7 @@ def _with_coordinates(analysis: xr.Dataset) -> xr.Dataset:
 
 
 def _fields(dataset: xr.Dataset, wanted: Collection[str] | None) -> xr.Dataset:
-    """The variables on the grid that hold numbers; lines of values beside them as coordinates.
+    """The variables on the grid that hold numbers, with all that may say which levels they are on.
 
     What does not depend on time or place is no part of an analysis, and files may disagree on it.
 
@@ -94,7 +94,7 @@ def _fields(dataset: xr.Dataset, wanted: Collection[str] | None) -> xr.Dataset:
     """
     fields, lines = [], []
     for name, array in dataset.data_vars.items():
-        if array.ndim < 2:
+        if array.ndim == 1 or (array.ndim == 0 and is_level(name)):
             lines.append(name)
         if not {TIME, LATITUDE, LONGITUDE} <= set(array.dims):
             continue
