@@ -20,6 +20,9 @@ CHANNEL = "channel"
 
 CONVENTIONS = "CF-1.11"
 
+STANDARD_GRAVITY = 9.80665
+"""What geopotential heights are geopotential over (m s-2)."""
+
 COORDINATE_ATTRS: dict[str, dict[str, str]] = {
     TIME: {"standard_name": "time", "long_name": "time", "axis": "T"},
     INIT_TIME: {

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from axialcast.names import CONVENTIONS, COORDINATE_ATTRS, TIME, VARIABLES
+from axialcast.names import CONVENTIONS, COORDINATE_ATTRS, STANDARD_GRAVITY, TIME, VARIABLES
 from axialcast.planet.quasigeostrophic import LEVELS, QuasiGeostrophicModel
 from axialcast.planet.spectral import Coefficients
 
 __all__ = ["OUTPUT_HOURS", "NatureRun", "State", "nature_run", "output_times"]
 
-MEAN_GEOPOTENTIAL = 9.80665 * np.array([11_784.0, 5_574.0, 1_949.0])
+MEAN_GEOPOTENTIAL = STANDARD_GRAVITY * np.array([11_784.0, 5_574.0, 1_949.0])
 """Global mean geopotential of the levels (m2 s-2): heights of the ICAO standard atmosphere."""
 
 MID_JANUARY = pd.Timestamp("2000-01-15")

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "Converted", "Stored", "Transposed", "boxes", "cuts", "linear", "moved"]
+__all__ = [
+    "Box",
+    "Converted",
+    "Stored",
+    "Transposed",
+    "boxes",
+    "computed_in",
+    "cuts",
+    "linear",
+    "moved",
+]
 
 Box = tuple[slice, ...]
 """A part of an array, with plain starts and stops."""
@@ -131,7 +141,7 @@ class Converted(Stored):
     def __init__(self, stored: Stored, factor: float, offset: float) -> None:
         self.stored, self.factor, self.offset = stored, factor, offset
         self.shape, self.chunk_shape = stored.shape, stored.chunk_shape
-        self.dtype = stored.dtype if stored.dtype.kind == "f" else np.dtype(np.float32)
+        self.dtype = computed_in(stored.dtype)
         self.is_remote = stored.is_remote
 
     @property
@@ -174,7 +184,13 @@ def cuts(start: int, stop: int, length: int) -> list[tuple[int, slice, slice]]:
     return found
 
 
+def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type that numbers of a type are converted in: float32, or float64 where it does not hold
+    them. Half precision would not do: it ends at 65,504, and there are 100,000 Pa in 1,000 hPa."""
+    return np.result_type(dtype, np.float32)
+
+
 def linear(values: Any, factor: float, offset: float) -> Any:
-    """values * factor + offset of any library's arrays, in their dtype; float32 of integers."""
-    values = values if values.dtype.kind == "f" else values.astype(np.float32)
-    return (values * factor + offset).astype(values.dtype)
+    """values * factor + offset of any library's arrays, of type `computed_in`."""
+    with np.errstate(over="ignore"):  # a fill value that nobody marked is told as what it becomes
+        return values.astype(computed_in(values.dtype), copy=False) * factor + offset

@@ -17,6 +17,7 @@ from axialcast.data.opening.combine import combine
 from axialcast.data.opening.remote import shown
 from axialcast.data.opening.selection import select_levels, select_region, select_variables
 from axialcast.data.opening.standardise import standardise
+from axialcast.data.opening.units import require_known
 from axialcast.times.calendars import Gaps, cadence, select_period
 
 __all__ = ["open_analysis"]
@@ -68,6 +69,7 @@ def open_analysis(
     parts = {"analysis": store} if isinstance(store, xr.Dataset) else open_raw(store, reading)
     settings = {"variables": variables, "units": units, "member": member}
     parts = {name: _standardised(name, raw, **settings) for name, raw in parts.items()}
+    require_known(units, {str(name) for part in parts.values() for name in part.data_vars})
     analysis = combine(parts)
     try:
         return _part(select_variables(analysis, variables), levels, period, region, gaps)

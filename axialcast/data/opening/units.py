@@ -4,16 +4,18 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import cf_xarray.units
-import numpy as np
 import xarray as xr
 
 from axialcast.data.arrays.lazy import convert_linear
-from axialcast.names import VARIABLES, canonical
+from axialcast.data.spellings import choices, find_unit, is_stated, linear_conversion
+from axialcast.names import COORDINATE_ALIASES, LEVEL, VARIABLES, canonical, known_variable
 
-__all__ = ["in_canonical_units", "linear_conversion"]
+__all__ = ["in_canonical_units", "linear_conversion", "require_known"]
 
 logger = logging.getLogger(__name__)
+
+OF_OTHER_UNITS = ("valid_range", "valid_min", "valid_max", "actual_range", "GRIB_units")
+"""Attributes that are in the units of a file, or say them."""
 
 
 def in_canonical_units(
@@ -26,63 +28,72 @@ def in_canonical_units(
 
     Args:
         dataset: in the project's names.
-        units: by variable, those that the store does not state, or states wrongly.
+        units: by variable, those that the store does not state, or states wrongly. Of variables
+            that the table lacks, what they are labelled with.
         wanted: variables to convert, canonical; others pass as they are. None: all.
 
     Raises:
-        ValueError: units are neither stated nor given, or cannot be converted.
+        ValueError: units are neither stated nor given, or are none of the variable's.
     """
-    given = {canonical(name): text for name, text in (units or {}).items()}
-    if unknown := sorted(set(given) - set(VARIABLES)):
-        raise ValueError(
-            f"units: {', '.join(unknown)}: expected well-known variables: {', '.join(VARIABLES)}"
-        )
+    given = {canonical(name): str(text) for name, text in (units or {}).items()}
     names = [str(name) for name in dataset.data_vars if wanted is None or name in wanted]
     known = [name for name in names if name in VARIABLES]
-    silent = [name for name in known if "units" not in dataset[name].attrs and name not in given]
+    silent = [n for n in known if not is_stated(dataset[n].attrs.get("units")) and n not in given]
     if silent:
-        remedy = {name: VARIABLES[name].units for name in silent}
-        raise ValueError(
-            f"{', '.join(silent)}: has no units attribute; state them, for instance units={remedy}"
-        )
-    for name in given.keys() & set(known):
-        text = given[name]
-        logger.info("%s: units taken as %s, the store says %s", name, text, _stated(dataset[name]))
-        dataset[name] = dataset[name].assign_attrs(units=text)
+        require_known(units, set(map(str, dataset.data_vars)))
+        raise ValueError(f"{', '.join(silent)}: has no units attribute; {_remedy(silent)}")
+    for name in given.keys() & set(names):
+        stated = dataset[name].attrs.get("units")
+        if stated != given[name]:
+            says = "nothing" if stated is None else repr(stated)
+            logger.info("%s: units taken as %s, the store says %s", name, given[name], says)
+        dataset[name] = dataset[name].assign_attrs(units=given[name])
     for name in known:
-        dataset[name] = _converted(dataset[name], VARIABLES[name].units).assign_attrs(
-            VARIABLES[name].attrs
-        )
+        dataset[name] = _converted(dataset[name], is_given=name in given)
     return dataset
 
 
-def _stated(array: xr.DataArray) -> str:
-    return repr(array.attrs["units"]) if "units" in array.attrs else "nothing"
+def require_known(units: Mapping[str, str] | None, names: Collection[str]) -> None:
+    """Raises where units are given for a variable that is neither known nor one of these.
+
+    Raises:
+        ValueError: says which is nearest.
+    """
+    levels = (LEVEL, *COORDINATE_ALIASES[LEVEL])
+    for name in units or {}:
+        try:
+            known_variable(name, (*names, *levels))
+        except ValueError as error:
+            raise ValueError(f"data.units: {error}") from None
 
 
-def _converted(array: xr.DataArray, wanted: str) -> xr.DataArray:
-    units = str(array.attrs["units"])
-    if units == wanted:
-        return array
+def _remedy(names: Collection[str]) -> str:
+    """What to do where the units of variables are not known: never which ones they are."""
+    keys = ", ".join(f"{name}: …" for name in names)
+    kinds = "; ".join(dict.fromkeys(f"one of {choices(name)} for {name}" for name in names))
+    return f"say what the numbers are in with data.units: {{{keys}}}, {kinds}"
+
+
+def _converted(array: xr.DataArray, *, is_given: bool) -> xr.DataArray:
+    name, text = str(array.name), _text(array.attrs["units"])
+    wanted = VARIABLES[name].units
     try:
-        factor, offset = linear_conversion(units, wanted)
+        unit = find_unit(name, text)
     except ValueError as error:
+        if is_given:
+            raise ValueError(f"data.units: {name}: {error}") from None
         raise ValueError(
-            f"{array.name}: cannot convert {units!r} to {wanted!r}: {error}; "
-            f"state the right ones with units={{{str(array.name)!r}: {wanted!r}}}"
+            f"{name}: cannot convert its units to {wanted}: {error}; if the file is wrong, "
+            f"{_remedy([name])}; or leave it out of data.variables"
         ) from None
-    if (factor, offset) == (1.0, 0.0):
-        return array
-    logger.info("%s: converted from %s to %s", array.name, units, wanted)
-    return convert_linear(array, factor, offset)
+    if (unit.factor, unit.offset) == (1.0, 0.0):
+        return array.assign_attrs(VARIABLES[name].attrs)
+    because = f" ({unit.because})" if unit.because else ""
+    logger.info("%s: converted from %s to %s%s", name, text, wanted, because)
+    found = convert_linear(array, unit.factor, unit.offset).assign_attrs(VARIABLES[name].attrs)
+    found.attrs = {key: of for key, of in found.attrs.items() if key not in OF_OTHER_UNITS}
+    return found
 
 
-def linear_conversion(units: str, wanted: str) -> tuple[float, float]:
-    """(factor, offset) that take values from one unit to another, by pint."""
-    registry: Any = cf_xarray.units.units
-    try:
-        given = registry.Quantity(np.array([0.0, 1.0]), registry.Unit(units))
-        zero, one = given.to(registry.Unit(wanted)).magnitude
-    except Exception as error:  # pint raises many unrelated types for text that is no unit
-        raise ValueError(" ".join(str(error).split())) from None
-    return float(one - zero), float(zero)
+def _text(units: Any) -> str:
+    return units.decode("utf-8", "replace") if isinstance(units, bytes) else str(units)

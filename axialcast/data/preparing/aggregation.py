@@ -1,4 +1,4 @@
-"""Means and sums over periods of time, in double precision; the type of number stays what it was.
+"""Means and sums over periods of time, in double precision; their results in that or in single.
 
 Periods are counted from 00 UTC of the first day and labelled by their start. Only whole ones are
 kept. A mean is of the times from its start on. An accumulated variable is summed; its values are
@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.data.arrays.stored import computed_in
 from axialcast.names import TIME, known_variable
 from axialcast.times.calendars import cadence
 
@@ -138,7 +139,9 @@ def aggregate(
         # The reductions of coarsen itself would skip NaN without a word.
         parts = wide.coarsen({TIME: periods.length}).construct({TIME: (TIME, "part")})
         reduce = parts.sum if is_sum else parts.mean
-        fields[name] = reduce("part", skipna=False, keep_attrs=True).astype(array.dtype)
+        fields[name] = reduce("part", skipna=False, keep_attrs=True).astype(
+            computed_in(array.dtype)
+        )
     times = (TIME, periods.times.values, analysis[TIME].attrs)
     return xr.Dataset(fields, attrs=analysis.attrs).assign_coords({TIME: times})
 

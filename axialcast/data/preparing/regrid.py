@@ -1,4 +1,4 @@
-"""Conservative regridding, in double precision; the type of number stays what it was.
+"""Conservative regridding, in double precision; its results in that or in single.
 
 Shapes: h, w latitudes and longitudes of the source, H, W of the target.
 """
@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.data.arrays.stored import computed_in
 from axialcast.grid import LatLonGrid, grid_of
 from axialcast.names import COORDINATE_ATTRS, LATITUDE, LONGITUDE
 
@@ -43,12 +44,12 @@ def regrid(analysis: xr.Dataset, grid: LatLonGrid, *, min_valid: float = 0.5) ->
         values = field.astype(np.float64)
         valid = ~np.isnan(values)
         if valid.all():
-            return (rows @ values @ columns.T).astype(field.dtype)
+            return (rows @ values @ columns.T).astype(computed_in(field.dtype))
         share = rows @ valid.astype(np.float64) @ columns.T
         total = rows @ np.where(valid, values, 0.0) @ columns.T
         enough = share >= max(min_valid - TOLERANCE, TOLERANCE)
         means = np.divide(total, share, out=np.full_like(total, np.nan), where=enough)
-        return means.astype(field.dtype)
+        return means.astype(computed_in(field.dtype))
 
     coordinates = {
         LATITUDE: (LATITUDE, grid.latitude, COORDINATE_ATTRS[LATITUDE]),
@@ -65,7 +66,7 @@ def regrid(analysis: xr.Dataset, grid: LatLonGrid, *, min_valid: float = 0.5) ->
             output_core_dims=[[LATITUDE, LONGITUDE]],
             exclude_dims={LATITUDE, LONGITUDE},
             dask="parallelized",
-            output_dtypes=[array.dtype],
+            output_dtypes=[computed_in(array.dtype)],
             dask_gufunc_kwargs={
                 "output_sizes": dict(zip((LATITUDE, LONGITUDE), grid.shape, strict=True))
             },

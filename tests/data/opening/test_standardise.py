@@ -79,8 +79,9 @@ def test_units_can_be_stated_for_the_store(analysis, caplog):
         opened.mean_sea_level_pressure, 100 * analysis.mean_sea_level_pressure, rtol=1e-6
     )
     assert "mean_sea_level_pressure: units taken as hPa, the store says 'M/S'" in caplog.text
-    with pytest.raises(ValueError, match="units: pressure: expected well-known variables: geopot"):
-        open_analysis(wrong, units={"pressure": "hPa"})
+    wrong["mean_sea_level_pressure"].attrs = {"units": "hPa"}
+    with pytest.raises(ValueError, match=r"data\.units: unknown variable 'air_presure'"):
+        open_analysis(wrong, units={"air_presure": "hPa"})
 
 
 @pytest.mark.parametrize(
