@@ -44,6 +44,9 @@ STAMPS = ".stages"
 ORDER = ("simulate", "prepare", "train", "forecast", "verify")
 """Each shipped stage depends on those before it."""
 
+ADDRESS = ("data.store", "data.storage_options")
+"""Keys that may hold secrets."""
+
 ZARR_METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zattrs", ".zarray")
 
 READ_BYTES, READ_FILES = 2**28, 100
@@ -166,8 +169,6 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
         inputs["run at"] = str(time.time_ns())
         return inputs
     values = config.model_dump(mode="json")
-    if config.data and config.data.store:
-        values["data"]["store"] = config.source_address
     for key in stage.reads:
         inputs |= _leaves(key, _value(values, key))
     store = store_of(config, stage)
@@ -233,8 +234,8 @@ def _value(values: Mapping[str, Any], key: str) -> Any:
 
 
 def _leaves(key: str, value: Any) -> MadeFrom:
-    """The values of a section by dotted key; options of a store are told by its state."""
-    if key == "data.storage_options":
+    """The values of a section by dotted key; of where data are, the store's state tells."""
+    if key in ADDRESS:
         return {}
     if not isinstance(value, dict) or not value:
         return {key: value}
@@ -248,9 +249,8 @@ def _store_state(config: Config, store: str) -> str:
     """What changes when a store's data do: its inventory, or else files, their sizes and times; of
     a URL, what says which data are there, without secrets."""
     if "://" in store:
-        state = identity(store, config.data.storage_options if config.data else {})
-        # What comes from the environment is not written by value.
-        return _hash(state) if "${" in config.source_address else state
+        # A checksum, for any part of an address may come from the environment.
+        return _hash(identity(store, config.data.storage_options if config.data else {}))
     if (Path(store) / inventory.FOLDER).is_dir():
         return _hash(content_of(Path(store)))
     files: list[Path] = []

@@ -82,6 +82,8 @@ def translate(service: str, given: Mapping[str, Any]) -> Options:
         key = SPELLINGS[service].get(name, name)
         if key == "token" and service == "gs":
             key, value = _google(value)
+        if key == HEADERS and not isinstance(value, Mapping):
+            raise ValueError(f"storage_options: {name}: expected NAME: VALUE pairs")
         where = options.client if key == HEADERS else options.config
         if key in where:
             raise ValueError(f"storage_options: {name}: gives {key} again; leave one out")

@@ -37,6 +37,13 @@ BUCKET = "https://{}.s3.amazonaws.com"
 """Where the region of a bucket of S3 is asked for."""
 
 
+class RemoteStore(ObjectStore[Any]):
+    """A store that tells no signature where its name is logged or raised."""
+
+    def __str__(self) -> str:
+        return shown(super().__str__())
+
+
 def open_url(url: str, options: Mapping[str, Any], timeout_seconds: float) -> Store:
     """The store at a URL, read-only, after a first answer of its server.
 
@@ -59,7 +66,7 @@ def open_url(url: str, options: Mapping[str, Any], timeout_seconds: float) -> St
         if service == "s3":
             _set_region(urlsplit(url), given.config, timeout_seconds)
         first = _client(service, url, given, timeout_seconds, FIRST_RETRIES)
-        store = ObjectStore(_client(service, url, given, timeout_seconds, RETRIES), read_only=True)
+        store = RemoteStore(_client(service, url, given, timeout_seconds, RETRIES), read_only=True)
     except (ValueError, TypeError, obstore.exceptions.BaseError) as error:
         raise ValueError(
             f"{shown(url)}: cannot be opened ({reason(error)}); storage_options are "
