@@ -1,11 +1,12 @@
-"""Memory: what autograd keeps of a forward pass, and what this process holds."""
+"""Memory: what autograd keeps of a forward pass, what this process holds, what there is."""
 
+import os
 import sys
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["resident_bytes", "saved_bytes"]
+__all__ = ["installed_bytes", "resident_bytes", "saved_bytes"]
 
 
 def saved_bytes(network: nn.Module, *inputs: Tensor) -> int:
@@ -33,3 +34,11 @@ def resident_bytes() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def installed_bytes() -> int | None:
+    """Memory of this machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None

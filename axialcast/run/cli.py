@@ -63,7 +63,9 @@ def run(
         def before() -> None:
             from axialcast.run.preflight import check_run
 
-            check_run(settings, folder=path.parent)
+            preflight = check_run(settings, folder=path.parent)
+            if preflight:
+                preflight.refuse_small_memory()
 
         _require_writable(settings.output)
         run_stages(
@@ -122,6 +124,7 @@ def check(
         for line in [*preflight.facts(), *preflight.costs()] if preflight else []:
             typer.echo(line)
         if preflight:
+            preflight.refuse_small_memory()
             preflight.refuse_full_disk()
         typer.echo("all checks passed")
 

@@ -14,16 +14,20 @@ from axialcast.cores import available_cores
 from axialcast.data import States, Statistics
 from axialcast.data.opening.stacked import Layout
 from axialcast.data.reader import Analysis
+from axialcast.device import choose_device
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import calendar
 from axialcast.forecast.memory import held_bytes
 from axialcast.model import ForecastNetwork
-from axialcast.model.memory import resident_bytes, saved_bytes
+from axialcast.model.memory import installed_bytes, resident_bytes, saved_bytes
 from axialcast.planet.nature_run import NatureRun
 from axialcast.run.config import Config, DataConfig
 from axialcast.times.calendars import time_text
 
-__all__ = ["Preflight", "planned_nature_run"]
+__all__ = ["BEYOND", "Preflight", "planned_nature_run"]
+
+BEYOND = 2
+"""Times this machine's memory that a stage must be estimated at to be refused: it is rough."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,24 @@ class Preflight:
                 f"output {output}: the run writes about {readable_size(needed)} before "
                 f"compression, {readable_size(free)} are free; make room, or set output= elsewhere"
             )
+
+    def refuse_small_memory(self) -> None:
+        """Raises where training or forecasting on the CPU needs far more than this machine has.
+
+        Raises:
+            ValueError: names the keys, what is needed and what there is.
+        """
+        installed = installed_bytes()
+        if installed is None or choose_device(self.config.device).type != "cpu":
+            return
+        for name, parts_of in (("train", self._training), ("forecast", self._forecasting)):
+            needed = sum(parts_of().values()) if name in self.config.pipeline else 0
+            if needed > BEYOND * installed:
+                raise ValueError(
+                    f"{name}.batch_size: {name} would take about {readable_size(needed)} of "
+                    f"memory, this machine has {readable_size(installed)}; choose a smaller "
+                    "batch_size, a larger model.patch or a smaller model"
+                )
 
     def split(self, name: str) -> Any:
         """Times of a period of data."""

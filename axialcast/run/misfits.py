@@ -7,8 +7,10 @@ import torch
 
 from axialcast.baselines.climatology import SHORTEST_DAYS
 from axialcast.data import WindowLoader
+from axialcast.files.atomic import readable_size
 from axialcast.forecast import Forecaster, choose_init_times
-from axialcast.run.costs import Preflight
+from axialcast.model.memory import installed_bytes
+from axialcast.run.costs import BEYOND, Preflight
 from axialcast.scores.regions import region_weights
 from axialcast.times.calendars import time_text
 from axialcast.times.dates import Times, later
@@ -31,10 +33,8 @@ def misfits(preflight: Preflight, forecaster: Forecaster | None) -> list[str]:
     """
     lines = [*_steps(preflight, forecaster), *_grid(preflight), *_periods(preflight)]
     lines += _regions(preflight)
-    if not lines:
-        lines = [*_network(preflight), *_windows(preflight)]
-        lines += [*_init_times(preflight, forecaster), *_verified(preflight)]
-    return lines
+    lines = lines or [*_network(preflight), *_windows(preflight)]
+    return lines or [*_init_times(preflight, forecaster), *_verified(preflight)]
 
 
 def _steps(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
@@ -105,14 +105,22 @@ def _periods(preflight: Preflight) -> Lines:
 
 
 def _network(preflight: Preflight) -> Lines:
-    """A network that cannot be built, or not in this machine's memory."""
+    """A network that cannot be built, or whose training cannot be held by this machine."""
     if "train" not in preflight.config.pipeline:
         return
     try:
         with torch.device("meta"):
-            preflight.network(depth=1)
+            network = preflight.network()
     except ValueError as error:
         yield f"model.{error}"
+        return
+    # Weights, gradients, two moments of AdamW and the averaged weights.
+    needed, installed = 20 * sum(p.numel() for p in network.parameters()), installed_bytes()
+    if installed is not None and needed > BEYOND * installed:
+        yield (
+            f"model.dim: the network and its optimizer take {readable_size(needed)}, this machine "
+            f"has {readable_size(installed)}; choose a smaller model.dim or model.depth"
+        )
 
 
 def _windows(preflight: Preflight) -> Lines:

@@ -6,6 +6,7 @@ elements, or that gives nothing.
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from axialcast.run.errors import ConfigError
 __all__ = ["read_values"]
 
 _KEY = re.compile(r"[^\s.\[\]=]+(\.[^\s.\[\]=]+)*")
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_OLD_NUMBER = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 _UNSET = re.compile(r"Environment variable '(.*)' not found")
 
 
@@ -64,7 +67,7 @@ def _load(path: Path) -> DictConfig:
         raise ConfigError([f"{path}: not a text file; expected YAML in UTF-8"]) from None
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or ""
-        raise ConfigError([f"{path}: {key}: {str(error).splitlines()[0]}"]) from None
+        raise ConfigError([f"{path}: {key or 'a key'}: {_unresolved(error)}"]) from None
     except RecursionError:
         raise ConfigError([f"{path}: nested too deeply for a config"]) from None
     except OSError as error:
@@ -75,6 +78,8 @@ def _load(path: Path) -> DictConfig:
         raise ConfigError([f"{path}: not valid YAML: {error}"]) from None
     if not isinstance(loaded, DictConfig):
         raise ConfigError([f"{path}: expected KEY: VALUE pairs, got a list"])
+    if misread := sorted(_misread(path.read_text("utf-8"))):
+        raise ConfigError([f"{path}:{row}: {line}" for row, line in misread])
     return loaded
 
 
@@ -90,7 +95,29 @@ def _malformed(override: str) -> str | None:
         return f"{override}: expected KEY=VALUE, e.g. train.batch_size=8"
     if value.strip() == "???":
         return f"{key}: ??? stands for a value that is still to be given; give it"
+    with suppress(yaml.YAMLError, RecursionError):
+        for _, line in _misread(value):
+            return f"{key}: {line}"
     return None
+
+
+def _misread(text: str) -> Iterator[tuple[int, str]]:
+    """(row, line) of each number that YAML counts in eights or sixties, as 010 or 12:30."""
+    pending, seen = [yaml.compose(text, Loader=yaml.SafeLoader)], set()
+    while pending:
+        node = pending.pop()
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.CollectionNode):
+            pending += [n for item in node.value for n in (item if type(item) is tuple else [item])]
+        elif node is not None and node.tag in _NUMBERS and _OLD_NUMBER.fullmatch(node.value):
+            value = yaml.safe_load(node.value)
+            if ":" in node.value or int(node.value.replace("_", "")) != value:
+                yield (
+                    node.start_mark.line + 1,
+                    f"YAML reads {node.value} as {value:g}; write it without 0 or : or quote it",
+                )
 
 
 def _merged(loaded: DictConfig, override: str) -> DictConfig:
@@ -98,7 +125,9 @@ def _merged(loaded: DictConfig, override: str) -> DictConfig:
     key = override.partition("=")[0]
     try:
         given = OmegaConf.from_dotlist([override])
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
+    except OmegaConfBaseException as error:
+        raise ConfigError([f"command line: {key}: {_unresolved(error)}"]) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = f"command line: {key}: not valid YAML: {_problem(error)}; quote it: '{key}=\"…\"'"
         raise ConfigError([line]) from None
     try:

@@ -233,11 +233,15 @@ class ModelConfig(Section):
     """Share of features dropped while training."""
 
     @model_validator(mode="after")
-    def _heads_divide_dim(self) -> Self:
+    def _has_features(self) -> Self:
         if self.dim % self.heads:
             near = self.dim - self.dim % self.heads or self.heads
             raise ValueError(
                 f"dim {self.dim} is not divisible by heads {self.heads}; try dim: {near}"
+            )
+        if round(self.dim * self.mlp_ratio) < 1:
+            raise ValueError(
+                f"mlp_ratio {self.mlp_ratio:g} of dim {self.dim} leaves no feature; try 2"
             )
         return self
 
