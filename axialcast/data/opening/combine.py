@@ -1,7 +1,8 @@
 """Several files as one Dataset, by their coordinates; refused where their times overlap."""
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
@@ -12,7 +13,15 @@ from axialcast.data.arrays.backed import stored_of
 from axialcast.data.arrays.joined import join
 from axialcast.data.arrays.lazy import lazily
 from axialcast.data.arrays.stored import Stored
-from axialcast.names import TIME
+from axialcast.data.opening.alike import (
+    Parts,
+    on_one_grid,
+    refuse_differences,
+    refuse_holes,
+    refuse_other_times,
+)
+from axialcast.names import TIME, canonical
+from axialcast.times.calendars import time_text
 
 __all__ = ["combine"]
 
@@ -20,36 +29,65 @@ Labels = tuple[Any, ...]
 """Of one dimension, in order."""
 
 
-def combine(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
+def combine(parts: Parts, variables: Sequence[str] | None = None) -> xr.Dataset:
     """Files of consecutive times, or of different variables or levels, as one lazy Dataset.
 
     Args:
-        parts: what each file holds, by its name, standardised; coordinates other than time and
-            level must be equal.
+        parts: what each file holds, by its name, standardised.
+        variables: that are wanted; in others, files may differ. None: all.
 
     Raises:
-        ValueError: two files hold the same variables at overlapping times, or do not fit together.
+        ValueError: two files hold the same variables at overlapping times, or do not fit together;
+            or none holds a variable on the grid.
     """
-    names, datasets = list(parts), list(parts.values())
-    if len(datasets) == 1:
-        return datasets[0]
-    _refuse_overlaps(parts)
+    parts = _with(variables, parts)
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    refuse_other_times(parts)
+    parts = on_one_grid(parts)
     groups: dict[tuple[str, ...], dict[str, xr.Dataset]] = {}
     for name, dataset in parts.items():
         groups.setdefault(tuple(sorted(map(str, dataset.data_vars))), {})[name] = dataset
+    refuse_holes(list(groups.values()))
+    joined = [_join(group) for _, group in sorted(groups.items())]
     try:
-        joined = [_join(group) for _, group in sorted(groups.items())]
         return xr.merge(joined, join="exact", compat="override", combine_attrs="override")
     except (ValueError, TypeError) as error:
         message = " ".join(str(error).split())
         raise ValueError(
-            f"{names[0]} to {names[-1]}: do not fit together ({message}); give files of the same "
-            "grid and the same variables at consecutive times"
+            f"{_told(parts)}: do not fit together ({message}); give files of the same grid, levels "
+            "and times for all variables"
         ) from None
 
 
-def _join(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
+def _with(variables: Sequence[str] | None, parts: Parts) -> Parts:
+    """The files that hold wanted variables, with nothing else."""
+    every = sorted({str(name) for dataset in parts.values() for name in dataset.data_vars})
+    if not every:
+        raise ValueError(
+            f"{_told(parts)}: no variable of numbers over time, latitude and longitude; set "
+            "data.store to a store of such fields"
+        )
+    if variables is None:
+        return {name: dataset for name, dataset in parts.items() if dataset.data_vars}
+    wanted = [name if name in every else canonical(name) for name in variables]
+    if missing := [name for name in wanted if name not in every]:
+        raise ValueError(
+            f"{_told(parts)}: no variable {', '.join(missing)}; the store has {', '.join(every)}"
+        )
+    held = {name: dataset[[v for v in wanted if v in dataset]] for name, dataset in parts.items()}
+    return {name: dataset for name, dataset in held.items() if dataset.data_vars}
+
+
+def _told(names: Iterable[str]) -> str:
+    first, *others = names
+    rest = others if len(others) == 1 else [f"{len(others)} more"]
+    return f"{first} and {rest[0]}" if others else first
+
+
+def _join(parts: Parts) -> xr.Dataset:
     """Files of the same variables, joined along each dimension in which their labels differ."""
+    refuse_differences(parts)
     first = next(iter(parts.values()))
     lines = {dim: _follow(str(dim), parts) for dim in first.dims}
     lines = {dim: line for dim, line in lines.items() if len(line) > 1}
@@ -59,7 +97,7 @@ def _join(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
         for dataset in parts.values()
     }
     if len(tiles) < math.prod(map(len, lines.values())) or len(tiles) < len(parts):
-        raise ValueError(f"some files lack a part of {', '.join(map(str, lines))}")
+        raise ValueError(f"{_told(parts)}: {_lacking(lines, tiles)}")
 
     def stored(name: Any, place: tuple[int, ...]) -> Stored:
         """A variable in the files at a place, joined along the dimensions that it leaves open."""
@@ -71,10 +109,6 @@ def _join(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
         joined = [stored(name, (*place, number)) for number in range(len(lines[dim]))]
         return join(joined, first[name].dims.index(dim))
 
-    for name, dataset in parts.items():
-        for variable, array in first.data_vars.items():
-            if dataset[variable].dims != array.dims:
-                raise ValueError(f"{name}: {variable} has the dimensions {dataset[variable].dims}")
     first = tiles[(0,) * len(lines)]
     variables = {
         name: xr.Variable(array.dims, lazily(stored(name, ())), array.attrs, array.encoding)
@@ -87,6 +121,26 @@ def _join(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
     )
 
 
+def _lacking(lines: Mapping[Any, list[Labels]], tiles: Collection[tuple[int, ...]]) -> str:
+    """What no file holds, though others hold each of its labels."""
+    every = itertools.product(*(range(len(line)) for line in lines.values()))
+    place = next((place for place in every if place not in tiles), None)
+    if place is None:
+        return "two hold the same times and levels; give each once"
+    labels = [
+        f"{dim} {_text(dim, line[rank])}"
+        for (dim, line), rank in zip(lines.items(), place, strict=True)
+    ]
+    return f"none holds {' at '.join(labels)}; give files of all levels at all times"
+
+
+def _text(dim: Any, labels: Labels) -> str:
+    """Times from the first to the last, other labels one by one."""
+    if dim == TIME:
+        return " to ".join(dict.fromkeys(time_text(end) for end in (labels[0], labels[-1])))
+    return ", ".join(f"{label:g}" if isinstance(label, float) else str(label) for label in labels)
+
+
 def _labels(dataset: xr.Dataset, dim: Any) -> Labels:
     """The labels along a dimension, or, without any, its positions."""
     if dim not in dataset.indexes:
@@ -94,36 +148,25 @@ def _labels(dataset: xr.Dataset, dim: Any) -> Labels:
     return tuple(dataset.indexes[dim])
 
 
-def _index(parts: Mapping[str, xr.Dataset], dim: Any, line: list[Labels]) -> pd.Index:
+def _index(parts: Parts, dim: Any, line: list[Labels]) -> pd.Index:
     found = {_labels(dataset, dim): dataset.indexes[dim] for dataset in parts.values()}
     return found[line[0]].append([found[labels] for labels in line[1:]])
 
 
-def _follow(dim: str, parts: Mapping[str, xr.Dataset]) -> list[Labels]:
+def _follow(dim: str, parts: Parts) -> list[Labels]:
     """The labels along a dimension that files have, each once, one after another.
 
     Raises:
         ValueError: they do not follow one another.
     """
-    found = {_labels(dataset, dim) for dataset in parts.values()}
+    found = {_labels(dataset, dim): name for name, dataset in parts.items()}
     falling = any(len(labels) > 1 and labels[0] > labels[-1] for labels in found)
     line = sorted(found, reverse=falling)
     steps = [(b > a) != falling for a, b in pairwise(chain.from_iterable(line))]
     if len(line) > 1 and not all(steps):
-        raise ValueError(f"{dim}: some files have other labels than others")
+        (one, name), (other, another), *_ = found.items()
+        raise ValueError(
+            f"{name} and {another}: hold {dim} {_text(dim, one)}, and {_text(dim, other)}; give "
+            f"files of the same {dim}, or of others that follow one another"
+        )
     return line
-
-
-def _refuse_overlaps(parts: Mapping[str, xr.Dataset]) -> None:
-    kinds: dict[Any, list[str]] = {}
-    for name, dataset in parts.items():
-        places = [dataset.indexes[dim] for dim in dataset.dims if dim in dataset.indexes]
-        fixed = tuple(tuple(index) for index in places if index.name != TIME)
-        for variable in dataset.data_vars:
-            kinds.setdefault((variable, fixed), []).append(name)
-    for names in kinds.values():
-        ordered = sorted(names, key=lambda name: parts[name].indexes[TIME][0])
-        for before, after in pairwise(ordered):
-            first, last = parts[after].indexes[TIME][0], parts[before].indexes[TIME][-1]
-            if first <= last:
-                raise ValueError(f"{before} and {after}: both hold {first}; give each time once")

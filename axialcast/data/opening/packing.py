@@ -50,7 +50,7 @@ def decoded(dataset: xr.Dataset) -> xr.Dataset:
     """The dataset by CF conventions, lazily; two marks of missing data are two marks."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", xr.SerializationWarning)
-        return xr.decode_cf(dataset)
+        return xr.decode_cf(dataset, decode_times=False, decode_timedelta=False)
 
 
 def _scale(label: str, value: Any) -> Any:
@@ -106,16 +106,16 @@ def _limits(attrs: Mapping[str, Any]) -> list[Any]:
     return [None if end is None else end[0] for end in ends]
 
 
-def _unpacked(variable: xr.Variable, limit: Any) -> float:
+def _unpacked(variable: xr.Variable, limit: np.number[Any]) -> float:
     if variable.dtype.kind == "f":
         return float(variable.dtype.type(limit))
     if limit.dtype.kind == "f":
         return float(limit)
-    limit = int(limit)
-    if str(variable.attrs.get("_Unsigned", "")).lower() == "true" and limit < 0:
-        limit += 256**variable.dtype.itemsize
+    packed = int(limit)
+    if str(variable.attrs.get("_Unsigned", "")).lower() == "true" and packed < 0:
+        packed += int(256**variable.dtype.itemsize)
     scale, offset = (float(variable.attrs.get(n, d)) for n, d in zip(SCALES, (1, 0), strict=True))
-    return limit * scale + offset
+    return packed * scale + offset
 
 
 def limited(dataset: xr.Dataset, limits: Mapping[Any, tuple[float, float]]) -> xr.Dataset:

@@ -14,6 +14,7 @@ from zarr.abc.store import Store
 from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.backends import Reading, open_raw
 from axialcast.data.opening.combine import combine
+from axialcast.data.opening.contradictions import refuse_contradictions
 from axialcast.data.opening.remote import shown
 from axialcast.data.opening.selection import select_levels, select_region, select_variables
 from axialcast.data.opening.standardise import standardise
@@ -67,10 +68,11 @@ def open_analysis(
     """
     reading = Reading(storage_options, timeout_seconds, missing_chunks, variables, levels)
     parts = {"analysis": store} if isinstance(store, xr.Dataset) else open_raw(store, reading)
+    refuse_contradictions(parts)
     settings = {"variables": variables, "units": units, "member": member}
     parts = {name: _standardised(name, raw, **settings) for name, raw in parts.items()}
     require_known(units, {str(name) for part in parts.values() for name in part.data_vars})
-    analysis = combine(parts)
+    analysis = combine(parts, variables)
     try:
         return _part(select_variables(analysis, variables), levels, period, region, gaps)
     except ValueError as error:
