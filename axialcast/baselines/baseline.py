@@ -23,6 +23,7 @@ from axialcast.names import (
     TIME,
     VALID_TIME,
 )
+from axialcast.times.calendars import gapless_axis
 from axialcast.times.dates import Leads, Times
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "hours_text",
     "labelled",
     "overlap",
+    "spacing",
     "states_at",
     "whole_steps",
     "with_valid_time",
@@ -198,6 +200,26 @@ def states_at(analysis: xr.Dataset, times: Times) -> xr.Dataset:
         if len(unique) == len(times) and (unique == times).all()
         else states.isel({TIME: inverse})
     )
+
+
+def spacing(times: Times) -> np.timedelta64:
+    """The cadence of sorted times, among which some may be missing.
+
+    Raises:
+        ValueError: there are fewer than two, they lie on no even axis, or their calendar is not
+            the standard one.
+    """
+    if times.dtype == object:
+        raise ValueError(
+            f"time: verification needs the standard calendar, got {times[0].calendar}; score the "
+            "forecasts elsewhere, or convert the analysis before training"
+        )
+    if len(times) < 2:
+        raise ValueError(
+            f"time: expected two or more times to fit baselines on, got {len(times)}; choose "
+            "another training period"
+        )
+    return np.timedelta64(gapless_axis(times)[1])
 
 
 def whole_steps(name: str, leads: Leads, step: np.timedelta64) -> NDArray[np.int64]:

@@ -21,8 +21,9 @@ from axialcast.baselines.baseline import (
     aligned,
     labelled,
     overlap,
+    spacing,
 )
-from axialcast.baselines.cycle import DAY, Equations, annual_basis, hour_of
+from axialcast.baselines.cycle import DAY, Equations, annual_basis, check_seasons, hour_of
 from axialcast.baselines.passes import MEMORY_GIB, go_through
 from axialcast.baselines.products import product
 from axialcast.cores import on_all_cores
@@ -38,7 +39,6 @@ __all__ = [
     "Climatology",
     "CycleSums",
     "climatology_of",
-    "spacing",
 ]
 
 HOUR, COEFFICIENT = "hour", "coefficient"
@@ -70,7 +70,7 @@ class Climatology:
         harmonics: int = 3,
         memory_gib: float = MEMORY_GIB,
     ) -> "Climatology":
-        """Least squares on the training years; missing values are left out, point by point.
+        """Least squares on the training years; missing values and times are left out.
 
         A point with fewer values than twice its coefficients has a NaN climatology. The training
         years are read once.
@@ -79,8 +79,9 @@ class Climatology:
             memory_gib: what the fit may hold.
 
         Raises:
-            ValueError: `training` covers less than a year, which harmonics of the year need; a
-                field has no point with values enough; the calendar is not the standard one.
+            ValueError: `training` covers less than a year, or lacks a season, which harmonics of
+                the year need; a field has no point with values enough; the calendar is not the
+                standard one.
         """
         analysis = Analysis.of(training)
         sums = CycleSums(analysis, harmonics)
@@ -218,6 +219,8 @@ class CycleSums:
                 f"harmonics: {harmonics} annual harmonics need a training period of a year or "
                 f"more, got {span:.0f} days; extend it or take harmonics=0, the plain mean"
             )
+        if harmonics:
+            check_seasons(times, harmonics)
         self._training, self._harmonics = training, harmonics
         self._hours = np.unique(hour_of(times))
         num = 2 * harmonics + 1
@@ -281,27 +284,6 @@ def climatology_of(
     """A climatology of (hour, m, c, h, w) coefficients, with the labels of an analysis."""
     coords = {HOUR: hours, **{dim: like.dataset[dim].variable for dim in (LATITUDE, LONGITUDE)}}
     return Climatology(like.channels.unstack(coefficients, coords, (HOUR, COEFFICIENT)))
-
-
-def spacing(times: Times) -> np.timedelta64:
-    """The even spacing of sorted times.
-
-    Raises:
-        ValueError: there are fewer than two, they are unevenly spaced, or their calendar is not
-            the standard one.
-    """
-    if times.dtype == object:
-        raise ValueError(
-            f"time: verification needs the standard calendar, got {times[0].calendar}; score the "
-            "forecasts elsewhere, or convert the analysis before training"
-        )
-    steps = np.unique(np.diff(times))
-    if len(steps) != 1:
-        raise ValueError(
-            f"time: expected two or more evenly spaced times to fit baselines on, got {len(times)} "
-            f"with {len(steps)} different spacings; choose another training period"
-        )
-    return np.timedelta64(steps[0])
 
 
 def _stretch(rows: NDArray[np.intp]) -> "slice | NDArray[np.intp]":

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from axialcast.baselines.products import product
 from axialcast.times.dates import Times
 
-__all__ = ["DAY", "Equations", "annual_basis", "hour_of"]
+__all__ = ["DAY", "Equations", "annual_basis", "check_seasons", "hour_of"]
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 YEAR_DAYS = 365.2425
@@ -31,6 +31,29 @@ def annual_basis(times: Times, harmonics: int) -> NDArray[np.float64]:
     """(t, m = 2 harmonics + 1): one, cosines, sines of the harmonics of the year."""
     phase = 2 * np.pi * ((times - EPOCH) / DAY)[:, None] / YEAR_DAYS * np.arange(1, harmonics + 1)
     return np.concatenate([np.ones((len(times), 1)), np.cos(phase), np.sin(phase)], axis=1)
+
+
+def check_seasons(times: Times, harmonics: int) -> None:
+    """Refuses harmonics that would be guessed in seasons that the times lack.
+
+    Raises:
+        ValueError: at some hour of the day, none is in half a period of the highest harmonic.
+    """
+    hours, days = hour_of(times), (times - EPOCH) / DAY % YEAR_DAYS
+    for hour in np.unique(hours):
+        there = times[hours == hour]
+        order = np.argsort(days[hours == hour])
+        seen = days[hours == hour][order]
+        empty = np.diff(seen, append=seen[0] + YEAR_DAYS)
+        longest = int(np.argmax(empty))
+        if empty[longest] > YEAR_DAYS / 2 / harmonics:
+            around = there[order[[longest, (longest + 1) % len(order)]]]
+            first, last = (str(date)[5:] for date in np.datetime_as_string(around, "D"))
+            raise ValueError(
+                f"harmonics: {harmonics} annual harmonics need times of all seasons, but the "
+                f"training period has none between {first} and {last} at {hour:g} h UTC; take "
+                "harmonics=0, the plain mean, or fewer, or another training period"
+            )
 
 
 class Equations:

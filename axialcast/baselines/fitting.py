@@ -7,12 +7,11 @@ import numpy as np
 import xarray as xr
 
 from axialcast.baselines.anomalies import Anomalies
-from axialcast.baselines.baseline import Baseline
+from axialcast.baselines.baseline import Baseline, spacing
 from axialcast.baselines.climatology import (
     Climatology,
     CycleSums,
     climatology_of,
-    spacing,
 )
 from axialcast.baselines.coarsening import Coarsening
 from axialcast.baselines.kept import Arrays, KeptFits
@@ -22,7 +21,7 @@ from axialcast.baselines.linear_inverse_model import (
     RIDGE,
     Amplitudes,
     LinearInverseModel,
-    lag_steps,
+    lagged_rows,
 )
 from axialcast.baselines.passes import MEMORY_GIB, Gatherer, go_through
 from axialcast.baselines.patterns import Sample, factor_for, num_bytes
@@ -121,7 +120,7 @@ class _Fits:
         if "climatology" in missing:
             cycle = CycleSums(training, self._harmonics)
         if "linear_inverse_model" in missing:
-            lag_steps(training, self._lag)
+            lagged_rows(training.times, self._lag)
             by_cells = self._factor == 1
             held = num_bytes(len(training), training.shape, MAX_PATTERNS, self._factor) / 2**30
             memory_gib = max(memory_gib - held, memory_gib / 4)

@@ -14,17 +14,18 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.baselines.anomalies import Anomalies, forecast_from
-from axialcast.baselines.baseline import ALL, States, Which, whole_steps
-from axialcast.baselines.climatology import Climatology, spacing
+from axialcast.baselines.baseline import ALL, States, Which, spacing, whole_steps
+from axialcast.baselines.climatology import Climatology
 from axialcast.baselines.coarsening import Coarsening
 from axialcast.baselines.passes import MEMORY_GIB, go_through
 from axialcast.baselines.patterns import Patterns, Sample, factor_for
 from axialcast.baselines.products import product
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis, Block
+from axialcast.times.calendars import gapless_axis
 from axialcast.times.dates import Leads, Times
 
-__all__ = ["Amplitudes", "LinearInverseModel", "lag_steps"]
+__all__ = ["Amplitudes", "LinearInverseModel", "lagged_rows"]
 
 EXPLAINED, MAX_PATTERNS, RIDGE = 0.99, 200, 0.03
 BATCH_VALUES = 2**23
@@ -72,6 +73,9 @@ class LinearInverseModel:
         memory_gib: float = MEMORY_GIB,
     ) -> "LinearInverseModel":
         """Regression on the training years; a missing value counts as no anomaly.
+
+        Three states a lag apart of which one is missing, as its time is or all of its values are,
+        are left out.
 
         The defaults were chosen by the scores of sea-level pressure over the North Atlantic
         (2008, and published scores of 2009-2010) and of a nature run's last year: as a baseline
@@ -191,7 +195,7 @@ class Amplitudes:
         lag, ridge: as in `LinearInverseModel.fit`.
 
     Raises:
-        ValueError: as `lag_steps`.
+        ValueError: as `lagged_rows`.
     """
 
     held = 0.0
@@ -206,7 +210,7 @@ class Amplitudes:
         ridge: float = RIDGE,
     ) -> None:
         self._lag = spacing(training.times) if lag is None else lag
-        self._steps = lag_steps(training, self._lag)
+        self._triples = lagged_rows(training.times, self._lag)
         self._coarsening, self._patterns, self._ridge = coarsening, patterns, ridge
         self._shape = training.shape[0], *coarsening.shape
         self._series = np.zeros((len(training), patterns.vectors.shape[1]), np.float32)
@@ -239,7 +243,7 @@ class Amplitudes:
         return {
             "patterns": self._patterns.vectors,
             "scale": self._patterns.scale,
-            "propagator": _propagator(self._series, self._steps, self._ridge),
+            "propagator": _propagator(self._series, self._triples, self._ridge),
         }
 
     def baseline(self, climatology: Climatology) -> LinearInverseModel:
@@ -248,19 +252,23 @@ class Amplitudes:
         return LinearInverseModel(climatology, self._lag, **self.arrays(), factor=factor)
 
 
-def lag_steps(training: Analysis, lag: np.timedelta64) -> int:
-    """How many times of the training period a lag is.
+def lagged_rows(times: Times, lag: np.timedelta64) -> NDArray[np.int64]:
+    """(3, n) positions of all times that have one a lag later and one two lags later, and of these.
 
     Raises:
-        ValueError: it is not a multiple of the cadence, or the training period is too short.
+        ValueError: the lag is not a multiple of the cadence, or there are none.
     """
-    steps = int(whole_steps("lag", np.array([lag]), spacing(training.times))[0])
-    if len(training) <= 2 * steps:
+    steps = int(whole_steps("lag", np.array([lag]), spacing(times))[0])
+    rows, _ = gapless_axis(times)
+    num = max(len(rows) - 2 * steps, 0)
+    triples = np.stack([rows[lags * steps :][:num] for lags in range(3)])
+    triples = triples[:, (triples >= 0).all(0)]
+    if not triples.size:
         raise ValueError(
-            f"training: {len(training)} times are too few for a linear inverse model of lag "
-            f"{steps} steps; train on more"
+            f"training: {len(times)} times are too few for a linear inverse model of lag "
+            f"{steps} steps, which needs three a lag apart; train on more"
         )
-    return steps
+    return triples
 
 
 def _amplitudes(
@@ -276,17 +284,21 @@ def _amplitudes(
     return np.asarray(scaled @ vectors)
 
 
-def _propagator(series: NDArray[np.float32], steps: int, ridge: float) -> NDArray[np.float64]:
-    """(2k, k) ridge regression of the state one lag ahead on the state and the one before it."""
+def _propagator(
+    series: NDArray[np.float32], triples: NDArray[np.int64], ridge: float
+) -> NDArray[np.float64]:
+    """(2k, k) ridge regression of the state one lag ahead on the state and the one before it.
+
+    Args:
+        series: (n, k) amplitudes; all zero where a state is missing.
+        triples: (3, m) positions of states before, now and ahead.
+    """
+    seen = np.any(series, axis=1)
+    triples = triples[:, np.all(seen[triples], axis=0)]
     num = series.shape[1]
     moments, products = np.zeros((2 * num, 2 * num)), np.zeros((2 * num, num))
-    for start in range(0, len(series) - 2 * steps, 4096):
-        before, now, after = (
-            series[start + lags * steps : len(series) - (2 - lags) * steps][:4096].astype(
-                np.float64
-            )
-            for lags in range(3)
-        )
+    for start in range(0, triples.shape[1], 4096):
+        before, now, after = series[triples[:, start : start + 4096]].astype(np.float64)
         predictors = np.concatenate([now, before], axis=1)
         moments += predictors.T @ predictors
         products += predictors.T @ after

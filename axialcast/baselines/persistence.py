@@ -21,14 +21,16 @@ from axialcast.baselines.baseline import (
     hours_text,
     labelled,
     overlap,
+    spacing,
     whole_steps,
 )
-from axialcast.baselines.climatology import Climatology, spacing
+from axialcast.baselines.climatology import Climatology
 from axialcast.baselines.passes import MEMORY_GIB, go_through
 from axialcast.cores import on_all_cores
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis, Block
 from axialcast.names import LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
+from axialcast.times.calendars import gapless_axis
 from axialcast.times.dates import Leads, Times
 
 __all__ = [
@@ -101,16 +103,17 @@ class DampedPersistence:
     ) -> "DampedPersistence":
         """Regression through the origin of the anomaly on that of `lead_times` before.
 
-        Pairs that lack either value are left out, point by point; a point without any pair has no
-        memory, as one that is never analysed (land, for the sea's temperature) has no forecast.
+        Pairs that lack either value are left out, point by point, and a missing time is one that
+        lacks all of them; a point without any pair has no memory, as one that is never analysed
+        (land, for the sea's temperature) has no forecast.
         The training years are read once.
 
         Args:
             memory_gib: what the fit may hold.
 
         Raises:
-            ValueError: a lead time is not a multiple of the training data's cadence, or reaches
-                past its end.
+            ValueError: a lead time is not a multiple of the training data's cadence, reaches past
+                its end, or from no time to another that is there.
         """
         analysis = Analysis.of(training, climatology.channels)
         sums = LaggedSums(analysis, lead_times)
@@ -185,33 +188,49 @@ class LaggedSums:
     """
 
     def __init__(self, training: Analysis, lead_times: Leads) -> None:
-        self._steps = whole_steps("lead_times", lead_times, spacing(training.times))
+        self._cadence = spacing(training.times)
+        self._steps = whole_steps("lead_times", lead_times, self._cadence)
         self._longest = int(self._steps.max())
-        if len(training) <= self._longest:
-            raise ValueError(
-                f"lead_times: the training period of {len(training)} times is not longer "
-                f"than the longest lead time of {self._longest} steps; train on more"
-            )
+        self._refuse_without_pairs(training.times, lead_times)
         self._training, self._lead_times = training, lead_times
         self.damping = large.zeros((len(lead_times), *training.shape), np.float32)
         # Squares and products in double precision, and the states of the longest lead.
         self.held = 4.0 * len(lead_times) + self._longest
 
+    def _refuse_without_pairs(self, times: Times, lead_times: Leads) -> None:
+        there = gapless_axis(times)[0] >= 0
+        num = len(there) - self._longest
+        if num < 1:
+            raise ValueError(
+                f"lead_times: the training period of {len(there)} times is not longer "
+                f"than the longest lead time of {self._longest} steps; train on more"
+            )
+        for lead, step in zip(lead_times, self._steps, strict=True):
+            if not (there[:num] & there[step : step + num]).any():
+                raise ValueError(
+                    f"lead_times: no two times of the training period are {hours_text(lead)} h "
+                    "apart, for too many are missing; choose another period or shorter lead times"
+                )
+
     def begin(self, group: Analysis) -> None:
         num, *grid = group.shape
         cells = math.prod(grid)
         self._place = group.place
+        self._last: np.datetime64 | None = None
         self._before = [np.empty((0, cells), np.float32) for _ in range(num)]
         self._products = [np.zeros((len(self._steps), cells)) for _ in range(num)]
         # One row for all lead times, as long as no value is missing.
         self._squares = [np.zeros((1, cells)) for _ in range(num)]
 
     def add(self, block: Block) -> None:
-        new = block.new
+        new, rows = block.new, self._rows(block.times[block.overlap :])
 
         def take(channel: int) -> None:
-            before = self._before[channel]
-            window = np.concatenate([before, new[:, channel].reshape(len(new), -1)])
+            states = new[:, channel].reshape(len(new), -1)
+            if rows[-1] >= len(rows):
+                known, states = states, np.full((rows[-1] + 1, states.shape[1]), np.nan, np.float32)
+                states[rows] = known
+            window = np.concatenate([self._before[channel], states])
             stop = len(window) - self._longest
             for start in range(0, stop, STRETCH):
                 end = min(start + STRETCH, stop)
@@ -219,6 +238,16 @@ class LaggedSums:
             self._before[channel] = window[max(stop, 0) :].copy()
 
         on_all_cores(take, range(len(self._before)))
+
+    def _rows(self, times: Times) -> NDArray[np.int64]:
+        """(t,) places of the times, counted in steps from the last that came before.
+
+        Of a gap, no more than the longest lead time: no pair reaches across it anyway.
+        """
+        before = times[0] - self._cadence if self._last is None else self._last
+        self._last = times[-1]
+        steps = np.diff(times, prepend=before) // self._cadence
+        return np.cumsum(np.minimum(steps.astype(np.int64), self._longest + 1)) - 1
 
     def _sum(self, channel: int, window: NDArray[np.float32]) -> None:
         """Adds the pairs that begin at any time of a (t, x) window but the last `_longest`."""

@@ -74,7 +74,7 @@ def check_layout(layout: Layout, longitude: NDArray[np.float64]) -> None:
     if layout == "weatherbench2" and (longitude.min() < 0 or longitude.max() >= 360):
         raise ValueError(
             f"layout: weatherbench2 wants longitudes from 0 to 360, the forecast's run from "
-            f"{longitude.min():g} to {longitude.max():g}; take layout='axialcast'"
+            f"{longitude.min():g} to {longitude.max():g}; take the layout axialcast"
         )
 
 
