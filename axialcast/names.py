@@ -129,9 +129,18 @@ VARIABLES: dict[str, Variable] = {
 COORDINATE_ALIASES: dict[str, tuple[str, ...]] = {
     TIME: ("time", "valid_time", "T", "t", "TIME", "date"),
     LEVEL: ("level", "pressure_level", "isobaricInhPa", "plev", "lev", "pressure"),
-    LATITUDE: ("latitude", "lat", "y", "Y", "LAT", "nav_lat"),
-    LONGITUDE: ("longitude", "lon", "x", "X", "LON", "nav_lon"),
+    LATITUDE: ("latitude", "lat", "y", "Y", "LAT", "nav_lat", "XLAT"),
+    LONGITUDE: ("longitude", "lon", "x", "X", "LON", "nav_lon", "XLONG"),
     NUMBER: ("number", "member", "realization", "ensemble"),
+    VALID_TIME: ("valid_time", "validity_time", "verification_time", "valid_date"),
+    INIT_TIME: (
+        *("init_time", "forecast_reference_time", "reftime", "initial_time", "init", "base_time"),
+        *("initialization_time", "forecast_initial_time", "forecast_time0"),
+    ),
+    LEAD_TIME: (
+        *("lead_time", "step", "prediction_timedelta", "forecast_period", "leadtime", "lead"),
+        *("fhour", "forecast_hour", "forecast_step", "fcst_hour", "prediction_timedelta_hours"),
+    ),
 }
 
 COORDINATE_UNITS: dict[str, tuple[str, ...]] = {

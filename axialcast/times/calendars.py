@@ -14,6 +14,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.names import TIME
+from axialcast.times.decoding import is_dated
+from axialcast.times.undated import undated
 
 __all__ = [
     "Gaps",
@@ -29,6 +31,9 @@ __all__ = [
 Gaps = Literal["refuse", "keep"]
 """What to do where times are missing: refuse the analysis, or keep it as it is."""
 
+LAST_SECOND = 2**63 // 10**9 - 1
+"""From 1970: datetime64[ns] ends in 2262, and begins as long before."""
+
 
 def check_times(dataset: xr.Dataset) -> xr.Dataset:
     """The dataset with sorted, unique times: datetime64[ns], or cftime in other calendars.
@@ -37,27 +42,52 @@ def check_times(dataset: xr.Dataset) -> xr.Dataset:
         ValueError: times are not dates, not known, not sorted or not unique.
     """
     times = dataset[TIME].values
-    if times.dtype == object and len(times) and isinstance(times[0], cftime.datetime):
+    if not len(times):
+        raise ValueError(f"{TIME}: holds no time; give files with at least one")
+    if not is_dated(dataset[TIME]):
+        raise ValueError(f"{TIME}: {undated(dataset[TIME])}")
+    if times.dtype == object:
         if times[0].calendar in ("standard", "gregorian", "proleptic_gregorian"):
             dataset = _as_datetimes(dataset)
-    elif not np.issubdtype(times.dtype, np.datetime64):
-        raise ValueError(
-            f"{TIME}: expected dates, got {times.dtype}; decode them with xarray.decode_cf"
-        )
     elif np.isnat(times).any():
-        raise ValueError(f"{TIME}: holds {np.isnat(times).sum()} missing dates; drop or fill them")
+        places = ", ".join(map(str, np.flatnonzero(np.isnat(times))[:5] + 1))
+        raise ValueError(
+            f"{TIME}: holds {np.isnat(times).sum()} missing dates (of steps {places}); take these "
+            "steps out of the file, for instance with: cdo delete,timestep=… in.nc out.nc"
+        )
     elif times.dtype != "datetime64[ns]":
-        attrs = dataset[TIME].attrs
-        dataset = dataset.assign_coords({TIME: (TIME, times.astype("datetime64[ns]"), attrs)})
-    times, spacing = dataset[TIME].values, steps(dataset[TIME].values)
-    zero = np.timedelta64(0, "ns")
+        dataset = dataset.assign_coords({TIME: (TIME, _to_ns(times), dataset[TIME].attrs)})
+    _check_order(dataset[TIME].values)
+    return dataset
+
+
+def _check_order(times: NDArray[Any]) -> None:
+    spacing, zero = steps(times), np.timedelta64(0, "ns")
     if (spacing == zero).any():
-        first = time_text(times[:-1][spacing == zero][0])
-        raise ValueError(f"{TIME}: {first} occurs twice; drop it with .drop_duplicates('{TIME}')")
+        place = int(np.argmax(spacing == zero))
+        raise ValueError(
+            f"{TIME}: {time_text(times[place])} occurs twice; keep one in the file, for instance "
+            f"with: cdo delete,timestep={place + 2} in.nc out.nc"
+        )
     if (spacing < zero).any():
         first = time_text(times[1:][spacing < zero][0])
-        raise ValueError(f"{TIME}: not sorted at {first}; sort with .sortby('{TIME}')")
-    return dataset
+        raise ValueError(
+            f"{TIME}: not sorted at {first}; sort the file, for instance with: "
+            "cdo sorttimestamp in.nc out.nc"
+        )
+
+
+def _to_ns(times: NDArray[Any]) -> NDArray[Any]:
+    """datetime64[ns], or cftime of the same calendar where nanoseconds do not reach."""
+    seconds = times.astype("datetime64[s]").astype(np.int64)
+    if np.abs(seconds).max() < LAST_SECOND:
+        return times.astype("datetime64[ns]")
+    microseconds = times.astype("datetime64[us]").astype(np.int64)
+    units = "microseconds since 1970-01-01"
+    dates = cftime.num2date(
+        microseconds, units, "proleptic_gregorian", only_use_cftime_datetimes=True
+    )
+    return np.asarray(dates)
 
 
 def cadence(analysis: xr.Dataset, dim: str = TIME, *, gaps: Gaps = "keep") -> np.timedelta64:
@@ -81,22 +111,22 @@ def cadence(analysis: xr.Dataset, dim: str = TIME, *, gaps: Gaps = "keep") -> np
     times = analysis[dim].values
     if len(times) < 2:
         raise ValueError(
-            f"{dim}: expected at least two times to tell the cadence, got {len(times)}"
+            f"{dim}: expected at least two times to tell the cadence, got {len(times)}; give more"
         )
     spacing = steps(times)
     values, counts = np.unique(spacing, return_counts=True)
     step: np.timedelta64 = values[np.argmax(counts)]
     if step <= np.timedelta64(0, "ns"):
-        raise ValueError(f"{dim}: not sorted or not unique; sort with .sortby('{dim}')")
+        raise ValueError(f"{dim}: not sorted or not unique; sort the file and give each time once")
     is_whole = spacing % step == np.timedelta64(0, "ns")
     remedy = "select evenly spaced times with period"
     if gaps == "refuse" and (spacing != spacing[0]).any():
         other = int(np.argmax(spacing != spacing[0]))
-        remedy += ", or pass gaps='keep'" if is_whole.all() else ""
+        remedy += ", or set data.gaps: keep (gaps='keep')" if is_whole.all() else ""
         raise ValueError(_uneven(dim, spacing[0], spacing[other], times[other], remedy))
     if not is_whole.all():
         other = int(np.argmin(is_whole))
-        remedy = f"expected multiples of {_hours(step)}; {remedy}"
+        remedy = f"expected multiples of {_hours(step)}; {remedy}{_by_rounding(spacing, step)}"
         raise ValueError(_uneven(dim, step, spacing[other], times[other], remedy))
     return step
 
@@ -218,6 +248,15 @@ def _instant(date: Any, times: NDArray[Any]) -> Any:
 def _uneven(dim: str, before: np.timedelta64, after: np.timedelta64, time: Any, remedy: str) -> str:
     change = f"from {_hours(before)} to {_hours(after)} after {time_text(time)}"
     return f"{dim}: cadence changes {change}; {remedy}"
+
+
+def _by_rounding(spacing: NDArray[np.timedelta64], step: np.timedelta64) -> str:
+    """A remedy where times are near an even axis; nothing where they are not."""
+    off = np.abs((spacing + step // 2) % step - step // 2).max() / np.timedelta64(1, "s")
+    near = next((seconds for seconds in (1, 60, 3600) if off < seconds / 2), None)
+    if near is None or np.timedelta64(near, "s") > step // 4:
+        return ""
+    return f", or, if times are off by rounding, set data.round_times_seconds: {near}"
 
 
 def _hours(step: np.timedelta64) -> str:

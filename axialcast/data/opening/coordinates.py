@@ -9,9 +9,9 @@ from typing import Any
 
 import xarray as xr
 
-from axialcast.names import COORDINATE_ATTRS, COORDINATE_UNITS, LATITUDE, LONGITUDE, TIME
+from axialcast.names import COORDINATE_ALIASES, COORDINATE_ATTRS, LATITUDE, LONGITUDE, TIME
 
-__all__ = ["contradiction", "projection_of", "refuse_projections"]
+__all__ = ["contradiction", "projection_of", "refuse_curves", "refuse_projections"]
 
 REMAP = (
     "projected and rotated grids are not supported yet; interpolate to latitudes and longitudes, "
@@ -20,14 +20,17 @@ REMAP = (
 PROJECTED = re.compile(r"projection_[xy]_|grid_(latitude|longitude)|_angular_coordinate$")
 """Standard names of coordinates that are no latitudes and longitudes of the Earth."""
 
-DEGREES = re.compile(r"deg(ree)?s?|°", re.IGNORECASE)
-"""Units that do not say which coordinate they belong to."""
+DEGREES = re.compile(r"(?:deg(?:ree)?s?|°)_?(north|east|south|west|[nesw])?")
+"""Units of a coordinate in degrees, and which way they are counted."""
+
+LENGTHS = re.compile(r"(kilo|deca|hecto)?met(er|re)s?|[kd]?m")
+"""Units of a projection's coordinates."""
 
 SILENT = ("", "none", "unknown")
 """Units that say nothing."""
 
-LETTERS = ("x", "X", "y", "Y")
-"""Names that are those of a projection's coordinates as well."""
+LETTERS = ("x", "X", "y", "Y", "t", "T")
+"""Names that are those of a projection's coordinates, and of temperature, as well."""
 
 LATLON_MAPPINGS = ("latitude_longitude",)
 """Names of CF grid mappings whose coordinates are latitudes and longitudes."""
@@ -38,10 +41,9 @@ LATLON_GRIB_TYPES = ("regular_ll", "regular_gg", "reduced_gg", "reduced_ll")
 
 def contradiction(array: xr.DataArray, want: str) -> str | None:
     """Why an array is not the coordinate `want` that it is named or labelled as; None if it is."""
-    if want == TIME:
-        units = str(array.attrs.get("units", "")).strip()
-        is_number = array.dtype.kind in "iuf" and units and "since" not in units
-        return f"is no time: its units are {units!r}" if is_number else None
+    if want == TIME and array.name in LETTERS:
+        remedy = "a coordinate of times has units such as 'hours since 2001-01-01'"
+        return f"holds numbers, no dates; {remedy}" if array.dtype.kind in "iuf" else None
     return _no_degrees(array, want) if want in (LATITUDE, LONGITUDE) else None
 
 
@@ -71,26 +73,27 @@ def _no_degrees(array: xr.DataArray, want: str) -> str | None:
 
 def _foreign_units(units: str, want: str) -> str | None:
     """Why units are not those of this coordinate; None if they are, or say nothing."""
-    word = _one_word(units)
-    if word in SILENT or DEGREES.fullmatch(units):
+    word, expected = _one_word(units), COORDINATE_ATTRS[want]["units"]
+    if word in SILENT:
         return None
-    if word in {text.lower() for text in COORDINATE_UNITS[want]}:
-        return None
-    expected = COORDINATE_ATTRS[want]["units"]
-    other = LONGITUDE if want == LATITUDE else LATITUDE
-    if word in {text.lower() for text in COORDINATE_UNITS[other]}:
-        return f"is named a {want}, but its units are {units!r}, of a {other}; {_rename(want)}"
-    if re.match(r"deg(ree)?s?_?(s|south|w|west)$", word):
-        return (
-            f"is in {units!r}, counted the other way; expected {expected}: change the sign of the "
-            "values and the units in the file"
-        )
+    if found := DEGREES.fullmatch(word):
+        way = (found[1] or "")[:1]
+        if way in ("", *{LATITUDE: "n", LONGITUDE: "e"}[want]):
+            return None
+        if way in {LATITUDE: "s", LONGITUDE: "w"}[want]:
+            return (
+                f"is in {units!r}, counted the other way; expected {expected}: change the sign of "
+                "the values in the file, and its units"
+            )
+        return f"is named a {want}, but its units are {units!r}; {_rename(want)}"
     if word.startswith("rad"):
         return (
             f"is in radians; expected {expected}: multiply the values in the file by 180 / pi "
-            "and correct the units"
+            "and correct its units"
         )
-    return f"is in {units!r}, no {expected}; {REMAP}"
+    if LENGTHS.fullmatch(word):
+        return f"is in {units!r}, no {expected}; {REMAP}"
+    return f"is in {units!r}; expected {expected}: correct the units, or the values, in the file"
 
 
 def _one_word(units: str) -> str:
@@ -102,6 +105,20 @@ def _rename(want: str) -> str:
         f"correct the file: a {want} has the standard_name {want!r} and the units "
         f"{COORDINATE_ATTRS[want]['units']!r}"
     )
+
+
+def refuse_curves(raw: xr.Dataset) -> None:
+    """Refuses latitudes and longitudes that vary along both dimensions of the grid."""
+    for coordinate in (LATITUDE, LONGITUDE):
+        names = {coordinate, *COORDINATE_ALIASES[coordinate]} - set(LETTERS)
+        dims = {name: raw[name].ndim for name in sorted(names & set(map(str, raw.variables)))}
+        curved = next((name for name, count in dims.items() if count > 1), None)
+        if curved is not None and 1 not in dims.values():
+            counts = {2: "two", 3: "three"}.get(dims[curved], "many")
+            raise ValueError(
+                f"{curved}: has {counts} dimensions; interpolate to a latitude-longitude grid, "
+                "for instance with: cdo remapbil,r360x180 in.nc out.nc"
+            )
 
 
 def refuse_projections(dataset: xr.Dataset, raw: xr.Dataset) -> None:

@@ -9,14 +9,16 @@ from collections.abc import Collection, Mapping, Sequence
 
 import xarray as xr
 
-from axialcast.data.opening.coordinates import projection_of, refuse_projections
+from axialcast.data.opening.coordinates import projection_of, refuse_curves, refuse_projections
 from axialcast.data.opening.levels import is_level, with_levels
 from axialcast.data.opening.naming import rename, reorder
 from axialcast.data.opening.selection import select_member
 from axialcast.data.opening.units import in_canonical_units
+from axialcast.data.opening.validity import at_valid_times
 from axialcast.grid import grid_of
 from axialcast.names import COORDINATE_ALIASES, LATITUDE, LONGITUDE, TIME, canonical
 from axialcast.times.calendars import check_times
+from axialcast.times.decoding import decoded
 
 __all__ = ["standardise"]
 
@@ -37,6 +39,7 @@ def standardise(
     variables: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
     member: int | None = None,
+    round_times_seconds: int | None = None,
 ) -> xr.Dataset:
     """The variables on the grid, with dimensions (time, [level], latitude, longitude).
 
@@ -45,10 +48,14 @@ def standardise(
         variables: whose units must be known; None: all.
         units: by variable, those that the store does not state, or states wrongly.
         member: the one to keep of an ensemble.
+        round_times_seconds: to the multiples of which times are rounded; None: where they are off
+            by no more than the type of their numbers.
 
     Raises:
         ValueError: coordinates are no times or no grid in degrees, or units are absent or foreign.
     """
+    refuse_curves(raw)
+    raw = at_valid_times(decoded(raw, round_times_seconds))
     named = _with_coordinates(rename(raw, variables))
     wanted = None if variables is None else {*variables, *map(canonical, variables)}
     fields = _fields(named, wanted)
@@ -63,14 +70,6 @@ def _with_coordinates(analysis: xr.Dataset) -> xr.Dataset:
     for coordinate in (TIME, LATITUDE, LONGITUDE):
         if coordinate in analysis.indexes:
             continue
-        names = (coordinate, *COORDINATE_ALIASES[coordinate])
-        curved = [name for name in names if name in analysis and analysis[name].ndim > 1]
-        if curved and coordinate != TIME:
-            counts = {2: "two", 3: "three"}.get(analysis[curved[0]].ndim, "many")
-            raise ValueError(
-                f"{curved[0]}: has {counts} dimensions; interpolate to a latitude-longitude grid, "
-                "for instance with: cdo remapbil,r360x180 in.nc out.nc"
-            )
         projection = None if coordinate == TIME else projection_of(analysis)
         if projection is not None:
             raise ValueError(f"no dimension {coordinate!r}; {projection}")

@@ -19,6 +19,7 @@ from axialcast.data.opening.remote import shown
 from axialcast.data.opening.selection import select_levels, select_region, select_variables
 from axialcast.data.opening.standardise import standardise
 from axialcast.data.opening.units import require_known
+from axialcast.names import TIME
 from axialcast.times.calendars import Gaps, cadence, select_period
 
 __all__ = ["open_analysis"]
@@ -37,6 +38,7 @@ def open_analysis(
     missing_chunks: MissingChunks = "refuse",
     storage_options: Mapping[str, Any] | None = None,
     timeout_seconds: float = 60.0,
+    round_times_seconds: int | None = None,
 ) -> xr.Dataset:
     """A lazily loaded analysis with dimensions (time, [level], latitude, longitude).
 
@@ -60,6 +62,8 @@ def open_analysis(
         storage_options: for a URL, in fsspec's words (anon, key, secret, token, endpoint_url, …) or
             obstore's; "anon": False takes credentials from the environment. None: anonymous.
         timeout_seconds: how long to wait for a server's answer, and to ask again.
+        round_times_seconds: rounds times to multiples of so many seconds from midnight; None:
+            only where they are off by no more than the type of their numbers, and the log says so.
 
     Raises:
         FileNotFoundError, ConnectionError: there is no such store, or it cannot be reached.
@@ -70,6 +74,7 @@ def open_analysis(
     parts = {"analysis": store} if isinstance(store, xr.Dataset) else open_raw(store, reading)
     refuse_contradictions(parts)
     settings = {"variables": variables, "units": units, "member": member}
+    settings["round_times_seconds"] = round_times_seconds
     parts = {name: _standardised(name, raw, **settings) for name, raw in parts.items()}
     require_known(units, {str(name) for part in parts.values() for name in part.data_vars})
     analysis = combine(parts, variables)
@@ -96,7 +101,8 @@ def _part(
     """What is asked for; units and order are settled before, so that reading can include them."""
     if period is not None:
         analysis = select_period(analysis, period)
-    cadence(analysis, gaps=gaps)
+    if analysis.sizes[TIME] > 1:  # a forecast may start from one time
+        cadence(analysis, gaps=gaps)
     analysis = select_levels(analysis, levels)
     return analysis if region is None else select_region(analysis, region)
 
