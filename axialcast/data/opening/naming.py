@@ -162,6 +162,11 @@ def reorder(dataset: xr.Dataset, wanted: Collection[str] | None = None) -> xr.Da
         )
     others = set(map(str, dataset.dims)) - set(order)
     dataset = dataset.isel(dict.fromkeys(others, 0), drop=True) if others else dataset
-    for name, array in dataset.data_vars.items():
-        dataset[name] = transpose(array, [dim for dim in order if dim in array.dims])
+    sorted_dims = {n: [d for d in order if d in a.dims] for n, a in dataset.data_vars.items()}
+    turned = {
+        name: transpose(dataset[name], dims)
+        for name, dims in sorted_dims.items()
+        if tuple(dims) != dataset[name].dims
+    }
+    dataset = dataset.assign(turned) if turned else dataset
     return dataset.transpose(*[dim for dim in order if dim in dataset.dims])

@@ -48,9 +48,7 @@ def in_canonical_units(
             says = "nothing" if stated is None else repr(stated)
             logger.info("%s: units taken as %s, the store says %s", name, given[name], says)
         dataset[name] = dataset[name].assign_attrs(units=given[name])
-    for name in known:
-        dataset[name] = _converted(dataset[name], is_given=name in given)
-    return dataset
+    return dataset.assign({n: _converted(dataset[n], is_given=n in given) for n in known})
 
 
 def require_known(units: Mapping[str, str] | None, names: Collection[str]) -> None:
