@@ -5,8 +5,9 @@ model levels, heights or depths is refused by name, or left out where nobody ask
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -113,10 +114,16 @@ def _lines(
     dataset: xr.Dataset, wanted: Collection[str] | None, stated: str | None
 ) -> dict[Any, Line | None]:
     """The pressure levels of each variable, None for a variable on none; others are left out."""
+
+    @cache
+    def pressures(name: Any) -> NDArray[np.float64]:
+        coord = dataset.coords[name]
+        return in_hpa(name, np.atleast_1d(coord.values), coord.attrs, stated)
+
     lines: dict[Any, Line | None] = {}
     for name, array in dataset.data_vars.items():
         try:
-            lines[name] = _line_of(array, stated)
+            lines[name] = _line_of(array, pressures)
         except ValueError as error:
             if wanted is None or name in wanted:
                 raise
@@ -129,8 +136,12 @@ def is_level(name: Any) -> bool:
     return name == LEVEL or name in COORDINATE_ALIASES[LEVEL]
 
 
-def _line_of(array: xr.DataArray, stated: str | None) -> Line | None:
+def _line_of(array: xr.DataArray, pressures: Callable[[Any], NDArray[np.float64]]) -> Line | None:
     """The pressure levels of a variable; None: it is on none.
+
+    Args:
+        array: with its coordinates.
+        pressures: gives those (hPa) of a coordinate by its name.
 
     Raises:
         ValueError: it is on levels that are no pressures, or whose pressures are not known.
@@ -152,8 +163,8 @@ def _line_of(array: xr.DataArray, stated: str | None) -> Line | None:
                 f"which levels these are; add it to the file, with units such as hPa, or leave "
                 f"{array.name} out with data.variables"
             )
-        if is_pressure(name, attrs) or stated is not None:
-            found.append(Line(name, dim, in_hpa(name, np.atleast_1d(coord.values), attrs, stated)))
+        if is_pressure(name, attrs):
+            found.append(Line(name, dim, pressures(name)))
     if not found:
         _refuse_dropped(array, grib_type)
         return None

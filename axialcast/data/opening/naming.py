@@ -132,7 +132,7 @@ def _variable(dataset: xr.Dataset, want: str, asked: Sequence[str]) -> Any:
 
 
 def reorder(dataset: xr.Dataset, wanted: Collection[str] | None = None) -> xr.Dataset:
-    """Every variable with dimensions (time, [level], latitude, longitude).
+    """Every variable with dimensions (time, [level], latitude, longitude), and no other coordinate.
 
     Args:
         dataset: in the project's names.
@@ -169,4 +169,5 @@ def reorder(dataset: xr.Dataset, wanted: Collection[str] | None = None) -> xr.Da
         if tuple(dims) != dataset[name].dims
     }
     dataset = dataset.assign(turned) if turned else dataset
-    return dataset.transpose(*[dim for dim in order if dim in dataset.dims])
+    foreign = [name for name in dataset.coords if name not in order]
+    return dataset.drop_vars(foreign).transpose(*[dim for dim in order if dim in dataset.dims])

@@ -16,7 +16,14 @@ from axialcast.data.opening.selection import select_member
 from axialcast.data.opening.units import in_canonical_units
 from axialcast.data.opening.validity import at_valid_times
 from axialcast.grid import grid_of
-from axialcast.names import COORDINATE_ALIASES, LATITUDE, LONGITUDE, TIME, canonical
+from axialcast.names import (
+    COORDINATE_ALIASES,
+    COORDINATE_ATTRS,
+    LATITUDE,
+    LONGITUDE,
+    TIME,
+    canonical,
+)
 from axialcast.times.calendars import check_times
 from axialcast.times.decoding import decoded
 
@@ -38,7 +45,7 @@ def standardise(
     *,
     variables: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
-    member: int | None = None,
+    member: int | str | None = None,
     round_times_seconds: int | None = None,
 ) -> xr.Dataset:
     """The variables on the grid, with dimensions (time, [level], latitude, longitude).
@@ -80,7 +87,11 @@ def _with_coordinates(analysis: xr.Dataset) -> xr.Dataset:
         )
     analysis = check_times(analysis)
     grid_of(analysis)
-    return analysis
+    places = {
+        name: (name, analysis[name].values, COORDINATE_ATTRS[name])
+        for name in (LATITUDE, LONGITUDE)
+    }
+    return analysis.assign_coords(places)
 
 
 def _fields(dataset: xr.Dataset, wanted: Collection[str] | None) -> xr.Dataset:

@@ -24,6 +24,8 @@ KINDS = {
     "sigma": "sigma levels",
     "modellevel": "model levels",
     "bottomtop": "model levels",
+    "pfull": "model levels",
+    "phalf": "model levels",
     "potentialtemperature": "levels of potential temperature",
     "theta": "levels of potential temperature",
     "isentropic": "levels of potential temperature",
