@@ -57,15 +57,22 @@ COORDINATE_ATTRS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Variable:
-    """A well-known variable: its CF attributes and the foreign names it goes by.
+    """A well-known variable: its CF attributes, the foreign names it goes by, its values.
 
     `units` are canonical: `axialcast.data.open_analysis` converts to them.
+
+    Args:
+        limits: what its values may be anywhere in the atmosphere of Earth, of Mars and of a nature
+            run, and more; in its units.
+        hollow: within which they never lie all, as they would in other units.
     """
 
     standard_name: str | None
     units: str
     long_name: str
     aliases: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
+    hollow: tuple[float, float] | None = None
 
     @property
     def attrs(self) -> dict[str, str]:
@@ -74,65 +81,108 @@ class Variable:
 
 
 VARIABLES: dict[str, Variable] = {
-    "geopotential": Variable("geopotential", "m2 s-2", "geopotential", ("z", "phi")),
-    "temperature": Variable("air_temperature", "K", "temperature", ("t", "ta")),
+    "geopotential": Variable(
+        "geopotential", "m2 s-2", "geopotential", ("z", "phi"), limits=(-4e4, 1.3e6)
+    ),
+    "temperature": Variable("air_temperature", "K", "temperature", ("t", "ta"), limits=(80, 420)),
     "u_component_of_wind": Variable(
-        "eastward_wind", "m s-1", "eastward wind", ("u", "ua", "UWND", "uwnd")
+        "eastward_wind", "m s-1", "eastward wind", ("u", "ua", "UWND", "uwnd"), limits=(-350, 350)
     ),
     "v_component_of_wind": Variable(
-        "northward_wind", "m s-1", "northward wind", ("v", "va", "VWND", "vwnd")
+        "northward_wind", "m s-1", "northward wind", ("v", "va", "VWND", "vwnd"), limits=(-350, 350)
     ),
     "specific_humidity": Variable(
-        "specific_humidity", "kg kg-1", "specific humidity", ("q", "hus")
+        "specific_humidity", "kg kg-1", "specific humidity", ("q", "hus"), limits=(-0.01, 0.2)
     ),
     "vertical_velocity": Variable(
-        "lagrangian_tendency_of_air_pressure", "Pa s-1", "vertical velocity", ("w", "wap", "omega")
+        "lagrangian_tendency_of_air_pressure",
+        "Pa s-1",
+        "vertical velocity",
+        ("w", "wap", "omega"),
+        limits=(-500, 500),
     ),
-    "2m_temperature": Variable(None, "K", "temperature 2 m above ground", ("t2m", "2t", "tas")),
+    "2m_temperature": Variable(
+        None, "K", "temperature 2 m above ground", ("t2m", "2t", "tas"), limits=(80, 420)
+    ),
     "10m_u_component_of_wind": Variable(
-        None, "m s-1", "eastward wind 10 m above ground", ("u10", "10u", "u10m", "uas")
+        None,
+        "m s-1",
+        "eastward wind 10 m above ground",
+        ("u10", "10u", "u10m", "uas"),
+        limits=(-200, 200),
     ),
     "10m_v_component_of_wind": Variable(
-        None, "m s-1", "northward wind 10 m above ground", ("v10", "10v", "v10m", "vas")
+        None,
+        "m s-1",
+        "northward wind 10 m above ground",
+        ("v10", "10v", "v10m", "vas"),
+        limits=(-200, 200),
     ),
     "mean_sea_level_pressure": Variable(
         "air_pressure_at_mean_sea_level",
         "Pa",
         "air pressure at mean sea level",
         ("msl", "slp", "psl", "prmsl"),
+        limits=(70_000, 120_000),
     ),
-    "surface_pressure": Variable("surface_air_pressure", "Pa", "surface pressure", ("sp", "ps")),
+    "surface_pressure": Variable(
+        "surface_air_pressure",
+        "Pa",
+        "surface pressure",
+        ("sp", "ps"),
+        limits=(20, 120_000),
+        hollow=(300, 1_200),  # on Mars, which has mountains, a few hundred on both sides
+    ),
     "sea_surface_temperature": Variable(
-        "sea_surface_temperature", "K", "sea surface temperature", ("sst", "tos")
+        "sea_surface_temperature",
+        "K",
+        "sea surface temperature",
+        ("sst", "tos"),
+        limits=(200, 350),
     ),
-    "total_precipitation": Variable(None, "m", "total precipitation", ("tp",)),
+    "total_precipitation": Variable(None, "m", "total precipitation", ("tp",), limits=(-0.01, 3)),
     "2m_dewpoint_temperature": Variable(
-        None, "K", "dew point temperature 2 m above ground", ("d2m", "2d")
+        None, "K", "dew point temperature 2 m above ground", ("d2m", "2d"), limits=(80, 400)
     ),
     "total_column_water_vapour": Variable(
         "atmosphere_mass_content_of_water_vapor",
         "kg m-2",
         "total column of water vapour",
         ("tcwv", "prw"),
+        limits=(-1, 200),
     ),
     "geopotential_height": Variable(
-        "geopotential_height", "m", "geopotential height", ("gh", "zg", "hgt")
+        "geopotential_height", "m", "geopotential height", ("gh", "zg", "hgt"), limits=(-1e4, 1.3e5)
     ),
     "relative_humidity": Variable(
-        "relative_humidity", "percent", "relative humidity", ("r", "hur", "rhum")
+        "relative_humidity",
+        "percent",
+        "relative humidity",
+        ("r", "hur", "rhum"),
+        limits=(-20, 250),
+        hollow=(-0.2, 1.7),
     ),
     "geopotential_at_surface": Variable(
-        "surface_geopotential", "m2 s-2", "geopotential at the surface", ("phis",)
+        "surface_geopotential",
+        "m2 s-2",
+        "geopotential at the surface",
+        ("phis",),
+        limits=(-4e4, 3e5),
     ),
 }
 
+VALID_TIMES = ("valid_time", "validity_time", "verification_time", "valid_date")
+"""Names of times that are no initial times, whatever else there is."""
+
 COORDINATE_ALIASES: dict[str, tuple[str, ...]] = {
-    TIME: ("time", "valid_time", "T", "t", "TIME", "date"),
+    TIME: ("time", *VALID_TIMES, "T", "t", "TIME", "date"),
     LEVEL: ("level", "pressure_level", "isobaricInhPa", "plev", "lev", "pressure"),
     LATITUDE: ("latitude", "lat", "y", "Y", "LAT", "nav_lat", "XLAT"),
     LONGITUDE: ("longitude", "lon", "x", "X", "LON", "nav_lon", "XLONG"),
-    NUMBER: ("number", "member", "realization", "ensemble"),
-    VALID_TIME: ("valid_time", "validity_time", "verification_time", "valid_date"),
+    NUMBER: (
+        *("number", "member", "realization", "ensemble", "realisation", "ens"),
+        *("ensemble_member", "ens_member", "ensemble_number", "member_id"),
+    ),
     INIT_TIME: (
         *("init_time", "forecast_reference_time", "reftime", "initial_time", "init", "base_time"),
         *("initialization_time", "forecast_initial_time", "forecast_time0"),

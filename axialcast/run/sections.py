@@ -25,11 +25,13 @@ from axialcast.run.values import (
     Hours,
     Levels,
     Location,
+    Member,
     Name,
     NotNegative,
     Patch,
     Positive,
     RegionName,
+    Seconds,
     Share,
     Units,
     Variables,
@@ -129,6 +131,8 @@ with warnings.catch_warnings():
         """Pressure levels (hPa); null: all in the store."""
         region: RegionConfig | None = None
         """Box to work on; null: all of the store's grid."""
+        member: Member | None = None
+        """Member of an ensemble to take, by its number or name; null: the store is no ensemble."""
         gaps: Literal["refuse", "keep"] = "refuse"
         """Times missing from the store: refuse it, or keep it, with no window across a gap."""
         train: Period
@@ -141,6 +145,9 @@ with warnings.catch_warnings():
         """Analyses that a forecast starts from."""
         step_hours: Hours | None = None
         """Hours from one model step to the next; null: the store's own cadence."""
+        round_times_seconds: Seconds | None = None
+        """Seconds from midnight whose multiples the times are rounded to; null: only where
+        they are off by no more than the type of their numbers."""
         units: Units = {}
         """Units of variables whose store states none or wrong ones."""
         missing_chunks: Literal["refuse", "fill"] = "refuse"

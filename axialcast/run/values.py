@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from axialcast.names import canonical
+from axialcast.times.decoding import DAY_SECONDS
 
 __all__ = [
     "Count",
@@ -22,11 +23,13 @@ __all__ = [
     "Hours",
     "Levels",
     "Location",
+    "Member",
     "Name",
     "NotNegative",
     "Patch",
     "Positive",
     "RegionName",
+    "Seconds",
     "Seed",
     "Share",
     "Units",
@@ -56,6 +59,12 @@ def _hours(value: float) -> float:
         raise ValueError(
             f"got {value:g}, expected hours from a second (1/3600) to a century ({CENTURY:,})"
         )
+    return value
+
+
+def _seconds(value: int) -> int:
+    if DAY_SECONDS % value:
+        raise ValueError(f"got {value}, expected seconds that divide a day, such as 60 or 3600")
     return value
 
 
@@ -136,6 +145,8 @@ Positive = Annotated[float, _Number, Field(gt=0, le=1e12)]
 NotNegative = Annotated[float, _Number, Field(ge=0, le=1e12)]
 Share = Annotated[float, _Number, Field(ge=0, lt=1)]
 Gibibytes = Annotated[float, _Number, Field(gt=0, le=2.0**20)]
+Seconds = Annotated[int, _Number, Field(gt=0), AfterValidator(_seconds)]
+"""A part of a day."""
 Hours = Annotated[float, _Number, AfterValidator(_hours)]
 WholeHours = Annotated[int, _Number, Field(gt=0, le=CENTURY)]
 Location = Annotated[str, BeforeValidator(_location)]
@@ -143,6 +154,8 @@ Location = Annotated[str, BeforeValidator(_location)]
 Device = Annotated[str, BeforeValidator(_device)]
 Folder = Annotated[Path, BeforeValidator(_location)]
 Name = Annotated[str, AfterValidator(_name)]
+Member = Whole | Name
+"""The number of an ensemble's member, or what it is called."""
 RegionName = Annotated[str, AfterValidator(_region_name)]
 """A name that may stand in a table, a file and a page, of a part of the grid."""
 Units = Annotated[dict[Name, Name], each_once(canonical)]

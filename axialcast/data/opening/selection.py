@@ -7,7 +7,7 @@ import xarray as xr
 
 from axialcast.data.opening.levels import ON_LEVELS
 from axialcast.grid import TOLERANCE_DEGREES, LatLonGrid
-from axialcast.names import LATITUDE, LEVEL, LONGITUDE, NUMBER, canonical
+from axialcast.names import COORDINATE_ALIASES, LATITUDE, LEVEL, LONGITUDE, NUMBER, canonical
 
 __all__ = ["select_levels", "select_member", "select_region", "select_variables"]
 
@@ -58,18 +58,32 @@ def select_levels(dataset: xr.Dataset, levels: Sequence[float] | None) -> xr.Dat
     return dataset if places == list(range(len(have))) else dataset.isel({LEVEL: places})
 
 
-def select_member(dataset: xr.Dataset, member: int | None) -> xr.Dataset:
-    """One member of an ensemble: by its number, or its place where members have none."""
+def select_member(dataset: xr.Dataset, member: int | str | None) -> xr.Dataset:
+    """One member of an ensemble: by its number or name, or its place where members have neither.
+
+    Raises:
+        ValueError: there is no such member, or no ensemble.
+    """
     if member is None:
         return dataset
+    names = [NUMBER, *COORDINATE_ALIASES[NUMBER]]
+    single = next((n for n in names if n in dataset.coords and not dataset[n].ndim), None)
+    if NUMBER not in dataset.dims and single is not None:  # a file of one member
+        have = [dataset[single].item()]
+        if str(have[0]) == str(member):
+            return dataset
+        raise ValueError(f"member: no member {member}; the store has {have}")
     if NUMBER not in dataset.dims:
-        raise ValueError(f"member: {member} was asked for, but the store has no ensemble")
+        raise ValueError(
+            f"member: {member} was asked for, but the store has no ensemble; leave out data.member"
+        )
     if NUMBER not in dataset.coords:
         dataset = dataset.assign_coords({NUMBER: np.arange(dataset.sizes[NUMBER])})
     have = dataset[NUMBER].values.tolist()
-    if member not in have:
-        raise ValueError(f"member: no member {member}; the store has {have}")
-    return dataset.isel({NUMBER: have.index(member)}, drop=True)
+    texts = [f"{n:g}" if isinstance(n, float) else str(n) for n in have]
+    if str(member) not in texts:
+        raise ValueError(f"member: no member {member}; the store has {', '.join(texts)}")
+    return dataset.isel({NUMBER: texts.index(str(member))}, drop=True)
 
 
 def select_region(dataset: xr.Dataset, region: Mapping[str, tuple[float, float]]) -> xr.Dataset:

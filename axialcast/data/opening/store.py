@@ -32,7 +32,7 @@ def open_analysis(
     levels: Sequence[float] | None = None,
     period: tuple[Any, Any] | None = None,
     region: Mapping[str, tuple[float, float]] | None = None,
-    member: int | None = None,
+    member: int | str | None = None,
     gaps: Gaps = "refuse",
     units: Mapping[str, str] | None = None,
     missing_chunks: MissingChunks = "refuse",
@@ -55,7 +55,8 @@ def open_analysis(
         period: first and last date to keep, both included: text, years or datetimes. None: all.
         region: "latitude": (south, north), "longitude": (west, east), in degrees; an east below
             west is reached across the meridian of 0° or 180°. None: all.
-        member: the one to keep of an ensemble.
+        member: the one to keep of an ensemble, by its number or name, or its place where members
+            have neither.
         gaps: "refuse", or "keep" times that are missing from an otherwise even axis.
         units: by variable, those that the store does not state, or states wrongly.
         missing_chunks: "refuse" chunks that a Zarr store lacks, or "fill" them with its fill value.

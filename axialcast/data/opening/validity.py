@@ -21,6 +21,7 @@ from axialcast.names import (
     LEAD_TIME,
     TIME,
     VALID_TIME,
+    VALID_TIMES,
 )
 from axialcast.times.calendars import time_text
 from axialcast.times.dates import Leads, later
@@ -103,7 +104,7 @@ def _refuse_unclear(dataset: xr.Dataset, axes: Axes, leads: Leads) -> None:
     if axes.init is not None or axes.valid is None or (leads == np.timedelta64(0)).all():
         return
     is_cf = dataset[axes.lead].attrs.get("standard_name") == LEAD_STANDARD
-    if is_cf or axes.valid in COORDINATE_ALIASES[VALID_TIME]:
+    if is_cf or axes.valid in VALID_TIMES:
         return
     raise ValueError(
         f"{axes.valid}: may be the initial or the valid time of forecasts of {_told(leads)}; say "
@@ -120,7 +121,7 @@ def _axes(dataset: xr.Dataset) -> Axes:
         """Those that are of a kind by their name or, where they have one, their standard name."""
         standard = COORDINATE_ATTRS[kind]["standard_name"]
         stated = {name: dataset[name].attrs.get("standard_name") for name in names}
-        aliases = COORDINATE_ALIASES[kind]
+        aliases = VALID_TIMES if kind == VALID_TIME else COORDINATE_ALIASES[kind]
         found = [n for n in names if stated[n] == standard]
         return found + [n for n in names if n in aliases and stated[n] is None and n not in found]
 

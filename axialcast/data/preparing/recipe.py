@@ -17,10 +17,12 @@ from axialcast.times.calendars import Gaps, cadence
 __all__ = ["Recipe"]
 
 OPENING = (
-    *("variables", "levels", "region", "gaps"),
+    *("variables", "levels", "region", "member", "gaps", "round_times_seconds"),
     *("units", "missing_chunks", "storage_options"),
 )
 """What of a recipe `open_analysis` is told."""
+NEWER = ("member", "round_times_seconds")
+"""What recipes of version 0.1.0 did not have: written only where it says something."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ class Recipe:
     variables: list[str] | None = None
     levels: list[float] | None = None
     region: Mapping[str, Any] | None = None
+    member: int | str | None = None
     gaps: Gaps = "refuse"
+    round_times_seconds: int | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     missing_chunks: MissingChunks = "refuse"
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -62,7 +66,7 @@ class Recipe:
         options = concealed(self.storage_options)
         known = {**asdict(self), "store": address, "storage_options": options}
         del known["address"]
-        return known
+        return {key: v for key, v in known.items() if key not in NEWER or v is not None}
 
     def open(self, store: xr.Dataset | None = None) -> xr.Dataset:
         """The analysis as it is, lazy; of another store if one is given."""
