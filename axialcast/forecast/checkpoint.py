@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -22,6 +23,7 @@ from torch import Tensor
 from axialcast.data import Channels, Statistics
 from axialcast.files import inventory
 from axialcast.files.atomic import FULL, remove, sweep, write_text, writing
+from axialcast.files.documents import read_document
 from axialcast.files.tensors import Snapshot
 from axialcast.grid import LatLonGrid
 from axialcast.model import ForecastNetwork
@@ -29,6 +31,7 @@ from axialcast.model import ForecastNetwork
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = 1
+KEYS = ("network", "channels", "statistics", "grid", "step_hours", "provenance")
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
 
@@ -56,14 +59,18 @@ class Checkpoint:
 
     def build(self) -> ForecastNetwork:
         """The network with its weights, in evaluation mode on the CPU."""
-        network = ForecastNetwork(
+        network = self.untrained()
+        network.load_state_dict(dict(self.weights))
+        return network.eval()
+
+    def untrained(self) -> ForecastNetwork:
+        """The network without its weights."""
+        return ForecastNetwork(
             num_channels=len(self.channels),
             grid=self.grid,
             increment_scale=self.statistics.increment_scale.tolist(),
             **self.network,
         )
-        network.load_state_dict(dict(self.weights))
-        return network.eval()
 
 
 def save_checkpoint(
@@ -148,22 +155,57 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if (path / inventory.FOLDER).is_dir():
         for damage in inventory.problems(path, read_all=True):
             raise ValueError(f"{damage}: the checkpoint is damaged; train again")
+    description = read_document(path / DESCRIPTION, "format")
+    if description["format"] != FORMAT:
+        raise ValueError(
+            f"{path}: checkpoint format {description['format']}, this version reads {FORMAT}"
+        )
+    description = read_document(path / DESCRIPTION, *KEYS)
     try:
-        description = json.loads((path / DESCRIPTION).read_text("utf-8"))
         weights = load_file(path / WEIGHTS)
     except (ValueError, SafetensorError) as error:
-        raise ValueError(f"{path}: the checkpoint is damaged ({error}); train again") from None
-    if description.get("format") != FORMAT:
         raise ValueError(
-            f"{path}: checkpoint format {description.get('format')}, this version reads {FORMAT}"
+            f"{path / WEIGHTS}: the checkpoint is damaged ({error}); train again"
+        ) from None
+    try:
+        seconds = round(description["step_hours"] * 3600)
+        checkpoint = Checkpoint(
+            weights=weights,
+            network=description["network"],
+            channels=Channels.from_list(description["channels"]),
+            statistics=Statistics.from_dict(description["statistics"]),
+            grid=LatLonGrid.from_dict(description["grid"]),
+            step=np.timedelta64(seconds, "s").astype("timedelta64[ns]"),
+            provenance=dict(description["provenance"]),
         )
-    seconds = round(description["step_hours"] * 3600)
-    return Checkpoint(
-        weights=weights,
-        network=description["network"],
-        channels=Channels.from_list(description["channels"]),
-        statistics=Statistics.from_dict(description["statistics"]),
-        grid=LatLonGrid.from_dict(description["grid"]),
-        step=np.timedelta64(seconds, "s").astype("timedelta64[ns]"),
-        provenance=description["provenance"],
-    )
+        problem = _misfit(checkpoint)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        problem = f"cannot be read as one ({type(error).__name__}: {' '.join(str(error).split())})"
+    if problem:
+        raise ValueError(f"{path / DESCRIPTION}: {problem}; train again, or copy it again")
+    return checkpoint
+
+
+def _misfit(checkpoint: Checkpoint) -> str | None:
+    """What in a checkpoint does not fit the rest, None if all does."""
+    if checkpoint.step <= np.timedelta64(0):
+        return f"step_hours: expected a positive step, got {checkpoint.step}"
+    num, statistics = len(checkpoint.channels), checkpoint.statistics
+    for name, values in statistics.to_dict().items():
+        if len(values) != num:
+            return f"statistics.{name}: holds {len(values)} values for {num} channels"
+        is_scale = name in ("std", "increment_std")
+        if not np.isfinite(values).all() or (is_scale and min(values) <= 0):
+            return f"statistics.{name}: expected {'positive' if is_scale else 'finite'} numbers"
+    with torch.device("meta"):
+        expected = checkpoint.untrained().state_dict()
+    for name in sorted(expected.keys() | checkpoint.weights.keys()):
+        want, got = expected.get(name), checkpoint.weights.get(name)
+        shapes = ["none" if t is None else "x".join(map(str, t.shape)) for t in (want, got)]
+        if want is None or got is None or want.shape != got.shape:
+            return (
+                f"describes another network than {WEIGHTS}: {name} is {shapes[1]}, not {shapes[0]}"
+            )
+        if got.is_floating_point() and not bool(torch.isfinite(got).all()):
+            return f"{WEIGHTS} holds numbers that are not finite, in {name}"
+    return None

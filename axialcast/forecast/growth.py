@@ -5,7 +5,6 @@ initial times move to make room. It appears complete, and everything done with i
 again, so whoever finds it finishes it. Only for one who holds the store.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import xarray as xr
 
 from axialcast.files import inventory
 from axialcast.files.atomic import aside, remove, sync, write_json
+from axialcast.files.documents import read_document
 from axialcast.forecast.layout import chunkings, init_dim, write_template
 
 __all__ = ["begin", "finish", "months", "number_of", "renumbered"]
@@ -59,7 +59,7 @@ def finish(store: Path) -> None:
     growing = store / GROWING
     if not growing.exists():
         return
-    plan = json.loads((growing / PLAN).read_text("utf-8"))
+    plan = read_document(growing / PLAN, "moves", "variables")
     if plan["moves"]:
         _make_room(store, growing, dict(plan["moves"]), plan["variables"])
     labels = growing / LABELS

@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 
 from axialcast.files import inventory
 from axialcast.files.atomic import aside, remove, sweep, sync, write_text
+from axialcast.files.documents import read_document
 from axialcast.files.tensors import Snapshot
 from axialcast.training.log import Log, Mark
 from axialcast.training.loop import Training
@@ -31,6 +32,7 @@ from axialcast.training.loop import Training
 __all__ = ["SavedState", "discard", "machine", "newest_state", "steps_in", "write_state"]
 
 FORMAT = 1
+KEYS = ("step", "stage", "loader", "seconds", "log", "made_from", "beside")
 TENSORS, DESCRIPTION = "tensors.safetensors", "state.json"
 
 
@@ -150,6 +152,8 @@ def _problem(path: Path, log: Path) -> str | None:
         for damage in inventory.problems(path, read_all=True):
             return str(damage)
         description = _description(path)
+        if absent := [key for key in KEYS if key not in description]:
+            return f"{path / DESCRIPTION}: damaged, it lacks {', '.join(absent)}"
     except OSError as error:
         if error.errno != errno.EIO:
             raise
@@ -160,7 +164,7 @@ def _problem(path: Path, log: Path) -> str | None:
 
 
 def _description(path: Path) -> dict[str, Any]:
-    known: dict[str, Any] = json.loads((path / DESCRIPTION).read_text("utf-8"))
+    known = read_document(path / DESCRIPTION, "format")
     if known["format"] != FORMAT:
         raise ValueError(
             f"{path}: format {known['format']}, this version reads {FORMAT}; run with --force to "

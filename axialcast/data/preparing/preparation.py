@@ -28,6 +28,7 @@ from axialcast.data.reader import Analysis
 from axialcast.disclosure import shown
 from axialcast.files import clearing, inventory
 from axialcast.files.atomic import remove, room_error, sweep, write_json, writing
+from axialcast.files.documents import read_document
 from axialcast.names import TIME
 from axialcast.times.calendars import times_per_step
 
@@ -40,6 +41,10 @@ ADDRESS = ("store", "storage_options")
 """What in a recipe says where the analysis is, not what."""
 
 VERSIONS = ("axialcast", "numpy", "xarray", "zarr", "dask")
+
+
+RECORD = ("number", "file", "times", "bytes", "sha256", "missing")
+"""What is kept of a shard, besides its moments."""
 
 
 class Preparation:
@@ -64,7 +69,7 @@ class Preparation:
         clearing.require_ours(store.resolve())
         sweep(store.parent)
         try:
-            plan = json.loads((self.work / "plan.json").read_text("utf-8"))
+            plan = read_document(self.work / "plan.json", *self.plan)
         except (FileNotFoundError, ValueError):
             # Without its plan a folder is what a kill left of the first or the last moment.
             plan = None
@@ -177,11 +182,11 @@ class Preparation:
         return [n for n in range(0 if self.is_done else self.num_shards) if self._read(n) is None]
 
     def _read(self, number: int) -> dict[str, Any] | None:
-        if not self._record(number).exists():
+        try:
+            shard = read_document(self._record(number), "moments", *RECORD)
+        except (FileNotFoundError, ValueError):
             return None
-        shard: dict[str, Any] = json.loads(self._record(number).read_text("utf-8"))
-        is_known = "moments" in shard and not damage(self._place, shard, read=False)
-        return shard if is_known else None
+        return None if damage(self._place, shard, read=False) else shard
 
     def finish(self) -> dict[str, Any]:
         """Writes the manifest and moves the store into place; the manifest.

@@ -17,6 +17,7 @@ from axialcast.data.channels import Channels
 from axialcast.data.normalize import Statistics
 from axialcast.files import inventory
 from axialcast.files.atomic import write_json
+from axialcast.files.documents import read_document
 
 __all__ = [
     "broken_shards",
@@ -37,17 +38,17 @@ def read_manifest(store: Path | str) -> dict[str, Any]:
     """
     path = manifest_path(Path(store))
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        manifest = read_document(path, "plan", "channels", "statistics")
         # Version 0.1.0 wrote none.
         checksum = manifest.pop("sha256", None)
-        intact = checksum in (None, _checksum(manifest)) and isinstance(manifest["plan"], dict)
+        intact = checksum in (None, _checksum(manifest))
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{store}: no manifest {path.name} beside it, so not a training store; "
             "remove it, or set another output"
         ) from None
-    except (ValueError, KeyError, AttributeError):
-        intact = False
+    except ValueError as error:
+        raise ValueError(f"{error}; remove it and prepare again") from None
     if not intact:
         raise ValueError(f"{path}: damaged, its checksum differs; remove it and prepare again")
     return manifest
@@ -67,13 +68,19 @@ def stored_statistics(
     if not manifest_path(Path(store)).exists():
         return None
     manifest = read_manifest(store)
-    stored = list(Channels.from_list(manifest["channels"]))
-    same = manifest["plan"]["recipe"]["train"] == list(train) and manifest["plan"]["step"] == step
-    if not same or not set(channels) <= set(stored):
-        return None
-    index = [stored.index(channel) for channel in channels]
-    values = {name: np.array(of)[index] for name, of in manifest["statistics"].items()}
-    return Statistics(**values)
+    try:
+        plan, stored = manifest["plan"], list(Channels.from_list(manifest["channels"]))
+        same = plan["recipe"]["train"] == list(train) and plan["step"] == step
+        if not same or not set(channels) <= set(stored):
+            return None
+        index = [stored.index(channel) for channel in channels]
+        values = {name: np.array(of)[index] for name, of in manifest["statistics"].items()}
+        return Statistics(**values)
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise ValueError(
+            f"{manifest_path(Path(store))}: damaged, its plan, channels and statistics do not fit "
+            "one another; remove it and prepare again"
+        ) from None
 
 
 def broken_shards(store: Path | str) -> list[str]:
