@@ -1,16 +1,19 @@
 """Figures of the report as inline SVG: the only matplotlib import.
 
-Text stays text, so that the page's own font and a screen reader can take it.
+Text stays text, so that the page's own font and a screen reader can take it. Names come from
+stores: none is read as a formula, and all are escaped.
 """
 
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
@@ -37,6 +40,8 @@ LINES: dict[str, dict[str, Any]] = {
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "axialcast",
     "svg.fonttype": "none",
+    "text.parse_math": False,
+    "text.usetex": False,
     "font.size": 9.0,
     "text.color": INK,
     "axes.edgecolor": GREY,
@@ -54,7 +59,7 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def curves(scores: xr.DataArray, *, title: str, label: str) -> str:
+def curves(scores: xr.DataArray, *, title: str, label: str) -> Markup:
     """One metric against lead time, a line per model, labelled at its end.
 
     Args:
@@ -81,7 +86,7 @@ def curves(scores: xr.DataArray, *, title: str, label: str) -> str:
         return _svg(figure, f"{title}: {label} against lead time")
 
 
-def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> str:
+def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> Markup:
     """A coloured table of RMSE relative to a reference: a row per field, a column per lead time.
 
     Args:
@@ -120,7 +125,7 @@ def map_panel(
     label: str,
     levels: NDArray[np.float64],
     cmap: str,
-) -> str:
+) -> Markup:
     """A (latitude, longitude) field in filled contours on plain axes, with its colour bar."""
     grid = grid_of(field.to_dataset(name="field"))
     longitude, values = grid.longitude, field.transpose(LATITUDE, LONGITUDE).values
@@ -236,11 +241,15 @@ def _degree_locator(span: float, most: int) -> MultipleLocator:
     return MultipleLocator(next((step for step in steps if span / step <= most), steps[-1]))
 
 
-def _svg(figure: Figure, description: str) -> str:
+def _svg(figure: Figure, description: str) -> Markup:
     """The figure as an <svg> element as wide as its column; the same bytes each time."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, dpi=160)
+    with warnings.catch_warnings():
+        # Text stays text: the page's reader has other fonts than this machine.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, dpi=160)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", text, count=1)
-    return text.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)
+    begin = Markup('<svg role="img" aria-label="{}"').format(description)
+    return Markup(begin + Markup(text.removeprefix("<svg")))

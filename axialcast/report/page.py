@@ -1,16 +1,22 @@
-"""The verification report: one HTML page that needs nothing else."""
+"""The verification report: one HTML page that needs nothing else.
 
-import html
+`page.html` is its template: all text is escaped there, and only our own figures are markup.
+"""
+
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from axialcast.baselines.climatology import Climatology
 from axialcast.data.channels import Channel, Channels
 from axialcast.data.reader import Analysis
+from axialcast.disclosure import printable
 from axialcast.grid import grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.report.figures import contour_levels, curves, map_panel, scorecard
@@ -58,7 +64,7 @@ def report_html(
         forecast, analysis: what was scored; of these, only the case that is shown is read.
         title: of the run.
         facts: what else is worth knowing by name: periods, versions.
-        config: the resolved configuration, as text.
+        config: the configuration, as text.
         drawn: filled by `evaluate`; otherwise the field that is drawn is scored once more.
     """
     given = analysis.dataset if isinstance(analysis, Analysis) else analysis
@@ -66,19 +72,21 @@ def report_html(
     channels = Channels.of(forecast)
     chosen = headline(channels)
     all_scores = scores.sel(region="all")
-    sections = [
-        _summary(all_scores, chosen[0]),
-        _facts(scores, forecast, facts),
-        "<h2>Skill against lead time</h2>",
-        _curves(all_scores, chosen),
-        _scorecard(all_scores, channels) if len(channels) > 1 else "",
-        _table(all_scores, chosen),
-        *_pictures(forecast, analysis, drawn or _drawn(forecast, analysis, climatology)),
-        "<h2>The run</h2><details><summary>Resolved configuration</summary>",
-        f"<pre>{html.escape(config)}</pre></details>",
-    ]
-    page = files("axialcast.report").joinpath("page.html").read_text(encoding="utf-8")
-    return page.replace("{{title}}", html.escape(title)).replace("{{body}}", "\n".join(sections))
+    text = files("axialcast.report").joinpath("page.html").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    return environment.from_string(text).render(
+        title=printable(title),
+        summary=_summary(all_scores, chosen[0]),
+        facts=_facts(scores, forecast, facts),
+        metrics=_metrics(all_scores),
+        curves=_curves(all_scores, chosen),
+        scorecard=_scorecard(all_scores, channels) if len(channels) > 1 else None,
+        tables=[_table(all_scores, channel) for channel in chosen],
+        pictures=_pictures(forecast, analysis, drawn or _drawn(forecast, analysis, climatology)),
+        config=config,
+    )
 
 
 def _metrics(scores: xr.Dataset) -> list[str]:
@@ -86,11 +94,11 @@ def _metrics(scores: xr.Dataset) -> list[str]:
     return [name for name in METRIC_NAMES if name in scores["metric"].values][:2]
 
 
-def _summary(scores: xr.Dataset, channel: Channel) -> str:
-    """What the report says, in a sentence or two."""
+def _summary(scores: xr.Dataset, channel: Channel) -> dict[str, str] | None:
+    """What the report says, in a sentence or two; None where errors were not scored."""
     metric = _metrics(scores)[0]
     if metric != "rmse":
-        return ""
+        return None
     rmse = channel.of(scores).sel(metric=metric)
     lead = nearest(rmse[LEAD_TIME].values, 3)
     at = rmse.sel({LEAD_TIME: lead})
@@ -101,16 +109,16 @@ def _summary(scores: xr.Dataset, channel: Channel) -> str:
         for m, error in others.items()
         if error > 0
     ]
-    text = (
-        f"At {duration(lead)} the forecast's root-mean-square error of "
-        f"{channel_name(channel, scores, inside=True)} is <b>{number(own)} "
-        f"{pretty_units(channel.units)}</b>"
-    )
-    listed = ", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else "".join(parts)
-    return f'<p class="lead">{text}{": " + listed if listed else ""}.</p>'
+    return {
+        "lead": duration(lead),
+        "name": channel_name(channel, scores, inside=True),
+        "error": f"{number(own)} {pretty_units(channel.units)}",
+        "compared": ", ".join(parts[:-1]) + f" and {parts[-1]}" if parts[1:] else "".join(parts),
+    }
 
 
-def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -> str:
+def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -> dict[str, str]:
+    """What was scored, by name."""
     times = forecast[INIT_TIME].values
     leads = forecast[LEAD_TIME].values
     missing = int(scores["num_missing_truth"].sum())
@@ -127,35 +135,34 @@ def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -
     }
     if left_out:
         known["Missing values"] = f"{'; '.join(left_out)}; left out for all models"
-    rows = [
-        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
-        for name, value in {**known, **facts}.items()
+    return {printable(name): printable(value) for name, value in {**known, **facts}.items()}
+
+
+def _curves(scores: xr.Dataset, chosen: Sequence[Channel]) -> list[Markup]:
+    """A figure for each channel and metric."""
+    return [
+        curves(
+            channel.of(scores).sel(metric=metric),
+            title=channel_name(channel, scores),
+            label=_headed(metric, channel),
+        )
+        for channel in chosen
+        for metric in _metrics(scores)
     ]
-    return f'<dl class="facts">{"".join(rows)}</dl>'
 
 
-def _curves(scores: xr.Dataset, chosen: Sequence[Channel]) -> str:
-    panels = []
-    for channel in chosen:
-        for metric in _metrics(scores):
-            units = "" if metric == "acc" else f" ({pretty_units(channel.units)})"
-            panel = curves(
-                channel.of(scores).sel(metric=metric),
-                title=channel_name(channel, scores),
-                label=METRIC_NAMES[metric] + units,
-            )
-            panels.append(f"<figure>{panel}</figure>")
-    note = "<p>Area-weighted over the whole grid; every model is scored on the same pairs."
-    if "acc" in _metrics(scores):
-        note += " The dotted line at 0.6 is the customary limit of a useful forecast."
-    return f'{note}</p><div class="pairs">{"".join(panels)}</div>'
+def _headed(metric: str, channel: Channel) -> str:
+    """A metric as a heading, with its units."""
+    units = "" if metric == "acc" else f" ({pretty_units(channel.units)})"
+    return METRIC_NAMES[metric] + units
 
 
-def _scorecard(scores: xr.Dataset, channels: Sequence[Channel]) -> str:
+def _scorecard(scores: xr.Dataset, channels: Sequence[Channel]) -> dict[str, str] | None:
+    """RMSE relative to the linear inverse model, else the first baseline; None: there is none."""
     models = scores["model"].values.tolist()
     reference = next((m for m in ("linear_inverse_model", *models[1:]) if m in models), None)
     if reference is None or "rmse" not in scores["metric"].values:
-        return ""
+        return None
     leads = scores[LEAD_TIME].values
     kept = leads[np.unique(np.linspace(0, len(leads) - 1, min(len(leads), 10)).round().astype(int))]
     rows = [channel.of(scores).sel({"metric": "rmse", LEAD_TIME: kept}) for channel in channels]
@@ -167,46 +174,35 @@ def _scorecard(scores: xr.Dataset, channels: Sequence[Channel]) -> str:
         "row",
     ).transpose("row", LEAD_TIME)
     card = scorecard(skill, names=[channel_name(channel, scores) for channel in channels])
-    return (
-        f"<h2>Scorecard</h2><p>Root-mean-square error relative to "
-        f"{model_name(reference, inside=True)}, in percent: blue is better, red is worse.</p>"
-        f'<div class="scroll"><figure class="card">{card}</figure></div>'
-    )
+    return {"reference": model_name(reference, inside=True), "card": card}
 
 
-def _table(scores: xr.Dataset, chosen: Sequence[Channel]) -> str:
+def _table(scores: xr.Dataset, channel: Channel) -> dict[str, Any]:
+    """Scores of a channel at a few lead times, a row for each model."""
     leads = list(dict.fromkeys(nearest(scores[LEAD_TIME].values, day) for day in TABLE_DAYS))
-    tables = []
-    for channel in chosen:
-        values = {
-            (metric, lead): channel.of(scores).sel({"metric": metric, LEAD_TIME: lead})
-            for metric in _metrics(scores)
-            for lead in leads
+    columns = [
+        (metric, channel.of(scores).sel({"metric": metric, LEAD_TIME: lead}).values)
+        for metric in _metrics(scores)
+        for lead in leads
+    ]
+    best = [_best(metric, values) for metric, values in columns]
+    rows = [
+        {
+            "name": model_name(model),
+            "is_own": model == "forecast",
+            "cells": [
+                (number(float(values[index])), index == which)
+                for (_, values), which in zip(columns, best, strict=True)
+            ],
         }
-        best = {key: _best(key[0], value.values) for key, value in values.items()}
-        heads = "".join(
-            f'<th colspan="{len(leads)}">{METRIC_NAMES[metric]}'
-            f"{'' if metric == 'acc' else ' (' + pretty_units(channel.units) + ')'}</th>"
-            for metric in _metrics(scores)
-        )
-        hours = "".join(f"<th>{duration(lead)}</th>" for _, lead in values)
-        rows = []
-        for index, model in enumerate(scores["model"].values.tolist()):
-            cells = [
-                f"<td{' class=best' if index == best[key] else ''}>{number(float(row[index]))}</td>"
-                for key, row in values.items()
-            ]
-            own = ' class="own"' if model == "forecast" else ""
-            rows.append(f"<tr{own}><th>{model_name(model)}</th>{''.join(cells)}</tr>")
-        tables.append(
-            f'<div class="scroll"><table><caption>{channel_name(channel, scores)}</caption><thead>'
-            f"<tr><th></th>{heads}</tr><tr><th></th>{hours}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table></div>"
-        )
-    return (
-        "<h2>Scores</h2><p>The best of each column is bold. All scores are in scores.csv.</p>"
-        + "".join(tables)
-    )
+        for index, model in enumerate(scores["model"].values.tolist())
+    ]
+    return {
+        "name": channel_name(channel, scores),
+        "heads": [_headed(metric, channel) for metric in _metrics(scores)],
+        "leads": [duration(lead) for lead in leads],
+        "rows": rows,
+    }
 
 
 def _drawn(forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology) -> DrawnField:
@@ -221,24 +217,28 @@ def _drawn(forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology)
     return found
 
 
-def _pictures(forecast: xr.Dataset, analysis: xr.Dataset, drawn: DrawnField) -> list[str]:
-    """The sections with maps, of one field at a few lead times."""
+def _pictures(
+    forecast: xr.Dataset, analysis: xr.Dataset, drawn: DrawnField
+) -> dict[str, Any] | None:
+    """Maps of one field at a few lead times; None of a grid of one row or column."""
     if 1 in drawn.grid.shape:
-        return ["<p>No maps are drawn of a grid of one row or column.</p>"]
+        return None
     name, units = channel_name(drawn.channel, forecast), pretty_units(drawn.channel.units)
-    return [
-        _case(forecast, analysis, drawn, name, units),
-        _skill(drawn, name, forecast.sizes[INIT_TIME]),
-    ]
+    return {
+        "name": name,
+        "init": date(forecast[INIT_TIME].values[drawn.typical_case()]),
+        "last_lead": duration(drawn.leads[:2][-1]),
+        "case": _case(forecast, analysis, drawn, f"{name} ({units})"),
+        "skill": _skill(drawn, forecast.sizes[INIT_TIME]),
+    }
 
 
 def _case(
     forecasts: xr.Dataset,
     analyses: Analysis | xr.Dataset,
     drawn: DrawnField,
-    name: str,
-    units: str,
-) -> str:
+    label: str,
+) -> list[Markup]:
     """Forecast, truth and error of a typical case, at two lead times."""
     case, leads = drawn.typical_case(), drawn.leads[:2]
     one = drawn.channel.of(forecasts).isel({INIT_TIME: case}).sel({LEAD_TIME: leads}).load()
@@ -260,23 +260,18 @@ def _case(
                 values,
                 title=title,
                 note=date(init + lead),
-                label=f"{name} ({units})",
+                label=label,
                 levels=scale,
                 cmap=cmap,
             )
-            panels.append(f"<figure>{panel}</figure>")
-    return (
-        f"<h2>A typical case</h2><p>{name}, forecast initialised {date(init)}: the case whose "
-        f"error at {duration(leads[-1])} is the median of all.</p>"
-        f'<div class="triples">{"".join(panels)}</div>'
-    )
+            panels.append(panel)
+    return panels
 
 
-def _skill(drawn: DrawnField, name: str, num_forecasts: int) -> str:
-    """Where the forecast is better than climatology."""
-    panels = []
-    for index, lead in enumerate(drawn.leads):
-        panel = map_panel(
+def _skill(drawn: DrawnField, num_forecasts: int) -> list[Markup]:
+    """Where the forecast is better than climatology, at each lead time."""
+    return [
+        map_panel(
             drawn.skill(index),
             title=f"{duration(lead)} ahead",
             note=f"{num_forecasts:,} forecasts",
@@ -284,12 +279,8 @@ def _skill(drawn: DrawnField, name: str, num_forecasts: int) -> str:
             levels=np.linspace(-1, 1, 21),
             cmap="RdBu",
         )
-        panels.append(f"<figure>{panel}</figure>")
-    return (
-        f"<h2>Where the skill is</h2><p>{name}: skill in mean squared error over climatology, all "
-        "cases. 1 is perfect, 0 is climatology, below 0 (red) is worse.</p>"
-        f'<div class="triples">{"".join(panels)}</div>'
-    )
+        for index, lead in enumerate(drawn.leads)
+    ]
 
 
 def _best(metric: str, values: NDArray[np.float64]) -> int | None:

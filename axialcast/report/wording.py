@@ -7,8 +7,12 @@ import numpy as np
 import xarray as xr
 
 from axialcast.data.channels import Channel
+from axialcast.disclosure import printable
 
 __all__ = ["channel_name", "date", "duration", "model_name", "number", "pretty_units", "share"]
+
+LONGEST = 80
+"""Letters of a name or of units that are shown."""
 
 MODEL_NAMES = {
     "forecast": "Forecast",
@@ -26,7 +30,7 @@ def model_name(model: str, *, inside: bool = False) -> str:
         >>> model_name("linear_inverse_model", inside=True)
         'the linear inverse model'
     """
-    name = MODEL_NAMES.get(model, model)
+    name = MODEL_NAMES.get(model, _brief(model))
     if not inside or model not in MODEL_NAMES:
         return name
     return f"the {name.lower()}" if name.endswith("model") else name.lower()
@@ -40,8 +44,9 @@ def channel_name(channel: Channel, dataset: xr.Dataset, *, inside: bool = False)
         >>> channel_name(Channel("z", 500.0, "m2 s-2"), dataset)
         'Geopotential, 500 hPa'
     """
-    name = dataset[channel.variable].attrs.get("long_name", channel.variable.replace("_", " "))
-    name = str(name) if inside else str(name)[:1].upper() + str(name)[1:]
+    given = dataset[channel.variable].attrs.get("long_name", channel.variable.replace("_", " "))
+    name = _brief(given)
+    name = name if inside else name[:1].upper() + name[1:]
     if channel.level is None:
         return name
     return f"{name} at {channel.level:g} hPa" if inside else f"{name}, {channel.level:g} hPa"
@@ -103,4 +108,10 @@ def pretty_units(units: str) -> str:
         'm² s⁻²'
     """
     raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-    return re.sub(r"(?<=[a-zA-Z])-?\d+", lambda match: match[0].translate(raised), units)
+    return re.sub(r"(?<=[a-zA-Z])-?\d+", lambda match: match[0].translate(raised), _brief(units))
+
+
+def _brief(text: object) -> str:
+    """Words of a store in one line, cut where they are too long for a heading."""
+    line = printable(text)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
