@@ -21,9 +21,8 @@ from axialcast.baselines.baseline import (
     aligned,
     labelled,
     overlap,
-    spacing,
 )
-from axialcast.baselines.cycle import DAY, Equations, annual_basis, check_seasons, hour_of
+from axialcast.baselines.cycle import Equations, annual_basis, check_cycle, check_hours, hour_of
 from axialcast.baselines.passes import MEMORY_GIB, go_through
 from axialcast.baselines.products import product
 from axialcast.cores import on_all_cores
@@ -35,16 +34,12 @@ from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
 from axialcast.times.dates import Leads, Times
 
 __all__ = [
-    "SHORTEST_DAYS",
     "Climatology",
     "CycleSums",
     "climatology_of",
 ]
 
 HOUR, COEFFICIENT = "hour", "coefficient"
-
-SHORTEST_DAYS = 360
-"""Training period that annual harmonics need (days)."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +112,7 @@ class Climatology:
             ValueError: it was not fitted at an hour of the day that is among them.
         """
         hours, fitted = hour_of(times), self.coefficients[HOUR].values
-        unseen = sorted(set(hours.tolist()) - set(fitted.tolist()))
-        if unseen:
-            raise ValueError(
-                f"times: the climatology was fitted at {fitted.tolist()} h UTC, got {unseen}; "
-                "fit it on analyses of the cadence that is verified"
-            )
+        check_hours(times, fitted)
         # Single precision rounds as the data do, and there is a field for every pair scored.
         design = annual_basis(times, self.coefficients.sizes[COEFFICIENT] // 2).astype(np.float32)
         num = len(np.arange(len(self.channels))[channels])
@@ -212,15 +202,8 @@ class CycleSums:
     """
 
     def __init__(self, training: Analysis, harmonics: int) -> None:
-        times, step = training.times, spacing(training.times)
-        span = (times[-1] - times[0] + step) / DAY
-        if harmonics and span < SHORTEST_DAYS:
-            raise ValueError(
-                f"harmonics: {harmonics} annual harmonics need a training period of a year or "
-                f"more, got {span:.0f} days; extend it or take harmonics=0, the plain mean"
-            )
-        if harmonics:
-            check_seasons(times, harmonics)
+        times = training.times
+        check_cycle(times, harmonics)
         self._training, self._harmonics = training, harmonics
         self._hours = np.unique(hour_of(times))
         num = 2 * harmonics + 1

@@ -8,14 +8,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from axialcast.baselines.baseline import spacing
 from axialcast.baselines.products import product
 from axialcast.times.dates import Times
 
-__all__ = ["DAY", "Equations", "annual_basis", "check_seasons", "hour_of"]
+__all__ = [
+    "DAY",
+    "SHORTEST_DAYS",
+    "Equations",
+    "annual_basis",
+    "check_cycle",
+    "check_hours",
+    "hour_of",
+]
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 YEAR_DAYS = 365.2425
 EPOCH = np.datetime64("2000-01-01", "ns")
+
+SHORTEST_DAYS = 360
+"""Training period that annual harmonics need (days)."""
 
 TILE = 2**14
 """Cells that are taken together, so that their double precision stays in cache."""
@@ -33,20 +45,32 @@ def annual_basis(times: Times, harmonics: int) -> NDArray[np.float64]:
     return np.concatenate([np.ones((len(times), 1)), np.cos(phase), np.sin(phase)], axis=1)
 
 
-def check_seasons(times: Times, harmonics: int) -> None:
-    """Refuses harmonics that would be guessed in seasons that the times lack.
+def check_cycle(times: Times, harmonics: int) -> None:
+    """Refuses harmonics that times do not tell.
 
     Raises:
-        ValueError: at some hour of the day, none is in half a period of the highest harmonic.
+        ValueError: they span less than a year; at some hour of the day there are too few; or none
+            is in half a period of the highest harmonic, where it would be guessed.
     """
+    span, least = (times[-1] - times[0] + spacing(times)) / DAY, 2 * (2 * harmonics + 1)
+    if harmonics and span < SHORTEST_DAYS:
+        raise ValueError(
+            f"harmonics: {harmonics} annual harmonics need a training period of a year or "
+            f"more, got {span:.0f} days; extend it or take harmonics=0, the plain mean"
+        )
     hours, days = hour_of(times), (times - EPOCH) / DAY % YEAR_DAYS
     for hour in np.unique(hours):
         there = times[hours == hour]
+        if len(there) < least:
+            raise ValueError(
+                f"harmonics: the climatology with {harmonics} annual harmonics needs {least} times "
+                f"at {hour:g} h UTC, the training period has {len(there)}; extend it"
+            )
         order = np.argsort(days[hours == hour])
         seen = days[hours == hour][order]
         empty = np.diff(seen, append=seen[0] + YEAR_DAYS)
         longest = int(np.argmax(empty))
-        if empty[longest] > YEAR_DAYS / 2 / harmonics:
+        if 2 * harmonics * empty[longest] > YEAR_DAYS:
             around = there[order[[longest, (longest + 1) % len(order)]]]
             first, last = (str(date)[5:] for date in np.datetime_as_string(around, "D"))
             raise ValueError(
@@ -54,6 +78,20 @@ def check_seasons(times: Times, harmonics: int) -> None:
                 f"training period has none between {first} and {last} at {hour:g} h UTC; take "
                 "harmonics=0, the plain mean, or fewer, or another training period"
             )
+
+
+def check_hours(times: Times, fitted: NDArray[Any]) -> None:
+    """Refuses times at an hour of the day that is not among those fitted.
+
+    Raises:
+        ValueError: there is one.
+    """
+    unseen = sorted(set(hour_of(times).tolist()) - set(fitted.tolist()))
+    if unseen:
+        raise ValueError(
+            f"times: the climatology was fitted at {fitted.tolist()} h UTC, got {unseen}; "
+            "fit it on analyses of the cadence that is verified"
+        )
 
 
 class Equations:

@@ -14,6 +14,7 @@ from axialcast.baselines.climatology import (
     climatology_of,
 )
 from axialcast.baselines.coarsening import Coarsening
+from axialcast.baselines.cycle import check_cycle, check_hours, hour_of
 from axialcast.baselines.kept import Arrays, KeptFits
 from axialcast.baselines.linear_inverse_model import (
     EXPLAINED,
@@ -25,11 +26,16 @@ from axialcast.baselines.linear_inverse_model import (
 )
 from axialcast.baselines.passes import MEMORY_GIB, Gatherer, go_through
 from axialcast.baselines.patterns import Sample, factor_for, num_bytes
-from axialcast.baselines.persistence import LaggedSums, Persistence, damped_persistence_of
+from axialcast.baselines.persistence import (
+    LaggedSums,
+    Persistence,
+    check_pairs,
+    damped_persistence_of,
+)
 from axialcast.data.reader import Analysis
-from axialcast.times.dates import Leads
+from axialcast.times.dates import Leads, Times
 
-__all__ = ["BASELINES", "fit_baselines"]
+__all__ = ["BASELINES", "check_times", "fit_baselines"]
 
 BASELINES = ("persistence", "climatology", "damped_persistence", "linear_inverse_model")
 
@@ -83,6 +89,35 @@ def fit_baselines(
     return climatology, baselines
 
 
+def check_times(
+    times: Times,
+    names: Sequence[str] = BASELINES,
+    *,
+    lead_times: Leads,
+    harmonics: int = 3,
+    lag: np.timedelta64 | None = None,
+    init_times: Times | None = None,
+) -> None:
+    """Refuses times of a training period that `fit_baselines` would refuse, given the same.
+
+    Args:
+        init_times: of forecasts to be verified.
+
+    Raises:
+        ValueError: as the fits and `Climatology.values_at`; one of `time`, `times`, `harmonics`,
+            `lead_times`, `lag` and `training` comes first.
+    """
+    cadence = spacing(times)
+    check_cycle(times, harmonics)
+    if init_times is not None:
+        fitted = np.unique(hour_of(times))
+        check_hours(np.add.outer(init_times, lead_times).ravel(), fitted)
+    if "damped_persistence" in names:
+        check_pairs(times, lead_times)
+    if "linear_inverse_model" in names:
+        lagged_rows(times, cadence if lag is None else lag)
+
+
 class _Fits:
     """The arrays of each fit, taken from where they are kept or made."""
 
@@ -115,12 +150,18 @@ class _Fits:
         cycle = sample = lagged = None
         by_cells = True
         # What is wrong with an argument is said before anything is read.
+        check_times(
+            training.times,
+            missing,
+            lead_times=self._lead_times,
+            harmonics=self._harmonics,
+            lag=self._lag,
+        )
         if "damped_persistence" in missing:
             lagged = LaggedSums(training, self._lead_times)
         if "climatology" in missing:
             cycle = CycleSums(training, self._harmonics)
         if "linear_inverse_model" in missing:
-            lagged_rows(training.times, self._lag)
             by_cells = self._factor == 1
             held = num_bytes(len(training), training.shape, MAX_PATTERNS, self._factor) / 2**30
             memory_gib = max(memory_gib - held, memory_gib / 4)

@@ -26,7 +26,7 @@ __all__ = ["Arrays", "KeptFits"]
 
 Arrays = dict[str, NDArray[Any]]
 
-FORMAT = 1
+FORMAT = 2
 MAPPED_BYTES = 2**26
 """Larger arrays are mapped into memory, not read."""
 

@@ -37,6 +37,7 @@ __all__ = [
     "DampedPersistence",
     "LaggedSums",
     "Persistence",
+    "check_pairs",
     "damped_persistence_of",
 ]
 
@@ -175,6 +176,28 @@ class DampedPersistence:
         return init_times
 
 
+def check_pairs(times: Times, lead_times: Leads) -> None:
+    """Refuses lead times that no two of the times are apart.
+
+    Raises:
+        ValueError: as `DampedPersistence.fit`.
+    """
+    steps = whole_steps("lead_times", lead_times, spacing(times))
+    there, longest = gapless_axis(times)[0] >= 0, int(steps.max())
+    num = len(there) - longest
+    if num < 1:
+        raise ValueError(
+            f"lead_times: the training period of {len(there)} times is not longer "
+            f"than the longest lead time of {longest} steps; train on more"
+        )
+    for lead, step in zip(lead_times, steps, strict=True):
+        if not (there[:num] & there[step : step + num]).any():
+            raise ValueError(
+                f"lead_times: no two times of the training period are {hours_text(lead)} h "
+                "apart, for too many are missing; choose another period or shorter lead times"
+            )
+
+
 class LaggedSums:
     """Gathers sums of squares of anomalies, and of their products with those of each lead later.
 
@@ -191,26 +214,11 @@ class LaggedSums:
         self._cadence = spacing(training.times)
         self._steps = whole_steps("lead_times", lead_times, self._cadence)
         self._longest = int(self._steps.max())
-        self._refuse_without_pairs(training.times, lead_times)
+        check_pairs(training.times, lead_times)
         self._training, self._lead_times = training, lead_times
         self.damping = large.zeros((len(lead_times), *training.shape), np.float32)
         # Squares and products in double precision, and the states of the longest lead.
         self.held = 4.0 * len(lead_times) + self._longest
-
-    def _refuse_without_pairs(self, times: Times, lead_times: Leads) -> None:
-        there = gapless_axis(times)[0] >= 0
-        num = len(there) - self._longest
-        if num < 1:
-            raise ValueError(
-                f"lead_times: the training period of {len(there)} times is not longer "
-                f"than the longest lead time of {self._longest} steps; train on more"
-            )
-        for lead, step in zip(lead_times, self._steps, strict=True):
-            if not (there[:num] & there[step : step + num]).any():
-                raise ValueError(
-                    f"lead_times: no two times of the training period are {hours_text(lead)} h "
-                    "apart, for too many are missing; choose another period or shorter lead times"
-                )
 
     def begin(self, group: Analysis) -> None:
         num, *grid = group.shape

@@ -1,14 +1,17 @@
 """What in a config does not fit its data: a line for each, and none where all is well."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 
-from axialcast.baselines.climatology import SHORTEST_DAYS
+from axialcast.baselines.cycle import SHORTEST_DAYS
+from axialcast.baselines.fitting import check_times
 from axialcast.data import WindowLoader
 from axialcast.files.atomic import readable_size
-from axialcast.forecast import Forecaster, choose_init_times
+from axialcast.forecast import Forecaster, choose_init_times, choose_lead_times
+from axialcast.forecast.layout import check_layout
 from axialcast.model.memory import installed_bytes
 from axialcast.run.costs import BEYOND, Preflight
 from axialcast.scores.regions import region_weights
@@ -21,6 +24,16 @@ __all__ = ["misfits"]
 SPLITS = {"train": ("train", "validate"), "forecast": ("test",), "verify": ("train", "test")}
 """The periods of data that each shipped pipeline reads."""
 
+FITTED = {
+    "time": "data.train",
+    "times": "data.train",
+    "training": "data.train",
+    "harmonics": "verify.harmonics",
+    "lead_times": "forecast.lead_time_hours",
+    "lag": "data.step_hours",
+}
+"""The key behind each argument of the fits of baselines."""
+
 Lines = Iterator[str]
 
 
@@ -32,7 +45,7 @@ def misfits(preflight: Preflight, forecaster: Forecaster | None) -> list[str]:
         forecaster: what it forecasts with, where it trains nothing.
     """
     lines = [*_steps(preflight, forecaster), *_grid(preflight), *_periods(preflight)]
-    lines += _regions(preflight)
+    lines += [*_regions(preflight), *_layout(preflight)]
     lines = lines or [*_network(preflight), *_windows(preflight)]
     return lines or [*_init_times(preflight, forecaster), *_verified(preflight)]
 
@@ -187,6 +200,15 @@ def _regions(preflight: Preflight) -> Lines:
             yield f"verify.{error}"
 
 
+def _layout(preflight: Preflight) -> Lines:
+    """A layout that does not allow the longitudes."""
+    if "forecast" in preflight.config.pipeline:
+        try:
+            check_layout(preflight.config.forecast.layout, preflight.analysis.grid.longitude)
+        except ValueError as error:
+            yield f"forecast.{error}"
+
+
 def _verified(preflight: Preflight) -> Lines:
     """Lead times that cannot be scored, and training periods too short for what is fitted."""
     config, times = preflight.config, preflight.analysis.times
@@ -216,7 +238,14 @@ def _verified(preflight: Preflight) -> Lines:
             f"data.train: {len(train)} times are too few to fit the linear inverse model; extend "
             "it, or leave linear_inverse_model out of verify.baselines"
         )
-    inits = _inits(preflight)
+        return
+    inits, leads = _inits(preflight), choose_lead_times(hours, lag)
+    settings: dict[str, Any] = {"lead_times": leads, "harmonics": verify.harmonics, "lag": lag}
+    try:
+        check_times(train, verify.baselines, init_times=inits, **settings)
+    except ValueError as error:
+        argument, _, problem = str(error).partition(": ")
+        yield f"{FITTED[argument]}: {problem}"
     if len(inits) and inits.min() + longest > times[-1]:
         yield (
             f"forecast.lead_time_hours: {hours:g} from {time_text(inits.min())}, the first initial "

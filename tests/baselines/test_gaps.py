@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axialcast.baselines import DampedPersistence, LinearInverseModel, Persistence, fit_baselines
+from axialcast.baselines.fitting import check_times
 from axialcast.data import Analysis, Channels
 from axialcast.verify import evaluate
 
@@ -221,6 +222,22 @@ def test_too_many_gaps_are_refused(whole, gaps, names, message):
     training = without(whole, gaps)
     with pytest.raises(ValueError, match=message):
         fit_baselines(training, names, lead_times=LEADS[:2], harmonics=0)
+
+
+def test_times_are_refused_as_the_fits_refuse_them(whole):
+    times, leads = whole.time.values[:40], LEADS[:2]
+    settings = {"lead_times": leads, "harmonics": 0}
+    check_times(times, **settings, init_times=times)
+    with pytest.raises(ValueError, match=r"^times: .* \[0, 12\] h UTC, got \[6, 18\]"):
+        check_times(times, **settings, init_times=times + HALF // 2)
+    with pytest.raises(ValueError, match=r"^harmonics: .* needs 2 times at 12 h UTC, .* has 1"):
+        check_times(times[:3], ["climatology"], **settings)
+    with pytest.raises(ValueError, match=r"^harmonics: 1 annual harmonics .* got 20 days"):
+        check_times(times, [], lead_times=leads, harmonics=1)
+    with pytest.raises(ValueError, match=r"^lag: expected multiples of 12 h, got 18 h"):
+        check_times(times, **settings, lag=HALF * 3 // 2)
+    with pytest.raises(ValueError, match=r"^time: .* got 1"):
+        check_times(times[:1], **settings)
 
 
 def test_harmonics_are_not_guessed_in_seasons_that_are_missing(whole):
