@@ -10,43 +10,46 @@ import pytest
 import xarray as xr
 
 from axialcast.data.channels import Channel
+from axialcast.report.figures import curves, scorecard
 from axialcast.report.page import report_html
 from axialcast.report.wording import channel_name, model_name, pretty_units
-from axialcast.verify import Climatology, Persistence, evaluate
+from axialcast.verify import Climatology, DrawnField, Persistence, evaluate
 
-DAY = np.timedelta64(86_400_000_000_000, "ns")
+LEADS = np.array([1, 2]) * np.timedelta64(86_400_000_000_000, "ns")
 SCRIPT = "<script>document.title='run'</script><img src=http://127.0.0.1:9/x onerror=alert(1)>"
 BREAKS_OUT = '"><svg onload="document.title=\'run\'"></svg></title></style></pre><!--'
+MIXED = "$\\frac{$ {{ 7 * 7 }} {% raw %} a\x1b[31m\x00\nb\u202ec [/] & 50 % حرارة 🌍"
 HOSTILE = [
     SCRIPT,
     BREAKS_OUT,
-    "$\\frac{$",
-    "$x_2^$ \\alpha & 50 % {{ 7 * 7 }} {% raw %}",
-    "a\x1b[31m\x00\nb\u202ec",
+    MIXED,
+    "$x_2^$ \\alpha $",
     "[red]temperature[/] [/nothing] :smile:",
-    "🌍 حرارة 気温",
     "=cmd|'/c calc'!A1",
     "very " * 100,
     "",
 ]
 
 
-def made(analysis_of, forecast_of, name, units):
-    analysis = analysis_of(
-        np.random.default_rng(3).standard_normal((60, 2, 5, 7)), levels=[500, 850]
-    )
-    analysis.pressure.attrs = {"long_name": name, "units": units}
-    inits = analysis.time.values[-11:-3]
-    forecast = forecast_of(analysis, inits, np.array([1, 2]) * DAY, error=0.125)
+@pytest.fixture(scope="module")
+def made(analysis_of, forecast_of):
+    """A function that makes the page of a store with such a long name and such units."""
+    analysis = analysis_of(np.random.default_rng(3).standard_normal((60, 2, 5, 7)), levels=[500, 7])
+    forecast = forecast_of(analysis, analysis.time.values[-11:-3], LEADS, error=0.125)
     climatology = Climatology.fit(analysis, harmonics=0)
-    baselines = {"climatology": climatology, name[:20] or "own": Persistence()}
-    scores = evaluate(forecast, analysis, climatology=climatology, baselines=baselines)
-    return report_html(
-        *(scores, forecast, analysis, climatology),
-        title=name,
-        facts={name: units},
-        config=f"data: {name}",
-    )
+    baselines = {"climatology": climatology, "own": Persistence()}
+    options = {"climatology": climatology, "baselines": baselines, "metrics": ["rmse"]}
+    drawn = DrawnField(forecast)
+    scores = evaluate(forecast, analysis, drawn=drawn, **options)
+
+    def page(name, units):
+        for dataset in (scores, forecast, analysis):
+            dataset.pressure.attrs = {"long_name": name, "units": units}
+        named = scores.assign_coords(model=["forecast", "climatology", name or "own"])
+        texts = {"title": name, "facts": {name: units}, "config": f"data: {name}"}
+        return report_html(named, forecast, analysis, climatology, drawn=drawn, **texts)
+
+    return page
 
 
 class Page(HTMLParser):
@@ -68,24 +71,38 @@ class Page(HTMLParser):
         self.text += data
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_names_are_text(analysis_of, forecast_of, name):
-    page = Page(made(analysis_of, forecast_of, name, name))
-    plain = Page(made(analysis_of, forecast_of, "pressure", "Pa"))
+@pytest.mark.parametrize("name", [SCRIPT, BREAKS_OUT, MIXED])
+def test_names_are_text(made, name):
+    page, plain = Page(made(name, name)), Page(made("pressure", "Pa"))
     assert page.forbidden == []
     # The same elements, whatever things are called.
     skeleton = {"header", "dl", "figure", "table", "tr", "th", "td", "pre", "title", "h2"}
     assert [t for t in page.tags if t in skeleton] == [t for t in plain.tags if t in skeleton]
+    assert channel_name(Channel("pressure", None, name), made_of(name)) in page.text
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_text_in_figures(name):
+    scores = xr.DataArray(
+        [[1.0, 2.0]], {"model": [name], "lead_time": LEADS}, ["model", "lead_time"]
+    )
     word = channel_name(Channel("pressure", None, name), made_of(name))
-    assert word in page.text
+    figure = curves(scores.assign_coords(metric="rmse"), title=word, label=pretty_units(name))
+    figure += scorecard(scores.rename(model="row"), names=[word])
+    found = Page(str(figure))
+    assert found.forbidden == []
+    assert set(found.tags) <= {"svg", "metadata", "rdf:rdf", "cc:work", "dc:type"} | {
+        *("defs", "style", "g", "path", "text", "use", "clippath", "rect", "dc:format")
+    }
+    assert found.text.count(word) >= 2  # neither a formula nor cut
 
 
 def made_of(name):
     return xr.Dataset({"pressure": ((), 0.0, {"long_name": name})})
 
 
-def test_the_page_forbids_what_it_does_not_need(analysis_of, forecast_of):
-    page = made(analysis_of, forecast_of, "pressure", "Pa")
+def test_the_page_forbids_what_it_does_not_need(made):
+    page = made("pressure", "Pa")
     [policy] = re.findall('<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == "'none'"
@@ -108,9 +125,9 @@ def test_words_of_a_store_are_one_short_line():
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
-def test_in_a_browser_nothing_runs(analysis_of, forecast_of, tmp_path):
+def test_in_a_browser_nothing_runs(made, tmp_path):
     page = tmp_path / "report.html"
-    page.write_text(made(analysis_of, forecast_of, SCRIPT + BREAKS_OUT, SCRIPT), "utf-8")
+    page.write_text(made(SCRIPT + BREAKS_OUT, SCRIPT), "utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
     options += ["--disable-background-networking", "--disable-component-update", "--disable-quic"]
     command = ["chromium", *options, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
