@@ -3,7 +3,8 @@
 Shapes: n times, c channels, h latitudes, w longitudes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -11,16 +12,18 @@ from numpy.typing import NDArray
 
 from axialcast.data.arrays.lazy import lazily
 from axialcast.data.arrays.stored import Box, Stored, boxes, moved
-from axialcast.data.preparing.aggregation import Periods, aggregate, periods_of
-from axialcast.data.preparing.regrid import covered, regrid
+from axialcast.data.preparing.aggregation import Periods, periods_of, sums_among
+from axialcast.data.preparing.regrid import Weights, covered
 from axialcast.data.reader import Analysis
 from axialcast.grid import LatLonGrid
 from axialcast.names import CHANNEL, LATITUDE, LONGITUDE, TIME
 
-__all__ = ["convert"]
+__all__ = ["MOST_BYTES", "convert"]
 
 READ_BYTES = 2**26
 """States of the analysis that are read and converted at once, if chunks are smaller."""
+MOST_BYTES = 2**28
+"""The most that is read at once: of longer chunks a part, for which they are decoded once."""
 
 
 def convert(
@@ -76,15 +79,19 @@ class Converted(Stored):
         grid: LatLonGrid | None,
     ) -> None:
         self.analysis, self.periods, self.grid = analysis, periods, grid
-        self.accumulated, self.is_remote = accumulated, analysis.is_remote
+        self.is_remote = analysis.is_remote
+        self._sums = sums_among(analysis.dataset, accumulated)
+        self._weights = None if grid is None else Weights.between(analysis.grid, grid)
         per_time = 1 if periods is None else periods.length
         num_times = len(analysis) if periods is None else len(periods)
         self.shape = (num_times, analysis.shape[0], *(grid or analysis.grid).shape)
-        rows = max(analysis.chunk, READ_BYTES // analysis.state_bytes)
-        self.chunk_shape = (min(max(1, rows // per_time), num_times), *self.shape[1:])
+        self._rows = _rows_at_once(analysis)
+        self._step = (max(1, self._rows // per_time), *self.shape[1:])
+        chunk = min(analysis.chunk, self._rows) // per_time
+        self.chunk_shape = (min(max(1, chunk), num_times), *self.shape[1:])
 
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-        for _, where, _ in boxes(box, self.chunk_shape):
+        for _, where, _ in boxes(box, self._step):
             when = moved(where[0], box[0].start)
             yield where, self._states(when.start, when.stop)[(slice(None), *box[1:])]
 
@@ -96,13 +103,49 @@ class Converted(Stored):
 
     def _states(self, start: int, stop: int) -> NDArray[np.float32]:
         """(stop - start, c, h, w) converted states."""
-        analysis, periods = self.analysis, self.periods
-        rows = slice(start, stop) if periods is None else periods.rows(start, stop)
-        coords = {name: analysis.dataset[name] for name in (LATITUDE, LONGITUDE)}
-        coords[TIME] = analysis.dataset[TIME][rows]
-        block = analysis.channels.unstack(analysis.read(rows), coords, (TIME,))
-        if periods is not None:
-            block = aggregate(block, periods.part(start, stop), accumulated=self.accumulated)
-        if self.grid is not None:
-            block = regrid(block, self.grid)
-        return analysis.channels.stack(block)
+        if self.periods is None:
+            states: Iterable[NDArray[Any]] = self.analysis.read(slice(start, stop))
+        else:
+            states = self._aggregated(self.periods, start, stop)
+        if self._weights is None:
+            return np.asarray(states, np.float32)
+        out = np.empty((stop - start, *self.shape[1:]), np.float32)
+        for state, into in zip(states, out, strict=True):
+            into[:] = self._weights.means(state)
+        return out
+
+    def _aggregated(self, periods: Periods, start: int, stop: int) -> NDArray[np.float32]:
+        """(stop - start, c, h, w) means and sums over the periods start to stop - 1.
+
+        States are added one after another, so it is of no matter how many are read at once.
+        """
+        span = periods.rows(start, stop)
+        totals = np.zeros((stop - start, *self.analysis.shape))
+        for low in range(span.start, span.stop, self._rows):
+            rows = slice(low, min(low + self._rows, span.stop))
+            values = self.analysis.read(rows)
+            for places, firsts in self._firsts(periods):
+                for total, first in zip(totals, firsts[start:stop].tolist(), strict=True):
+                    for row in range(max(first, low), min(first + periods.length, rows.stop)):
+                        total[places] += values[row - low][places]
+        means = self._places(are_sums=False)
+        totals[:, means] /= periods.length
+        return totals.astype(np.float32)
+
+    def _firsts(self, periods: Periods) -> Iterator[tuple[Any, NDArray[np.int64]]]:
+        """Channels, and the first row of each period of theirs."""
+        for firsts, are_sums in ((periods.means, False), (periods.sums, True)):
+            if firsts is not None:
+                yield self._places(are_sums=are_sums), firsts
+
+    def _places(self, *, are_sums: bool) -> Any:
+        """Which channels are summed, or which are not; a slice if they all are."""
+        found = [(c.variable in self._sums) == are_sums for c in self.analysis.channels]
+        return slice(None) if all(found) else np.array(found)
+
+
+def _rows_at_once(analysis: Analysis) -> int:
+    """Times of the analysis that are read together: whole chunks, if these are not too long."""
+    chunk, enough = analysis.chunk, READ_BYTES // analysis.state_bytes
+    rows = max(chunk, enough // chunk * chunk)
+    return max(1, min(rows, MOST_BYTES // analysis.state_bytes))

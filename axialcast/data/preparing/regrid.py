@@ -3,6 +3,7 @@
 Shapes: h, w latitudes and longitudes of the source, H, W of the target.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,15 @@ from axialcast.data.arrays.stored import computed_in
 from axialcast.grid import LatLonGrid, grid_of
 from axialcast.names import COORDINATE_ATTRS, LATITUDE, LONGITUDE
 
-__all__ = ["covered", "regrid"]
+__all__ = ["Weights", "covered", "regrid"]
 
 TOLERANCE = 1e-3
 """Share of a cell that may lie outside the source: stores round coordinates to float32."""
+MIN_VALID = 0.5
+"""Smallest share of a target cell's area that must hold values."""
 
 
-def regrid(analysis: xr.Dataset, grid: LatLonGrid, *, min_valid: float = 0.5) -> xr.Dataset:
+def regrid(analysis: xr.Dataset, grid: LatLonGrid, *, min_valid: float = MIN_VALID) -> xr.Dataset:
     """The analysis on another grid: means over the target's cells, first-order conservative.
 
     A target value is the mean of the source's cells weighted by the exact area in which they
@@ -36,21 +39,7 @@ def regrid(analysis: xr.Dataset, grid: LatLonGrid, *, min_valid: float = 0.5) ->
     Raises:
         ValueError: a target cell is not within the source's cells.
     """
-    source = grid_of(analysis)
-    rows = _shares(_bands(source, grid), _heights(grid), LATITUDE)
-    columns = _shares(_widths(source, grid), np.diff(_edges(grid)), LONGITUDE)
-
-    def mean(field: NDArray[Any]) -> NDArray[Any]:
-        values = field.astype(np.float64)
-        valid = ~np.isnan(values)
-        if valid.all():
-            return (rows @ values @ columns.T).astype(computed_in(field.dtype))
-        share = rows @ valid.astype(np.float64) @ columns.T
-        total = rows @ np.where(valid, values, 0.0) @ columns.T
-        enough = share >= max(min_valid - TOLERANCE, TOLERANCE)
-        means = np.divide(total, share, out=np.full_like(total, np.nan), where=enough)
-        return means.astype(computed_in(field.dtype))
-
+    weights = Weights.between(grid_of(analysis), grid)
     coordinates = {
         LATITUDE: (LATITUDE, grid.latitude, COORDINATE_ATTRS[LATITUDE]),
         LONGITUDE: (LONGITUDE, grid.longitude, COORDINATE_ATTRS[LONGITUDE]),
@@ -60,7 +49,7 @@ def regrid(analysis: xr.Dataset, grid: LatLonGrid, *, min_valid: float = 0.5) ->
         if array.chunks is not None:
             array = array.chunk({LATITUDE: -1, LONGITUDE: -1})
         result = xr.apply_ufunc(
-            mean,
+            weights.means,
             array,
             input_core_dims=[[LATITUDE, LONGITUDE]],
             output_core_dims=[[LATITUDE, LONGITUDE]],
@@ -70,10 +59,46 @@ def regrid(analysis: xr.Dataset, grid: LatLonGrid, *, min_valid: float = 0.5) ->
             dask_gufunc_kwargs={
                 "output_sizes": dict(zip((LATITUDE, LONGITUDE), grid.shape, strict=True))
             },
+            kwargs={"min_valid": min_valid},
             keep_attrs=True,
         )
         fields[name] = result.assign_coords(coordinates)
     return xr.Dataset(fields, attrs=analysis.attrs)
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Shares of the source's cells in the target's.
+
+    Args:
+        rows: (H, h) of latitudes.
+        columns: (W, w) of longitudes.
+    """
+
+    rows: NDArray[np.float64]
+    columns: NDArray[np.float64]
+
+    @classmethod
+    def between(cls, source: LatLonGrid, target: LatLonGrid) -> "Weights":
+        """Those of two grids.
+
+        Raises:
+            ValueError: a target cell is not within the source's cells.
+        """
+        rows = _shares(_bands(source, target), _heights(target), LATITUDE)
+        return cls(rows, _shares(_widths(source, target), np.diff(_edges(target)), LONGITUDE))
+
+    def means(self, field: NDArray[Any], min_valid: float = MIN_VALID) -> NDArray[Any]:
+        """(..., H, W) means over the target's cells of a field (..., h, w)."""
+        values = field.astype(np.float64)
+        valid = ~np.isnan(values)
+        if valid.all():
+            return (self.rows @ values @ self.columns.T).astype(computed_in(field.dtype))
+        share = self.rows @ valid.astype(np.float64) @ self.columns.T
+        total = self.rows @ np.where(valid, values, 0.0) @ self.columns.T
+        enough = share >= max(min_valid - TOLERANCE, TOLERANCE)
+        means = np.divide(total, share, out=np.full_like(total, np.nan), where=enough)
+        return means.astype(computed_in(field.dtype))
 
 
 def covered(grid: LatLonGrid, source: LatLonGrid) -> LatLonGrid:
