@@ -7,7 +7,7 @@ from functools import partial
 from axialcast.cores import available_cores
 from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.recipe import Recipe
-from axialcast.data.preparing.shards import write_shard
+from axialcast.data.preparing.shards import write_shards
 from axialcast.run.config import Config
 from axialcast.run.progress import track
 
@@ -41,11 +41,11 @@ def run(config: Config) -> None:
     assert config.prepare is not None
     recipe = Recipe(**config.recipe)
     preparation = Preparation(recipe, config.output / "training.zarr")
-    missing = preparation.missing()
+    missing = preparation.missing_together()
     # The recipe with its secrets is passed on in memory: on disk there are none.
-    write = partial(write_shard, str(preparation.work), recipe=recipe)
+    write = partial(write_shards, str(preparation.work), recipe=recipe)
     written = in_parallel(write, missing, config.prepare.workers)
-    for _ in track(written, description="prepare", total=len(missing), unit="shards"):
+    for _ in track(written, description="prepare", total=sum(map(len, missing)), unit="shards"):
         pass
     manifest = preparation.finish()
     for period in manifest["left_out"]:
@@ -56,14 +56,16 @@ def run(config: Config) -> None:
             print(f"prepare: {channel['variable']}{level} has {count:,} NaN")
 
 
-def in_parallel(write: Callable[[int], int], shards: Sequence[int], workers: int) -> Iterator[int]:
-    """Writes shards in any order, threads or processes at a time; yields their numbers."""
+def in_parallel(
+    write: Callable[[Sequence[int]], list[int]], runs: Sequence[Sequence[int]], workers: int
+) -> Iterator[int]:
+    """Writes runs of shards in any order, threads or processes at a time; yields their numbers."""
     if workers == 1:
         with ThreadPoolExecutor(available_cores()) as threads:
-            tasks = [threads.submit(write, number) for number in shards]
+            tasks = [threads.submit(write, numbers) for numbers in runs]
             try:
                 for task in as_completed(tasks):
-                    yield task.result()
+                    yield from task.result()
             finally:
                 threads.shutdown(cancel_futures=True)
         return
@@ -77,5 +79,5 @@ def in_parallel(write: Callable[[int], int], shards: Sequence[int], workers: int
         ) from None
     settings = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(**settings) as cluster, Client(cluster) as client:
-        for future in completed([client.submit(write, n) for n in shards]):
-            yield future.result()
+        for future in completed([client.submit(write, numbers) for numbers in runs]):
+            yield from future.result()

@@ -27,7 +27,7 @@ from axialcast.baselines import fit_baselines
 from axialcast.data import Channels, States, Statistics, WindowLoader, open_analysis, statistics
 from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.recipe import Recipe
-from axialcast.data.preparing.shards import write_shard
+from axialcast.data.preparing.shards import write_shards
 from axialcast.data.reader import Analysis
 from axialcast.forecast import Checkpoint, Forecaster
 from axialcast.model import ForecastNetwork
@@ -130,8 +130,8 @@ def prepare(**converted: object) -> Callable[[str, str], None]:
     def work(store: str, folder: str) -> None:
         recipe = Recipe(store, train=("1980", "1981"), **converted)  # type: ignore[arg-type]
         made = Preparation(recipe, Path(folder) / "training.zarr")
-        for number in made.missing():
-            write_shard(str(made.work), number)
+        for numbers in made.missing_together():
+            write_shards(str(made.work), numbers)
         made.finish()
 
     return work

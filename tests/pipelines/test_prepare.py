@@ -25,7 +25,7 @@ from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.prepared import broken_shards, read_manifest
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.regrid import regrid
-from axialcast.data.preparing.shards import write_shard
+from axialcast.data.preparing.shards import write_shards
 from axialcast.files import inventory
 from axialcast.files.atomic import start_of
 from axialcast.grid import LatLonGrid
@@ -146,7 +146,7 @@ def small(make_config, monkeypatch, tmp_path):
     def run():
         preparation = Preparation(recipe, store)
         for number in preparation.missing():
-            write_shard(str(preparation.work), number)
+            write_shards(str(preparation.work), [number])
         preparation.finish()
         return content(store.parent)
 

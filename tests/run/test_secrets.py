@@ -151,13 +151,13 @@ def test_the_written_config_runs_again_with_the_secrets(
 def test_a_killed_preparation_goes_on_with_the_secrets_of_the_config(here: Path) -> None:
     from axialcast.data.preparing.preparation import Preparation
     from axialcast.data.preparing.recipe import Recipe
-    from axialcast.data.preparing.shards import write_shard
+    from axialcast.data.preparing.shards import write_shards
 
     config = load_config("prepared.yaml", [OVERRIDE])
     preparation = Preparation(Recipe(**config.recipe), config.output / "training.zarr")
     assert_no_file_tells(here / "out")
     assert told(repr(Recipe(**config.recipe)).replace(config.source_store, "")) == []
-    write_shard(str(preparation.work), preparation.missing()[0], Recipe(**config.recipe))
+    write_shards(str(preparation.work), preparation.missing()[:1], Recipe(**config.recipe))
     assert_no_file_tells(here / "out")
     result = call("run", "prepared.yaml", OVERRIDE, "pipeline=prepare")
     assert result.exit_code == 0, result.output

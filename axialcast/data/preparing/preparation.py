@@ -21,6 +21,7 @@ from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
 from axialcast.data.normalize import statistics_of
 from axialcast.data.opening.stacked import Layout, write_template
+from axialcast.data.preparing.conversion import MOST_BYTES
 from axialcast.data.preparing.prepared import damage, read_manifest, write_manifest
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.shards import UNFINISHED, place_of
@@ -180,6 +181,19 @@ class Preparation:
     def missing(self) -> list[int]:
         """Numbers of the shards that are not written yet."""
         return [n for n in range(0 if self.is_done else self.num_shards) if self._read(n) is None]
+
+    def missing_together(self) -> list[list[int]]:
+        """The numbers in runs that are best written together: where chunks are longer than a shard,
+        as many as may be read at once."""
+        most = max(1, MOST_BYTES // self._analysis.state_bytes)
+        together = max(1, min(self._analysis.chunk, most) // self.plan["shard_times"])
+        found: list[list[int]] = []
+        for number in self.missing():
+            if found and number == found[-1][-1] + 1 and len(found[-1]) < together:
+                found[-1].append(number)
+            else:
+                found.append([number])
+        return found
 
     def _read(self, number: int) -> dict[str, Any] | None:
         try:

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,31 +20,53 @@ from axialcast.data.reader import Analysis
 from axialcast.files import inventory
 from axialcast.files.atomic import room_error, sync, write_json
 
-__all__ = ["UNFINISHED", "place_of", "write_shard"]
+__all__ = ["UNFINISHED", "place_of", "write_shards"]
 
 UNFINISHED = ".unfinished"
 
 
-def write_shard(work: str, number: int, recipe: Recipe | None = None) -> int:
-    """Writes a shard and its record, with checksum and moments; its number.
+def write_shards(work: str, numbers: Sequence[int], recipe: Recipe | None = None) -> list[int]:
+    """Writes consecutive shards and their records, with checksums and moments; their numbers.
+
+    Their states are read together, so that chunks that are longer than a shard are decoded once.
 
     Args:
         work: the folder of an unfinished Preparation.
-        number: of the shard along time.
+        numbers: of the shards along time.
         recipe: what to make; None: what its plan says, which holds no secrets.
     """
     folder = Path(work)
     text = (folder / "plan.json").read_text("utf-8")
     plan = json.loads(text)
     analysis = _analysis(text, json.dumps(asdict(recipe) if recipe else plan["recipe"]))
-    channels = Channels.from_list(plan["channels"])
-    num_times, length, step = plan["source"]["num_times"], plan["shard_times"], plan["step"]
-    start, stop = number * length, min((number + 1) * length, num_times)
+    length, step = plan["shard_times"], plan["step"]
     # The states before begin the first increments.
-    first = max(start - step, 0)
-    values = analysis.read(slice(first, stop))
-    file = _write_states(folder, plan, number, values[start - first :])
-    times = analysis.times
+    first = max(numbers[0] * length - step, 0)
+    values = analysis.read(slice(first, min((numbers[-1] + 1) * length, len(analysis))))
+    for number in numbers:
+        low = max(number * length - step, first)
+        part = values[low - first : (number + 1) * length - first]
+        _write_shard(folder, plan, number, analysis.part(slice(low, low + len(part))), part)
+    return list(numbers)
+
+
+def _write_shard(
+    work: Path,
+    plan: Mapping[str, Any],
+    number: int,
+    analysis: Analysis,
+    values: NDArray[np.float32],
+) -> None:
+    """Writes a shard and its record.
+
+    Args:
+        analysis: at the times of `values`: those of the shard, and the step before.
+    """
+    channels, times = Channels.from_list(plan["channels"]), analysis.times
+    start = number * plan["shard_times"]
+    stop = min(start + plan["shard_times"], plan["source"]["num_times"])
+    first = stop - len(values)
+    file = _write_states(work, plan, number, values[start - first :])
     # Statistics see the training period only, increments into it included.
     begin, end = plan["train_index"]
     new, low, high = max(start, begin), max(first, begin), min(stop, end)
@@ -52,23 +74,22 @@ def write_shard(work: str, number: int, recipe: Recipe | None = None) -> int:
     if new < high:
         moments = Moments.of(
             values[low - first : high - first],
-            times[low:high],
+            times[low - first : high - first],
             span=np.timedelta64(plan["span_seconds"], "s"),
             weights=cell_weights(analysis.dataset, area_weighted=plan["recipe"]["area_weighted"]),
             first=new - low,
         )
-    size, checksum = inventory.entry(place_of(folder) / file)
+    size, checksum = inventory.entry(place_of(work) / file)
     record = {
         "number": number,
         "file": file,
-        "times": [str(times[start])[:19], str(times[stop - 1])[:19]],
+        "times": [str(time)[:19] for time in times[[start - first, -1]]],
         "bytes": size,
         "sha256": checksum,
         "missing": np.isnan(values[start - first :]).sum((0, 2, 3)).tolist(),
         "moments": moments.to_dict(),
     }
-    write_json(folder / "shards" / f"{number}.json", record)
-    return number
+    write_json(work / "shards" / f"{number}.json", record)
 
 
 def _write_states(

@@ -16,7 +16,7 @@ from axialcast.data.opening.stacked import Layout, is_prepared, to_variables
 from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.prepared import broken_shards, read_manifest, stored_statistics
 from axialcast.data.preparing.recipe import Recipe
-from axialcast.data.preparing.shards import write_shard
+from axialcast.data.preparing.shards import write_shards
 
 TRAIN = ("2001-01-04", "2001-03-02")
 
@@ -47,7 +47,7 @@ def store(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(stacked, "SHARD_TIMES", 12)
     preparation = Preparation(recipe, tmp_path / "training.zarr")
     for number in reversed(preparation.missing()):
-        write_shard(str(preparation.work), number)
+        write_shards(str(preparation.work), [number])
     preparation.finish()
     return tmp_path / "training.zarr"
 
@@ -134,7 +134,7 @@ def test_broken_shards_are_named_and_made_again(store, recipe):
     preparation = Preparation(recipe, store)
     assert preparation.missing() == [1, 3, 6]
     for number in preparation.missing():
-        write_shard(str(preparation.work), number)
+        write_shards(str(preparation.work), [number])
     preparation.finish()
     assert broken_shards(store) == []
     assert whole == {path: path.read_bytes() for path in whole}
