@@ -16,10 +16,10 @@ from axialcast.baselines import KeptFits
 from axialcast.baselines import fit_baselines as baselines_of
 from axialcast.data import open_analysis
 from axialcast.data.channels import Channels
-from axialcast.disclosure import shown
+from axialcast.disclosure import printable, shown
 from axialcast.files.atomic import readable_size, write_text, writing
 from axialcast.forecast import ForecastStore, choose_init_times
-from axialcast.names import INIT_TIME, LEAD_TIME
+from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.report.page import report_html
 from axialcast.report.wording import channel_name, duration, model_name, pretty_units
 from axialcast.run.config import Config
@@ -151,7 +151,7 @@ def in_order(forecast: xr.Dataset, path: Path, analysis: xr.Dataset, source: str
 
     Raises:
         FileNotFoundError: there are none yet.
-        ValueError: the analysis lacks one of their variables.
+        ValueError: the analysis lacks one of their variables or levels.
     """
     if not forecast.sizes[INIT_TIME]:
         raise FileNotFoundError(
@@ -163,6 +163,14 @@ def in_order(forecast: xr.Dataset, path: Path, analysis: xr.Dataset, source: str
             f"{path}: holds {absent[0]}, which {source} as opened lacks, with "
             f"{', '.join(map(str, analysis.data_vars))}; add it to data.variables, or run the "
             "pipeline `forecast` again"
+        )
+    levels = analysis[LEVEL].values.tolist() if LEVEL in analysis.coords else []
+    wanted = forecast[LEVEL].values.tolist() if LEVEL in forecast.coords else []
+    if lacking := [level for level in wanted if level not in levels]:
+        raise ValueError(
+            f"{path}: holds {lacking[0]:g} hPa, which {source} as opened lacks, with "
+            f"{', '.join(f'{level:g}' for level in levels) or 'no'} hPa; add it to data.levels, or "
+            "run the pipeline `forecast` again"
         )
     return forecast[[name for name in analysis.data_vars if name in forecast]]
 
@@ -185,6 +193,8 @@ def write_netcdf(path: Path, scores: xr.Dataset) -> None:
 
 def print_scores(scores: xr.Dataset) -> None:
     """A short table per variable of the first metric over the whole grid, at a few lead times."""
+    # Names are a store's own: [red] in one is text.
+    console = Console(markup=False, emoji=False)
     metric = str(scores["metric"].values[0])
     leads = scores[LEAD_TIME].values
     days = [day for day in TABLE_DAYS if np.timedelta64(day, "D") in leads]
@@ -200,7 +210,7 @@ def print_scores(scores: xr.Dataset) -> None:
             table.add_column(duration(lead), justify="right")
         for model in chosen["model"].values.tolist():
             values = channel.of(chosen).sel(model=model).values
-            table.add_row(model, *(f"{value:.5g}" for value in values))
-        Console().print(table)
+            table.add_row(printable(model), *(f"{value:.5g}" for value in values))
+        console.print(table)
     for line in omissions(scores):
-        Console().print(f"missing, left out for all models: {line}")
+        console.print(f"missing, left out for all models: {printable(line)}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axialcast import stopping
+from axialcast.disclosure import printable
 from axialcast.run import shipped
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def inspect(
 
         if not verify:
             for line in inspection.describe(path):
-                typer.echo(line)
+                typer.echo(printable(line))
             return
         broken, what = inspection.verify(path)
         for part in broken:
@@ -214,7 +215,7 @@ def _plain_errors(traceback: bool) -> Iterator[None]:
         if traceback:
             raise
         for line in _lines(error):
-            typer.echo(f"axialcast: error: {line}", err=True)
+            typer.echo(f"axialcast: error: {printable(line)}", err=True)
         raise typer.Exit(2) from None
 
 
@@ -226,4 +227,4 @@ def _lines(error: Exception) -> list[str]:
             return error.lines
     if isinstance(error, OSError) and error.strerror:
         return [f"{error.filename}: {error.strerror}" if error.filename else error.strerror]
-    return [" ".join(str(error).split())]
+    return [str(error)]

@@ -71,6 +71,36 @@ def analysis_and_forecast():
     return analysis, forecast
 
 
+@pytest.mark.parametrize(
+    ("opened", "told"),
+    [
+        (
+            lambda ds: ds[["pressure"]],
+            "holds temperature, which era5.nc as opened lacks, with pres",
+        ),
+        (
+            lambda ds: ds.sel(level=[500]),
+            "holds 850 hPa, which era5.nc as opened lacks, with 500 hP",
+        ),
+        (
+            lambda ds: ds.isel(level=0, drop=True),
+            "holds 500 hPa, which era5.nc as opened lacks, with no hPa; add it to data.levels, or",
+        ),
+    ],
+)
+def test_what_the_analysis_lacks_is_not_left_out(opened, told):
+    coords = {"level": [500.0, 850.0], "init_time": [np.datetime64("2001-01-01", "ns")]}
+    fields = {"pressure": ("init_time", [1.0]), "temperature": (("init_time", "level"), [[1, 2]])}
+    forecast = xr.Dataset(fields, coords)
+    analysis = opened(forecast.rename(init_time="time"))
+    with pytest.raises(ValueError) as error:
+        STAGE["in_order"](forecast, Path("forecast.zarr"), analysis, "era5.nc")
+    assert str(error.value).startswith(f"forecast.zarr: {told}")
+    more = forecast.rename(init_time="time").reindex(level=[850.0, 250.0, 500.0]).assign(other=1)
+    found = STAGE["in_order"](forecast, Path("forecast.zarr"), more, "era5.nc")
+    xr.testing.assert_identical(found, forecast)
+
+
 def test_scores_on_disk(config, capsys):
     STAGE["run"](config)
     assert {path.name for path in config.output.iterdir()} == {
@@ -331,3 +361,17 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(config, at_once):
             os.waitpid(child, 0)
         run_stages(config)
         assert results(config) == at_once
+
+
+def test_names_are_printed_as_they_are(config, capsys, analysis_and_forecast):
+    """Those of a store in square brackets are no markup, and those with escapes are no commands."""
+    STAGE["run"](config)
+    scores = xr.open_dataset(config.output / "scores.nc").load()
+    scores.mean_sea_level_pressure.attrs["long_name"] = "[red]a[/nothing] :smile: \x1b[2J$x_$"
+    names = ["forecast", "[/bold]", *scores["model"].values.tolist()[2:]]
+    capsys.readouterr()
+    STAGE["print_scores"](scores.assign_coords(model=names))
+    out = capsys.readouterr().out
+    assert "[red]a[/nothing] :smile: [2J$x_$" in " ".join(out.split())
+    assert "[/bold]" in out
+    assert "\x1b" not in out

@@ -368,3 +368,16 @@ def test_an_output_that_this_user_may_not_write(here: Path) -> None:
         pytest.skip("root may write anywhere")
     Path("locked").mkdir(mode=0o500)
     assert "cannot write in" in refused("run", "x.yaml", "output=locked/x")
+
+
+def test_what_a_store_says_commands_no_terminal(here: Path, analysis: xr.Dataset) -> None:
+    hostile = "\x1b]0;owned\x07\x1b[2J\u202e[red]x[/nothing]\x9b31m\nsecond line"
+    analysis.attrs = {"history": hostile, hostile.replace("\n", ""): 1}
+    analysis.geopotential.attrs["units"] = hostile
+    analysis.rename(mean_sea_level_pressure="a\x1b[31mb").to_zarr("x.zarr", zarr_format=2)
+    said = call("inspect", "x.zarr").stdout
+    said += call("check", "x.yaml", "data.store=x.zarr").stderr
+    said += call("check", "x.yaml", "data.store=x.zarr", f"data.variables=['a{hostile}b']").stderr
+    assert "axialcast: error: " in said
+    assert "[red]x[/nothing]" in said
+    assert all(line.isprintable() for line in said.splitlines())
