@@ -48,7 +48,8 @@ def fetcher(store: Store) -> Fetch:
     """
     if isinstance(store, LocalStore):
         return _files(str(store.root))
-    return _patient(_objects(store.store) if isinstance(store, ObjectStore) else _any(store), store)
+    fetch = _objects(store.store) if isinstance(store, ObjectStore) else _any(store)
+    return _patient(fetch, store) if is_remote(store) else _named(fetch, store)
 
 
 def _files(root: str) -> Fetch:
@@ -169,6 +170,20 @@ def _patient(fetch: Fetch, store: Store) -> Fetch:
 
 LOCAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 """Errors of the system that are no failure of a network."""
+
+
+def _named(fetch: Fetch, store: Store) -> Fetch:
+    """Asks once, and says what cannot be read."""
+
+    def ask(key: str, span: Span | None) -> Encoded | None:
+        try:
+            return fetch(key, span)
+        except (ForkedError, MemoryError):
+            raise
+        except Exception as error:  # every store has errors of its own
+            raise OSError(f"{store}: chunk {key} cannot be read ({reason(error)})") from error
+
+    return ask
 
 
 def _is_transport(error: Exception) -> bool:

@@ -26,7 +26,10 @@ MissingChunks = Literal["refuse", "fill"]
 PACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
 """CF attributes (sections 2.5.1 and 8.1) by which stored numbers become values."""
 
-RESTORE = 'Restore it, or pass missing_chunks="fill" if the store leaves such chunks out on purpose'
+RESTORE = (
+    "Restore it, or set data.missing_chunks: fill if the store leaves such chunks out on purpose "
+    '(missing_chunks="fill")'
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +84,12 @@ class ZarrArray(Stored):
         try:
             self.chunks.read(chunk, out)
         except MissingChunk as error:
+            fill = self.array.fill_value
             if self.missing_chunks == "refuse":
-                raise MissingChunk(
-                    f"{error}; Zarr would read {self.array.fill_value}. {self.remedy}"
-                ) from None
-            out[...] = self.array.fill_value
+                raise MissingChunk(f"{error}; Zarr would read {fill}. {self.remedy}") from None
+            if fill is None and self.chunks.dtype.kind != "f":
+                raise MissingChunk(f"{error}, and no fill_value says what to read") from None
+            out[...] = np.nan if fill is None else fill
 
     def _values(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Stored numbers, unpacked."""

@@ -42,8 +42,9 @@ def with_marks(dataset: xr.Dataset, group: zarr.Group) -> xr.Dataset:
 
 def _mark(array: zarr.Array[Any]) -> Any:
     """The number that marks missing data in an array; None if there is none."""
-    if "_FillValue" in array.attrs:
-        return _number(array.attrs["_FillValue"], array.dtype)
+    stated = array.attrs.get("_FillValue")
+    if stated is not None:
+        return _number(stated, array.dtype)
     if array.metadata.zarr_format != 2 or array.dtype.kind not in "fiu":
         return None
     if array.fill_value != 0:
@@ -60,9 +61,9 @@ def _mark(array: zarr.Array[Any]) -> Any:
 
 def _number(value: Any, dtype: np.dtype[Any]) -> Any:
     """A `_FillValue` as it stands in JSON: a number, its text, or xarray's eight bytes of one."""
-    if not isinstance(value, str) or dtype.kind not in "fiu" or numbers(value) is not None:
+    if dtype.kind not in "fiu" or numbers(value) is not None:
         return value
     try:
         return struct.unpack("<d", base64.standard_b64decode(value))[0]
-    except (ValueError, struct.error):
+    except (ValueError, TypeError, struct.error):
         raise ValueError(f"_FillValue: expected a number, got {value!r}") from None

@@ -82,7 +82,9 @@ def _plain(group: zarr.Group, store: Store) -> xr.Dataset:
     with warnings.catch_warnings():
         # Consolidated metadata is optional; without it xarray warns and lists the store.
         warnings.simplefilter("ignore", RuntimeWarning)
-        plain = xr.open_zarr(store, chunks=None, decode_cf=False, use_zarr_fill_value_as_mask=True)
+        # Of version 3, open_zarr itself refuses a _FillValue that is a plain number.
+        opened = xr.backends.ZarrStore.open_group(store, mode="r", use_zarr_fill_value_as_mask=True)
+    plain = xr.open_dataset(opened, decode_cf=False)
     if not plain.data_vars:
         raise ValueError(_without_variables(group, store))
     # A store without consolidated metadata lists its arrays in an order of the moment.
