@@ -1,7 +1,8 @@
 """What a checkpoint or a store holds, in words."""
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from axialcast.run.stamps import damage, damaged_stamps, stamped
 
 __all__ = ["describe", "verify"]
 
+_URL = re.compile(r"[a-z][a-z0-9+]*:/")
+
 
 def describe(path: str | Path) -> list[str]:
     """Lines about a checkpoint folder, or a forecast, analysis or score file that xarray opens.
@@ -28,8 +31,7 @@ def describe(path: str | Path) -> list[str]:
         ValueError: it is neither a checkpoint nor a store.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
+    _require(path)
     if (path / DESCRIPTION).is_file():
         return _describe_checkpoint(path)
     if (path / "checkpoint" / DESCRIPTION).is_file():
@@ -49,8 +51,7 @@ def verify(path: str | Path) -> tuple[list[inventory.Damage], str]:
         ValueError: there are no checksums to compare with.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
+    _require(path)
     folders = {found.parent for found in path.rglob(inventory.FOLDER)} if path.is_dir() else set()
     run = path if path.is_dir() else path.parent
     found = {part.path: part for part in damaged_stamps(run)}
@@ -78,6 +79,16 @@ def verify(path: str | Path) -> tuple[list[inventory.Damage], str]:
     return list(found.values()), f"{len(looked_at):,} files of {size}"
 
 
+def _require(path: Path) -> None:
+    if _URL.match(str(path)):
+        raise ValueError(
+            f"{path}: inspect reads files of this machine; for what lies elsewhere, name it in a "
+            "config's data.store and run axialcast check"
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+
+
 def _describe_checkpoint(path: Path) -> list[str]:
     checkpoint = load_checkpoint(path)
     num_parameters = sum(p.numel() for p in checkpoint.build().parameters())
@@ -98,12 +109,21 @@ def _skill(scores: Path) -> list[str]:
     """RMSE of the forecast beside persistence's, if the run was verified."""
     if not scores.is_file():
         return ["skill: not verified yet"]
-    table = pd.read_csv(scores)
+    try:
+        return list(_skills(pd.read_csv(scores)))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{scores}: not a table of scores ({reason}); remove it and run the pipeline verify"
+        ) from None
+
+
+def _skills(table: pd.DataFrame) -> Iterator[str]:
+    """RMSE of each channel at a few lead times; raises as pandas where it is no such table."""
     table = table[(table.metric == "rmse") & (table.region == "all")]
     table["channel"] = table.variable + table.level.map(
         lambda level: "" if pd.isna(level) else f" {level:g} hPa"
     )
-    lines = []
     for channel, rows in table.groupby("channel", sort=False):
         rmse = rows.pivot(index="lead_time_hours", columns="model", values="value")
         picked = rmse.iloc[np.unique(np.linspace(0, len(rmse) - 1, 4).round().astype(int))]
@@ -112,22 +132,30 @@ def _skill(scores: Path) -> list[str]:
             + (f" (persistence {row.persistence:.4g})" if "persistence" in picked else "")
             for lead, row in picked.iterrows()
         )
-        lines.append(f"RMSE of {channel}: {', '.join(skill)}")
-    return lines
+        yield f"RMSE of {channel}: {', '.join(skill)}"
 
 
 def _describe_store(path: Path) -> list[str]:
     with _open(path) as dataset:
-        lines = [f"{_kind(dataset)} {path}", f"dimensions: {_pairs(dataset.sizes)}"]
-        for name in (TIME, INIT_TIME, LEAD_TIME, "level", LATITUDE, LONGITUDE):
-            if name in dataset.coords and dataset[name].ndim == 1 and dataset[name].size:
-                lines.append(f"{name}: {_range(dataset[name])}")
-        for variable, array in dataset.data_vars.items():
-            units = f" ({array.attrs['units']})" if "units" in array.attrs else ""
-            lines.append(f"variable {variable}{units}: {', '.join(map(str, array.dims))}")
-        lines += _complete(path)
-        lines.append(f"size: {dataset.nbytes / 1e6:.3g} MB decoded")
-        return [*lines, *(f"{key}: {value}" for key, value in dataset.attrs.items())]
+        try:
+            return _described(path, dataset)
+        except (OSError, ValueError):
+            raise
+        except Exception as error:  # of codecs
+            raise ValueError(f"{path}: damaged ({type(error).__name__}: {error})") from None
+
+
+def _described(path: Path, dataset: xr.Dataset) -> list[str]:
+    lines = [f"{_kind(dataset)} {path}", f"dimensions: {_pairs(dataset.sizes)}"]
+    for name in (TIME, INIT_TIME, LEAD_TIME, "level", LATITUDE, LONGITUDE):
+        if name in dataset.coords and dataset[name].ndim == 1 and dataset[name].size:
+            lines.append(f"{name}: {_range(dataset[name])}")
+    for variable, array in dataset.data_vars.items():
+        units = f" ({array.attrs['units']})" if "units" in array.attrs else ""
+        lines.append(f"variable {variable}{units}: {', '.join(map(str, array.dims))}")
+    lines += _complete(path)
+    lines.append(f"size: {dataset.nbytes / 1e6:.3g} MB decoded")
+    return [*lines, *(f"{key}: {value}" for key, value in dataset.attrs.items())]
 
 
 def _complete(path: Path) -> list[str]:
@@ -141,12 +169,15 @@ def _complete(path: Path) -> list[str]:
 
 
 def _open(path: Path) -> xr.Dataset:
+    if (path / "config.yaml").is_file():
+        raise ValueError(f"{path}: a run without a checkpoint so far; see axialcast status {path}")
     try:
         engine = "zarr" if path.is_dir() else "netcdf4"
         return xr.open_dataset(path, engine=engine, chunks={})
-    except (OSError, ValueError) as error:
+    except Exception as error:  # zarr, its codecs and xarray raise all kinds for what is damaged
         raise ValueError(
-            f"{path}: neither a checkpoint, a Zarr store nor a NetCDF file ({error})"
+            f"{path}: neither a checkpoint, a Zarr store nor a NetCDF file that can be read "
+            f"({type(error).__name__}: {' '.join(str(error).split())})"
         ) from None
 
 

@@ -1,18 +1,20 @@
 """What `axialcast status` says of a run, from the files in its folder alone."""
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from axialcast.files.documents import read_document
 from axialcast.files.holding import Holder, holder
 from axialcast.run.progress import clock
 from axialcast.run.stamps import ORDER, STAMPS, damage, outdated, stamped
 
 __all__ = ["status"]
+
+PROGRESS = ("done", "total", "unit", "per_second")
+"""What `axialcast.run.progress` keeps of a stage at work."""
 
 SHOWN = 3
 """Damaged parts that are named of each stage."""
@@ -50,8 +52,9 @@ def _stages(output: Path) -> list[str]:
     """Names of the run's stages, in order: of its config, or else of what they left."""
     try:
         config = yaml.safe_load((output / "config.yaml").read_text("utf-8"))
-        named = [Path(name).stem for name in config["pipeline"]]
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        pipeline = config["pipeline"]
+        named = [Path(n).stem for n in ([pipeline] if isinstance(pipeline, str) else pipeline)]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError):
         named = []
     left = {path.name.split(".")[0] for path in (output / STAMPS).glob("[!.]*.json")}
     known = [*ORDER, *sorted(left - {*ORDER, *named})]
@@ -82,11 +85,13 @@ def _finished(output: Path, name: str) -> Iterator[str]:
 def _unfinished(output: Path, name: str, is_running: bool) -> str:
     record = output / STAMPS / f"{name}.progress.json"
     try:
-        known: dict[str, Any] = json.loads(record.read_text("utf-8"))
+        known = read_document(record, *PROGRESS)
+        done, total, rate = (int(known["done"]), known["total"], known["per_second"])
+        total, rate = total and int(total), rate and float(rate)
         ago = time.time() - record.stat().st_mtime
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, OverflowError):
         return "running" if is_running else "not run yet"
-    done, total, unit, rate = (known[key] for key in ("done", "total", "unit", "per_second"))
+    unit = known["unit"]
     steps = _saved_steps(output) if name == "train" else []
     # The record is some seconds old; a state may be newer.
     done = max([done, *steps])
@@ -101,4 +106,6 @@ def _unfinished(output: Path, name: str, is_running: bool) -> str:
 
 def _saved_steps(output: Path) -> list[int]:
     """Steps of the states that a training can go on from, sorted."""
-    return sorted(int(path.name) for path in (output / "states").glob("[0-9]*") if path.is_dir())
+    if not (output / "states").is_dir():
+        return []
+    return sorted(int(path.name) for path in (output / "states").iterdir() if path.name.isdigit())
