@@ -18,6 +18,8 @@ def matched(forecast: xr.Dataset, analysis: xr.Dataset) -> tuple[xr.Dataset, xr.
     Raises:
         ValueError: they differ in variables, units, levels or grid, or share no time.
     """
+    if not forecast.data_vars:
+        raise ValueError("forecast: holds no variable; select at least one")
     if NUMBER in forecast.dims:
         raise ValueError(
             f"forecast: has {forecast.sizes[NUMBER]} ensemble members, expected one; take the mean "

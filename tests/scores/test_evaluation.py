@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from axialcast.baselines import fit_baselines
 from axialcast.grid import LatLonGrid
 from axialcast.scores.regions import region_weights
 from axialcast.verify import (
@@ -266,3 +267,39 @@ def test_coordinates_in_single_precision_still_match(noise, forecast, climatolog
     single = forecast.assign_coords(longitude=forecast.longitude.astype(np.float32))
     got = evaluate(single, noise, climatology=climatology)
     xr.testing.assert_equal(got, evaluate(forecast, noise, climatology=climatology))
+
+
+def test_scores_go_by_label_whatever_the_order(make_analysis, forecast_of):
+    """Variables, levels and lead times of a forecast in another order than the analysis's."""
+    analysis = make_analysis(num_times=60)
+    upper = analysis.geopotential.sel(level=[500.0]) * np.float32(1.9) + np.float32(7)
+    upper = upper.assign_coords(level=[250.0])
+    geopotential = xr.concat([analysis.geopotential, upper], "level")
+    geopotential.attrs = analysis.geopotential.attrs
+    analysis = analysis.drop_dims("level").assign(geopotential=geopotential)
+    leads = np.array([24, 72, 48], "timedelta64[h]").astype("timedelta64[ns]")
+    made = forecast_of(analysis, analysis.time.values[40:47], np.sort(leads))
+    made["geopotential"] += np.array([3, 5, 11], np.float32)[:, None, None]
+    training = analysis.isel(time=slice(30))
+    names = ["mean_sea_level_pressure", "geopotential"]
+    results = []
+    for order, truth in (((500.0, 850.0), (500, 850, 250)), ((850.0, 500.0), (250, 850, 500))):
+        own = analysis.sel(level=list(truth))
+        climatology, baselines = fit_baselines(
+            training.sel(level=list(truth[::-1])), lead_times=leads, harmonics=0
+        )
+        forecast = made.sel(level=list(order), lead_time=leads)[names]
+        results.append(evaluate(forecast, own, climatology=climatology, baselines=baselines))
+        assert results[-1].level.values.tolist() == list(order)
+        names, leads = names[::-1], np.sort(leads)
+    one, other = results
+    other = other.sel(level=one.level, lead_time=one.lead_time)
+    xr.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-3)
+    bias = one.geopotential.sel(model="forecast", metric="bias", region="all")
+    np.testing.assert_allclose(bias.sel(level=500.0), 3, atol=0.02)
+    np.testing.assert_allclose(bias.sel(level=850.0), 5, atol=0.02)
+
+
+def test_a_forecast_of_nothing_is_refused(noise, forecast, climatology):
+    with pytest.raises(ValueError, match="forecast: holds no variable"):
+        evaluate(forecast[[]], noise, climatology=climatology)
