@@ -5,7 +5,8 @@ Variable names follow WeatherBench 2, `standard_name` and `units` the CF standar
 """
 
 import difflib
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 TIME = "time"
@@ -199,6 +200,20 @@ COORDINATE_UNITS: dict[str, tuple[str, ...]] = {
     LEVEL: ("hPa", "Pa", "mbar", "mb", "millibar", "millibars"),
 }
 """Units that tell a coordinate (CF conventions, sections 4.1 to 4.3.1)."""
+
+
+_STORABLE = re.compile(r"(?!__|zarr\.json$)\w[^/\\\x00-\x1f\x7f]{0,149}")
+"""Names that Zarr and NetCDF can store, each as a folder within the store that it is in."""
+
+
+def require_storable(names: Iterable[str]) -> None:
+    """Raises ValueError where a variable's name cannot stand in a store, or leads out of it."""
+    for name in names:
+        if not _STORABLE.fullmatch(name):
+            raise ValueError(
+                f"variable {name!r}: no name that can be stored; rename it in its file to letters, "
+                "digits and _, for instance with: ncrename -v OLD,NEW file.nc"
+            )
 
 
 def canonical(name: str) -> str:

@@ -4,7 +4,7 @@ import pint
 import pytest
 
 from axialcast import names
-from axialcast.names import COORDINATE_ALIASES, COORDINATE_ATTRS, VARIABLES
+from axialcast.names import COORDINATE_ALIASES, COORDINATE_ATTRS, VARIABLES, require_storable
 
 
 def test_an_alias_means_one_variable_only() -> None:
@@ -73,3 +73,19 @@ def test_an_unknown_variable_is_refused_with_the_nearest(name, remedy) -> None:
     with pytest.raises(ValueError) as error:
         names.known_variable(name, ["snowfall"])
     assert str(error.value) == f"unknown variable {name!r}; {remedy}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a/b", "../../x", "..", ".", "/tmp/x", "a\x00b", ".inventory", "zarr.json", "__x", ""),
+        *("x" * 151, "a\\b", "a\x1b[31mb", " a"),
+    ],
+)
+def test_names_that_lead_out_of_a_store_are_refused(name):
+    with pytest.raises(ValueError, match="no name that can be stored; rename it"):
+        require_storable(["geopotential", name])
+
+
+def test_names_of_the_field_can_be_stored():
+    require_storable([*VARIABLES, "2t", "10m_u_component_of_wind", "t2m (K)", "température", "x.y"])

@@ -14,7 +14,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
-from axialcast.names import INIT_TIME, LEAD_TIME, LONGITUDE, VALID_TIME
+from axialcast.names import INIT_TIME, LEAD_TIME, LONGITUDE, VALID_TIME, require_storable
 
 __all__ = [
     "LAYOUTS",
@@ -57,8 +57,9 @@ def arranged(template: xr.Dataset, layout: Layout) -> xr.Dataset:
     """A forecast with the names of a layout.
 
     Raises:
-        ValueError: the layout does not allow the longitudes.
+        ValueError: the layout does not allow the longitudes, or a name cannot be stored.
     """
+    require_storable(map(str, template.data_vars))
     check_layout(layout, template[LONGITUDE].values)
     if layout == "axialcast":
         return template

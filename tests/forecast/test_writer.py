@@ -266,3 +266,22 @@ def test_other_calendars_and_half_hours_come_back(template, tmp_path):
     read = xr.open_zarr(tmp_path / "forecast.zarr", decode_timedelta=True).load()
     xr.testing.assert_equal(read, moved)
     assert list(ForecastStore(tmp_path / "forecast.zarr").complete())[3] == "2004-02-28T00:00:00"
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "absolute", "zarr.json"])
+def test_a_name_leads_out_of_no_store(tmp_path, name):
+    name = str(tmp_path / "out") if name == "absolute" else name
+    dims = ("init_time", "lead_time", "latitude", "longitude")
+    day = np.timedelta64(86_400_000_000_000, "ns")
+    forecast = xr.Dataset(
+        {name: (dims, np.ones((2, 3, 5, 7), np.float32), {"units": "1"})},
+        {
+            "init_time": np.datetime64("2001-01-01", "ns") + np.arange(2) * day,
+            "lead_time": np.arange(1, 4) * day,
+            "latitude": np.linspace(60, -60, 5),
+            "longitude": np.arange(7.0),
+        },
+    )
+    with pytest.raises(ValueError, match="no name that can be stored"):
+        ForecastWriter(tmp_path / "deep" / "f.zarr", forecast)
+    assert not [path for path in tmp_path.rglob("*") if path.name not in ("deep", "f.zarr")]

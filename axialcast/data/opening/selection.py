@@ -7,7 +7,15 @@ import xarray as xr
 
 from axialcast.data.opening.levels import ON_LEVELS
 from axialcast.grid import TOLERANCE_DEGREES, LatLonGrid
-from axialcast.names import COORDINATE_ALIASES, LATITUDE, LEVEL, LONGITUDE, NUMBER, canonical
+from axialcast.names import (
+    COORDINATE_ALIASES,
+    LATITUDE,
+    LEVEL,
+    LONGITUDE,
+    NUMBER,
+    canonical,
+    require_storable,
+)
 
 __all__ = ["select_levels", "select_member", "select_region", "select_variables"]
 
@@ -16,7 +24,12 @@ LEVEL_TOLERANCE = 1e-5
 
 
 def select_variables(dataset: xr.Dataset, variables: Sequence[str] | None) -> xr.Dataset:
-    """These variables, in this order; foreign names are accepted. None: all."""
+    """These variables, in this order; foreign names are accepted. None: all.
+
+    Raises:
+        ValueError: there is no such variable, or its name cannot be stored again.
+    """
+    require_storable(variables or ())
     on_grid = list(map(str, dataset.data_vars))
     wanted = [canonical(name) if name not in on_grid else name for name in variables or on_grid]
     missing = [name for name in wanted if name not in on_grid]
