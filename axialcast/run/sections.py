@@ -5,6 +5,7 @@ A field's name is the keyword of the constructor it is passed to, and units stan
 """
 
 import warnings
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import Annotated, Any, Literal, Self
 
@@ -18,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from axialcast.disclosure import concealed, shown
 from axialcast.names import canonical
 from axialcast.run.values import (
     Count,
@@ -156,6 +158,12 @@ with warnings.catch_warnings():
         """For a URL, in words of fsspec or obstore; anon: false: credentials of the environment."""
         buffer_gib: Gibibytes = 1.0
         """Decoded data kept in memory while training (GiB); more is read in pieces."""
+
+        def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+            told: dict[str | None, Callable[[Any], Any]]
+            told = {"store": shown, "storage_options": concealed}
+            for name, value in super().__repr_args__():
+                yield name, told[name](value) if value and name in told else value
 
         @property
         def buffer_bytes(self) -> int:

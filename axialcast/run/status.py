@@ -53,7 +53,8 @@ def _stages(output: Path) -> list[str]:
     try:
         config = yaml.safe_load((output / "config.yaml").read_text("utf-8"))
         pipeline = config["pipeline"]
-        named = [Path(n).stem for n in ([pipeline] if isinstance(pipeline, str) else pipeline)]
+        names = [pipeline] if isinstance(pipeline, str) else pipeline
+        named = [Path(name).stem for name in names if "${" not in name]
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError):
         named = []
     left = {path.name.split(".")[0] for path in (output / STAMPS).glob("[!.]*.json")}

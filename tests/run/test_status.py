@@ -119,3 +119,11 @@ def test_where_no_run_was(tmp_path):
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(FileNotFoundError, match="no run was started there"):
             status(path)
+
+
+def test_pipelines_of_the_environment_are_told_by_what_they_left(tmp_path: Path) -> None:
+    (tmp_path / ".stages").mkdir()
+    (tmp_path / ".stages" / "train.progress.json").write_text("{}")
+    for pipeline in ("${oc.env:STAGE}", "['${oc.env:STAGE}', train]"):
+        (tmp_path / "config.yaml").write_text(f"pipeline: {pipeline}\n")
+        assert [line.split(":")[0] for line in status(tmp_path)[1:]] == ["train"]

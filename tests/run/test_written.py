@@ -114,6 +114,14 @@ def test_what_was_changed_since_is_written_by_value(path: Path) -> None:
     assert CANARY not in config.text
 
 
+def test_the_representation_of_a_config_tells_no_secret(path: Path) -> None:
+    config = load_config(path, [f"data.store=https://me:{CANARY}@host/a.zarr?sig={CANARY}"])
+    assert CANARY not in repr(config)
+    assert CANARY not in str(config)
+    assert CANARY not in f"{config.data!r}"
+    assert "https://host/a.zarr" in repr(config)
+
+
 def test_a_store_beside_the_config_is_found_from_elsewhere(path: Path) -> None:
     os.environ["NAME"] = "a.nc"
     try:

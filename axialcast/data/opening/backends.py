@@ -19,7 +19,8 @@ from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.grib import open_grib
 from axialcast.data.opening.groups import icechunk_store, is_icechunk, open_group
 from axialcast.data.opening.netcdf import open_netcdf
-from axialcast.data.opening.remote import open_url, shown
+from axialcast.data.opening.remote import open_url
+from axialcast.disclosure import shown
 
 __all__ = ["Reading", "open_raw"]
 

@@ -23,7 +23,7 @@ from axialcast.data.arrays.fetching import refuse_fork
 from axialcast.data.opening.options import SERVICES, SPELLINGS, Options, translate
 from axialcast.disclosure import shown
 
-__all__ = ["can_list", "open_url", "shown", "unreadable"]
+__all__ = ["can_list", "open_url", "unreadable"]
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection."""
