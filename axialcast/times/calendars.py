@@ -120,13 +120,14 @@ def cadence(analysis: xr.Dataset, dim: str = TIME, *, gaps: Gaps = "keep") -> np
         raise ValueError(f"{dim}: not sorted or not unique; sort the file and give each time once")
     is_whole = spacing % step == np.timedelta64(0, "ns")
     remedy = "select evenly spaced times with period"
+    remedy += "" if is_whole.all() else _by_rounding(spacing)
     if gaps == "refuse" and (spacing != spacing[0]).any():
         other = int(np.argmax(spacing != spacing[0]))
         remedy += ", or set data.gaps: keep (gaps='keep')" if is_whole.all() else ""
         raise ValueError(_uneven(dim, spacing[0], spacing[other], times[other], remedy))
     if not is_whole.all():
         other = int(np.argmin(is_whole))
-        remedy = f"expected multiples of {_hours(step)}; {remedy}{_by_rounding(spacing, step)}"
+        remedy = f"expected multiples of {_hours(step)}; {remedy}"
         raise ValueError(_uneven(dim, step, spacing[other], times[other], remedy))
     return step
 
@@ -250,13 +251,15 @@ def _uneven(dim: str, before: np.timedelta64, after: np.timedelta64, time: Any, 
     return f"{dim}: cadence changes {change}; {remedy}"
 
 
-def _by_rounding(spacing: NDArray[np.timedelta64], step: np.timedelta64) -> str:
+def _by_rounding(spacing: NDArray[np.timedelta64]) -> str:
     """A remedy where times are near an even axis; nothing where they are not."""
-    off = np.abs((spacing + step // 2) % step - step // 2).max() / np.timedelta64(1, "s")
-    near = next((seconds for seconds in (1, 60, 3600) if off < seconds / 2), None)
-    if near is None or np.timedelta64(near, "s") > step // 4:
-        return ""
-    return f", or, if times are off by rounding, set data.round_times_seconds: {near}"
+    seconds = spacing / np.timedelta64(1, "s")
+    for near in (1, 60, 3600):
+        even = np.round(np.median(seconds) / near) * near
+        off = np.abs(seconds - np.round(seconds / even) * even).max() if even else np.inf
+        if off < near / 4:
+            return f", or, if times are off by rounding, set data.round_times_seconds: {near}"
+    return ""
 
 
 def _hours(step: np.timedelta64) -> str:

@@ -14,8 +14,8 @@ def undated(time: xr.DataArray) -> str:
     first = np.ravel(time.values)[0]
     if dtype.kind not in "fiu":
         return (
-            f"expected dates, got {first!r} and the like; write them as numbers of hours since a "
-            "date, for instance with: cdo settaxis,2001-01-01,00:00:00,6hour in.nc out.nc"
+            f"expected dates, got {str(first)!r} and the like; write them as hours since a date, "
+            "for instance with: cdo settaxis,2001-01-01,00:00:00,6hour in.nc out.nc"
         )
     if units is None and dtype.kind in "iu" and 10**7 <= first < 10**8:
         return (

@@ -7,7 +7,7 @@ two of them.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +163,8 @@ def _refuse_others(path: Path, same: list[Header]) -> None:
     first, stream = same[0], FileStream(str(path), errors="raise")
     values = [stream[field.place]["values"] for field in same]
     when = time_text(first.valid)
-    if all(np.array_equal(values[0], other) for other in values[1:]):
+    is_one = all(replace(field, place=first.place) == first for field in same)
+    if is_one and all(np.array_equal(values[0], other) for other in values[1:]):
         logger.info("%s: %s of %s is there twice, with equal values", path, first.name, when)
         return
     date, hour = str(first.init)[:10].replace("-", ""), str(first.init)[11:16].replace(":", "")
