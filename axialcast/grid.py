@@ -207,12 +207,15 @@ def _check_longitude(longitude: NDArray[np.float64]) -> None:
             f"sort them, or wrap them to one turn first{_wrapped(longitude)}"
         )
     if len(steps) and longitude[-1] - longitude[0] >= 360 - TOLERANCE_DEGREES:
-        last = len(longitude) - 2
-        raise ValueError(
-            f"longitude: {_describe(longitude)} covers more than one turn; drop the repeated "
-            f"column, for instance with: ncks -d longitude,0,{last} in.nc out.nc (or as longitude "
-            "is called there)"
+        (past,) = np.flatnonzero(longitude >= longitude[0] + 360 - TOLERANCE_DEGREES)[:1]
+        is_repeated = longitude[past] < longitude[0] + 360 + TOLERANCE_DEGREES
+        remedy = (
+            f"drop the repeated column, for instance with: ncks -d longitude,0,{past - 1} in.nc "
+            "out.nc (or as longitude is called there)"
+            if is_repeated
+            else "give degrees of one turn"
         )
+        raise ValueError(f"longitude: {_describe(longitude)} covers more than one turn; {remedy}")
     if len(steps) and steps.max() - steps.min() > 2 * TOLERANCE_DEGREES + 1e-2 * steps.mean():
         raise ValueError(
             f"longitude: expected even spacing, got steps of {steps.min():g} to {steps.max():g} "

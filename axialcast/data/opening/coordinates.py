@@ -5,13 +5,14 @@ a projection, degrees of a rotated pole and radians are no latitudes.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import xarray as xr
 
 from axialcast.names import COORDINATE_ALIASES, COORDINATE_ATTRS, LATITUDE, LONGITUDE, TIME
 
-__all__ = ["contradiction", "projection_of", "refuse_curves", "refuse_projections"]
+__all__ = ["contradiction", "projection_of", "refuse_curves", "refuse_projections", "said"]
 
 REMAP = (
     "projected and rotated grids are not supported yet; interpolate to latitudes and longitudes, "
@@ -39,6 +40,12 @@ LATLON_GRIB_TYPES = ("regular_ll", "regular_gg", "reduced_gg", "reduced_ll")
 """`gridType` of GRIB messages whose rows are circles of latitude; cfgrib keeps it in attributes."""
 
 
+def said(attrs: Mapping[str, Any], key: str) -> str:
+    """What an attribute says, as text; nothing where it is absent."""
+    text = attrs.get(key, "")
+    return (text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)).strip()
+
+
 def contradiction(array: xr.DataArray, want: str) -> str | None:
     """Why an array is not the coordinate `want` that it is named or labelled as; None if it is."""
     if want == TIME and array.name in LETTERS:
@@ -50,13 +57,13 @@ def contradiction(array: xr.DataArray, want: str) -> str | None:
 def _no_degrees(array: xr.DataArray, want: str) -> str | None:
     if array.dtype.kind not in "iuf":
         return f"expected degrees as real numbers, got values of type {array.dtype}"
-    standard = str(array.attrs.get("standard_name", "")).strip().lower()
+    standard = said(array.attrs, "standard_name").lower()
     if PROJECTED.search(standard):
         return f"is no {want} of the Earth: its standard_name is {standard!r}; {REMAP}"
     others = {attrs["standard_name"] for name, attrs in COORDINATE_ATTRS.items() if name != want}
     if standard in others:
         return f"is named a {want}, but its standard_name is {standard!r}; {_rename(want)}"
-    units = str(array.attrs.get("units", "")).strip()
+    units = said(array.attrs, "units")
     if units and (reason := _foreign_units(units, want)):
         return reason
     if array.name in LETTERS and standard != want and _one_word(units) in SILENT:
@@ -65,7 +72,7 @@ def _no_degrees(array: xr.DataArray, want: str) -> str | None:
             f"to {want}, for instance with: ncrename -d {array.name},{want} "
             f"-v {array.name},{want} in.nc out.nc"
         )
-    axis = str(array.attrs.get("axis", "")).strip().upper()
+    axis = said(array.attrs, "axis").upper()
     if axis and axis != COORDINATE_ATTRS[want]["axis"]:
         return f"is named a {want}, but its axis is {axis!r}; {_rename(want)}"
     return None
@@ -108,17 +115,29 @@ def _rename(want: str) -> str:
 
 
 def refuse_curves(raw: xr.Dataset) -> None:
-    """Refuses latitudes and longitudes that vary along both dimensions of the grid."""
+    """Refuses places that are no rows and columns: of a curved grid, or a list of cells."""
+    lines: dict[str, dict[Any, xr.DataArray]] = {}
     for coordinate in (LATITUDE, LONGITUDE):
         names = {coordinate, *COORDINATE_ALIASES[coordinate]} - set(LETTERS)
-        dims = {name: raw[name].ndim for name in sorted(names & set(map(str, raw.variables)))}
-        curved = next((name for name, count in dims.items() if count > 1), None)
-        if curved is not None and 1 not in dims.values():
-            counts = {2: "two", 3: "three"}.get(dims[curved], "many")
+        found = {name: raw[name] for name in sorted(names & set(map(str, raw.variables)))}
+        lines[coordinate] = {name: line for name, line in found.items() if line.ndim == 1}
+        if found and not lines[coordinate]:
+            name, line = max(found.items(), key=lambda item: item[1].ndim)
+            if not line.ndim:
+                continue
+            counts = {2: "two", 3: "three"}.get(line.ndim, "many")
             raise ValueError(
-                f"{curved}: has {counts} dimensions; interpolate to a latitude-longitude grid, "
+                f"{name}: has {counts} dimensions; interpolate to a latitude-longitude grid, "
                 "for instance with: cdo remapbil,r360x180 in.nc out.nc"
             )
+    rows, columns = ({line.dims for line in found.values()} for found in lines.values())
+    if len(rows) == 1 and rows == columns:
+        names_of_both = " and ".join(next(iter(found)) for found in lines.values())
+        raise ValueError(
+            f"{names_of_both}: run along one dimension, {next(iter(rows))[0]!r}, a list of cells; "
+            "interpolate to a latitude-longitude grid, for instance with: "
+            "cdo remapnn,r360x180 in.nc out.nc"
+        )
 
 
 def refuse_projections(dataset: xr.Dataset, raw: xr.Dataset) -> None:
@@ -146,7 +165,7 @@ def _mapping_name(raw: xr.Dataset, name: str) -> Any:
 def projection_of(dataset: xr.Dataset) -> str | None:
     """Which coordinate says that the grid is projected or rotated, in words; None if none does."""
     for name, coord in dataset.variables.items():
-        standard = str(coord.attrs.get("standard_name", ""))
+        standard = said(coord.attrs, "standard_name")
         if PROJECTED.search(standard):
             return f"{name} has the standard_name {standard!r}; {REMAP}"
     return None

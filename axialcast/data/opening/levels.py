@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data.arrays.lazy import expand
+from axialcast.data.opening.coordinates import said
 from axialcast.data.opening.vertical import (
     HIDING_KINDS,
     PRESSURE_TYPES,
@@ -146,14 +147,19 @@ def _line_of(array: xr.DataArray, pressures: Callable[[Any], NDArray[np.float64]
     Raises:
         ValueError: it is on levels that are no pressures, or whose pressures are not known.
     """
-    grib_type = array.attrs.get("GRIB_typeOfLevel")
+    if array.name == LEVEL:
+        raise ValueError(
+            f"{LEVEL}: is a variable, though the coordinate of levels is called so; rename it in "
+            "the file, or leave it out with data.variables"
+        )
+    grib_type = said(array.attrs, "GRIB_typeOfLevel") or None
     found: list[Line] = []
     for name, dim in _coordinates(array):
         coord = dict(array.coords).get(name)  # xarray's own get would make one up
         attrs = {} if coord is None else coord.attrs
         size = 1 if dim is None else array.sizes[dim]
         kind = other_kind(name, attrs, grib_type)
-        if size == 1 and not _takes_level(array, kind):
+        if size == 1 and (not _takes_level(array, kind) or _is_zero(coord)):
             continue
         if kind is not None:
             raise ValueError(f"{array.name}: is on {kind}, no pressure levels; {LEAVE_OUT}")
@@ -192,13 +198,18 @@ def _coordinates(array: xr.DataArray) -> list[tuple[Any, Any]]:
     return found + [(n, None) for n in scalars if is_vertical(n, array.coords[n].attrs)]
 
 
+def _is_zero(coord: xr.DataArray | None) -> bool:
+    """Whether a single level is 0, as some tools number the level of what is on none."""
+    return coord is not None and coord.dtype.kind in "iuf" and not coord.values.any()
+
+
 def _takes_level(array: xr.DataArray, kind: str | None) -> bool:
     """Whether a single level is one that the variable's name leaves open.
 
     xarray gives a scalar coordinate to every variable of a file, and the height of a field near the
     surface stands in its name.
     """
-    grib_type, name = array.attrs.get("GRIB_typeOfLevel"), canonical(str(array.name))
+    grib_type, name = said(array.attrs, "GRIB_typeOfLevel") or None, canonical(str(array.name))
     if name in VARIABLES and name not in ON_LEVELS:
         return False
     if kind is None:

@@ -80,10 +80,11 @@ def _with_coordinates(analysis: xr.Dataset) -> xr.Dataset:
         projection = None if coordinate == TIME else projection_of(analysis)
         if projection is not None:
             raise ValueError(f"no dimension {coordinate!r}; {projection}")
+        names = ", ".join(COORDINATE_ALIASES[coordinate])
+        lines = [str(name) for name, coord in analysis.coords.items() if coord.ndim == 1]
         raise ValueError(
-            f"no dimension {coordinate!r} with a coordinate among "
-            f"{sorted(map(str, analysis.coords))}; name it one of "
-            f"{', '.join(COORDINATE_ALIASES[coordinate])}"
+            f"no dimension {coordinate!r} with a coordinate among {sorted(lines)}; name it one of "
+            f"{names}, and write a single value as a dimension of length one"
         )
     analysis = check_times(analysis)
     grid_of(analysis)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from axialcast.data.opening.coordinates import said
 from axialcast.data.opening.units import linear_conversion
 from axialcast.names import COORDINATE_ALIASES, LEVEL
 
@@ -63,7 +64,7 @@ def other_kind(name: Any, attrs: Mapping[str, Any], grib_type: Any = None) -> st
         attrs: of the coordinate.
         grib_type: `GRIB_typeOfLevel` of the variable on these levels, as cfgrib keeps it.
     """
-    standard = str(attrs.get("standard_name", "")).strip()
+    standard = said(attrs, "standard_name")
     if "formula_terms" in attrs:
         return f"{_kind(standard) or 'levels of a formula'} (formula_terms)"
     if standard and standard != STANDARD_NAME:
@@ -74,7 +75,7 @@ def other_kind(name: Any, attrs: Mapping[str, Any], grib_type: Any = None) -> st
         return f"{_kind(grib_type) or 'no pressure levels'} (GRIB_typeOfLevel {grib_type!r})"
     if kind := _kind(name):
         return f"{kind} (by the name {name!r})"
-    units, long = _units(attrs), str(attrs.get("long_name", ""))
+    units, long = _units(attrs), said(attrs, "long_name")
     kind = _kind(long)
     if kind in MODEL_KINDS or (kind and units is None and standard != STANDARD_NAME):
         return f"{kind} (long_name {long!r})"
@@ -88,13 +89,13 @@ def is_pressure(name: Any, attrs: Mapping[str, Any]) -> bool:
     names = (LEVEL, *COORDINATE_ALIASES[LEVEL])
     units = _units(attrs)
     by_units = units is not None and _of_pressure(units)
-    return name in names or attrs.get("standard_name") == STANDARD_NAME or by_units
+    return name in names or said(attrs, "standard_name") == STANDARD_NAME or by_units
 
 
 def is_vertical(name: Any, attrs: Mapping[str, Any]) -> bool:
     """Whether a dimension or coordinate is one of levels, of whatever kind."""
-    by_attributes = "positive" in attrs or attrs.get("axis") == "Z" or "formula_terms" in attrs
-    by_words = _kind(name) or _kind(attrs.get("standard_name", ""))
+    by_attributes = "positive" in attrs or said(attrs, "axis") == "Z" or "formula_terms" in attrs
+    by_words = _kind(name) or _kind(said(attrs, "standard_name"))
     return is_pressure(name, attrs) or by_attributes or by_words is not None
 
 
@@ -150,9 +151,9 @@ def _doubt(
         return None
     if values.max() > HIGHEST_PRESSURE:
         return f"has no units, and {values.max():g} is no pressure in hPa"
-    if name in PRESSURE_NAMES or attrs.get("standard_name") == STANDARD_NAME:
+    if name in PRESSURE_NAMES or said(attrs, "standard_name") == STANDARD_NAME:
         return None
-    upward = str(attrs.get("positive", "")).lower() == "up"
+    upward = said(attrs, "positive").lower() == "up"
     steps = np.abs(np.diff(values))
     counted = len(steps) and (steps == 1).all()
     if upward or counted or values.max() < 10 or any(v >= 10 and v % 5 for v in values):
@@ -190,7 +191,7 @@ def _of_pressure(units: str) -> bool:
 
 def _units(attrs: Mapping[str, Any]) -> str | None:
     """The units of a coordinate; None if there are none, or an empty text."""
-    return str(attrs.get("units", "")).strip() or None
+    return said(attrs, "units") or None
 
 
 def _kind(text: Any) -> str | None:

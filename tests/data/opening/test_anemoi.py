@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from axialcast.data import Analysis, cadence, open_analysis
+from axialcast.data import Analysis, Channels, cadence, open_analysis
 from axialcast.data.arrays.chunks import Chunks
 from axialcast.data.arrays.lazy import part_of
 
@@ -103,11 +103,11 @@ def test_missing_dates_are_gaps(make, analysis):
 
 def test_an_ensemble_needs_a_choice(make, analysis):
     store = make(members=3)
-    with pytest.raises(ValueError, match="'number' of size 3; choose one with data.member"):
+    with pytest.raises(ValueError, match=r"'number' of size 3; choose one with data\.member"):
         open_analysis(store, variables=["msl"], units={"msl": "Pa"})
     opened = open_analysis(store, variables=["msl"], units={"msl": "Pa"}, member=2)
     np.testing.assert_array_equal(opened.mean_sea_level_pressure, analysis.mean_sea_level_pressure)
-    with pytest.raises(ValueError, match=r"no member 3; the store has \[0, 1, 2\]"):
+    with pytest.raises(ValueError, match=r"no member 3; the store has 0, 1, 2"):
         open_analysis(store, variables=["msl"], units={"msl": "Pa"}, member=3)
 
 
@@ -118,3 +118,33 @@ def test_what_is_no_grid_and_variables_on_different_levels_are_refused(make):
     store = make()
     with pytest.raises(ValueError, match=r"z: no level \[300.0\] hPa; it has \[500.0, 850.0\]"):
         open_analysis(store, levels=[300], units=UNITS)
+
+
+def test_level_types_decide_what_the_number_in_a_name_is(make, analysis):
+    store = make(drop=["z"])
+    group = zarr.open_group(store)
+    describe = {"z_850": ("ml", "m2 s-2"), "z_500": ("pl", "m2 s-2"), "msl": ("sfc", "Pa")}
+    group.attrs["variables_metadata"] = {
+        name: {"mars": {"levtype": kind}, "units": units}
+        for name, (kind, units) in describe.items()
+    }
+    opened = open_analysis(store)
+    assert sorted(map(str, Channels.of(opened))) == [
+        "geopotential 500 hPa",
+        "mean_sea_level_pressure",
+        "z_850",
+    ]
+    np.testing.assert_array_equal(opened.z_850, analysis.geopotential[:, 1])
+    np.testing.assert_array_equal(opened.geopotential[:, 0], analysis.geopotential[:, 0])
+    with pytest.raises(ValueError, match=r"no level \[850.0\] hPa; it has \[500.0\]"):
+        open_analysis(store, levels=[850])
+
+
+def test_numbers_of_no_known_type_must_be_likely_pressures(make):
+    store = make(drop=["z", "msl"])
+    group = zarr.open_group(store)
+    group.attrs["variables"] = ["z_137", "z_500"]
+    with pytest.raises(ValueError, match=r"137, 500 may be numbers of model levels.*data\.units"):
+        open_analysis(store, units=UNITS)
+    opened = open_analysis(store, units={**UNITS, "level": "hPa"})
+    assert opened.level.values.tolist() == [137.0, 500.0]

@@ -113,6 +113,19 @@ def test_bare_letters_beside_places_of_two_dimensions(analysis):
         open_analysis(field)
 
 
+def test_places_that_are_no_rows_and_columns(analysis):
+    field = named(analysis, ("lat", "lon")).stack(cell=["lat", "lon"])
+    cells = field.drop_vars(["cell", "lat", "lon"]).assign_coords(
+        lat=("cell", field.lat.values), lon=("cell", field.lon.values)
+    )
+    with pytest.raises(ValueError, match="lat and lon: run along one dimension, 'cell', a list"):
+        open_analysis(cells)
+    with pytest.raises(ValueError, match=r"no dimension 'latitude'.* a single value as a dim"):
+        open_analysis(analysis.isel(latitude=3))
+    row = open_analysis(analysis.isel(latitude=[3]))
+    np.testing.assert_array_equal(row.geopotential, analysis.geopotential[:, :, 3:4])
+
+
 def test_two_latitudes_that_differ_are_refused(analysis):
     field = named(analysis, ("lat", "lon"))
     same = field.assign(latitude=("lat", field.lat.values + 1e-5))

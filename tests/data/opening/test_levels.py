@@ -218,6 +218,22 @@ def test_heights_near_the_surface_say_no_level(analysis):
     assert "level" not in open_analysis(field).dims
 
 
+def test_a_level_of_zero_is_none(on_levels, analysis):
+    generic = on_levels({"long_name": "generic", "axis": "Z"}, [0.0, 1.0], "lev").isel(lev=[0])
+    generic["geopotential"].attrs = {}
+    opened = open_analysis(generic.rename(geopotential="tcc"))
+    assert list(map(str, Channels.of(opened))) == ["tcc"]
+    np.testing.assert_array_equal(opened.tcc, analysis.geopotential[:, 0])
+
+
+def test_a_variable_named_level(on_levels):
+    both = on_levels({"units": "hPa"}, name="plev")
+    both["level"] = both.geopotential
+    with pytest.raises(ValueError, match="level: is a variable, though the coordinate"):
+        open_analysis(both)
+    assert list(open_analysis(both, variables=["z"])) == ["geopotential"]
+
+
 def test_levels_asked_of_fields_without_any_are_refused(analysis):
     flat = analysis.isel(level=0, drop=True)
     with pytest.raises(ValueError, match=r"\[500.0\] hPa were asked .* which level geopotential"):
