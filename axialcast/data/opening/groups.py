@@ -69,7 +69,7 @@ def open_group(
             return to_variables(dataset) if is_prepared(dataset) else dataset
     except MemoryError:
         raise
-    except FileNotFoundError as error:
+    except (FileNotFoundError, zarr.errors.ContainsArrayError) as error:
         raise FileNotFoundError(f"{name}: {_absent(store, error)}") from None
     except Exception as error:  # every kind of store has errors of its own
         raise _refusal(store, name, error) from None
@@ -83,7 +83,9 @@ def _plain(group: zarr.Group, store: Store) -> xr.Dataset:
         # Consolidated metadata is optional; without it xarray warns and lists the store.
         warnings.simplefilter("ignore", RuntimeWarning)
         # Of version 3, open_zarr itself refuses a _FillValue that is a plain number.
-        opened = xr.backends.ZarrStore.open_group(store, mode="r", use_zarr_fill_value_as_mask=True)
+        opened = xr.backends.ZarrStore.open_group(
+            store, mode="r", consolidated=None, use_zarr_fill_value_as_mask=True
+        )
     plain = xr.open_dataset(opened, decode_cf=False)
     if not plain.data_vars:
         raise ValueError(_without_variables(group, store))
