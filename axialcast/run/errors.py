@@ -117,6 +117,8 @@ def _expected(error: Any) -> str:
 def _suggest(model: type[BaseModel], location: Location) -> tuple[str, str]:
     """(remedy, dotted key it names): the key's own section first, then the others."""
     *parents, name = map(str, location)
+    if "." in name:
+        return f"write {name.replace('.', ': and below it ')}:", name
     own = list(_section_at(model, location[:-1]).model_fields)
     known = {place: place.rpartition(".")[2] for place in places(model)}
     for key in own:

@@ -47,7 +47,8 @@ def misfits(preflight: Preflight, forecaster: Forecaster | None) -> list[str]:
     lines = [*_steps(preflight, forecaster), *_grid(preflight), *_periods(preflight)]
     lines += [*_regions(preflight), *_layout(preflight)]
     lines = lines or [*_network(preflight), *_windows(preflight)]
-    return lines or [*_init_times(preflight, forecaster), *_verified(preflight)]
+    lines = lines or list(_init_times(preflight, forecaster))
+    return lines or list(_verified(preflight))
 
 
 def _steps(preflight: Preflight, forecaster: Forecaster | None) -> Lines:

@@ -1,0 +1,90 @@
+"""What `check`, and `run` before its first stage, find in a config and its data together."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from axialcast.run.cli import app
+from axialcast.run.config import load_config
+from axialcast.run.preflight import check_run
+
+REFUSED_WITH_DATA = [
+    ("data.store=nowhere.nc", "nowhere.nc: no such file or folder; set data.store to"),
+    ("data.store=~/nowhere.nc", "nowhere.nc: no such file or folder; set data.store to"),
+    ("data.store=runs/x/training.zarr", "runs/x/training.zarr: no such file or folder"),
+    ("data.variables=[temperature]", "no variable temperature; the store has geopotential"),
+    ("data.levels=[700]", "no level [700.0] hPa; the store has [500.0, 850.0]"),
+    ("data.step_hours=16", "data.step_hours: 16 is not a multiple of the cadence, 24 h"),
+    ("forecast.lead_time_hours=36", "forecast.lead_time_hours: 36 is not a multiple of the model"),
+    ("forecast.init_every_hours=36", "forecast.init_every_hours: 36 is not a multiple of the cade"),
+    ("forecast.init_times=[2001-01-29,2001-01-29]", "init_times: expected one or more different"),
+    ("forecast.init_times=[9999]", "forecast.init_times: expected datetimes, got ['9999']"),
+    ("forecast.init_times=[2002-01-01]", "2002-01-01T00 needs the analysis of 2002-01-01T00, whi"),
+    ("data.train=[2000,2000]", "data.train: 2000 to 2000 is not within the store, which holds 20"),
+    ("data.test=[2001-01-28,2001-03]", "data.test: 2001-01-28 to 2001-03 is not within the store"),
+    ("data.test=[2001-01-28T03,2001-01-28T09]", "data.test: 2001-01-28T03 to 2001-01-28T09 holds "),
+    ("data.train=[2001-01-01,2001-01-03]", "data.train: 3 times (2001-01-01T00 to 2001-01-03T00)"),
+    ("data.input_steps=1000000000", "are too few for one window of 1000000002 states"),
+    ("train.schedule=[{steps: 1, rollout_steps: 1000000}]", "too few for one window of 1000002 st"),
+    ("train.batch_size=1000000000", "data.train: 17 windows are too few for a batch of 1000000000"),
+    ("data.buffer_gib=1e-9", "data.buffer_gib: holds 0 states beside a batch, expected at least"),
+    ("data.region={latitude: [0, 1], longitude: [0, 360]}", "latitude: the grid has one; a foreca"),
+    ("data.region={latitude: [-90, 90], longitude: [0, 10]}", "longitude: the grid has one; a for"),
+    ("data.region={latitude: [1, 2], longitude: [0, 360]}", "region: latitudes 1 to 2 are not wit"),
+    ("model.patch=[8,2]", "model.patch: 8 of 7 latitudes; make it 7 or less"),
+    ("model.patch=[2,13]", "model.patch: 13 of 12 longitudes; make it 12 or less"),
+    ("model={dim: 4, heads: 1, position: sinusoidal}", "model.dim: expected at least 6, a sine a"),
+    ("model={dim: 6, heads: 2, position: rotary}", "rotary positions turn pairs of features"),
+    ("model={dim: 65536, depth: 8}", "model.dim: the network and its optimizer take"),
+    ("device=mps", "device: 'mps' is not on this machine"),
+    ("device=cuda:99", "device: 'cuda:99'"),
+    ("verify.regions.x={latitude: [0, 1], longitude: [1, 2]}", "verify.regions: 'x', latitude 0 t"),
+    ("verify.harmonics=2", "verify.harmonics: 2 annual harmonics need a training period of a year"),
+    ("forecast.lead_time_hours=480", "forecast.lead_time_hours: "),
+    ("forecast.lead_time_hours=876000", "forecast.lead_time_hours: "),
+    ("pipeline=forecast", "runs/x/checkpoint: no checkpoint there; the pipeline forecast needs"),
+    ("pipeline=verify", "runs/x/forecast.zarr: no forecast.zarr there; the pipeline verify needs"),
+    ("pipeline=[forecast,train]", "train makes it: put that first"),
+    ("output=x.yaml/deep", "output x.yaml/deep: "),
+]  # fmt: skip
+
+
+def lines_of(override: str) -> list[str]:
+    """What `check` says to an override, one line each."""
+    result = CliRunner().invoke(app, ["check", "x.yaml", "--", override])
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    lines = result.stderr.splitlines()
+    assert all(line.startswith("axialcast: error: ") for line in lines)
+    return [line.removeprefix("axialcast: error: ") for line in lines]
+
+
+@pytest.mark.parametrize(("override", "fragment"), REFUSED_WITH_DATA)
+def test_it_is_refused_before_anything_runs(
+    data_here: Path, override: str, fragment: str, plain: Callable[[str], bool]
+) -> None:
+    lines = lines_of(override)
+    assert any(fragment in line for line in lines), lines
+    assert all(map(plain, lines))
+    assert not Path("runs").exists()
+
+
+def test_run_finds_what_check_finds(data_here: Path) -> None:
+    for override in ("forecast.lead_time_hours=480", "verify.harmonics=2", "model.patch=[8,2]"):
+        result = CliRunner().invoke(app, ["run", "x.yaml", override])
+        assert result.exit_code == 2
+        assert result.stderr.splitlines() == [f"axialcast: error: {x}" for x in lines_of(override)]
+        assert not Path("runs").exists()
+
+
+def test_a_batch_beyond_all_memory_is_refused(data_here: Path) -> None:
+    result = CliRunner().invoke(app, ["check", "x.yaml", "forecast.batch_size=1000000000"])
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith("axialcast: error: forecast.batch_size: forecast would take about ")
+    assert line.endswith("choose a smaller batch_size, a larger model.patch or a smaller model")
+
+
+def test_the_config_itself_passes(data_here: Path) -> None:
+    assert check_run(load_config("x.yaml")) is not None
