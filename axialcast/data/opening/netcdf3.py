@@ -80,7 +80,7 @@ def _required(file: BinaryIO) -> int:
         header.skip_name()
         lengths.append(header.count())
     header.skip_attributes()
-    ends, records = [0], []
+    ends, records = [], []
     for _ in header.entries():
         header.skip_name()
         shape = [lengths[header.count()] for _ in range(header.count())]
@@ -96,7 +96,7 @@ def _required(file: BinaryIO) -> int:
         # A record holds a part of each variable, padded unless it is the only one.
         step = records[0][1] if len(records) == 1 else sum(_padded(size) for _, size in records)
         ends += [begin + (num_records - 1) * step + size for begin, size in records]
-    return max(ends)
+    return max([file.tell(), *ends])
 
 
 def _padded(length: int) -> int:
