@@ -88,7 +88,7 @@ def test_units_can_be_stated_for_the_store(analysis, caplog):
     ("values", "attrs", "message"),
     [
         ([50000.0, 85000.0], {}, "level: has no units, and 85000 is no pressure in hPa"),
-        ([1.0, 2.0], {"units": "m"}, "expected units of pressure such as hPa or Pa, got 'm'"),
+        ([1.0, 2.0], {"units": "m"}, "geopotential: is on levels in 'm', no pressure levels"),
         ([500.0, 500.0], {"units": "hPa"}, "expected every level once"),
     ],
 )

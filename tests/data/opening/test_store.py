@@ -51,12 +51,15 @@ def test_levels_and_variables_are_selected_in_the_order_asked(analysis):
         (lambda ds: ds.isel(time=[0, 2, 1]), "not sorted at 2001-01-02"),
         (lambda ds: ds.isel(time=[0, 1, 3]), "cadence changes from 24 h to 48 h after 2001-01-02"),
         (lambda ds: ds.drop_vars("latitude").rename(latitude="rows"), "no dimension 'latitude'"),
-        (lambda ds: ds.expand_dims(depth=[1, 2, 3]), "got also 'depth' of size 3; select"),
+        (
+            lambda ds: ds.expand_dims(depth=[1, 2, 3]),
+            "is on depths (by the name 'depth'), no pressure levels; int",
+        ),
         (lambda ds: ds.expand_dims(lead_time=[1, 2]), "got also 'lead_time' of size 2"),
         (lambda ds: ds.isel(latitude=[0, 2, 1]), "strictly monotonic"),
         (lambda ds: ds.assign_coords(latitude=ds.latitude * 2), "within -90 to 90"),
         (lambda ds: ds.isel(longitude=slice(None, None, -1)), "strictly increasing"),
-        (lambda ds: _radians(ds), "look like radians; convert with np.degrees"),
+        (lambda ds: _radians(ds), "look like radians; convert with np.degrees, or mul"),
         (
             lambda ds: ds.assign_coords(latitude=ds.latitude.assign_attrs(units="radian")),
             "latitude: is in radians",
