@@ -186,11 +186,11 @@ COORDINATE_ALIASES: dict[str, tuple[str, ...]] = {
     ),
     INIT_TIME: (
         *("init_time", "forecast_reference_time", "reftime", "initial_time", "init", "base_time"),
-        *("initialization_time", "forecast_initial_time", "forecast_time0"),
+        *("initialization_time", "forecast_initial_time"),
     ),
     LEAD_TIME: (
         *("lead_time", "step", "prediction_timedelta", "forecast_period", "leadtime", "lead"),
-        *("fhour", "forecast_hour", "forecast_step", "fcst_hour", "prediction_timedelta_hours"),
+        *("fhour", "forecast_hour", "forecast_step", "fcst_hour", "forecast_time0"),
     ),
 }
 

@@ -11,18 +11,29 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from axialcast.names import COORDINATE_ALIASES, LATITUDE, LEVEL, LONGITUDE, NUMBER, TIME, canonical
+from axialcast.names import (
+    COORDINATE_ALIASES,
+    INIT_TIME,
+    LATITUDE,
+    LEVEL,
+    LONGITUDE,
+    NUMBER,
+    TIME,
+    canonical,
+)
 
 __all__ = ["refuse_contradictions"]
 
 STANDARDISED = {
     name
-    for want in (TIME, LATITUDE, LONGITUDE, LEVEL)
+    for want in (TIME, INIT_TIME, LATITUDE, LONGITUDE, LEVEL)
     for name in (want, *COORDINATE_ALIASES[want])
 }
 """Coordinates that are made alike before files are joined."""
 OF_MEMBER = ("variant_label", "realization_index", "source_id", NUMBER, *COORDINATE_ALIASES[NUMBER])
 """Attributes and scalar coordinates that say which model and member a file is of."""
+OF_INTERVAL = ("GRIB_stepType", "GRIB_lengthOfTimeRange")
+"""Attributes that say over which interval a variable is an amount or a mean."""
 UNSTATED = ("", "unknown", "unspecified", "-")
 """What stands in the place of a word that nobody filled in."""
 METHOD = re.compile(r"((?:\w+:\s*)+)([^:]+?)\s*(?=\w+:|$)")
@@ -69,6 +80,9 @@ def _statements(raw: xr.Dataset) -> Iterator[tuple[tuple[Any, ...], Any]]:
         standard = variable.attrs.get("standard_name")
         if isinstance(standard, str) and standard not in UNSTATED:
             yield (label, "standard_name"), standard
+        for word in OF_INTERVAL:
+            if word in variable.attrs:
+                yield (label, word), variable.attrs[word]
         for dim, method in _methods(str(variable.attrs.get("cell_methods", ""))).items():
             yield (label, "cell_methods", dim), f"{dim}: {method}"
 

@@ -181,6 +181,7 @@ def _array(
         "long_name": message["name"],
         "GRIB_typeOfLevel": first.kind,
         "GRIB_stepType": first.step_type,
+        "GRIB_lengthOfTimeRange": first.length,
     }
     # What is near the surface has a name of its own; its standard name is that of the air above.
     if first.kind == PRESSURE and message["cfName"] not in ("unknown", "undef"):

@@ -6,6 +6,7 @@ two of them.
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 PRESSURE = {"isobaricInhPa": 1.0, "isobaricInPa": 0.01}
 """Types of level that are pressures, and their unit in hPa."""
+INTERVAL = re.compile(r"(\d+)[a-z]*-(\d+)([a-z]*)")
+"""Of steps, in hours where no unit is said, such as 0-6 or 0m-30m."""
 HOUR = np.timedelta64(1, "h")
 
 
@@ -61,9 +64,9 @@ class Header:
 
     @property
     def length(self) -> str:
-        """Of the interval that it is an amount or a mean of, in the steps of the file."""
-        first, _, last = self.step_range.partition("-")
-        return str(int(last) - int(first)) if last.isdigit() and first.isdigit() else "0"
+        """Of the interval that it is an amount or a mean of, such as 6 or 30m; 0 of an instant."""
+        found = INTERVAL.fullmatch(self.step_range)
+        return f"{int(found[2]) - int(found[1])}{found[3]}" if found else "0"
 
 
 def headers(path: Path) -> list[Header]:
@@ -208,7 +211,7 @@ def _look_at_leads(path: Path, fields: list[Header]) -> None:
 
 
 def _first_number(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("-") if part.isdigit())
+    return tuple(map(int, re.findall(r"\d+", text)))
 
 
 def _few(names: list[str], most: int = 12) -> str:

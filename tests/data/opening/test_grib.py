@@ -361,3 +361,13 @@ def test_another_process_reads_the_same(write):
     assert part_of(opened["2m_temperature"]) is not None
     again = pickle.loads(pickle.dumps(Analysis(opened)))
     np.testing.assert_allclose(firsts(again.read([4, 1])).ravel(), [5, 2], atol=1e-4)
+
+
+def test_files_of_amounts_over_other_intervals_are_no_series(write):
+    write([rain(1, "0-6", 0)], name="a1.grib")
+    path = write([rain(1, "0-12", 0)], name="a2.grib")
+    with pytest.raises(ValueError, match=r"lengthOfTimeRange of total_precipitation: 6 and 12"):
+        open_analysis(path.parent / "a*.grib")
+    write([rain(1, "6-12", 1)], name="a2.grib")
+    opened = open_analysis(path.parent / "a*.grib")["total_precipitation"]
+    np.testing.assert_array_equal(opened.time.dt.hour, [6, 12])

@@ -216,3 +216,23 @@ def test_a_calendar_of_its_own(field):
     standard = pd.date_range("2001-02-27", periods=40)
     found = open_analysis(field.assign_coords(time=standard).assign_coords(step=2 * DAY))
     assert found.time.values[0] == np.datetime64("2001-03-01")
+
+
+@pytest.mark.parametrize("kind", ["nc", "zarr"])
+def test_files_of_one_initial_time_each(field, tmp_path, kind):
+    """Each begins at another time; that a lead time is another is no series."""
+
+    def write(number, lead):
+        part = met_office(field.isel(time=[number]), lead)
+        part = part.assign_coords(forecast_reference_time=field.time[number].drop_vars("time"))
+        path = tmp_path / f"a{number}.{kind}"
+        part.to_netcdf(path) if kind == "nc" else part.to_zarr(path, consolidated=False)
+        return path
+
+    paths = [write(number, 6 * HOUR) for number in (1, 0, 2)]
+    found = open_analysis(paths)
+    np.testing.assert_array_equal(found.time, field.time[:3] + 6 * HOUR)
+    np.testing.assert_array_equal(found.mean_sea_level_pressure, field.msl[:3])
+    paths.append(write(3, 12 * HOUR))
+    with pytest.raises(ValueError, match=r"differ in forecast_period of .*: 6.* and 12"):
+        open_analysis(paths)
