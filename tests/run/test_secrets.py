@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner, Result
 
+from axialcast.data import open_analysis
 from axialcast.run.cli import app
 from axialcast.run.config import load_config
 from axialcast.run.preflight import check_run
@@ -67,6 +68,8 @@ def server(tmp_path: Path, analysis: xr.Dataset) -> Iterator[tuple[str, list[Any
             asked.append((self.path, self.headers))
             if self.headers["X-Token"] == "wrong-hush":
                 self.send_error(403, "wrong-hush")
+            elif "geopotential/0" in self.path and "X-Status" in self.headers:
+                self.send_error(int(self.headers["X-Status"]))
             else:
                 super().do_GET()
 
@@ -238,3 +241,26 @@ def test_no_error_tells_a_secret(
         check_run(load_config(name, overrides))
     except (ValueError, OSError):
         assert "hush" not in traceback.format_exc()
+
+
+def test_an_error_while_reading_tells_no_signature(
+    here: Path, server: tuple[str, list[Any]], analysis: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in its line nor in its traceback, whichever library reads the address."""
+    monkeypatch.setattr("axialcast.data.arrays.fetching.PAUSE_SECONDS", 0.0)
+    opened = load_config("x.yaml")
+    dataset = open_analysis(opened.source_store, **opened.opening)
+    for file in (here / "served" / "a.zarr" / "geopotential").glob("[0-9]*"):
+        file.write_bytes(b"torn")
+    with pytest.raises((ValueError, OSError)) as error:
+        dataset.load()
+    assert "geopotential" in str(error.value)
+    assert "hush" not in "".join(traceback.format_exception(error.value))
+    for status in (403, 404, 503):
+        answers = {
+            "store": opened.source_store,
+            "storage_options": {"headers": {"X-Status": str(status)}},
+        }
+        with pytest.raises((ValueError, OSError)) as error:
+            open_analysis(opened.source_store, storage_options=options, timeout_seconds=0.2).load()
+        assert "hush" not in "".join(traceback.format_exception(error.value))

@@ -16,6 +16,7 @@ from zarr.storage import LocalStore, MemoryStore, ObjectStore, ZipStore
 from axialcast.data.arrays.borrowed import sync
 from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.memory import workspace
+from axialcast.disclosure import shown
 
 __all__ = ["Encoded", "Fetch", "Span", "fetcher", "is_remote", "refuse_fork"]
 
@@ -144,7 +145,11 @@ REFUSED = (
 
 
 def _patient(fetch: Fetch, store: Store) -> Fetch:
-    """Asks up to ATTEMPTS times, where it is transport that failed."""
+    """Asks up to ATTEMPTS times, where it is transport that failed.
+
+    Its errors stand alone: those of a client may hold a signed address.
+    """
+    name = shown(str(store))
 
     def ask(key: str, span: Span | None) -> Encoded | None:
         for attempt in range(1, ATTEMPTS + 1):
@@ -152,16 +157,16 @@ def _patient(fetch: Fetch, store: Store) -> Fetch:
                 return fetch(key, span)
             except REFUSED as error:
                 raise PermissionError(
-                    f"{store}: chunk {key} is refused ({reason(error)}); see data.storage_options"
-                ) from error
+                    f"{name}: chunk {key} is refused ({reason(error)}); see data.storage_options"
+                ) from None
             except Exception as error:  # every store has errors of its own
                 if not _is_transport(error):
                     raise
                 if attempt == ATTEMPTS:
                     raise ConnectionError(
-                        f"{store}: chunk {key} cannot be read ({reason(error)}), tried {ATTEMPTS} "
+                        f"{name}: chunk {key} cannot be read ({reason(error)}), tried {ATTEMPTS} "
                         "times; check the address and the network"
-                    ) from error
+                    ) from None
                 time.sleep(PAUSE_SECONDS * attempt)
         raise AssertionError
 
@@ -174,6 +179,7 @@ LOCAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 def _named(fetch: Fetch, store: Store) -> Fetch:
     """Asks once, and says what cannot be read."""
+    name = shown(str(store))
 
     def ask(key: str, span: Span | None) -> Encoded | None:
         try:
@@ -181,7 +187,7 @@ def _named(fetch: Fetch, store: Store) -> Fetch:
         except (ForkedError, MemoryError):
             raise
         except Exception as error:  # every store has errors of its own
-            raise OSError(f"{store}: chunk {key} cannot be read ({reason(error)})") from error
+            raise OSError(f"{name}: chunk {key} cannot be read ({reason(error)})") from None
 
     return ask
 
