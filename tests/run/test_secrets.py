@@ -257,10 +257,7 @@ def test_an_error_while_reading_tells_no_signature(
     assert "geopotential" in str(error.value)
     assert "hush" not in "".join(traceback.format_exception(error.value))
     for status in (403, 404, 503):
-        answers = {
-            "store": opened.source_store,
-            "storage_options": {"headers": {"X-Status": str(status)}},
-        }
+        options = {"headers": {"X-Status": str(status)}}
         with pytest.raises((ValueError, OSError)) as error:
             open_analysis(opened.source_store, storage_options=options, timeout_seconds=0.2).load()
         assert "hush" not in "".join(traceback.format_exception(error.value))
