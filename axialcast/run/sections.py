@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from axialcast.disclosure import concealed, shown
-from axialcast.names import canonical
+from axialcast.names import COORDINATE_ALIASES, LEVEL, canonical
 from axialcast.run.values import (
     Count,
     Gibibytes,
@@ -173,6 +173,7 @@ with warnings.catch_warnings():
         @classmethod
         def _are_of_variables(cls, units: dict[str, str], info: ValidationInfo) -> dict[str, str]:
             names = set(map(canonical, info.data.get("variables", units)))
+            names |= {LEVEL, *COORDINATE_ALIASES[LEVEL]}  # whose units may be stated as well
             for name in units:
                 if canonical(name) not in names:
                     raise ValueError(

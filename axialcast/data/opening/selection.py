@@ -54,12 +54,16 @@ def select_levels(dataset: xr.Dataset, levels: Sequence[float] | None) -> xr.Dat
     if not wanted or len(set(wanted)) < len(wanted):
         raise ValueError(f"levels: expected one or more, each once, got {wanted}")
     flat = [str(name) for name, array in dataset.data_vars.items() if LEVEL not in array.dims]
-    unknown = [name for name in flat if name in ON_LEVELS]
-    if unknown or len(flat) == len(dataset.data_vars):
+    if unknown := [name for name in flat if name in ON_LEVELS]:
         raise ValueError(
             f"levels: {wanted} hPa were asked for, but the store does not say at which level "
-            f"{', '.join(unknown or flat)} is; leave data.levels out, or give files with a "
-            "coordinate of levels"
+            f"{', '.join(unknown)} is; leave data.levels out, or give files with a coordinate of "
+            "levels"
+        )
+    if len(flat) == len(dataset.data_vars):
+        raise ValueError(
+            f"levels: {wanted} hPa were asked for, but {', '.join(flat)} is on no levels; leave "
+            "data.levels out"
         )
     have = dataset[LEVEL].values
     places = [int(np.argmin(np.abs(have - level))) for level in wanted]

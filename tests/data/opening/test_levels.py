@@ -238,7 +238,9 @@ def test_levels_asked_of_fields_without_any_are_refused(analysis):
     flat = analysis.isel(level=0, drop=True)
     with pytest.raises(ValueError, match=r"\[500.0\] hPa were asked .* which level geopotential"):
         open_analysis(flat, levels=[500])
-    with pytest.raises(ValueError, match=r"leave data\.levels out"):
+    with pytest.raises(
+        ValueError, match=r"mean_sea_level_pressure is on no levels; leave data\.lev"
+    ):
         open_analysis(flat, variables=["slp"], levels=[500])
     both = analysis.assign(t=analysis.geopotential.isel(level=0, drop=True).assign_attrs(units="K"))
     with pytest.raises(ValueError, match="does not say at which level temperature is"):
