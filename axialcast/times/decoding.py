@@ -99,6 +99,9 @@ def _decoded(name: Any, variable: xr.Variable) -> xr.Variable | None:
 
 def _read(variable: xr.Variable) -> xr.Variable | None:
     """Text in ISO 8601 as dates; None if it is other text."""
+    first = variable[(0,) * variable.ndim].values.item()
+    if not ISO.fullmatch(first.decode() if isinstance(first, bytes) else str(first)):
+        return None
     texts = [t.decode() if isinstance(t, bytes) else t for t in np.ravel(variable.values)]
     if not all(isinstance(text, str) and ISO.fullmatch(text) for text in texts):
         return None

@@ -11,11 +11,11 @@ from axialcast.model import ForecastNetwork
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 
 
-def make_checkpoint(analysis):
+def make_checkpoint(analysis, input_steps=2):
     torch.manual_seed(1)
     channels = Channels.of(analysis)
     stats = statistics(analysis, channels, step=1)
-    settings = {"input_steps": 2, "dim": 8, "depth": 1, "heads": 2, "patch": [1, 2, 2]}
+    settings = {"input_steps": input_steps, "dim": 8, "depth": 1, "heads": 2, "patch": [1, 2, 2]}
     network = ForecastNetwork(
         num_channels=len(channels),
         grid=grid_of(analysis),
@@ -38,7 +38,9 @@ def make_checkpoint(analysis):
 @pytest.fixture
 def make_forecaster():
     """A function that makes a forecaster of an analysis that it was, so to speak, trained on."""
-    return lambda analysis: Forecaster(make_checkpoint(analysis), device="cpu")
+    return lambda analysis, **settings: Forecaster(
+        make_checkpoint(analysis, **settings), device="cpu"
+    )
 
 
 @pytest.fixture
