@@ -19,6 +19,7 @@ from axialcast.data.opening.coordinates import said
 from axialcast.data.opening.vertical import (
     HIDING_KINDS,
     PRESSURE_TYPES,
+    conversion_to_hpa,
     in_hpa,
     is_pressure,
     is_vertical,
@@ -85,6 +86,8 @@ def with_levels(
         ValueError: a wanted variable is on levels that are no pressures, or on others than another.
     """
     stated = next((u for name, u in (units or {}).items() if is_level(name)), None)
+    if stated is not None:
+        dataset = _with_units(dataset, stated)
     lines = _lines(dataset, wanted, stated)
     fields = {name: dataset[name] for name in lines}
     on_levels = {name: line for name, line in lines.items() if line is not None}
@@ -109,6 +112,19 @@ def with_levels(
     kept = {n: c for n, c in dataset.coords.items() if n not in gone and not gone & {*c.dims}}
     variables = {name: array.variable for name, array in fields.items()}
     return xr.Dataset(variables, kept | coords, dataset.attrs)
+
+
+def _with_units(dataset: xr.Dataset, stated: str) -> xr.Dataset:
+    """The dataset whose coordinates of pressures say these units.
+
+    Raises:
+        ValueError: they are no units of pressure.
+    """
+    conversion_to_hpa(f"data.units: {LEVEL}", stated)
+    pressures = [name for name, coord in dataset.coords.items() if is_pressure(name, coord.attrs)]
+    return dataset.assign_coords(
+        {name: dataset.coords[name].assign_attrs(units=stated) for name in pressures}
+    )
 
 
 def _lines(

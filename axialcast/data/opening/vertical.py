@@ -16,7 +16,7 @@ from axialcast.data.opening.coordinates import said
 from axialcast.data.opening.units import linear_conversion
 from axialcast.names import COORDINATE_ALIASES, LEVEL
 
-__all__ = ["in_hpa", "is_pressure", "is_vertical", "other_kind"]
+__all__ = ["conversion_to_hpa", "in_hpa", "is_pressure", "is_vertical", "other_kind"]
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def in_hpa(
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         raise ValueError(f"{name}: expected levels as numbers, got {values.tolist()}")
     values, units = values.astype(np.float64), stated or _units(attrs)
-    factor, offset = (1.0, 0.0) if units is None else _conversion(str(name), units)
+    factor, offset = (1.0, 0.0) if units is None else conversion_to_hpa(str(name), units)
     pressures = np.array([_short(value * factor + offset) for value in values])
     if doubt := None if stated else _doubt(name, values, pressures, attrs):
         likely = "Pa" if values.max() > HIGHEST_PRESSURE else "hPa"
@@ -172,7 +172,16 @@ def _short(value: float) -> float:
     return short if math.isclose(value, short, rel_tol=2.0**-22) else round(value, 6)
 
 
-def _conversion(name: str, units: str) -> tuple[float, float]:
+def conversion_to_hpa(name: str, units: str) -> tuple[float, float]:
+    """(factor, offset) that take levels to hPa.
+
+    Args:
+        name: of the coordinate or the key that says the units, for the error.
+        units: as they are said.
+
+    Raises:
+        ValueError: they are no units of pressure.
+    """
     try:
         return linear_conversion(units, "hPa")
     except ValueError as error:

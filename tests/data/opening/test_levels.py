@@ -123,6 +123,12 @@ def test_units_of_levels_can_be_stated(on_levels):
     assert levels_of(on_levels({}, [1, 2]), units={"level": "hPa"}) == [1.0, 2.0]
     assert levels_of(on_levels({"units": "Pa"}, [250, 850]), units={"plev": "hPa"}) == [250, 850]
     assert levels_of(on_levels({"units": "hPa"}, [5e4, 85e3]), units={"level": "Pa"}) == [500, 850]
+    assert levels_of(on_levels({"units": "1"}, [500, 850]), units={"level": "hPa"}) == [500, 850]
+    with pytest.raises(ValueError, match=r"data\.units: level: expected units of pressure .* 'K'"):
+        open_analysis(on_levels({"units": "hPa"}), units={"level": "K"})
+    hybrid = on_levels({"standard_name": HYBRID}, [500, 850])
+    with pytest.raises(ValueError, match="hybrid model levels"):  # no words make it pressures
+        open_analysis(hybrid, units={"level": "hPa"})
     # The stratosphere, rightly in Pa.
     assert levels_of(on_levels({"units": "Pa"}, [100, 1000])) == [1.0, 10.0]
 
