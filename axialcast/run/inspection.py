@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from axialcast.disclosure import shown
 from axialcast.files import inventory
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import ForecastStore, load_checkpoint
@@ -101,7 +102,8 @@ def _describe_checkpoint(path: Path) -> list[str]:
         f"parameters: {num_parameters:,}",
         f"network: {_pairs(checkpoint.network)}",
     ]
-    lines += [f"{key}: {_words(value)}" for key, value in checkpoint.provenance.items()]
+    # Version 0.1.0 kept addresses with their passwords.
+    lines += [f"{key}: {shown(_words(value))}" for key, value in checkpoint.provenance.items()]
     return lines + _skill(path.parent / "scores.csv")
 
 
@@ -146,6 +148,8 @@ def _describe_store(path: Path) -> list[str]:
 
 
 def _described(path: Path, dataset: xr.Dataset) -> list[str]:
+    if not dataset.variables:
+        raise ValueError(f"{path}: holds no variable")
     lines = [f"{_kind(dataset)} {path}", f"dimensions: {_pairs(dataset.sizes)}"]
     for name in (TIME, INIT_TIME, LEAD_TIME, "level", LATITUDE, LONGITUDE):
         if name in dataset.coords and dataset[name].ndim == 1 and dataset[name].size:
@@ -177,7 +181,7 @@ def _open(path: Path) -> xr.Dataset:
     except Exception as error:  # zarr, its codecs and xarray raise all kinds for what is damaged
         raise ValueError(
             f"{path}: neither a checkpoint, a Zarr store nor a NetCDF file that can be read "
-            f"({type(error).__name__}: {' '.join(str(error).split())})"
+            f"({getattr(error, 'strerror', None) or ' '.join(str(error).split())})"
         ) from None
 
 

@@ -115,9 +115,9 @@ def _bar(
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[counted]}, {task.fields[pace]}"),
+        TextColumn("{task.fields[counted]}, {task.fields[pace]}", markup=False),
     )
     progress = Progress(*columns, console=Console(stderr=True))
     task = progress.add_task(description, total=total, counted="", pace="")

@@ -22,6 +22,8 @@ Kept = dict[Place, tuple[Any, Any]]
 """By place: what a config's file has there, with its interpolations, and the value that it gave."""
 
 STORE = ("data", "store")
+_DEFAULT = re.compile(r"(\$\{oc\.env:[^,{}]*),[^{}]*\}")
+"""A variable with what it is where it is not set, which may be a secret in clear."""
 SHORTEST = 4
 """Letters of a value that is looked for in errors that name no key."""
 
@@ -61,16 +63,19 @@ def kept(texts: Mapping[str, Any], values: Mapping[str, Any]) -> Kept:
 def written(values: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
     """Values of a config with what may be written in place of secrets and interpolations."""
     found = dict(values)
+    for place, (text, value) in kept.items():
+        if _at(values, place) == value:
+            _put(found, place, text)
     data = found.get("data")
-    if data:
+    if isinstance(data, Mapping):
+        options = data["storage_options"]
         found["data"] = {
             **data,
             "store": data["store"] and _address(data["store"]),
-            "storage_options": concealed(data["storage_options"], _variable),
+            "storage_options": concealed(options, _secret)
+            if isinstance(options, Mapping)
+            else options,
         }
-    for place, (text, value) in kept.items():
-        if _at(values, place) == value:
-            _put(found, place, _address(text) if place == STORE else text)
     return found
 
 
@@ -114,8 +119,10 @@ def _address(address: str) -> str:
     return shown(address, login=login, query=query)
 
 
-def _variable(place: tuple[str, ...], value: Any) -> str:
-    """What is written in place of a secret option: the variable that it is read from instead."""
+def _secret(place: tuple[str, ...], value: Any) -> str:
+    """What is written of a secret option: its interpolation, or a variable to read it from."""
+    if isinstance(value, str) and "${" in value:
+        return _DEFAULT.sub(r"\1}", value)
     name = re.sub(r"\W", "_", "_".join(("STORAGE_OPTIONS", *place))).upper()
     text = _environment(name)
     return text if isinstance(value, str) else f"${{oc.decode:{text}}}"

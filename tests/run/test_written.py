@@ -27,6 +27,9 @@ data:
 """
 
 
+PERIODS = "train: ['2001', '2001'], validate: ['2002', '2002'], test: ['2003', '2003']"
+
+
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -98,6 +101,38 @@ def test_secrets_in_clear_are_left_to_the_environment(
     # What the file had beside them is interpolated still.
     assert load_config("saved.yaml") == config
     assert saved(load_config("saved.yaml")) == text
+
+
+def test_a_secret_is_no_default_of_a_variable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = f"{{secret: '${{oc.env:OTHER,{CANARY}}}', endpoint_url: '${{oc.env:PLACE,http://h}}'}}"
+    config = load_config(path, [f"data.storage_options={given}"])
+    assert config.data is not None
+    assert config.data.storage_options["secret"] == CANARY
+    options = yaml.safe_load(saved(config))["data"]["storage_options"]
+    assert options["secret"] == "${oc.env:OTHER}"
+    assert options["endpoint_url"] == "${oc.env:PLACE,http://h}"
+    monkeypatch.setenv("OTHER", CANARY)
+    assert load_config("saved.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("data.storage_options", "{secret: hush-7f3a, anon: false}"),
+        ("data", f"{{store: 'https://a:{CANARY}@h/x', variables: [a], {PERIODS}}}"),
+        ("data.storage_options.headers", "{Authorization: hush-7f3a}"),
+        ("verify.regions", "{hush-7f3a: {latitude: [1, 2], longitude: [3, 4]}}"),
+    ],
+)
+def test_a_section_of_the_environment_stays_one_interpolation(
+    path: Path, monkeypatch: pytest.MonkeyPatch, key: str, text: str
+) -> None:
+    monkeypatch.setenv("SECTION", text)
+    config = load_config(path, [f"{key}=${{oc.decode:${{oc.env:SECTION}}}}"])
+    assert CANARY not in saved(config)
+    assert f"{key.split('.')[-1]}: ${{oc.decode:${{oc.env:SECTION}}}}" in saved(config)
+    assert CANARY not in config.source_address
+    assert load_config("saved.yaml") == config
 
 
 def test_a_config_made_in_python_hides_its_secrets_too(path: Path) -> None:
