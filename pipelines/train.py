@@ -17,6 +17,7 @@ from axialcast.data import (
     open_analysis,
     statistics,
 )
+from axialcast.data.plausible import warn_implausible
 from axialcast.data.preparing.prepared import stored_statistics
 from axialcast.device import choose_device
 from axialcast.forecast import Checkpoint, save_checkpoint
@@ -86,7 +87,10 @@ def run(config: Config) -> None:
     stride = times_per_step(cadence(analysis), data.step_hours)
     step = cadence(analysis) * stride
     stats = stored_statistics(config.analysis_store, channels, train=data.train, step=stride)
-    stats = stats or kept_statistics(config, Analysis.of(train, channels), stride)
+    if stats is None:
+        stats = kept_statistics(config, Analysis.of(train, channels), stride)
+    else:
+        warn_implausible(channels, stats.lowest, stats.highest)
     for channel, share in zip(channels, stats.missing, strict=True):
         if share:
             print(f"train: {channel} is NaN on {100 * share:.3g} % of the area: masked in the loss")
@@ -184,4 +188,6 @@ def kept_statistics(config: Config, training: Analysis, step: int) -> Statistics
     if found is None:
         found = vars(statistics(training, training.channels, step=step))
         kept.save("statistics", training, {"step": step}, found)
+    else:
+        warn_implausible(training.channels, found["lowest"], found["highest"])
     return Statistics(**found)

@@ -92,10 +92,11 @@ class Channels(Sequence[Channel]):
         out = np.empty(shape, np.float32)
         for variable, levels, place in self._places():
             array = dataset[variable]
-            if levels == [None]:
-                out[:, place.start] = array.values
-            else:
-                out[:, place] = array.sel({LEVEL: levels}).values
+            with np.errstate(over="ignore"):  # what single precision does not hold is infinite
+                if levels == [None]:
+                    out[:, place.start] = array.values
+                else:
+                    out[:, place] = array.sel({LEVEL: levels}).values
         return out
 
     def unstack(

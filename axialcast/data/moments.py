@@ -3,12 +3,13 @@
 Shapes: n times, c channels, h latitudes, w longitudes, x cells.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from axialcast.cores import on_all_cores
 from axialcast.data.reader import Analysis
@@ -31,6 +32,7 @@ class Moments:
         change_squares: weighted sum of their squared increments.
         missing: number of NaN cells.
         cells: number of cells, NaN or not.
+        lowest, highest: of the values; NaN where there are none, or none was looked for.
     """
 
     weight: NDArray[np.float64]
@@ -40,11 +42,20 @@ class Moments:
     change_squares: NDArray[np.float64]
     missing: NDArray[np.float64]
     cells: NDArray[np.float64]
+    lowest: NDArray[np.float64]
+    highest: NDArray[np.float64]
 
     @classmethod
     def none(cls, num_channels: int) -> "Moments":
         """Of no states at all, neutral in `merge`."""
-        return cls(*(np.zeros(num_channels) for _ in fields(cls)))
+        nothing = [np.full(num_channels, fill) for fill in (*[0.0] * 7, np.nan, np.nan)]
+        return cls(*nothing)
+
+    @property
+    def infinite(self) -> NDArray[np.bool_]:
+        """(c,) whether a value is infinite."""
+        infinite: NDArray[np.bool_] = ~np.isfinite(self.squares)
+        return infinite
 
     @classmethod
     def of(
@@ -71,11 +82,13 @@ class Moments:
 
         def gather(channel: int) -> tuple[float, ...]:
             column, each = flat[:, channel], weights.ravel()
+            weight, mean, squares, lowest, highest = _moments(column[first:], each)
             return (
-                *_moments(column[first:], each),
+                *(weight, mean, squares),
                 *_squared_changes(column, earlier, later, each),
                 float(np.isnan(column[first:]).sum()),
                 float(column[first:].size),
+                *(lowest, highest),
             )
 
         return cls(*np.array(on_all_cores(gather, range(values.shape[1])), np.float64).T)
@@ -97,15 +110,25 @@ class Moments:
             change_squares=self.change_squares + other.change_squares,
             missing=self.missing + other.missing,
             cells=self.cells + other.cells,
+            lowest=np.fmin(self.lowest, other.lowest),
+            highest=np.fmax(self.highest, other.highest),
         )
 
-    def to_dict(self) -> dict[str, list[float]]:
-        """JSON-ready and exact, the inverse of `from_dict`."""
-        return {field.name: getattr(self, field.name).tolist() for field in fields(self)}
+    def to_dict(self) -> dict[str, list[float | str]]:
+        """JSON-ready and exact, the inverse of `from_dict`; what is not finite is text, as JSON
+        has no such numbers."""
+        values = {field.name: getattr(self, field.name).tolist() for field in fields(self)}
+        return {
+            name: [x if math.isfinite(x) else str(x) for x in numbers]
+            for name, numbers in values.items()
+        }
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, ArrayLike]) -> "Moments":
-        return cls(**{name: np.array(numbers, np.float64) for name, numbers in value.items()})
+    def from_dict(cls, value: Mapping[str, Sequence[float | str]]) -> "Moments":
+        """Version 0.1.0 did not look for the lowest and the highest."""
+        unknown = dict.fromkeys(("lowest", "highest"), [np.nan] * len(value["weight"]))
+        every = {**unknown, **value}
+        return cls(**{name: np.array(numbers, np.float64) for name, numbers in every.items()})
 
 
 def moments_of(
@@ -124,7 +147,8 @@ def moments_of(
         weights: (h, w) of the cells.
         num_bytes: of the states that are held.
     """
-    total = np.zeros((len(fields(Moments)), len(analysis.channels)))
+    names = [each.name for each in fields(Moments)]
+    total = np.stack([getattr(Moments.none(len(analysis.channels)), name) for name in names])
     for group in analysis.groups(num_bytes, overlap=overlap, by_cells=True):
         channels, rows, columns = group.place
         # Sums of cells add up as those of times do.
@@ -138,32 +162,33 @@ def moments_of(
                 first=block.overlap,
             )
             moments = moments.merge(fresh)
-        total[:, channels] = [getattr(moments, each.name) for each in fields(Moments)]
+        total[:, channels] = [getattr(moments, name) for name in names]
     return Moments(*total)
 
 
-def _moments(values: NDArray[Any], weights: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Weight, mean and weighted sum of squared deviations of (n, x).
+def _moments(values: NDArray[Any], weights: NDArray[np.float64]) -> tuple[float, ...]:
+    """Weight, mean, weighted sum of squared deviations, lowest and highest of (n, x).
 
     Of each tile by the corrected two-pass algorithm: deviations from a guess of the mean are summed
     and squared, then corrected for the guess (Chan et al., eq. 1.7).
     """
-    tiles = []
+    tiles, lowest, highest = [], np.nan, np.nan
     for rows in _tiles(len(values), len(weights)):
         part = values[rows].astype(np.float64)
         valid = None
         weight = len(part) * float(weights.sum())
-        total = _weighted(part, weights)
-        if np.isnan(total):
+        low, high = float(part.min()), float(part.max())
+        if np.isnan(low):
             valid = ~np.isnan(part)
             weight = float(valid.sum(0) @ weights)
+            low, high = float(np.fmin.reduce(part, None)), float(np.fmax.reduce(part, None))
             part[~valid] = 0.0
-            total = _weighted(part, weights)
+        lowest, highest = np.fmin(lowest, low), np.fmax(highest, high)
         if weight == 0:
             continue
-        if np.isinf(total):
-            return weight, np.nan, np.nan
-        guess = total / weight
+        if np.isinf([low, high]).any():
+            return weight, np.nan, np.nan, lowest, highest
+        guess = _weighted(part, weights) / weight
         part -= guess
         if valid is not None:
             part[~valid] = 0.0
@@ -172,10 +197,11 @@ def _moments(values: NDArray[Any], weights: NDArray[np.float64]) -> tuple[float,
         squares = max(squares - excess**2 / weight, 0.0)
         tiles.append((weight, guess + excess / weight, squares))
     if not tiles:
-        return 0.0, 0.0, 0.0
+        return 0.0, 0.0, 0.0, lowest, highest
     weight, mean, squares = np.array(tiles).T
     overall = float(weight @ mean / weight.sum())
-    return float(weight.sum()), overall, float(squares.sum() + weight @ (mean - overall) ** 2)
+    squares = float(squares.sum() + weight @ (mean - overall) ** 2)
+    return float(weight.sum()), overall, squares, lowest, highest
 
 
 def _squared_changes(

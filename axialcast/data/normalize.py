@@ -3,8 +3,9 @@
 Shapes: n times, c channels, h latitudes, w longitudes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,8 +15,10 @@ from torch import Tensor
 
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments, moments_of
+from axialcast.data.plausible import warn_implausible
 from axialcast.data.reader import Analysis
 from axialcast.grid import grid_of
+from axialcast.times.calendars import time_text
 
 __all__ = [
     "Statistics",
@@ -29,6 +32,12 @@ __all__ = [
 MEMORY_GIB = 0.5
 """What may be held while statistics are gathered (GiB)."""
 
+READ_BYTES = 2**27
+"""What may be held while one channel is looked through."""
+
+SMALLEST_SPREAD = 1e-6
+"""Standard deviation over mean below which too few digits of single precision tell values apart."""
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -39,16 +48,21 @@ class Statistics:
         std: (c,) in the channel's units.
         increment_std: (c,) root mean square change over one model step, in the channel's units.
         missing: (c,) share of the cells that are NaN; by default none.
+        lowest, highest: (c,) of the values; by default NaN, which is unknown.
     """
 
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
     increment_std: NDArray[np.float64]
     missing: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
+    lowest: NDArray[np.float64] = field(default_factory=lambda: np.full((), np.nan))
+    highest: NDArray[np.float64] = field(default_factory=lambda: np.full((), np.nan))
 
     def __post_init__(self) -> None:
         # Checkpoints of version 0.1 do not say what was missing: nothing could be.
-        object.__setattr__(self, "missing", np.broadcast_to(self.missing, self.mean.shape))
+        for name in ("missing", "lowest", "highest"):
+            given = np.asarray(getattr(self, name), np.float64)
+            object.__setattr__(self, name, np.broadcast_to(given, self.mean.shape))
 
     @property
     def increment_scale(self) -> NDArray[np.float64]:
@@ -56,13 +70,10 @@ class Statistics:
         return self.increment_std / self.std
 
     def to_dict(self) -> dict[str, list[float]]:
-        """JSON-ready, the inverse of `from_dict`."""
-        return {
-            "mean": self.mean.tolist(),
-            "std": self.std.tolist(),
-            "increment_std": self.increment_std.tolist(),
-            "missing": self.missing.tolist(),
-        }
+        """JSON-ready, the inverse of `from_dict`; without the ends where any is unknown."""
+        is_known = not np.isnan([self.lowest, self.highest]).any()
+        kept = [each.name for each in fields(self)][: 6 if is_known else 4]
+        return {name: getattr(self, name).tolist() for name in kept}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Sequence[float]]) -> "Statistics":
@@ -87,6 +98,8 @@ def statistics(
         area_weighted: whether cells count by their area; otherwise each counts the same.
         memory_gib: for the states that are held.
 
+    Warns by the log of values that cannot be right, see `axialcast.data.plausible`.
+
     Raises:
         ValueError: a channel is NaN throughout, infinite somewhere, or constant.
     """
@@ -98,11 +111,20 @@ def statistics(
         weights=cell_weights(source.dataset, area_weighted=area_weighted),
         num_bytes=int(memory_gib * 2**30),
     )
-    return statistics_of(moments, channels)
+    found = statistics_of(moments, channels, place=partial(first_infinity, source))
+    warn_implausible(channels, found.lowest, found.highest)
+    return found
 
 
-def statistics_of(moments: Moments, channels: Channels) -> Statistics:
+def statistics_of(
+    moments: Moments, channels: Channels, *, place: Callable[[int], str | None] = lambda _: None
+) -> Statistics:
     """Statistics from moments over the whole training period.
+
+    Args:
+        moments: of the channels.
+        channels: (c,).
+        place: says of a channel, by its place among them, where it is infinite; None: not known.
 
     Raises:
         ValueError: a channel is NaN throughout, infinite somewhere, or constant, or no two of its
@@ -113,26 +135,59 @@ def statistics_of(moments: Moments, channels: Channels) -> Statistics:
             raise ValueError(
                 f"{channel}: is NaN throughout the training period; leave it out of data.variables"
             )
+        if moments.infinite[index]:
+            where = place(index)
+            first = f", first {where}," if where else ""
+            raise ValueError(
+                f"{channel}: is infinite somewhere in the training period{first} or too large for "
+                "single precision; mark what is missing in the file (_FillValue), or leave it out "
+                "of data.variables"
+            )
         if moments.change_weight[index] == 0:
             raise ValueError(
                 f"{channel}: no two times of the training period one model step apart hold values; "
                 "extend data.train"
             )
-        if not np.isfinite(moments.squares[index]):
-            raise ValueError(
-                f"{channel}: is infinite somewhere in the training period; mend the store, or "
-                "leave it out of data.variables"
-            )
-    std = np.sqrt(moments.squares / moments.weight)
-    increment_std = np.sqrt(moments.change_squares / moments.change_weight)
+    found = Statistics(
+        moments.mean,
+        np.sqrt(moments.squares / moments.weight),
+        np.sqrt(moments.change_squares / moments.change_weight),
+        moments.missing / moments.cells,
+        moments.lowest,
+        moments.highest,
+    )
     for index, channel in enumerate(channels):
-        mean = moments.mean[index]
-        if std[index] <= 1e-6 * abs(mean) or increment_std[index] == 0:
+        if what := _too_constant(found, index):
             raise ValueError(
-                f"{channel}: is constant ({mean:g} {channel.units}) over the training "
-                "period; leave it out of data.variables"
+                f"{channel}: {what.format(units=channel.units)} over the training period; leave it "
+                "out of data.variables"
             )
-    return Statistics(moments.mean, std, increment_std, moments.missing / moments.cells)
+    return found
+
+
+def first_infinity(analysis: Analysis, index: int) -> str | None:
+    """Where a channel is infinite first, for which it is read: time, latitude and longitude."""
+    channel = Analysis(analysis.dataset, Channels([analysis.channels[index]]))
+    latitude, longitude = channel.grid.latitude, channel.grid.longitude
+    for block in channel.blocks(READ_BYTES):
+        places = np.argwhere(np.isinf(block.new))
+        if len(places):
+            row, _, y, x = places[0]
+            when = time_text(channel.times[block.start + row])
+            return f"at {when}, latitude {latitude[y]:g}, longitude {longitude[x]:g}"
+    return None
+
+
+def _too_constant(found: Statistics, index: int) -> str:
+    """In which way a channel varies too little to be normalised; nothing if it does not."""
+    mean, std = found.mean[index], found.std[index]
+    if found.lowest[index] == found.highest[index] or std == 0:
+        return f"is constant ({mean:g} {{units}})"
+    if found.increment_std[index] == 0:
+        return f"does not change in time (mean {mean:g} {{units}})"
+    if std <= SMALLEST_SPREAD * abs(mean):
+        return f"is constant to single precision ({mean:g} ± {std:.2g} {{units}})"
+    return ""
 
 
 def cell_weights(analysis: xr.Dataset, *, area_weighted: bool) -> NDArray[np.float64]:

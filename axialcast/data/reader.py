@@ -316,7 +316,8 @@ class Analysis:
         def read(part: Part, start: int, stop: int) -> None:
             for (when, *where), values in part.pieces(rows[start:stop]):
                 when = slice(when.start + start, when.stop + start)
-                out[(when if target is None else target[when], *where)] = values
+                with np.errstate(over="ignore"):  # what single precision does not hold is infinite
+                    out[(when if target is None else target[when], *where)] = values
 
         num = -(-4 * num_threads // max(len(self._parts), 1)) if num_threads > 1 else 1
         jobs = [

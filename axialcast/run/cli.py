@@ -3,6 +3,7 @@
 Only light modules are imported at the top, so that help appears at once.
 """
 
+import logging
 import shutil
 import sys
 import tempfile
@@ -201,6 +202,8 @@ def _require_writable(folder: Path) -> None:
 @contextmanager
 def _plain_errors(traceback: bool) -> Iterator[None]:
     """Errors that a user can mend, one line each and exit status 2; signals give 128 + theirs."""
+    warnings, logger = _Warnings(logging.WARNING), logging.getLogger("axialcast")
+    logger.addHandler(warnings)
     try:
         yield
     except stopping.Stopped as stopped:
@@ -217,6 +220,22 @@ def _plain_errors(traceback: bool) -> Iterator[None]:
         for line in _lines(error):
             typer.echo(f"axialcast: error: {printable(line)}", err=True)
         raise typer.Exit(2) from None
+    finally:
+        logger.removeHandler(warnings)
+
+
+class _Warnings(logging.Handler):
+    """What the library warns of by its log, one line each, and each once."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = printable(record.getMessage())
+        if line not in self._said:
+            self._said.add(line)
+            typer.echo(f"axialcast: warning: {line}", err=True)
 
 
 def _lines(error: Exception) -> list[str]:

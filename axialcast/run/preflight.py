@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from axialcast.data import Statistics, open_analysis, statistics
+from axialcast.data import open_analysis
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.reader import Analysis
 from axialcast.device import choose_device
@@ -14,6 +14,7 @@ from axialcast.run.config import Config, ConfigError
 from axialcast.run.costs import Preflight, planned_nature_run
 from axialcast.run.line import stages_of
 from axialcast.run.misfits import misfits
+from axialcast.run.sample import sample
 
 __all__ = ["Preflight", "check_run"]
 
@@ -27,7 +28,8 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
     Args:
         config: the run.
         folder: where the pipelines' relative paths are looked for besides the working directory.
-        scan: also read a part of the training period, for channels that are constant or all NaN.
+        scan: also read a sample, for channels that are constant, all NaN or infinite, and for
+            values that cannot be right.
 
     Raises:
         FileNotFoundError: the store or a checkpoint that is needed is not there.
@@ -57,7 +59,12 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
     preflight = Preflight(config, data, analysis, cadence, stride)
     if lines := misfits(preflight, forecaster):
         raise ConfigError([f"{config.analysis_address}: {line}" for line in lines])
-    return replace(preflight, scanned=_scan(preflight)) if scan and not is_simulated else preflight
+    if not scan or is_simulated:
+        return preflight
+    try:
+        return replace(preflight, scanned=sample(preflight))
+    except ValueError as error:
+        raise ValueError(f"{config.analysis_address}: {error}") from None
 
 
 def _trained(config: Config) -> Forecaster | None:
@@ -65,13 +72,3 @@ def _trained(config: Config) -> Forecaster | None:
     if "forecast" not in config.pipeline or "train" in config.pipeline:
         return None
     return Forecaster(load_checkpoint(config.output / "checkpoint"), device="cpu")
-
-
-def _scan(preflight: Preflight) -> Statistics:
-    """Statistics of the first part of the training period; raises where they cannot be had."""
-    period = preflight.analysis.between(*preflight.data.train)
-    count = max(SCAN_BYTES // period.state_bytes, 16)
-    try:
-        return statistics(period.part(slice(count)), period.channels, step=preflight.stride)
-    except ValueError as error:
-        raise ValueError(f"{preflight.config.analysis_address}: {error}") from None

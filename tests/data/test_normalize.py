@@ -1,5 +1,6 @@
 """Statistics against numpy in double precision, and normalisation."""
 
+import json
 import tracemalloc
 
 import dask.array
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axialcast.data import Channels, Statistics, grid_of, normalize_, statistics, unnormalize
+from axialcast.data.channels import Channel
 from axialcast.data.moments import Moments
+from axialcast.data.normalize import statistics_of
 from axialcast.grid import LatLonGrid
 
 
@@ -135,6 +138,73 @@ def test_channels_without_statistics_are_refused(analysis):
     lonely.geopotential[1::2] = np.nan
     with pytest.raises(ValueError, match="geopotential 500 hPa: no two times"):
         statistics(lonely, channels, step=1)
+
+
+@pytest.mark.parametrize("values", [[1e38, -1e38, 3e38, 0.0], [np.inf, -np.inf, 1.0, 2.0]])
+def test_ends_of_values_and_what_they_decide(values):
+    block = np.array([np.nan, *values], np.float32).reshape(5, 1, 1, 1)
+    times = np.datetime64("2001-01-01", "ns") + np.arange(5) * np.timedelta64(1, "D")
+    settings = {"span": np.timedelta64(1, "D"), "weights": np.ones((1, 1))}
+    whole = Moments.of(block, times, **settings)
+    parts = [Moments.of(block[i : i + 1], times[i : i + 1], **settings) for i in range(5)]
+    merged = Moments.none(1)
+    for part in parts:
+        merged = merged.merge(Moments.from_dict(json.loads(json.dumps(part.to_dict()))))
+    for moments in (whole, merged):
+        assert (moments.lowest, moments.highest) == (block[1:].min(), block[1:].max())
+        assert moments.infinite == np.isinf(values).any()
+    if not whole.infinite:
+        exact = np.float32(values).astype(np.float64)
+        np.testing.assert_allclose(merged.squares, 4 * exact.var(), rtol=1e-12)
+        np.testing.assert_allclose(whole.squares, 4 * exact.var(), rtol=1e-12)
+    assert json.loads(json.dumps(whole.to_dict(), allow_nan=False)) == whole.to_dict()
+
+
+def test_moments_of_before_ends_were_looked_for():
+    moments = Moments.of(
+        np.arange(12.0).reshape(3, 2, 1, 2),
+        np.datetime64("2001-01-01", "ns") + np.arange(3) * np.timedelta64(1, "D"),
+        span=np.timedelta64(1, "D"),
+        weights=np.ones((1, 2)),
+    )
+    old = {name: of for name, of in moments.to_dict().items() if name not in ("lowest", "highest")}
+    assert np.isnan(Moments.from_dict(old).lowest).all()
+    np.testing.assert_array_equal(Moments.from_dict(old).merge(moments).highest, [9.0, 11.0])
+    channels = Channels([Channel(name, None, "1") for name in "ab"])
+    stats = statistics_of(Moments.from_dict(old), channels)
+    assert stats.to_dict().keys() == {"mean", "std", "increment_std", "missing"}
+    assert np.isnan(Statistics.from_dict(stats.to_dict()).lowest).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda field, noise: 0 * field + 101325.7, r"is constant \(101326 Pa\)"),
+        (lambda field, noise: (0 * field + 0.1).where(noise < 0.5), r"is constant \(0.1 Pa\)"),
+        (lambda field, noise: field[0] + 0 * field, "does not change in time"),
+        (
+            lambda field, noise: 0 * field + 1e5 + 0.02 * (noise > 0.5),
+            "constant to single precision",
+        ),
+        (lambda field, noise: (field + np.inf).where(noise < 0.5), "is infinite somewhere"),
+        (lambda field, noise: 1e300 * field, "is infinite somewhere .* too large for single prec"),
+        (lambda field, noise: 1e5 + 1.0 * (noise > 0.5), None),
+        (lambda field, noise: 1e-30 * noise, None),
+    ],
+)
+def test_channels_that_vary_too_little_or_without_end(analysis, change, message):
+    noise = xr.zeros_like(analysis.mean_sea_level_pressure, float)
+    noise[:] = np.random.default_rng(0).random(noise.shape)
+    analysis = analysis[["mean_sea_level_pressure"]].astype(np.float64)
+    field = analysis.mean_sea_level_pressure
+    changed = change(field, noise).transpose(*field.dims).assign_attrs(field.attrs)
+    analysis = analysis.assign(mean_sea_level_pressure=changed)
+    channels = Channels.of(analysis)
+    if message is None:
+        assert statistics(analysis, channels, step=1).std[0] > 0
+        return
+    with pytest.raises(ValueError, match=message):
+        statistics(analysis, channels, step=1)
 
 
 def test_memory_is_bounded():

@@ -9,7 +9,8 @@ number of them may be written at once.
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
 from axialcast.data.normalize import statistics_of
 from axialcast.data.opening.stacked import Layout, write_template
+from axialcast.data.plausible import warn_implausible
 from axialcast.data.preparing.conversion import MOST_BYTES
 from axialcast.data.preparing.prepared import damage, read_manifest, write_manifest
 from axialcast.data.preparing.recipe import Recipe
@@ -217,10 +219,12 @@ class Preparation:
         for shard in shards:
             # In the order of time, whatever order they were written in: sums round alike.
             moments = moments.merge(Moments.from_dict(shard["moments"]))
+        statistics = statistics_of(moments, channels, place=partial(_infinite_between, shards))
+        warn_implausible(channels, statistics.lowest, statistics.highest)
         manifest = {
             "plan": self.plan,
             "channels": self.plan["channels"],
-            "statistics": statistics_of(moments, channels).to_dict(),
+            "statistics": statistics.to_dict(),
             "missing": np.sum([shard["missing"] for shard in shards], 0).tolist(),
             "left_out": self.left_out,
             "versions": {name: version(name) for name in VERSIONS},
@@ -236,6 +240,12 @@ class Preparation:
         remove(self.work)
         self.is_done = True
         return manifest
+
+
+def _infinite_between(shards: Sequence[Mapping[str, Any]], index: int) -> str:
+    """The times of the first shard in which a channel is infinite."""
+    found = (s["times"] for s in shards if Moments.from_dict(s["moments"]).infinite[index])
+    return "between {} and {}".format(*next(found))
 
 
 def _plan(recipe: Recipe, analysis: Analysis) -> dict[str, Any]:
