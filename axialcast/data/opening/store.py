@@ -77,7 +77,7 @@ def open_analysis(
     settings = {"variables": variables, "units": units, "member": member}
     settings["round_times_seconds"] = round_times_seconds
     parts = {name: _standardised(name, raw, **settings) for name, raw in parts.items()}
-    require_known(units, {str(name) for part in parts.values() for name in part.data_vars})
+    require_known(units, {str(name) for part in parts.values() for name in part.variables})
     analysis = combine(parts, variables)
     try:
         return _part(select_variables(analysis, variables), levels, period, region, gaps)

@@ -52,15 +52,19 @@ def in_canonical_units(
 
 
 def require_known(units: Mapping[str, str] | None, names: Collection[str]) -> None:
-    """Raises where units are given for a variable that is neither known nor one of these.
+    """Raises where units are given for a variable, or for levels, that are not among these.
 
     Raises:
         ValueError: says which is nearest.
     """
     levels = (LEVEL, *COORDINATE_ALIASES[LEVEL])
     for name in units or {}:
+        if name in levels:
+            if LEVEL in names:
+                continue
+            raise ValueError(f"data.units: {name}: the store has no levels; leave it out")
         try:
-            known_variable(name, (*names, *levels))
+            known_variable(name, names)
         except ValueError as error:
             raise ValueError(f"data.units: {error}") from None
 

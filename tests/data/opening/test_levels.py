@@ -126,6 +126,8 @@ def test_units_of_levels_can_be_stated(on_levels):
     assert levels_of(on_levels({"units": "1"}, [500, 850]), units={"level": "hPa"}) == [500, 850]
     with pytest.raises(ValueError, match=r"data\.units: level: expected units of pressure .* 'K'"):
         open_analysis(on_levels({"units": "hPa"}), units={"level": "K"})
+    with pytest.raises(ValueError, match=r"data\.units: level: the store has no levels; leave it"):
+        open_analysis(on_levels().isel(level=0, drop=True), units={"level": "hPa"})
     hybrid = on_levels({"standard_name": HYBRID}, [500, 850])
     with pytest.raises(ValueError, match="hybrid model levels"):  # no words make it pressures
         open_analysis(hybrid, units={"level": "hPa"})
