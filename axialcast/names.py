@@ -176,7 +176,7 @@ VALID_TIMES = ("valid_time", "validity_time", "verification_time", "valid_date")
 """Names of times that are no initial times, whatever else there is."""
 
 COORDINATE_ALIASES: dict[str, tuple[str, ...]] = {
-    TIME: ("time", *VALID_TIMES, "T", "t", "TIME", "date"),
+    TIME: ("time", *VALID_TIMES, "T", "t", "TIME", "Time", "date", "time_counter"),
     LEVEL: ("level", "pressure_level", "isobaricInhPa", "plev", "lev", "pressure"),
     LATITUDE: ("latitude", "lat", "y", "Y", "LAT", "nav_lat", "XLAT"),
     LONGITUDE: ("longitude", "lon", "x", "X", "LON", "nav_lon", "XLONG"),

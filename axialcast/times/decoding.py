@@ -29,6 +29,8 @@ DECODING_ERROR = 20
 """Dates of other calendars are decoded to some microseconds (µs)."""
 DAY_SECONDS = 86400
 MOST_DECIMALS = 7
+SINCE = re.compile(r"\s*\w+\s+since\s", re.IGNORECASE)
+"""What units of dates begin with."""
 TOLD_SECONDS = 0.001
 """What dates are moved by at least, for the log to say so."""
 ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}){0,2}(\.\d+)?Z?)?")
@@ -88,10 +90,14 @@ def _decoded(name: Any, variable: xr.Variable) -> xr.Variable | None:
     units = variable.attrs.get("units")
     if isinstance(units, str) and units.startswith("day as %Y%m%d"):
         return _absolute(variable)
-    if not isinstance(units, str) or " since " not in units or variable.dtype.kind not in "fiu":
+    if not isinstance(units, str) or variable.dtype.kind not in "fiu" or not SINCE.match(units):
         return None
+    numbers = variable.values
+    if numbers.dtype.kind == "f":
+        numbers = np.where(np.isfinite(numbers), numbers, np.array(np.nan, numbers.dtype))
+    stated = {**variable.attrs, "units": SINCE.sub(lambda found: found[0].lower(), units)}
     try:
-        return _as_dates(variable)
+        return _as_dates(xr.Variable(variable.dims, numbers, stated))
     except (ValueError, TypeError, OverflowError, KeyError) as error:
         logger.debug("%s: %s cannot be decoded (%s)", name, units, error)
         return None
@@ -151,8 +157,9 @@ def _numbers(variable: xr.Variable, dates: xr.Variable) -> tuple[NDArray[Any], f
     dtype, units = source.get("dtype"), source.get("units")
     if dtype is None or not isinstance(units, str) or np.dtype(dtype).kind != "f":
         return None
-    if " since " not in units:
+    if not SINCE.match(units):
         return variable.values, DAY_SECONDS * 1e6
+    units = SINCE.sub(lambda found: found[0].lower(), units)
     attrs = {"units": units, "calendar": source.get("calendar", "standard")}
     zero, one = _ticks(_as_dates(xr.Variable("n", np.array([0, 1]), attrs)).values).tolist()
     unit = float(one - zero)

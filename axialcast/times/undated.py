@@ -33,10 +33,10 @@ def undated(time: xr.DataArray) -> str:
             f"expected dates, got numbers in {units!r}, which are of different lengths; write them "
             "in days, for instance with: cdo setreftime,1900-01-01,00:00:00,1day in.nc out.nc"
         )
-    calendar = time.attrs.get("calendar")
+    calendar, (low, high) = time.attrs.get("calendar"), (np.min(time.values), np.max(time.values))
     stated = f"{units!r}" + (f" of the calendar {calendar!r}" if calendar else "")
     return (
-        f"expected dates, got numbers in {stated}, which cannot be read (the first is {first}); "
+        f"expected dates, got numbers in {stated}, which cannot be read (from {low:g} to {high:g}); "
         "expected units such as 'hours since 1900-01-01' and a calendar of CF: correct the file, "
         "for instance with: cdo settaxis,2001-01-01,00:00:00,6hour in.nc out.nc"
     )

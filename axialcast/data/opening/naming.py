@@ -32,6 +32,11 @@ __all__ = ["rename", "reorder"]
 
 logger = logging.getLogger(__name__)
 
+OF_ERA5 = (
+    "1 is ERA5, 5 its preliminary months, each without the other's: download the file again, which "
+    "joins them now, or keep one, for instance with: ncks -d expver,0 in.nc out.nc"
+)
+"""What to do about two versions along `expver`."""
 NEAR_SURFACE = {"height", "heightAboveGround"}
 """Scalar coordinates of a field near the surface, which `standard_name` does not tell apart."""
 
@@ -154,6 +159,8 @@ def reorder(dataset: xr.Dataset, wanted: Collection[str] | None = None) -> xr.Da
         remedy = (
             "choose one with data.member"
             if long == [NUMBER]
+            else OF_ERA5
+            if long == ["expver"]
             else "keep one element of it in the file, or leave the variable out with data.variables"
         )
         raise ValueError(

@@ -208,9 +208,17 @@ def _valid_times(dataset: xr.Dataset, axes: Axes, leads: Leads | None) -> xr.Dat
         _compare(dataset, axes, leads)
         return valid
     init: xr.DataArray = dataset[axes.init]
-    if leads is None:
-        return init if axes.init == TIME else None
-    return _plus(init, leads)
+    if leads is not None:
+        return _plus(init, leads)
+    if axes.init == TIME:
+        return init
+    if TIME in dataset.dims:
+        return None
+    raise ValueError(
+        f"no dimension {TIME!r}: {axes.init} holds initial times, but neither lead times nor valid "
+        f"times are beside them; if fields are valid at these, say so in the file: "
+        f"ncrename -d {axes.init},time -v {axes.init},time in.nc out.nc"
+    )
 
 
 def _plus(init: xr.DataArray, leads: Leads) -> xr.DataArray:

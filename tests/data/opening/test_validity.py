@@ -162,7 +162,11 @@ def test_of_many_lead_times_some_are_named(field):
             r"valid_time: 2001-01-02T00 is not time 2001-01-01T00 plus step a lead time of 6 h",
         ),
         (lambda d: d.assign_coords(step=np.timedelta64("NaT", "h")), "holds missing lead times"),
-        (lambda d: d.rename(time="init_time"), "no dimension 'time'"),
+        (
+            lambda d: d.rename(time="init_time"),
+            "no dimension 'time': init_time holds initial times, but neither lead times nor valid",
+        ),
+        (lambda d: d.expand_dims(expver=[1, 5], axis=1), "5 its preliminary months, each without"),
     ],
 )
 def test_times_that_are_not_told_or_contradict_one_another(field, change, message):
