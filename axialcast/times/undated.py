@@ -36,7 +36,7 @@ def undated(time: xr.DataArray) -> str:
     calendar, (low, high) = time.attrs.get("calendar"), (np.min(time.values), np.max(time.values))
     stated = f"{units!r}" + (f" of the calendar {calendar!r}" if calendar else "")
     return (
-        f"expected dates, got numbers in {stated}, which cannot be read (from {low:g} to {high:g}); "
+        f"expected dates, got numbers in {stated}, which cannot be read ({low:g} to {high:g}); "
         "expected units such as 'hours since 1900-01-01' and a calendar of CF: correct the file, "
         "for instance with: cdo settaxis,2001-01-01,00:00:00,6hour in.nc out.nc"
     )

@@ -148,7 +148,7 @@ def test_dates_that_are_written_otherwise(values, units, want):
     [
         ([0, 1, 2], "months since 1979-01-01", None, "'months since 1979-01-01', which are of"),
         ([0, 1, 2], "years since 1979-01-01", None, "are of different lengths; write them in da"),
-        ([0, 1, 2], "hours since yesterday", None, r"cannot be read \(from 0 to 2\)"),
+        ([0, 1, 2], "hours since yesterday", None, r"cannot be read \(0 to 2\)"),
         ([0, 1, 2], "hours since 1979-01-01", "mayan", "of the calendar 'mayan', which cannot be"),
         ([20010101, 20010102, 20010103], None, None, "int64 such as 20010101 without uni"),
         (
@@ -162,7 +162,7 @@ def test_dates_that_are_written_otherwise(values, units, want):
         (["spring", "summer", "autumn"], None, None, "expected dates, got 'spring' and the like"),
         ([0.0, np.nan, 2.0], "hours since 1979-01-01", None, "holds 1 missing dates .of steps 2."),
         ([0.0, 1.0, np.inf], "hours since 1979-01-01", None, r"1 missing dates \(of steps 3\)"),
-        ([0.0, 1.0, 9.96921e36], "hours since 1979-01-01", None, r"\(from 0 to 9.96921e\+36\)"),
+        ([0.0, 1.0, 9.96921e36], "hours since 1979-01-01", None, r"\(0 to 9.96921e\+36\)"),
         ([2, 1, 0], "hours since 1979-01-01", None, "not sorted at 1979-01-01T01; sort the file"),
         ([0, 1, 1], "hours since 1979-01-01", None, "T01 occurs twice; .* cdo delete,timestep=3"),
         ([], "hours since 1979-01-01", None, "time: holds no time; give files with at least one"),

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ __all__ = ["GribArray", "Place"]
 
 Place = int | tuple[int, int]
 """Where a field is: its message's first byte, and its number in a message of several."""
+
+
+_ONE_AT_A_TIME = Lock()
+"""ecCodes may be built without support of threads."""
 
 
 class GribArray(Stored):
@@ -58,8 +63,10 @@ class GribArray(Stored):
     def _field(self, fields: Any, place: Place) -> NDArray[np.float32]:
         """(latitudes, longitudes) of one field, NaN where its bitmap leaves it out."""
         try:
-            message = fields[place]
-            values, missing = message["values"], message["missingValue"]
+            with _ONE_AT_A_TIME:
+                message = fields[place]
+                values, missing = message["values"], message["missingValue"]
+                del message
         except Exception as error:  # ecCodes has errors of its own
             reason = " ".join(str(error).split())
             raise OSError(
