@@ -298,8 +298,8 @@ def _refuse_other(plan: Mapping[str, Any], wanted: Mapping[str, Any], there: Pat
             continue
         name = section
         if isinstance(new, dict):
-            key = next(key for key in new if old.get(key) != new[key])
-            name, old, new = f"{section}.{key}", old.get(key), new[key]
+            key = next(key for key in {**new, **old} if old.get(key) != new.get(key))
+            name, old, new = f"{section}.{key}", old.get(key), new.get(key)
         if name == "grid" or section == "grid":
             old, new = f"{len(old)} values", f"{len(new)} values"
         raise ValueError(

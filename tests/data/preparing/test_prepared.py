@@ -14,7 +14,12 @@ from axialcast.data import Channels, open_analysis, statistics
 from axialcast.data.opening import stacked
 from axialcast.data.opening.stacked import Layout, is_prepared, to_variables
 from axialcast.data.preparing.preparation import Preparation
-from axialcast.data.preparing.prepared import broken_shards, read_manifest, stored_statistics
+from axialcast.data.preparing.prepared import (
+    broken_shards,
+    read_manifest,
+    stored_statistics,
+    write_manifest,
+)
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.shards import write_shards
 
@@ -147,6 +152,12 @@ def test_stores_of_something_else_are_refused(store, recipe, source, tmp_path):
         Preparation(other, store)
     with pytest.raises(ValueError, match=r"recipe\.train \['2001-01-04', '2001-03-02'\], but now"):
         Preparation(Recipe(**{**vars(recipe), "train": ("2001-01", "2001-02")}), store)
+    # What a recipe says may be missing from the other, either way.
+    known = read_manifest(store)
+    known["plan"]["recipe"]["member"] = 3
+    write_manifest(store, known)
+    with pytest.raises(ValueError, match=r"recipe\.member 3, but now it is None"):
+        Preparation(recipe, store)
     shutil.rmtree(tmp_path / "source.zarr")
     (source + 1).assign_attrs(source.attrs).map(
         lambda a: a.assign_attrs(source[a.name].attrs)
