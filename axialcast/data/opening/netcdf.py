@@ -9,6 +9,7 @@ from axialcast.data.arrays.backed import backed
 from axialcast.data.arrays.failures import reason
 from axialcast.data.opening import netcdf3
 from axialcast.data.opening.packing import decoded, limited, plainly_packed, valid_limits
+from axialcast.data.opening.uncached import uncached
 
 __all__ = ["open_netcdf"]
 
@@ -35,7 +36,7 @@ def open_netcdf(path: Path) -> xr.Dataset:
     """
     _check_kind(path)
     try:
-        opened = xr.open_dataset(path, engine="netcdf4", cache=False, decode_cf=False)
+        opened = xr.open_dataset(uncached(path), cache=False, decode_cf=False)
     except PermissionError:
         raise
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError) as error:
