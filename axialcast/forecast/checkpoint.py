@@ -158,7 +158,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     description = read_document(path / DESCRIPTION, "format")
     if description["format"] != FORMAT:
         raise ValueError(
-            f"{path}: checkpoint format {description['format']}, this version reads {FORMAT}"
+            f"{path}: checkpoint format {description['format']}, this version reads {FORMAT}; "
+            "install the axialcast that wrote it, or train again"
         )
     description = read_document(path / DESCRIPTION, *KEYS)
     try:
@@ -180,7 +181,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         )
         problem = _misfit(checkpoint)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        problem = f"cannot be read as one ({type(error).__name__}: {' '.join(str(error).split())})"
+        reason = " ".join(str(error).split())
+        problem = f"does not describe a network ({type(error).__name__}: {reason})"
     if problem:
         raise ValueError(f"{path / DESCRIPTION}: {problem}; train again, or copy it again")
     return checkpoint

@@ -2,6 +2,7 @@
 
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -177,7 +178,9 @@ def _open(path: Path) -> xr.Dataset:
         raise ValueError(f"{path}: a run without a checkpoint so far; see axialcast status {path}")
     try:
         engine = "zarr" if path.is_dir() else "netcdf4"
-        return xr.open_dataset(path, engine=engine, chunks={})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
+            return xr.open_dataset(path, engine=engine, chunks={})
     except Exception as error:  # zarr, its codecs and xarray raise all kinds for what is damaged
         raise ValueError(
             f"{path}: neither a checkpoint, a Zarr store nor a NetCDF file that can be read "

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from axialcast.files import holding, inventory
@@ -29,10 +30,10 @@ def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
         ConfigError: they contradict one another, one line each.
     """
     stages = [Stage.load(find_pipeline(name, folder)) for name in config.pipeline]
-    lines = [line for stage in stages for line in _unknown_keys(stage)]
-    lines += [line for stage in stages for line in _foreign_names(stage)]
-    lines += lines or [*_written_twice(stages), *_overwritten(config, stages)]
-    lines += lines or list(_never_made(config, stages))
+    of_each = (_unknown_keys, _foreign_names, _uninstalled)
+    lines = [line for stage in stages for find in of_each for line in find(stage)]
+    lines = lines or [*_written_twice(stages), *_overwritten(config, stages)]
+    lines = lines or list(_never_made(config, stages))
     if lines:
         raise ConfigError(lines)
     return stages
@@ -65,6 +66,17 @@ def _foreign_names(stage: Stage) -> Iterator[str]:
                     f"{stage.path}: {constant}: {name!r} is not a stage's to make; "
                     "expected a name in the output folder such as forecast.zarr"
                 )
+
+
+def _uninstalled(stage: Stage) -> Iterator[str]:
+    """Packages that it imports at its top, and that are not there."""
+    for name in stage.imports:
+        try:
+            is_there = find_spec(name) is not None
+        except (ImportError, ValueError):
+            is_there = False
+        if not is_there:
+            yield f"{stage.path}: imports {name}, which is not installed; install it"
 
 
 def _written_twice(stages: Sequence[Stage]) -> Iterator[str]:

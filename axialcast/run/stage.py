@@ -34,6 +34,7 @@ class Stage:
         outputs: files or folders under the output folder.
         resumes: files or folders under the output folder that it goes on from.
         keeps: folders with inventories under the output folder that another run may use.
+        imports: packages that it needs.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Stage:
     outputs: tuple[str, ...] = ()
     resumes: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> "Stage":
@@ -57,7 +59,8 @@ class Stage:
             _constant(program, name, path)
             for name in ("READS", "NEEDS", "OUTPUTS", "RESUMES", "KEEPS")
         )
-        return cls(path, reads, needs, outputs or (), resumes or (), keeps or ())
+        made = (outputs or (), resumes or (), keeps or ())
+        return cls(path, reads, needs, *made, imports=_imports(program))
 
     @property
     def name(self) -> str:
@@ -95,7 +98,8 @@ def _parsed(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_text("utf-8"))
     except SyntaxError as error:
-        raise ValueError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from None
+        line = f":{error.lineno}" if error.lineno else ""
+        raise ValueError(f"{path}{line}: not valid Python: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError):
         raise ValueError(f"{path}: not a Python program in UTF-8") from None
 
@@ -111,6 +115,7 @@ def _is_run(node: ast.stmt) -> bool:
 
 def _constant(program: ast.Module, name: str, path: Path) -> tuple[str, ...] | None:
     """The names assigned to a constant at the top of a program, None if it is not assigned."""
+    names = None
     for node in program.body:
         if isinstance(node, ast.Assign):
             targets = node.targets
@@ -119,17 +124,32 @@ def _constant(program: ast.Module, name: str, path: Path) -> tuple[str, ...] | N
         else:
             continue
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            try:
-                names = ast.literal_eval(node.value if node.value else ast.Constant(None))
-            except (ValueError, TypeError):
-                names = None
-            if isinstance(node, ast.AugAssign) or not _are_names(names):
+            value = None if isinstance(node, ast.AugAssign) else _literal(node.value)
+            if not _are_names(value):
                 raise ValueError(
                     f"{path}:{node.lineno}: {name} is computed; write out its names, "
                     f'as {name} = ("…",)'
                 )
-            return tuple(names)
-    return None
+            names = tuple(value or ())
+    return names
+
+
+def _literal(value: ast.expr | None) -> Any:
+    try:
+        return None if value is None else ast.literal_eval(value)
+    except (ValueError, TypeError):
+        return None
+
+
+def _imports(program: ast.Module) -> tuple[str, ...]:
+    """Packages that a program imports at its top."""
+    names = []
+    for node in program.body:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module)
+    return tuple(dict.fromkeys(name.partition(".")[0] for name in names))
 
 
 def _are_names(value: Any) -> bool:

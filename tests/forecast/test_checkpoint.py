@@ -1,5 +1,6 @@
 """A checkpoint is its two files, whole and belonging together; what else is there stays."""
 
+import json
 import os
 import shutil
 
@@ -103,3 +104,56 @@ def test_a_mixture_is_never_loaded(checkpoint, tmp_path, monkeypatch, event, leg
     monkeypatch.undo()
     save_checkpoint(tmp_path, checkpoint)
     assert load_checkpoint(tmp_path).provenance == checkpoint.provenance
+
+
+def cut(numbers):
+    return numbers[:-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda d: d.pop("channels"), "model.json: damaged, it lacks channels"),
+        (lambda d: d.pop("format"), "model.json: damaged, it lacks format"),
+        (lambda d: d.update(format=7), "checkpoint format 7, this version reads 1; install"),
+        (lambda d: d.update(channels=[]), r"statistics.mean: holds \d values for 0 channels"),
+        (lambda d: d.update(channels=[{"a": 1}]), "does not describe a network"),
+        (lambda d: d["channels"].pop(), r"statistics.mean: holds (\d) values for \d channels"),
+        (
+            lambda d: d["statistics"].update(std=cut(d["statistics"]["std"])),
+            "statistics.std: holds",
+        ),
+        (lambda d: d["statistics"]["std"].insert(0, 0.0), "statistics.std: "),
+        (lambda d: d["statistics"].update(increment_std=[0.0] * 99), "statistics.increment_std: "),
+        (
+            lambda d: d["statistics"]["mean"].__setitem__(0, float("nan")),
+            "statistics.mean: expected",
+        ),
+        (lambda d: d["statistics"].update(nosuch=[1.0]), "does not describe a network"),
+        (lambda d: d["network"].update(depth=9), "another network than weights.safetensors: "),
+        (lambda d: d["network"].update(nosuch=1), "does not describe a network"),
+        (lambda d: d.update(network=None), "does not describe a network"),
+        (lambda d: d.update(grid=5), "does not describe a network"),
+        (lambda d: d["grid"].update(latitude=[1.0, 2.0]), "another network than weights.safe"),
+        (lambda d: d.update(step_hours=0), "step_hours: expected a positive step"),
+        (lambda d: d.update(step_hours=1e400), "does not describe a network"),
+        (lambda d: d.update(provenance=None), "does not describe a network"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused_by_name(checkpoint, tmp_path, change, problem):
+    """As edited by hand, or put together of two: no checksum tells."""
+    save_checkpoint(tmp_path, checkpoint)
+    shutil.rmtree(tmp_path / ".inventory")
+    description = json.loads((tmp_path / "model.json").read_text())
+    change(description)
+    (tmp_path / "model.json").write_text(json.dumps(description))
+    with pytest.raises(ValueError, match=problem) as caught:
+        load_checkpoint(tmp_path)
+    assert str(caught.value).startswith(str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_not_finite_are_refused(checkpoint, tmp_path):
+    save_checkpoint(tmp_path, changed(checkpoint, by=float("nan")))
+    with pytest.raises(ValueError, match=r"weights.safetensors holds numbers that are not finite"):
+        load_checkpoint(tmp_path)
