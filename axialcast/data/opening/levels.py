@@ -171,7 +171,8 @@ def _line_of(array: xr.DataArray, pressures: Callable[[Any], NDArray[np.float64]
     grib_type = said(array.attrs, "GRIB_typeOfLevel") or None
     found: list[Line] = []
     for name, dim in _coordinates(array):
-        coord = dict(array.coords).get(name)  # xarray's own get would make one up
+        along = () if dim is None else (dim,)
+        coord = next((c for n, c in array.coords.items() if n == name and c.dims == along), None)
         attrs = {} if coord is None else coord.attrs
         size = 1 if dim is None else array.sizes[dim]
         kind = other_kind(name, attrs, grib_type)
@@ -179,6 +180,8 @@ def _line_of(array: xr.DataArray, pressures: Callable[[Any], NDArray[np.float64]
             continue
         if kind is not None:
             raise ValueError(f"{array.name}: is on {kind}, no pressure levels; {LEAVE_OUT}")
+        if coord is None and size == 1:
+            continue
         if coord is None:
             raise ValueError(
                 f"{array.name}: its dimension {name!r} of size {size} has no coordinate that says "
@@ -252,6 +255,8 @@ def _only(name: Any, found: list[Line]) -> Line:
 
 def _along_level(array: xr.DataArray, line: Line) -> xr.DataArray:
     """The variable with the dimension `level`, its values still to be read."""
+    if LEVEL in array.dims and line.dim != LEVEL:  # of length one, and without a pressure
+        array = array.isel({LEVEL: 0}, drop=True)
     if line.dim is None:
         return expand(array.reset_coords(drop=True), LEVEL)
     variable = array.variable.copy(deep=False)

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from axialcast.data.arrays.lazy import transpose
-from axialcast.data.opening.coordinates import contradiction
+from axialcast.data.opening.coordinates import contradiction, said
 from axialcast.grid import TOLERANCE_DEGREES
 from axialcast.names import (
     COORDINATE_ALIASES,
@@ -56,6 +56,11 @@ def rename(dataset: xr.Dataset, variables: Sequence[str] | None = None) -> xr.Da
         if found is None:
             continue
         (dim,) = dataset[found].dims
+        if want in dataset.dims and dim != want:
+            raise ValueError(
+                f"{found}: runs along {dim!r}, though there is a dimension {want!r}; give that "
+                "dimension a coordinate of its name"
+            )
         dataset = dataset.set_coords(found)
         if found != dim:
             dataset = dataset.swap_dims({dim: found})
@@ -86,9 +91,11 @@ def _coordinate(dataset: xr.Dataset, want: str) -> Any:
     standard = COORDINATE_ATTRS[want].get("standard_name")
     by_name = [name for name in lines if name == want]
     by_name += [name for name in lines if name in COORDINATE_ALIASES[want] and name != want]
-    by_attributes = [name for name in lines if dataset[name].attrs.get("standard_name") == standard]
+    by_attributes = [
+        name for name in lines if said(dataset[name].attrs, "standard_name") == standard
+    ]
     units = COORDINATE_UNITS.get(want, ())
-    by_attributes += [name for name in lines if dataset[name].attrs.get("units") in units]
+    by_attributes += [name for name in lines if said(dataset[name].attrs, "units") in units]
     for names in (by_name, by_attributes):
         reasons = {name: contradiction(dataset[name], want) for name in names}
         fitting = [name for name in names if reasons[name] is None]
@@ -127,7 +134,7 @@ def _variable(dataset: xr.Dataset, want: str, asked: Sequence[str]) -> Any:
         found = [
             name
             for name, array in dataset.data_vars.items()
-            if array.attrs.get("standard_name") == known.standard_name
+            if said(array.attrs, "standard_name") == known.standard_name
             and canonical(str(name)) not in VARIABLES
             and not NEAR_SURFACE & set(array.coords)
         ]

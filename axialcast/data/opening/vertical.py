@@ -126,9 +126,9 @@ def in_hpa(
         )
     if (pressures <= 0).any() or pressures.max() > HIGHEST_PRESSURE:
         raise ValueError(
-            f"{name}: {_listed(pressures)} hPa (by the units {units!r}) are no pressures of the "
-            f"air, which lie between 0 and {HIGHEST_PRESSURE:g} hPa; state the right units, for "
-            f"instance with data.units: {{{LEVEL}: Pa}}"
+            f"{name}: {_listed(pressures)} hPa (by the units {units or 'hPa'!r}) are no pressures "
+            f"of the air, which lie between 0 and {HIGHEST_PRESSURE:g} hPa; state the right units, "
+            f"for instance with data.units: {{{LEVEL}: Pa}}"
         )
     if len(set(pressures.tolist())) < len(pressures):
         raise ValueError(f"{name}: expected every level once, got {pressures.tolist()}")

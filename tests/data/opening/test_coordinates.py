@@ -126,6 +126,18 @@ def test_places_that_are_no_rows_and_columns(analysis):
     np.testing.assert_array_equal(row.geopotential, analysis.geopotential[:, :, 3:4])
 
 
+def test_a_latitude_along_another_dimension_than_latitude(analysis):
+    field = analysis.drop_vars("latitude").assign(lat=("longitude", np.arange(12.0)))
+    with pytest.raises(ValueError, match=r"lat.*'longitude'"):
+        open_analysis(field.drop_vars("longitude"))
+    with pytest.raises(ValueError, match="lat and longitude: run along one dimension"):
+        open_analysis(field)
+    odd = analysis.rename(latitude="rows").assign(lat=("longitude", np.arange(12.0)))
+    odd["rows"].attrs = {"units": np.array([1, 2])}  # attributes may be anything
+    with pytest.raises(ValueError, match="lat and longitude: run along one dimension"):
+        open_analysis(odd)
+
+
 def test_two_latitudes_that_differ_are_refused(analysis):
     field = named(analysis, ("lat", "lon"))
     same = field.assign(latitude=("lat", field.lat.values + 1e-5))

@@ -138,6 +138,9 @@ def test_units_of_levels_can_be_stated(on_levels):
 def test_a_dimension_without_values_says_no_level(on_levels):
     with pytest.raises(ValueError, match="its dimension 'level' of size 2 has no coordinate"):
         open_analysis(on_levels().drop_vars("level"))
+    elsewhere = on_levels().drop_vars("level").assign(level=("time", np.arange(40.0)))
+    with pytest.raises(ValueError, match="its dimension 'level' of size 2 has no coordinate"):
+        open_analysis(elsewhere)
     beside = on_levels({}, name="z").drop_vars("z")
     beside = beside.assign(plev=("z", [50000.0, 85000.0], {"units": "Pa"}))
     assert levels_of(beside) == [500.0, 850.0]
@@ -232,6 +235,13 @@ def test_a_level_of_zero_is_none(on_levels, analysis):
     opened = open_analysis(generic.rename(geopotential="tcc"))
     assert list(map(str, Channels.of(opened))) == ["tcc"]
     np.testing.assert_array_equal(opened.tcc, analysis.geopotential[:, 0])
+
+
+def test_a_dimension_of_one_without_a_level_beside_a_scalar(on_levels, analysis):
+    one = on_levels().isel(level=[1]).drop_vars("level")
+    opened = open_analysis(one.assign(plev=((), 85000.0, {"units": "Pa"})))
+    assert opened.level.values.tolist() == [850.0]
+    np.testing.assert_array_equal(opened.geopotential, analysis.geopotential[:, 1:])
 
 
 def test_a_variable_named_level(on_levels):
