@@ -74,7 +74,7 @@ def sums_among(analysis: xr.Dataset, accumulated: Sequence[str]) -> set[str]:
     try:
         return {known_variable(name, variables) for name in accumulated} & set(variables)
     except ValueError as error:
-        raise ValueError(f"accumulated: {error}") from None
+        raise ValueError(f"prepare.accumulated: {error}") from None
 
 
 def periods_of(analysis: xr.Dataset, *, hours: float, accumulated: Sequence[str] = ()) -> Periods:
@@ -152,8 +152,8 @@ def _refuse_means_of_sums(analysis: xr.Dataset, sums: Collection[str]) -> None:
             found = str(analysis[name].attrs.get(attribute, ""))
             if word in found:
                 raise ValueError(
-                    f"accumulated: {name} would be averaged, but its {attribute} is {found!r}; "
-                    "add it to prepare.accumulated"
+                    f"prepare.accumulated: {name} would be averaged, but its {attribute} is {found!r}; "
+                    "add it there"
                 )
 
 
