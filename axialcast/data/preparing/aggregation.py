@@ -152,8 +152,8 @@ def _refuse_means_of_sums(analysis: xr.Dataset, sums: Collection[str]) -> None:
             found = str(analysis[name].attrs.get(attribute, ""))
             if word in found:
                 raise ValueError(
-                    f"prepare.accumulated: {name} would be averaged, but its {attribute} is {found!r}; "
-                    "add it there"
+                    f"prepare.accumulated: {name} would be averaged, but its {attribute} is "
+                    f"{found!r}; add it there"
                 )
 
 
