@@ -98,6 +98,60 @@ def test_a_store_that_fails_or_hangs_is_asked_three_times(folder, monkeypatch, k
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ValueError("no such codec"), ValueError),
+        (MemoryError("too much"), MemoryError),
+        (TypeError("a defect"), TypeError),
+        (KeyError("a defect"), KeyError),
+        (PermissionError("403 Forbidden"), PermissionError),
+        (obstore.exceptions.PermissionDeniedError("403 Forbidden"), PermissionError),
+        (obstore.exceptions.UnauthenticatedError("401 Unauthorized"), PermissionError),
+    ],
+)
+def test_what_is_no_failure_of_transport_is_what_it_is_and_asked_for_once(folder, error, kind):
+    class Refusing(Broken):
+        async def get(self, key, prototype, byte_range=None):
+            self.asked.append(key)
+            raise error
+
+    store = Refusing(zarr.storage.LocalStore(folder))
+    with pytest.raises(kind) as raised:
+        fetcher(store)("a/c/0", None)
+    assert not isinstance(raised.value, ConnectionError)
+    assert "network" not in str(raised.value)
+    assert store.asked == ["a/c/0"]
+
+
+class ClientError(Exception):
+    """As libraries of the network derive their own."""
+
+
+@pytest.mark.parametrize(
+    "error", [ClientError("reset"), obstore.exceptions.GenericError("reset"), TimeoutError("reset")]
+)
+def test_transport_that_fails_once_is_tried_again(folder, monkeypatch, error):
+    monkeypatch.setattr(fetching, "PAUSE_SECONDS", 0.0)
+
+    class Shaky(Broken):
+        async def get(self, key, prototype, byte_range=None):
+            self.asked.append(key)
+            if len(self.asked) < 3:
+                raise error
+            return prototype.buffer.from_bytes(CONTENT)
+
+    store = Shaky(zarr.storage.LocalStore(folder))
+    assert fetcher(store)("a/c/0", None) == CONTENT
+    assert len(store.asked) == 3
+
+
+def test_a_folder_in_the_place_of_a_chunk_is_named(folder):
+    (folder / "a" / "c" / "2").mkdir()
+    with pytest.raises(OSError, match="a/c/2"):
+        fetcher(zarr.storage.LocalStore(folder))("a/c/2", None)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_process_is_told_and_does_not_hang(tmp_path, monkeypatch):
     (tmp_path / "key").write_bytes(b"value")

@@ -9,7 +9,20 @@ import xarray as xr
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numcodecs import LZ4, BitRound, Blosc, Delta, GZip, Zlib, Zstd
+from numcodecs import (
+    CRC32,
+    LZ4,
+    AsType,
+    BitRound,
+    Blosc,
+    Delta,
+    FixedScaleOffset,
+    GZip,
+    Quantize,
+    Shuffle,
+    Zlib,
+    Zstd,
+)
 from zarr.codecs import (
     BloscCodec,
     BytesCodec,
@@ -68,6 +81,23 @@ FOREIGN = {
     "v2 rounded": {"zarr_format": 2, "filters": [BitRound(7)], "compressors": Zlib()},
     "v2 filtered": {"zarr_format": 2, "filters": [Delta(dtype="f4")], "compressors": None},
     "v2 Fortran": {"zarr_format": 2, "order": "F"},
+    "v2 larger": {"zarr_format": 2, "filters": [AsType("f8", "f4")], "compressors": None},
+    "v2 larger, blosc": {
+        "zarr_format": 2,
+        "filters": [AsType("f8", "f4")],
+        "compressors": Blosc("lz4", shuffle=1),
+    },
+    "v2 smaller": {
+        "zarr_format": 2,
+        "filters": [FixedScaleOffset(0, 100, "f4", "i2")],
+        "compressors": Blosc("lz4", shuffle=1),
+    },
+    "v2 quantised": {"zarr_format": 2, "filters": [Quantize(3, "f4")], "compressors": Zstd()},
+    "v2 shuffled, checked": {
+        "zarr_format": 2,
+        "filters": [Shuffle(4), CRC32()],
+        "compressors": Zlib(),
+    },
 }
 PACKED = {
     "floats": ("f4", {}),
