@@ -1,16 +1,19 @@
 """What `axialcast check` does first: finds what would fail later."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from axialcast.data import open_analysis
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.reader import Analysis
 from axialcast.device import choose_device
 from axialcast.forecast import Forecaster, load_checkpoint
-from axialcast.run.config import Config, ConfigError
+from axialcast.run.config import Config, ConfigError, DataConfig
 from axialcast.run.costs import Preflight, planned_nature_run
 from axialcast.run.line import stages_of
 from axialcast.run.misfits import misfits
@@ -18,8 +21,8 @@ from axialcast.run.sample import sample
 
 __all__ = ["Preflight", "check_run"]
 
-SCAN_BYTES = 2**27
-"""Decoded data looked through for channels that are constant or all NaN."""
+PREPARE = ("aggregate_hours", "accumulated", "regrid")
+"""Keys of `prepare` that an error of its conversion begins with."""
 
 
 def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> Preflight | None:
@@ -40,23 +43,11 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
     choose_device(config.device)
     if config.data is None:
         return None
-    data = config.data
-    is_simulated, prepares = ("simulate" in config.pipeline, "prepare" in config.pipeline)
-    store = planned_nature_run(config).template() if is_simulated else None
-    if prepares:
-        recipe = Recipe(**config.recipe)
-        dataset = recipe.convert(recipe.open(store))
-    else:
-        dataset = open_analysis(config.analysis_store if store is None else store, **config.opening)
+    is_simulated = "simulate" in config.pipeline
+    dataset = _opened(config, planned_nature_run(config).template() if is_simulated else None)
     analysis, forecaster = Analysis(dataset), _trained(config)
-    if forecaster is not None:
-        forecaster.check(analysis)
-    # Of a single time, the checkpoint alone knows what follows.
-    is_single = forecaster is not None and len(analysis) == 1
-    cadence = forecaster.checkpoint.step if forecaster and is_single else analysis.cadence
-    spacing = cadence / np.timedelta64(1, "h")
-    stride = round((data.step_hours or spacing) / spacing) or 1
-    preflight = Preflight(config, data, analysis, cadence, stride)
+    with _naming(config.analysis_address):
+        preflight = _planned(config, config.data, analysis, forecaster)
     if lines := misfits(preflight, forecaster):
         raise ConfigError([f"{config.analysis_address}: {line}" for line in lines])
     if not scan or is_simulated:
@@ -65,6 +56,56 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
         return replace(preflight, scanned=sample(preflight))
     except ValueError as error:
         raise ValueError(f"{config.analysis_address}: {error}") from None
+
+
+@contextmanager
+def _naming(store: str) -> Iterator[None]:
+    """What is wrong with a store names it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{store}: {error}") from None
+
+
+def _opened(config: Config, store: xr.Dataset | None) -> xr.Dataset:
+    """What train, forecast and verify will read, of another store if one is given."""
+    if "prepare" not in config.pipeline:
+        opened = open_analysis(config.analysis_store if store is None else store, **config.opening)
+        with _naming(config.analysis_address):
+            _refuse_unitless(opened)
+        return opened
+    recipe = Recipe(**config.recipe)
+    opened = recipe.open(store)
+    with _naming(config.source_address):
+        _refuse_unitless(opened)
+        try:
+            return recipe.convert(opened)
+        except ValueError as error:
+            key = str(error).partition(":")[0]
+            raise ValueError(f"prepare.{error}" if key in PREPARE else str(error)) from None
+
+
+def _refuse_unitless(opened: xr.Dataset) -> None:
+    """Raises where it is not known what the numbers are in: of variables that we do not know."""
+    for name, array in opened.data_vars.items():
+        if "units" not in array.attrs:
+            raise ValueError(
+                f"{name}: has no units attribute; say what the numbers are in with "
+                f"data.units: {{{name}: …}}, '1' where they have none"
+            )
+
+
+def _planned(
+    config: Config, data: DataConfig, analysis: Analysis, forecaster: Forecaster | None
+) -> Preflight:
+    if forecaster is not None:
+        forecaster.check(analysis)
+    # Of a single time, the checkpoint alone knows what follows.
+    is_single = forecaster is not None and len(analysis) == 1
+    cadence = forecaster.checkpoint.step if forecaster and is_single else analysis.cadence
+    spacing = cadence / np.timedelta64(1, "h")
+    stride = round((data.step_hours or spacing) / spacing) or 1
+    return Preflight(config, data, analysis, cadence, stride)
 
 
 def _trained(config: Config) -> Forecaster | None:

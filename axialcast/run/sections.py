@@ -205,9 +205,9 @@ class RegridConfig(Section):
     Of a region, those cells are kept that it covers as a whole.
     """
 
-    num_latitudes: Annotated[int, Field(ge=2)]
+    num_latitudes: Annotated[int, Field(ge=2, le=10_000)]
     """Rows from north to south."""
-    num_longitudes: Annotated[int, Field(ge=4)]
+    num_longitudes: Annotated[int, Field(ge=4, le=20_000)]
     """Columns, the first at 0 degrees east."""
     poles: bool
     """Whether the outer rows lie on the poles, or half a row from them."""

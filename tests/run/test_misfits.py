@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import xarray as xr
 from typer.testing import CliRunner
 
 from axialcast.run.cli import app
@@ -68,6 +69,53 @@ def test_it_is_refused_before_anything_runs(
     assert any(fragment in line for line in lines), lines
     assert all(map(plain, lines))
     assert not Path("runs").exists()
+
+
+def test_a_variable_without_units_is_asked_for_them(data_here: Path, analysis: xr.Dataset) -> None:
+    own = analysis.rename(mean_sea_level_pressure="wetness")
+    own["wetness"].attrs.clear()
+    own.to_netcdf("analysis.nc")
+    chosen = "data.variables=[geopotential,wetness]"
+    with pytest.raises(ValueError, match=r"analysis\.nc: wetness: has no units") as caught:
+        check_run(load_config("x.yaml", [chosen]))
+    assert "data.units: {wetness: …}, '1' where they have none" in str(caught.value)
+    for units in ("kg m-2", "'1'"):
+        preflight = check_run(load_config("x.yaml", [chosen, f"data.units={{wetness: {units}}}"]))
+        assert preflight is not None
+        assert preflight.analysis.channels[-1].units == units.strip("'")
+
+
+def test_one_time_tells_no_cadence(data_here: Path, analysis: xr.Dataset) -> None:
+    analysis.isel(time=[0]).to_netcdf("analysis.nc")
+    with pytest.raises(ValueError, match=r"analysis\.nc: time: expected at least two times"):
+        check_run(load_config("x.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        (
+            "prepare.aggregate_hours=36",
+            "analysis.nc: prepare.aggregate_hours: 36 is not a multiple",
+        ),
+        (
+            "prepare.aggregate_hours=5",
+            "analysis.nc: prepare.aggregate_hours: 5 is not a multiple of",
+        ),
+        (
+            "prepare.aggregate_hours=8760",
+            "prepare.aggregate_hours: no period of 8760 h has all its",
+        ),
+        ("prepare.accumulated=[rainfall]", "analysis.nc: prepare.accumulated: unknown variable"),
+        ("prepare.regrid={num_latitudes: 9, num_longitudes: 10001, poles: no}", "data.buffer_gib"),
+        ("prepare.regrid={num_latitudes: 9, num_longitudes: 20001, poles: no}", "20,000 or less"),
+    ],
+)
+def test_what_prepare_cannot_make(data_here: Path, override: str, line: str) -> None:
+    more = ["pipeline=[prepare,train]", "data.buffer_gib=0.001", override]
+    with pytest.raises(ValueError, match=r".") as caught:
+        check_run(load_config("x.yaml", more))
+    assert line in str(caught.value)
 
 
 def test_run_finds_what_check_finds(data_here: Path) -> None:
