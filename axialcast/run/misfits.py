@@ -187,7 +187,9 @@ def _init_times(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
     for init, number in np.argwhere(analysis.rows(needed) < 0)[:1]:
         absent = time_text(needed[init, number])
         first = f"forecast.init_times: {time_text(inits[init])}"
-        yield f"{first} needs the analysis of {absent}, which the store lacks; leave it out"
+        is_listed = preflight.config.forecast.init_times != "test"
+        remedy = "leave it out" if is_listed else "list the initial times that have theirs"
+        yield f"{first} needs the analysis of {absent}, which the store lacks; {remedy}"
 
 
 def _regions(preflight: Preflight) -> Lines:

@@ -202,3 +202,32 @@ def test_what_passes_check_comes_through(
 @pytest.mark.parametrize("seed", range(14, 414))
 def test_whatever_is_drawn(seed: int, draw_line: Callable[[int], Any], tmp_path: Path) -> None:
     comes_through(draw_line(seed), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("init_times", "remedy"),
+    [
+        ("test", "list the initial times that have theirs"),
+        (["2001-03-21", "2001-03-23"], "leave it out"),
+    ],
+)
+def test_a_gap_before_an_initial_time_is_found_by_check(
+    make_analysis: Callable[..., xr.Dataset], tmp_path: Path, init_times: Any, remedy: str
+) -> None:
+    analysis = make_analysis(num_times=90).isel(time=[n for n in range(90) if n != 80])
+    analysis.to_netcdf(tmp_path / "a.nc")
+    periods = {"train": ["2001-01-01", "2001-02-28"], "validate": ["2001-03-01", "2001-03-20"]}
+    names = ["geopotential", "mean_sea_level_pressure"]
+    data = {"store": str(tmp_path / "a.nc"), "variables": names, "gaps": "keep", **periods}
+    sections = {
+        "pipeline": ["train", "forecast", "verify"],
+        "data": {**data, "test": ["2001-03-21", "2001-03-30"]},
+        "forecast": {"lead_time_hours": 24, "init_times": init_times},
+        "train": {"schedule": [{"steps": 1}], "batch_size": 2},
+        "verify": {"harmonics": 0},
+    }
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(sections))
+    with pytest.raises(ValueError) as error:
+        check_run(load_config(tmp_path / "x.yaml"))
+    problem = "2001-03-23T00 needs the analysis of 2001-03-22T00, which the store lacks"
+    assert str(error.value) == f"{tmp_path}/a.nc: forecast.init_times: {problem}; {remedy}"
