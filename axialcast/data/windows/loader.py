@@ -153,8 +153,9 @@ class WindowLoader:
         self._num_batches = len(self._plan(0))
         if not self._num_batches:
             raise ValueError(
-                f"{self.num_windows} windows are too few for a batch of {batch_size} on "
-                f"{world_size} ranks; choose a smaller batch_size or a longer period"
+                f"{self.num_windows} windows are too few for a batch of {batch_size}"
+                f"{f' on {world_size} ranks' if world_size > 1 else ''}; choose a smaller "
+                "batch_size or a longer period"
             )
 
     def __len__(self) -> int:
