@@ -197,7 +197,6 @@ COORDINATE_ALIASES: dict[str, tuple[str, ...]] = {
 COORDINATE_UNITS: dict[str, tuple[str, ...]] = {
     LATITUDE: ("degrees_north", "degree_north", "degrees_N", "degree_N", "degreesN", "degreeN"),
     LONGITUDE: ("degrees_east", "degree_east", "degrees_E", "degree_E", "degreesE", "degreeE"),
-    LEVEL: ("hPa", "Pa", "mbar", "mb", "millibar", "millibars"),
 }
 """Units that tell a coordinate (CF conventions, sections 4.1 to 4.3.1)."""
 

@@ -58,7 +58,7 @@ def open_analysis(
         member: the one to keep of an ensemble, by its number or name, or its place where members
             have neither.
         gaps: "refuse", or "keep" times that are missing from an otherwise even axis.
-        units: by variable, those that the store does not state, or states wrongly.
+        units: by variable, or of `level`, those that the store does not state, or states wrongly.
         missing_chunks: "refuse" chunks that a Zarr store lacks, or "fill" them with its fill value.
         storage_options: for a URL, in fsspec's words (anon, key, secret, token, endpoint_url, …) or
             obstore's; "anon": False takes credentials from the environment. None: anonymous.
