@@ -12,12 +12,15 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["concealed", "identity", "printable", "shown"]
+__all__ = ["SHORTEST", "concealed", "identity", "printable", "shown", "silenced"]
 
 _LOGIN = re.compile(r"(?P<scheme>[\w+.-]*)://(?P<login>[^/?#\s'\"]*)@")
 _QUERY = re.compile(r"(?P<place>://[^?\s'\"]*)\?(?P<query>[^\s'\"]*)")
 _CONTAINERS = ("abfs", "abfss")
 """Schemes of abfs://container@account.dfs.core.windows.net: what stands before @ is a place."""
+
+SHORTEST = 4
+"""Letters of a value that is looked for in text; shorter ones occur by chance."""
 
 _INTERPOLATED = re.compile(r"(?:&?(?:[^:=&{}]*[:=])?\$\{[^{}]*\})+")
 """A login or a query of a config whose secrets stand in the environment: me:${oc.env:PASSWORD}."""
@@ -114,6 +117,21 @@ def _concealed(
 def _is_harmless(name: str, value: Any) -> bool:
     is_known = _plain(name) in _MANNERS | _PLACES and shown(str(value)) == str(value)
     return is_known or value is None or isinstance(value, bool)
+
+
+def silenced(text: str, options: Mapping[str, Any]) -> str:
+    """Text of another library about options, without values that say anything but a place.
+
+    Example:
+        >>> silenced('cannot parse "abcd" of h', {"anon": "abcd", "region": "h"})
+        'cannot parse "***" of h'
+    """
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            text = silenced(text, value)
+        elif len(str(value)) >= SHORTEST and _plain(name) not in _PLACES:
+            text = text.replace(str(value), "***")
+    return text
 
 
 def identity(address: str, options: Mapping[str, Any]) -> str:

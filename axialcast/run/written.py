@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from axialcast.disclosure import concealed, shown
+from axialcast.disclosure import SHORTEST, concealed, shown
 
 __all__ = ["Kept", "Place", "as_text", "interpolated", "kept", "told", "without_values", "written"]
 
@@ -24,8 +24,6 @@ Kept = dict[Place, tuple[Any, Any]]
 STORE = ("data", "store")
 _DEFAULT = re.compile(r"(\$\{oc\.env:[^,{}]*),[^{}]*\}")
 """A variable with what it is where it is not set, which may be a secret in clear."""
-SHORTEST = 4
-"""Letters of a value that is looked for in errors that name no key."""
 
 
 def interpolated(texts: Any, values: Any, place: Place = ()) -> Iterator[tuple[Place, str, Any]]:

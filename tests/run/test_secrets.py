@@ -44,6 +44,8 @@ train: {batch_size: 3, schedule: [{steps: 2}], save_every: 1}
 forecast: {lead_time_hours: 48, init_every_hours: 72}
 verify: {harmonics: 0, baselines: [persistence, linear_inverse_model]}
 """
+S3, AZURE = "data.store=s3://b/x", "data.store=az://b/x"
+ONLY = "data.storage_options={headers: null, retry_config: {max_retries: 0}"
 OVERRIDE = "data.storage_options.headers.X-Given=hush-of-the-command"
 
 
@@ -206,11 +208,13 @@ def test_places_count_where_secrets_do_not(here: Path) -> None:
             ["data.store=http://me:hush-of-the-address@127.0.0.1:1/b?sig=hush-of-the-query"],
         ),
         ("x.yaml", ["data.store=nosuch://me:hush-of-the-address@h/b?sig=hush-of-the-query"]),
-        ("x.yaml", ["data.store=s3://b/x", "data.storage_options={hush-of-the-file: 1}"]),
-        ("x.yaml", ["data.store=s3://b/x", "data.storage_options={use_ssl: hush-of-the-file}"]),
-        ("x.yaml", ["data.store=s3://b/x", "data.storage_options={anon: hush-of-the-file}"]),
-        ("x.yaml", ["data.store=gs://b/x", "data.storage_options={token: hush-of-the-file}"]),
-        ("x.yaml", ["data.store=az://b/x", "data.storage_options={account_key: hush-of-the-file}"]),
+        ("x.yaml", [S3, f"{ONLY}, endpoint: here, key: a, secret: hush-of-the-file}}"]),
+        ("x.yaml", [S3, f"{ONLY}, region: eu, anon: hush-of-the-file}}"]),
+        ("x.yaml", [S3, f"{ONLY}, region: eu, bucket_key_enabled: hush-of-the-file}}"]),
+        ("x.yaml", ["data.store=gs://b/x", f"{ONLY}, token: hush-of-the-file}}"]),
+        ("x.yaml", ["data.store=gs://b/x", f"{ONLY}, service_account_key: hush-of-the-file}}"]),
+        ("x.yaml", [AZURE, f"{ONLY}, account_name: a, account_key: hush-of-the-file}}"]),
+        ("x.yaml", [AZURE, f"{ONLY}, account_name: a, sas_token: hush-of-the-file}}"]),
         ("x.yaml", ["data.storage_options={client_options: hush-of-the-file}"]),
         ("x.yaml", ["data.storage_options={retry_config: {max_retries: hush-of-the-file}}"]),
         ("x.yaml", ["data.storage_options.headers=hush-of-the-file"]),

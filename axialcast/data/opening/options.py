@@ -1,10 +1,13 @@
 """Options of a store behind a URL: those of fsspec in the words of obstore, its own as they are."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from axialcast.disclosure import shown
 
 __all__ = ["SERVICES", "SPELLINGS", "Options", "translate"]
 
@@ -35,6 +38,9 @@ SPELLINGS: dict[str, dict[str, str]] = {
     "az": {"anon": "skip_signature", "sas_token": "sas_key"},
 }
 """What fsspec's options, those of a mapping with a dot, are called by obstore."""
+ENDPOINTS = ("endpoint", "endpoint_url", "endpoint_url_s3", "base_url")
+"""How options that name a server end; what is no address makes obstore panic."""
+_ADDRESS = re.compile(r"https?://[^\s/?#]+")
 OWN = ("client_options", "retry_config")
 """Options of obstore that are mappings themselves."""
 
@@ -84,6 +90,11 @@ def translate(service: str, given: Mapping[str, Any]) -> Options:
             key, value = _google(value)
         if key == HEADERS and not isinstance(value, Mapping):
             raise ValueError(f"storage_options: {name}: expected NAME: VALUE pairs")
+        if key.lower().endswith(ENDPOINTS) and not _ADDRESS.match(str(value)):
+            raise ValueError(
+                f"storage_options: {name}: expected an address such as https://host:9000, "
+                f"got {shown(str(value))!r}"
+            )
         where = options.client if key == HEADERS else options.config
         if key in where:
             raise ValueError(f"storage_options: {name}: gives {key} again; leave one out")

@@ -21,7 +21,7 @@ from zarr.storage import FsspecStore, ObjectStore
 from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.fetching import refuse_fork
 from axialcast.data.opening.options import SERVICES, SPELLINGS, Options, translate
-from axialcast.disclosure import shown
+from axialcast.disclosure import shown, silenced
 
 __all__ = ["can_list", "open_url", "unreadable"]
 
@@ -68,8 +68,9 @@ def open_url(url: str, options: Mapping[str, Any], timeout_seconds: float) -> St
         first = _client(service, url, given, timeout_seconds, FIRST_RETRIES)
         store = RemoteStore(_client(service, url, given, timeout_seconds, RETRIES), read_only=True)
     except (ValueError, TypeError, obstore.exceptions.BaseError) as error:
+        why = silenced(reason(error), options)
         raise ValueError(
-            f"{shown(url)}: cannot be opened ({reason(error)}); storage_options are "
+            f"{shown(url)}: cannot be opened ({why}); storage_options are "
             f"{', '.join(SPELLINGS[service])}, or those of obstore for {service}"
         ) from None
     refuse_fork()
@@ -138,7 +139,8 @@ def _by_fsspec(url: str, options: Mapping[str, Any]) -> Store:
             if isinstance(error, ImportError)
             else ""
         )
-        raise ValueError(f"{shown(url)}: cannot be opened ({reason(error)}){remedy}") from None
+        why = silenced(reason(error), options)
+        raise ValueError(f"{shown(url)}: cannot be opened ({why}){remedy}") from None
     except OSError as error:
         raise unreadable(url, error) from None
 
