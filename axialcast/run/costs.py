@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from axialcast.baselines.memory import fitted_bytes
 from axialcast.cores import available_cores
 from axialcast.data import States, Statistics
 from axialcast.data.opening.stacked import Layout
+from axialcast.data.preparing.conversion import READ_BYTES
+from axialcast.data.preparing.planned import planned
+from axialcast.data.preparing.shards import shards_together
 from axialcast.data.reader import Analysis
 from axialcast.device import choose_device
 from axialcast.files.atomic import readable_size
@@ -110,8 +114,14 @@ class Preflight:
         at_once = max(self.config.prepare.workers, available_cores())
         shape = self.analysis.shape
         shard = Layout.of(shape[0], shape[1] * shape[2]).shard[0]
+        together = shards_together(self.analysis)
         # Of each the states, and what is encoded of them.
-        return {f"shards, {at_once} at once": 2 * at_once * shard * self.analysis.state_bytes}
+        parts = {
+            f"shards, {at_once} at once": 2 * at_once * together * shard * self.analysis.state_bytes
+        }
+        if self.config.prepare.regrid or self.config.prepare.aggregate_hours:
+            parts["converting"] = 2 * at_once * READ_BYTES
+        return parts
 
     def _training(self) -> dict[str, int]:
         states, network = self.states("train"), self.network()
@@ -129,7 +139,7 @@ class Preflight:
             "network": 4 * sum(p.numel() for p in network.parameters()),
             "activations": batch * saved_bytes(one_layer, *self._window()),
             f"states of {batch} initial times": held_bytes(
-                self.analysis,
+                self.source,
                 input_steps=self.data.input_steps,
                 num_leads=self._num_leads(),
                 batch_size=batch,
@@ -138,7 +148,7 @@ class Preflight:
 
     def _verifying(self) -> dict[str, int]:
         verify = self.config.verify
-        training = self.analysis.between(*self.data.train)
+        training = self.source.between(*self.data.train)
         fitted = fitted_bytes(
             training, verify.baselines, num_leads=self._num_leads(), harmonics=verify.harmonics
         )
@@ -183,11 +193,16 @@ class Preflight:
         """Times of a period of data."""
         return self.analysis.between(*getattr(self.data, name)).times
 
+    @cached_property
+    def source(self) -> Analysis:
+        """What the stages after prepare read: its training store, if there will be one."""
+        return planned(self.analysis) if "prepare" in self.config.pipeline else self.analysis
+
     def states(self, name: str) -> States:
         """States of a period of data, not read."""
         ones = np.ones(len(self.analysis.channels))
         return States(
-            self.analysis.between(*getattr(self.data, name)),
+            self.source.between(*getattr(self.data, name)),
             self.analysis.channels,
             Statistics(0 * ones, ones, ones),
             buffer_bytes=self.data.buffer_bytes,

@@ -18,7 +18,7 @@ from axialcast.data.reader import Analysis
 from axialcast.grid import LatLonGrid
 from axialcast.names import CHANNEL, LATITUDE, LONGITUDE, TIME
 
-__all__ = ["MOST_BYTES", "convert"]
+__all__ = ["MOST_BYTES", "READ_BYTES", "convert"]
 
 READ_BYTES = 2**26
 """States of the analysis that are read and converted at once, if chunks are smaller."""

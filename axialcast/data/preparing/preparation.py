@@ -23,10 +23,9 @@ from axialcast.data.moments import Moments
 from axialcast.data.normalize import statistics_of
 from axialcast.data.opening.stacked import Layout, write_template
 from axialcast.data.plausible import warn_implausible
-from axialcast.data.preparing.conversion import MOST_BYTES
 from axialcast.data.preparing.prepared import damage, read_manifest, write_manifest
 from axialcast.data.preparing.recipe import Recipe
-from axialcast.data.preparing.shards import UNFINISHED, place_of
+from axialcast.data.preparing.shards import UNFINISHED, place_of, shards_together
 from axialcast.data.reader import Analysis
 from axialcast.disclosure import shown
 from axialcast.files import clearing, inventory
@@ -186,9 +185,8 @@ class Preparation:
 
     def missing_together(self) -> list[list[int]]:
         """The numbers in runs that are best written together: where chunks are longer than a shard,
-        as many as may be read at once."""
-        most = max(1, MOST_BYTES // self._analysis.state_bytes)
-        together = max(1, min(self._analysis.chunk, most) // self.plan["shard_times"])
+        several."""
+        together = shards_together(self._analysis)
         found: list[list[int]] = []
         for number in self.missing():
             if found and number == found[-1][-1] + 1 and len(found[-1]) < together:

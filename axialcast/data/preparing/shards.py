@@ -13,16 +13,24 @@ from numpy.typing import NDArray
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
 from axialcast.data.normalize import cell_weights
-from axialcast.data.opening.stacked import open_states, shard_path
+from axialcast.data.opening.stacked import Layout, open_states, shard_path
+from axialcast.data.preparing.conversion import MOST_BYTES
 from axialcast.data.preparing.prepared import damage
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.reader import Analysis
 from axialcast.files import inventory
 from axialcast.files.atomic import room_error, sync, write_json
 
-__all__ = ["UNFINISHED", "place_of", "write_shards"]
+__all__ = ["UNFINISHED", "place_of", "shards_together", "write_shards"]
 
 UNFINISHED = ".unfinished"
+
+
+def shards_together(analysis: Analysis) -> int:
+    """Consecutive shards that are read together: of long chunks, as many as may be read at once."""
+    num_channels, height, width = analysis.shape
+    length = Layout.of(num_channels, height * width).shard[0]
+    return max(1, min(analysis.chunk, MOST_BYTES // analysis.state_bytes) // length)
 
 
 def write_shards(work: str, numbers: Sequence[int], recipe: Recipe | None = None) -> list[int]:

@@ -317,13 +317,21 @@ class WindowLoader:
         capacity = states.buffer_bytes // states.bytes_per_state
         batches = (AHEAD + 2) * self.batch_size * self.length  # in use, coming and being gathered
         capacity -= min(batches, capacity // 4)
-        return Pool.fitting(
-            capacity,
-            reach=int(self.rows.offsets[-1]),
-            page=states.page,
-            batch_size=self.batch_size,
-            ahead=self.read_ahead,
-        )
+        pool = {
+            "reach": int(self.rows.offsets[-1]),
+            "page": states.page,
+            "batch_size": self.batch_size,
+            "ahead": self.read_ahead,
+        }
+        try:
+            return Pool.fitting(capacity, **pool)
+        except ValueError as error:
+            if states.analysis.chunk == 1:
+                raise
+            raise ValueError(
+                f"{error}; or put prepare into the pipeline: the store holds "
+                f"{states.analysis.chunk} times in a chunk, a training store few"
+            ) from None
 
     def _identity(self) -> dict[str, Any]:
         """What the order of windows depends on, JSON-ready."""
