@@ -12,7 +12,7 @@ from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.lazy import lazily, part_of
 from axialcast.data.arrays.stored import Box, Stored, boxes, moved
 
-__all__ = ["Backed", "backed", "stored_of"]
+__all__ = ["Backed", "backed", "in_parts", "stored_of"]
 
 PIECE_BYTES = 2**21
 """Whole chunks up to this size are read by one call."""
@@ -75,6 +75,20 @@ def backed(dataset: xr.Dataset) -> xr.Dataset:
         )
         for name, array in dataset.data_vars.items()
         if array.ndim > 1 and array.dtype.kind in "fiu"
+    }
+    return dataset.assign(variables)
+
+
+def in_parts(dataset: xr.Dataset) -> xr.Dataset:
+    """A dataset from elsewhere, of which any part can be read, or turned and converted, alone.
+
+    What is of dask or stored already stays as it is.
+    """
+    variables = {
+        name: array.copy(data=lazily(Backed(array.variable, (1,) * array.ndim)))
+        for name, array in dataset.data_vars.items()
+        if array.ndim > 1 and array.dtype.kind in "fiu"
+        if array.chunks is None and part_of(array) is None
     }
     return dataset.assign(variables)
 

@@ -11,6 +11,7 @@ from typing import Any
 import xarray as xr
 from zarr.abc.store import Store
 
+from axialcast.data.arrays.backed import in_parts
 from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.backends import Reading, open_raw
 from axialcast.data.opening.combine import combine
@@ -72,7 +73,9 @@ def open_analysis(
             coordinates are no grid in degrees; units are absent or foreign.
     """
     reading = Reading(storage_options, timeout_seconds, missing_chunks, variables, levels)
-    parts = {"analysis": store} if isinstance(store, xr.Dataset) else open_raw(store, reading)
+    parts = (
+        {"analysis": in_parts(store)} if isinstance(store, xr.Dataset) else open_raw(store, reading)
+    )
     refuse_contradictions(parts)
     settings = {"variables": variables, "units": units, "member": member}
     settings["round_times_seconds"] = round_times_seconds

@@ -15,7 +15,8 @@ __all__ = ["uncached"]
 
 def uncached(path: Path) -> NetCDF4DataStore:
     """The file, for `xarray.open_dataset`; it is opened again where it is unpickled."""
-    return NetCDF4DataStore(CachingFileManager(_open, str(path), mode="r"))
+    manager: Any = CachingFileManager(_open, str(path), mode="r")
+    return NetCDF4DataStore(manager)  # type: ignore[no-untyped-call]
 
 
 def _open(path: str, mode: Any) -> netCDF4.Dataset:

@@ -329,8 +329,8 @@ class WindowLoader:
             if states.analysis.chunk == 1:
                 raise
             raise ValueError(
-                f"{error}; or put prepare into the pipeline: the store holds "
-                f"{states.analysis.chunk} times in a chunk, a training store few"
+                f"{error}; or put prepare into the pipeline: the store's chunks hold "
+                f"{states.analysis.chunk} times, those of a training store few"
             ) from None
 
     def _identity(self) -> dict[str, Any]:
