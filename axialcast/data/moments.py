@@ -174,14 +174,15 @@ def _moments(values: NDArray[Any], weights: NDArray[np.float64]) -> tuple[float,
     """
     tiles, lowest, highest = [], np.nan, np.nan
     for rows in _tiles(len(values), len(weights)):
-        part = values[rows].astype(np.float64)
+        given = values[rows]
+        part = given.astype(np.float64)
         valid = None
         weight = len(part) * float(weights.sum())
-        low, high = float(part.min()), float(part.max())
+        low, high = float(given.min()), float(given.max())
         if np.isnan(low):
             valid = ~np.isnan(part)
             weight = float(valid.sum(0) @ weights)
-            low, high = float(np.fmin.reduce(part, None)), float(np.fmax.reduce(part, None))
+            low, high = float(np.fmin.reduce(given, None)), float(np.fmax.reduce(given, None))
             part[~valid] = 0.0
         lowest, highest = np.fmin(lowest, low), np.fmax(highest, high)
         if weight == 0:

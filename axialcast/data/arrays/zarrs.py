@@ -111,7 +111,8 @@ class ZarrArray(Stored):
             return stored
         dims = [f"axis_{axis}" for axis in range(stored.ndim)]
         packed = xr.Variable(dims, stored, self.packing)
-        values: NDArray[Any] = xr.conventions.decode_cf_variable("stored", packed).values
+        with np.errstate(over="ignore", invalid="ignore"):  # bits that are no number, too
+            values: NDArray[Any] = xr.conventions.decode_cf_variable("stored", packed).values
         return values
 
 
