@@ -66,8 +66,8 @@ def _check_order(times: NDArray[Any]) -> None:
     if (spacing == zero).any():
         place = int(np.argmax(spacing == zero))
         raise ValueError(
-            f"{TIME}: {time_text(times[place])} occurs twice; keep one in the file, for instance "
-            f"with: cdo delete,timestep={place + 2} in.nc out.nc"
+            f"{TIME}: {time_text(times[place])} occurs twice; drop it once from the file, for "
+            f"instance with: cdo delete,timestep={place + 2} in.nc out.nc"
         )
     if (spacing < zero).any():
         first = time_text(times[1:][spacing < zero][0])

@@ -24,8 +24,7 @@ def undated(time: xr.DataArray) -> str:
         )
     if units is None:
         return (
-            f"expected dates, got {dtype} without units; say in the file what they "
-            "count, for instance with: "
+            f"expected dates, got {dtype}; decode them by units in the file, for instance with: "
             f"ncatted -a units,{time.name},o,c,'hours since 1900-01-01' file.nc"
         )
     if re.match(r"(months?|years?|common_years?|mon|yr|a)\b.* since ", str(units)):

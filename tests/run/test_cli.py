@@ -247,7 +247,7 @@ def spoil(value: float, times: slice) -> Change:
     [
         (lambda a: a.drop_vars("mean_sea_level_pressure"), "no variable mean_sea_level_pressure"),
         (lambda a: a.isel(time=slice(None, None, -1)), "not sorted"),
-        (lambda a: a.isel(time=[0, *range(40)]), "occurs twice; keep one"),
+        (lambda a: a.isel(time=[0, *range(40)]), "occurs twice; drop it"),
         (lambda a: a.isel(time=[0, *range(2, 40)]), "cadence changes from 48 h to 24 h"),
         (lambda a: a.assign_coords(latitude=a.latitude * 2), "expected degrees within -90 to 90"),
         (lambda a: a.isel(latitude=[0, 2, 1, *range(3, 7)]), "latitude: expected strictly mono"),

@@ -157,7 +157,7 @@ def test_dates_that_are_written_otherwise(values, units, want):
             None,
             "numbers in 'day as %Y%m%d.%f', which",
         ),
-        ([0.0, 1.0, 2.0], None, None, "got float64 without units; say in the file what they count"),
+        ([0.0, 1.0, 2.0], None, None, "got float64; decode them by units in the file"),
         ([0, 1, 2], "hours", None, "numbers in 'hours', which cannot be"),
         (["spring", "summer", "autumn"], None, None, "expected dates, got 'spring' and the like"),
         ([0.0, np.nan, 2.0], "hours since 1979-01-01", None, "holds 1 missing dates .of steps 2."),
