@@ -229,9 +229,10 @@ def _verified(preflight: Preflight) -> Lines:
         return
     if "forecast" not in config.pipeline:
         return
-    if "damped_persistence" in verify.baselines and train[-1] - train[0] < longest:
+    reach = (train[-1] - train[0]) / np.timedelta64(1, "h")
+    if "damped_persistence" in verify.baselines and reach < hours:
         yield (
-            f"forecast.lead_time_hours: {hours:g} is longer than data.train, {24 * span:g} h, in "
+            f"forecast.lead_time_hours: {hours:g} is longer than data.train, {reach:g} h, in "
             "which damped persistence is fitted at each lead time; shorten it, or extend data.train"
         )
         return

@@ -35,15 +35,16 @@ def find_config(name: str) -> Path:
 
     Raises:
         FileNotFoundError: if there is neither; names the nearest shipped config.
+        IsADirectoryError: it is a folder.
     """
     path = Path(name)
     if path.is_file():
         return path
-    if path.is_dir() and path.suffix:
-        raise IsADirectoryError(f"config {name}: a folder; expected a YAML file")
     is_shipped_name = path.parent in (Path(), Path("configs")) and path.suffix in ("", ".yaml")
     if is_shipped_name and path.stem in configs():
         return configs()[path.stem]
+    if path.is_dir():
+        raise IsADirectoryError(f"config {name}: a folder; expected a YAML file")
     remedy = nearest(path.stem, configs())
     raise FileNotFoundError(f"config {name}: no such file{remedy}; shipped: {', '.join(configs())}")
 
