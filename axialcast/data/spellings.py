@@ -179,7 +179,7 @@ def find_unit(variable: str, text: str) -> Unit:
     words = REFUSED.get(variable, {})
     for other in words:
         if _scale(text, other) is not None:
-            raise ValueError(f"{text!r} is {words[other]}")
+            raise ValueError(f"{text!r} is none of {choices(variable)}, but {words[other]}")
     for unit in known:
         scale = None if unit.offset else _scale(text, unit.name)
         if scale is not None:

@@ -136,7 +136,7 @@ FOREIGN = {
     + [(v, text) for v, texts in FOREIGN.items() for text in texts],
 )
 def test_units_of_another_quantity_are_refused(variable, text):
-    with pytest.raises(ValueError, match=r"is none of|is a rate|is the speed of rising air"):
+    with pytest.raises(ValueError, match="is none of"):
         find_unit(variable, text)
 
 

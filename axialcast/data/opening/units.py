@@ -72,7 +72,7 @@ def require_known(units: Mapping[str, str] | None, names: Collection[str]) -> No
 def _remedy(names: Collection[str]) -> str:
     """What to do where the units of variables are not known: never which ones they are."""
     keys = ", ".join(f"{name}: …" for name in names)
-    kinds = "; ".join(dict.fromkeys(f"one of {choices(name)} for {name}" for name in names))
+    kinds = ", ".join(f"{name} in {choices(name)}" for name in names)
     return f"say what the numbers are in with data.units: {{{keys}}}, {kinds}"
 
 
@@ -85,8 +85,9 @@ def _converted(array: xr.DataArray, *, is_given: bool) -> xr.DataArray:
         if is_given:
             raise ValueError(f"data.units: {name}: {error}") from None
         raise ValueError(
-            f"{name}: cannot convert its units to {wanted}: {error}; if the file is wrong, "
-            f"{_remedy([name])}; or leave it out of data.variables"
+            f"{name}: cannot convert its units to {wanted}: {error}; if the file states them "
+            f"wrongly, set data.units: {{{name}: …}} to those that the numbers are in; or leave it "
+            "out of data.variables"
         ) from None
     if (unit.factor, unit.offset) == (1.0, 0.0):
         return array.assign_attrs(VARIABLES[name].attrs)

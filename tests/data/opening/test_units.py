@@ -81,9 +81,9 @@ def test_what_a_conversion_rests_on_is_said(field, caplog):
 @pytest.mark.parametrize(
     ("name", "units", "message"),
     [
-        ("tp", "mm/day", "'mm/day' is a rate, where the amount .* multiply it by the interval"),
+        ("tp", "mm/day", "'mm/day' is none of .*, but a rate.* multiply it by the interval"),
         ("w", "m s-1", "the speed of rising air, where the change of its pressure is expected"),
-        ("msl", "furlong", "'furlong' is none of Pa, hPa, kPa, mmHg or inHg; if the file is wrong"),
+        ("msl", "furlong", "'furlong' is none of Pa, hPa, kPa, mmHg or inHg; if the file states"),
         ("q", "%", "'%' is none of kg kg-1, g kg-1 or mg kg-1"),
         ("t2m", "degrees", "'degrees' is none of K, degC or degF"),
         ("msl", None, "mean_sea_level_pressure: has no units attribute; say what the numbers"),
