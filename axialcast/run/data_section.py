@@ -1,0 +1,140 @@
+"""The section `data` of a config, the boxes on its grid, and what all sections have in common."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+
+from axialcast.disclosure import concealed, shown
+from axialcast.names import COORDINATE_ALIASES, LEVEL, canonical
+from axialcast.run.values import (
+    Count,
+    Gibibytes,
+    Hours,
+    Levels,
+    Location,
+    Member,
+    Seconds,
+    Units,
+    Variables,
+)
+from axialcast.times.periods import Period, period_bounds
+
+__all__ = ["DataConfig", "RegionConfig", "Section"]
+
+
+class Section(BaseModel):
+    """Frozen, and refuses keys that it does not know."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class RegionConfig(Section):
+    """A box on the grid, edges included."""
+
+    latitude: tuple[float, float]
+    """[south, north] in degrees north."""
+    longitude: tuple[float, float]
+    """[west, east] in degrees east; west may exceed east, across the meridian."""
+
+    @model_validator(mode="after")
+    def _is_box(self) -> Self:
+        south, north = self.latitude
+        if not -90 <= south < north <= 90:
+            raise ValueError(f"latitude {[south, north]}: expected [south, north] within -90 to 90")
+        west, east = self.longitude
+        if max(abs(west), abs(east)) > 720 or not 0 < east - west + 360 * (east < west) <= 360:
+            raise ValueError(
+                f"longitude {[west, east]}: expected [west, east] of at most one turn, such as "
+                "[0, 360], or [350, 10] across the meridian"
+            )
+        return self
+
+
+with warnings.catch_warnings():
+    # pydantic warns that `validate` hides its own deprecated method of that name; we mean it to.
+    warnings.filterwarnings("ignore", 'Field name "validate"')
+
+    class DataConfig(Section):
+        """Which analyses, and which of their years train, validate and test.
+
+        A period is [first, last], ISO dates or whole months or years, both ends included.
+        """
+
+        store: Location | None = None
+        """File, Zarr folder or URL; null: the analysis.zarr that simulate writes into output."""
+        variables: Variables
+        """Variables to forecast, by canonical name."""
+        levels: Levels | None = None
+        """Pressure levels (hPa); null: all in the store."""
+        region: RegionConfig | None = None
+        """Box to work on; null: all of the store's grid."""
+        member: Member | None = None
+        """Member of an ensemble to take, by its number or name; null: the store is no ensemble."""
+        gaps: Literal["refuse", "keep"] = "refuse"
+        """Times missing from the store: refuse it, or keep it, with no window across a gap."""
+        train: Period
+        """Period that weights, statistics and baselines are fitted on."""
+        validate: Period  # type: ignore[assignment]
+        """Period watched while training."""
+        test: Period
+        """Period forecast and verified, never trained on."""
+        input_steps: Count = 2
+        """Analyses that a forecast starts from."""
+        step_hours: Hours | None = None
+        """Hours from one model step to the next; null: the store's own cadence."""
+        round_times_seconds: Seconds | None = None
+        """Seconds from midnight whose multiples the times are rounded to; null: only where
+        they are off by no more than the type of their numbers."""
+        units: Units = {}
+        """Units of variables whose store states none or wrong ones."""
+        missing_chunks: Literal["refuse", "fill"] = "refuse"
+        """Whether a chunk that a Zarr store lacks is an error or holds the fill value."""
+        storage_options: dict[str, Any] = {}
+        """For a URL, in words of fsspec or obstore; anon: false: credentials of the environment."""
+        buffer_gib: Gibibytes = 1.0
+        """Decoded data kept in memory while training (GiB); more is read in pieces."""
+
+        def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+            told: dict[str | None, Callable[[Any], Any]]
+            told = {"store": shown, "storage_options": concealed}
+            for name, value in super().__repr_args__():
+                yield name, told[name](value) if value and name in told else value
+
+        @property
+        def buffer_bytes(self) -> int:
+            return round(self.buffer_gib * 2**30)
+
+        @field_validator("units")
+        @classmethod
+        def _are_of_variables(cls, units: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+            names = set(map(canonical, info.data.get("variables", units)))
+            names |= {LEVEL, *COORDINATE_ALIASES[LEVEL]}  # whose units may be stated as well
+            for name in units:
+                if canonical(name) not in names:
+                    raise ValueError(
+                        f"{name} is not among data.variables; add it there, or leave it out here"
+                    )
+            return units
+
+        @model_validator(mode="after")
+        def _splits_are_apart(self) -> Self:
+            periods = {name: getattr(self, name) for name in ("train", "validate", "test")}
+            lines = []
+            for (one, a), (other, b) in combinations(periods.items(), 2):
+                first = max(period_bounds(a)[0], period_bounds(b)[0])
+                last = min(period_bounds(a)[1], period_bounds(b)[1])
+                if first <= last:
+                    days = " to ".join(np.datetime_as_string([first, last], "D"))
+                    lines.append(
+                        f"{one} {a[0]} to {a[1]} and {other} {b[0]} to {b[1]} overlap ({days}); "
+                        "choose periods that share no day"
+                    )
+            if lines:
+                raise ValueError("\n".join(lines))
+            return self
