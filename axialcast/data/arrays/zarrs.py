@@ -3,7 +3,9 @@
 `direct` puts them in the place of xarray's own.
 """
 
+import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -112,8 +114,18 @@ class ZarrArray(Stored):
         dims = [f"axis_{axis}" for axis in range(stored.ndim)]
         packed = xr.Variable(dims, stored, self.packing)
         with np.errstate(over="ignore", invalid="ignore"):  # bits that are no number, too
-            values: NDArray[Any] = xr.conventions.decode_cf_variable("stored", packed).values
-        return values
+            return _decoded(packed)
+
+
+def _decoded(packed: xr.Variable) -> NDArray[Any]:
+    """Values by CF conventions; two marks of missing data are two marks, not worth a warning."""
+    marks = [packed.attrs[mark] for mark in ("_FillValue", "missing_value") if mark in packed.attrs]
+    several = sum(map(np.size, marks)) > 1
+    with warnings.catch_warnings() if several else nullcontext():
+        if several:
+            warnings.simplefilter("ignore", xr.SerializationWarning)
+        values: NDArray[Any] = xr.conventions.decode_cf_variable("stored", packed).values
+    return values
 
 
 def direct(

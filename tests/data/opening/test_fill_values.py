@@ -207,3 +207,16 @@ def test_a_scale_that_is_text_or_a_list_of_one_is_a_number(tmp_path):
     for scale in ("0.5", np.array([0.5])):
         path = write_netcdf(tmp_path / "a.nc", rain("i2"), {"scale_factor": scale})
         np.testing.assert_allclose(read(path), 0.5 * rain(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("dtype", ["f4", "i2", "i4"])
+def test_two_marks_are_two_marks(tmp_path, zarr_format, dtype):
+    values = rain(dtype)
+    values[1, 2, 3], values[2, 0, 5] = -99, -999
+    attrs = {"_FillValue": -99, "missing_value": -999}
+    folder = write_zarr(tmp_path / "a", values, attrs, zarr_format=zarr_format)
+    want = np.where(values < 0, np.nan, values)
+    np.testing.assert_allclose(read(folder), want, rtol=1e-6)
+    folder = write_zarr(tmp_path / "a", values, {"missing_value": [-99, -999]}, zarr_format=3)
+    np.testing.assert_allclose(read(folder), want, rtol=1e-6)
