@@ -59,7 +59,10 @@ def finish(store: Path) -> None:
     growing = store / GROWING
     if not growing.exists():
         return
-    plan = read_document(growing / PLAN, "moves", "variables")
+    try:
+        plan = read_document(growing / PLAN, "moves", "variables")
+    except (FileNotFoundError, ValueError) as error:
+        raise ValueError(f"{error}; remove {store} and forecast again") from None
     if plan["moves"]:
         _make_room(store, growing, dict(plan["moves"]), plan["variables"])
     labels = growing / LABELS

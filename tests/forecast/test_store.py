@@ -412,3 +412,12 @@ def test_two_programs_that_forecast_odd_and_even_days(tmp_path, content, forecas
         programs = [start(tmp_path / f"{attempt}.zarr", first, 2) for first in (0, 1)]
         assert [program.wait() for program in programs] == [0, 0]
         assert content(tmp_path / f"{attempt}.zarr") == expected
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "{}"])
+def test_a_growth_whose_plan_is_damaged_is_refused_by_name(tmp_path, text):
+    write(tmp_path / "x.zarr", INITS[:2])
+    (tmp_path / "x.zarr" / ".growing").mkdir()
+    (tmp_path / "x.zarr" / ".growing" / "plan.json").write_text(text)
+    with pytest.raises(ValueError, match=r"x\.zarr/\.growing/plan\.json: damaged, .*; remove "):
+        write(tmp_path / "x.zarr", INITS[:3])

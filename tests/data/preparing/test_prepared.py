@@ -182,6 +182,44 @@ def test_damaged_manifests_are_not_read(store):
         stored_statistics(store, Channels([]), train=TRAIN, step=1)
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda m: m.pop("plan"), "damaged, it lacks plan; remove it and prepare again"),
+        (lambda m: m.pop("channels"), "damaged, it lacks channels"),
+        (lambda m: m["plan"].pop("recipe"), "its plan, channels and statistics do not fit"),
+        (lambda m: m["channels"][0].pop("units"), "its plan, channels and statistics do not fit"),
+        (lambda m: m["statistics"]["std"].pop(), "its plan, channels and statistics do not fit"),
+        (lambda m: m.update(statistics=[1]), "its plan, channels and statistics do not fit"),
+    ],
+)
+def test_manifests_that_lack_something_are_refused(store, change, problem):
+    """Without a checksum, as version 0.1.0 wrote them."""
+    path = store.with_name("training.zarr.json")
+    manifest = json.loads(path.read_text())
+    channels = Channels.from_list(manifest["channels"])
+    assert stored_statistics(store, channels, train=TRAIN, step=1) is not None
+    del manifest["sha256"]
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=problem) as caught:
+        stored_statistics(store, channels, train=TRAIN, step=1)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "[1]", "{}"])
+def test_a_plan_or_a_record_that_is_none_is_made_again(recipe, tmp_path, text):
+    begun = Preparation(recipe, tmp_path / "training.zarr")
+    write_shards(str(begun.work), begun.missing())
+    (begun.work / "shards" / "0.json").write_text(text)
+    assert begun.missing() == [0]
+    (begun.work / "plan.json").write_text(text)
+    again = Preparation(recipe, tmp_path / "training.zarr")
+    write_shards(str(again.work), again.missing())
+    again.finish()
+    assert broken_shards(tmp_path / "training.zarr") == []
+
+
 def test_a_training_period_without_times_is_refused(recipe, tmp_path):
     other = Recipe(**{**vars(recipe), "train": ("1999", "1999")})
     with pytest.raises(ValueError, match=r"data\.train: 1999 to 1999 holds no time"):
