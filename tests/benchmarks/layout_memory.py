@@ -4,9 +4,10 @@
 
 Two fields of 73 x 144 once a day, in units that have to be converted, in files of so many days, of
 twice and of four times as many. Each stage runs in a process of its own and may hold little: 16 MiB
-of windows, 64 MiB of statistics and baselines. Prints what its peak is above that of a process that
-imported all of it (the kernel's VmHWM: Linux only), for the smallest and for the largest file, what
-of each MB that the decoded file grows by stays in memory, where 0.00 is flat, and the seconds.
+of windows and of what prepare reads at once, 64 MiB of statistics and baselines. Prints what its
+peak is above that of a process that imported all of it (the kernel's VmHWM: Linux only), for the
+smallest and for the largest file, what of each MB that the decoded file grows by stays in memory,
+where 0.00 is flat, and the seconds. Windows of long chunks are refused, which is printed.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from measuring import machine
 
 from axialcast.baselines import fit_baselines
 from axialcast.data import Channels, States, Statistics, WindowLoader, open_analysis, statistics
+from axialcast.data.preparing import conversion, shards
 from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.shards import write_shards
@@ -128,6 +130,7 @@ def score(store: str, folder: str) -> None:
 
 def prepare(**converted: object) -> Callable[[str, str], None]:
     def work(store: str, folder: str) -> None:
+        conversion.READ_BYTES = conversion.MOST_BYTES = shards.MOST_BYTES = BUFFER_BYTES
         recipe = Recipe(store, train=("1980", "1981"), **converted)  # type: ignore[arg-type]
         made = Preparation(recipe, Path(folder) / "training.zarr")
         for numbers in made.missing_together():

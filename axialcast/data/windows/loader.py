@@ -17,7 +17,7 @@ from torch import Tensor
 from axialcast.data.arrays.memory import Lender
 from axialcast.data.windows.paging import Memory, PageBuffer
 from axialcast.data.windows.plan import Missing, Plan, Pool, Positions, WindowRows, plan_epoch
-from axialcast.data.windows.reading import States
+from axialcast.data.windows.reading import PAGE_BYTES, States
 
 __all__ = ["Batch", "WindowLoader"]
 
@@ -326,7 +326,7 @@ class WindowLoader:
         try:
             return Pool.fitting(capacity, **pool)
         except ValueError as error:
-            if states.analysis.chunk == 1:
+            if states.analysis.chunk * states.bytes_per_state <= PAGE_BYTES:
                 raise
             raise ValueError(
                 f"{error}; or put prepare into the pipeline: the store's chunks hold "

@@ -20,7 +20,7 @@ from axialcast.data.reader import Analysis
 from axialcast.data.sources import Where
 from axialcast.times.calendars import time_text
 
-__all__ = ["BUFFER_BYTES", "States"]
+__all__ = ["BUFFER_BYTES", "PAGE_BYTES", "States"]
 
 BUFFER_BYTES = 2**30
 """Decoded data kept in memory; an analysis that fits is read once and held."""
