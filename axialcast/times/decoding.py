@@ -62,7 +62,7 @@ def decoded(dataset: xr.Dataset, round_seconds: int | None = None) -> xr.Dataset
         if dates is not variable or values is not dates.values:
             attrs = {key: v for key, v in dates.attrs.items() if key not in ("units", "calendar")}
             found[name] = xr.Variable(variable.dims, values, attrs)
-    return _with(dataset, found)
+    return dataset.assign(found) if found else dataset
 
 
 def is_dated(variable: Any) -> bool:
@@ -72,13 +72,6 @@ def is_dated(variable: Any) -> bool:
     if variable.dtype != object or not variable.size:
         return False
     return isinstance(variable.values.flat[0], cftime.datetime)
-
-
-def _with(dataset: xr.Dataset, variables: dict[Any, xr.Variable]) -> xr.Dataset:
-    """The dataset with these in place of its own, coordinates still coordinates."""
-    coords = {name: v for name, v in variables.items() if name in dataset.coords}
-    others = {name: v for name, v in variables.items() if name not in coords}
-    return dataset.assign_coords(coords).assign(others)
 
 
 def _decoded(name: Any, variable: xr.Variable) -> xr.Variable | None:

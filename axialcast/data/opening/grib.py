@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from axialcast.data.arrays.gribs import GribArray, Place
 from axialcast.data.arrays.lazy import lazily
 from axialcast.data.opening.levels import ON_LEVELS
-from axialcast.data.opening.messages import Header, by_series, headers, one_of_each
+from axialcast.data.opening.messages import PRESSURE, Header, by_series, headers, one_of_each
 from axialcast.data.opening.packages import require
 from axialcast.names import LATITUDE, LONGITUDE, NUMBER, TIME, canonical
 from axialcast.times.calendars import time_text
@@ -21,7 +21,6 @@ __all__ = ["open_grib"]
 
 logger = logging.getLogger(__name__)
 
-PRESSURE = "isobaricInhPa"
 NAMES = {TIME: "times", PRESSURE: "levels", NUMBER: "members"}
 """What dimensions are called in messages."""
 REGULAR = ("regular_ll", "regular_gg")
@@ -63,7 +62,7 @@ def open_grib(
             f"{path}: a GRIB file needs ecCodes ({reason}); pip install 'axialcast[grib]'"
         ) from None
     found = headers(path)
-    all_series = {_called(name, kind, of): of for (name, kind), of in by_series(found)}
+    all_series = {_called(name, kind, of): of for (name, kind), of in by_series(found).items()}
     series = _wanted(all_series, variables)
     _refuse_other_grids(path, series)
     stream = cfgrib.messages.FileStream(str(path), errors="raise")

@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from axialcast.data.arrays.zarrs import MissingChunks, direct
 from axialcast.data.opening.anemoi import from_anemoi, is_anemoi
 from axialcast.data.opening.fill_values import with_marks
 from axialcast.data.opening.packages import require
-from axialcast.data.opening.packing import decoded, limited, plainly_packed, valid_limits
+from axialcast.data.opening.packing import unpacked
 from axialcast.data.opening.remote import can_list, unreadable
 from axialcast.data.opening.stacked import is_prepared, to_variables
 
@@ -63,9 +64,8 @@ def open_group(
                 return from_anemoi(
                     group, variables=variables, levels=levels, missing_chunks=missing_chunks
                 )
-            plain = plainly_packed(with_marks(_plain(group, store), group))
-            dataset = direct(decoded(plain), group, missing_chunks=missing_chunks)
-            dataset = limited(dataset, valid_limits(plain))
+            stored = partial(direct, group=group, missing_chunks=missing_chunks)
+            dataset = unpacked(with_marks(_plain(group, store), group), stored)
             return to_variables(dataset) if is_prepared(dataset) else dataset
     except MemoryError:
         raise

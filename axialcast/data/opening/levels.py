@@ -109,7 +109,11 @@ def with_levels(
             del fields[name]
             logger.info("%s: left out: %s", name, differ)
     gone = {LEVEL} | {part for line in on_levels.values() for part in (line.name, line.dim)}
-    kept = {n: c for n, c in dataset.coords.items() if n not in gone and not gone & {*c.dims}}
+    kept = {
+        name: coord.variable
+        for name, coord in dataset.coords.items()
+        if name not in gone and not gone & {*coord.dims}
+    }
     variables = {name: array.variable for name, array in fields.items()}
     return xr.Dataset(variables, kept | coords, dataset.attrs)
 

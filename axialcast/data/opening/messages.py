@@ -7,7 +7,6 @@ two of them.
 
 import logging
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,13 @@ import numpy as np
 from axialcast.data.arrays.gribs import Place
 from axialcast.times.calendars import time_text
 
-__all__ = ["PRESSURE", "Header", "headers", "one_of_each"]
+__all__ = ["PRESSURE", "Header", "by_series", "headers", "one_of_each"]
 
 logger = logging.getLogger(__name__)
 
-PRESSURE = {"isobaricInhPa": 1.0, "isobaricInPa": 0.01}
+PRESSURE = "isobaricInhPa"
+"""The type of level that pressures are called by here."""
+OF_PRESSURE = {PRESSURE: 1.0, "isobaricInPa": 0.01}
 """Types of level that are pressures, and their unit in hPa."""
 INTERVAL = re.compile(r"(\d+)[a-z]*-(\d+)([a-z]*)")
 """Of steps, in hours where no unit is said, such as 0-6 or 0m-30m."""
@@ -96,8 +97,8 @@ def headers(path: Path) -> list[Header]:
 def _header(place: Place, message: Any, names: dict[int, str]) -> Header:
     """What a message says; `names` are those of parameters met before, for they take long."""
     kind, level = message["typeOfLevel"], float(message["level:float"])
-    if kind in PRESSURE:
-        kind, level = "isobaricInhPa", round(level * PRESSURE[kind], 6)
+    if kind in OF_PRESSURE:
+        kind, level = PRESSURE, round(level * OF_PRESSURE[kind], 6)
     parameter = int(message["paramId"])
     if parameter not in names or not parameter:
         names[parameter] = _name(message)
@@ -221,9 +222,9 @@ def _few(names: list[str], most: int = 12) -> str:
     return ", ".join(names)
 
 
-def by_series(found: list[Header]) -> Iterator[tuple[tuple[str, str], list[Header]]]:
-    """Messages of one variable on one kind of level, in the order of the file."""
+def by_series(found: list[Header]) -> dict[tuple[str, str], list[Header]]:
+    """Messages by variable and kind of level, in the order of the file."""
     series: dict[tuple[str, str], list[Header]] = {}
     for header in found:
         series.setdefault((header.name, header.kind), []).append(header)
-    yield from series.items()
+    return series

@@ -61,7 +61,8 @@ def rename(dataset: xr.Dataset, variables: Sequence[str] | None = None) -> xr.Da
                 f"{found}: runs along {dim!r}, though there is a dimension {want!r}; give that "
                 "dimension a coordinate of its name"
             )
-        dataset = dataset.set_coords(found)
+        if found not in dataset.coords:
+            dataset = dataset.set_coords(found)
         if found != dim:
             dataset = dataset.swap_dims({dim: found})
         if found != want:
@@ -74,7 +75,7 @@ def rename(dataset: xr.Dataset, variables: Sequence[str] | None = None) -> xr.Da
         if name is not None and name != want:
             dataset = dataset.drop_vars(want, errors="ignore")
             names[name] = want
-    return dataset.rename(names)
+    return dataset.rename(names) if names else dataset
 
 
 def _coordinate(dataset: xr.Dataset, want: str) -> Any:
@@ -178,7 +179,7 @@ def reorder(dataset: xr.Dataset, wanted: Collection[str] | None = None) -> xr.Da
     dataset = dataset.isel(dict.fromkeys(others, 0), drop=True) if others else dataset
     sorted_dims = {n: [d for d in order if d in a.dims] for n, a in dataset.data_vars.items()}
     turned = {
-        name: transpose(dataset[name], dims)
+        name: transpose(dataset[name], dims).variable
         for name, dims in sorted_dims.items()
         if tuple(dims) != dataset[name].dims
     }

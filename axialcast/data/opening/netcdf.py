@@ -8,7 +8,7 @@ import xarray as xr
 from axialcast.data.arrays.backed import backed
 from axialcast.data.arrays.failures import reason
 from axialcast.data.opening import netcdf3
-from axialcast.data.opening.packing import decoded, limited, plainly_packed, valid_limits
+from axialcast.data.opening.packing import unpacked
 from axialcast.data.opening.uncached import uncached
 
 __all__ = ["open_netcdf"]
@@ -44,8 +44,7 @@ def open_netcdf(path: Path) -> xr.Dataset:
             f"{path}: not a readable NetCDF file ({reason(error)}); download or write it again"
         ) from None
     try:
-        plain = plainly_packed(opened)
-        dataset = limited(backed(decoded(plain)), valid_limits(plain))
+        dataset = unpacked(opened, backed)
     except MemoryError:
         raise
     except Exception as error:  # xarray's decoding raises many types for attributes that are wrong

@@ -6,7 +6,7 @@ over a mark of missing data, and of valid ranges it knows nothing.
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from axialcast.data.arrays.backed import stored_of
 from axialcast.data.arrays.lazy import lazily
 from axialcast.data.arrays.limited import Limited
 
-__all__ = ["MARKS", "decoded", "limited", "numbers", "plainly_packed", "valid_limits"]
+__all__ = ["MARKS", "numbers", "unpacked"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +26,26 @@ MARKS = ("_FillValue", "missing_value")
 SCALES = ("scale_factor", "add_offset")
 
 
-def plainly_packed(dataset: xr.Dataset) -> xr.Dataset:
-    """The dataset, not decoded yet, whose attributes of packing are numbers of the right type.
+def unpacked(dataset: xr.Dataset, stored: Callable[[xr.Dataset], xr.Dataset]) -> xr.Dataset:
+    """The dataset in physical values, lazily, NaN where they are missing; its times stay numbers.
+
+    Args:
+        dataset: opened without decoding.
+        stored: puts stored arrays in the place of xarray's.
 
     Raises:
         ValueError: a scale or an offset is no number that can be used.
     """
+    dataset = _plainly_packed(dataset)
+    with warnings.catch_warnings():
+        # Two marks of missing data are two marks.
+        warnings.simplefilter("ignore", xr.SerializationWarning)
+        physical = xr.decode_cf(dataset, decode_times=False, decode_timedelta=False)
+    return _limited(stored(physical), _valid_limits(dataset))
+
+
+def _plainly_packed(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset, not decoded yet, whose attributes of packing are numbers of the right type."""
     for name, variable in dataset.variables.items():
         attrs = variable.attrs
         for mark in set(MARKS) & set(attrs):
@@ -44,13 +58,6 @@ def plainly_packed(dataset: xr.Dataset) -> xr.Dataset:
         for scale in set(SCALES) & set(attrs):
             attrs[scale] = _scale(f"{name}: {scale}", attrs[scale])
     return dataset
-
-
-def decoded(dataset: xr.Dataset) -> xr.Dataset:
-    """The dataset by CF conventions, lazily; two marks of missing data are two marks."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", xr.SerializationWarning)
-        return xr.decode_cf(dataset, decode_times=False, decode_timedelta=False)
 
 
 def _scale(label: str, value: Any) -> Any:
@@ -73,7 +80,7 @@ def numbers(value: Any) -> NDArray[Any] | None:
     return found.ravel() if found.dtype.kind in "fiu" and found.size else None
 
 
-def valid_limits(dataset: xr.Dataset) -> dict[Any, tuple[float, float]]:
+def _valid_limits(dataset: xr.Dataset) -> dict[Any, tuple[float, float]]:
     """Lowest and highest valid value of each variable that states them, in its units.
 
     Values beyond are missing data by CF conventions. Limits of the stored type are packed as the
@@ -118,7 +125,7 @@ def _unpacked(variable: xr.Variable, limit: np.number[Any]) -> float:
     return packed * scale + offset
 
 
-def limited(dataset: xr.Dataset, limits: Mapping[Any, tuple[float, float]]) -> xr.Dataset:
+def _limited(dataset: xr.Dataset, limits: Mapping[Any, tuple[float, float]]) -> xr.Dataset:
     """The dataset, decoded, with NaN beyond the limits of its variables, when they are read."""
     variables = {}
     for name, (lowest, highest) in limits.items():
@@ -130,4 +137,4 @@ def limited(dataset: xr.Dataset, limits: Mapping[Any, tuple[float, float]]) -> x
         variables[name] = xr.Variable(
             variable.dims, lazily(stored), variable.attrs, variable.encoding
         )
-    return dataset.assign(variables)
+    return dataset.assign(variables) if variables else dataset

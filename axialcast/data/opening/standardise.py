@@ -88,11 +88,10 @@ def _with_coordinates(analysis: xr.Dataset) -> xr.Dataset:
         )
     analysis = check_times(analysis)
     grid_of(analysis)
-    places = {
-        name: (name, analysis[name].values, COORDINATE_ATTRS[name])
-        for name in (LATITUDE, LONGITUDE)
-    }
-    return analysis.assign_coords(places)
+    analysis = analysis.copy()
+    for name in (LATITUDE, LONGITUDE):
+        analysis[name].attrs = COORDINATE_ATTRS[name]
+    return analysis
 
 
 def _fields(dataset: xr.Dataset, wanted: Collection[str] | None) -> xr.Dataset:

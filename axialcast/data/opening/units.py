@@ -48,7 +48,8 @@ def in_canonical_units(
             says = "nothing" if stated is None else repr(stated)
             logger.info("%s: units taken as %s, the store says %s", name, given[name], says)
         dataset[name] = dataset[name].assign_attrs(units=given[name])
-    return dataset.assign({n: _converted(dataset[n], is_given=n in given) for n in known})
+    converted = {n: _converted(dataset[n], is_given=n in given).variable for n in known}
+    return dataset.assign(converted)
 
 
 def require_known(units: Mapping[str, str] | None, names: Collection[str]) -> None:
