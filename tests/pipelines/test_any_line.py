@@ -17,9 +17,9 @@ import yaml
 
 import axialcast
 from axialcast.data import open_analysis
-from axialcast.data.preparing.regrid import covered, regrid
+from axialcast.data.preparing.regrid import Weights, covered
 from axialcast.forecast import ForecastStore
-from axialcast.grid import LatLonGrid
+from axialcast.grid import LatLonGrid, grid_of
 from axialcast.names import canonical
 from axialcast.run.config import Config, load_config
 from axialcast.run.preflight import check_run
@@ -60,8 +60,16 @@ def asked_for(drawn: Any) -> xr.Dataset:
         truth = daily(truth, ["total_precipitation"] if sums else [])
     if "regrid" in prepare:
         grid = LatLonGrid.regular(**prepare["regrid"])
-        grid = covered(grid, LatLonGrid(truth.latitude.values, truth.longitude.values))
-        truth = regrid(truth.astype(np.float32), grid)
+        grid = covered(grid, grid_of(truth))
+        means = Weights.between(grid_of(truth), grid).means
+        places = ("latitude", "longitude")
+        fields = {
+            name: ([d for d in array.dims if d not in places] + list(places), means(array.values))
+            for name, array in truth.transpose(..., *places).items()
+        }
+        truth = xr.Dataset(fields, truth.drop_dims(places).coords).assign_coords(
+            latitude=grid.latitude, longitude=grid.longitude
+        )
     return truth
 
 

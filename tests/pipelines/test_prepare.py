@@ -20,15 +20,14 @@ from typer.testing import CliRunner
 
 from axialcast.data import Channels, open_analysis, statistics
 from axialcast.data.opening.stacked import to_variables
-from axialcast.data.preparing.aggregation import aggregate, periods_of
 from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.prepared import broken_shards, read_manifest
 from axialcast.data.preparing.recipe import Recipe
-from axialcast.data.preparing.regrid import regrid
+from axialcast.data.preparing.regrid import Weights
 from axialcast.data.preparing.shards import write_shards
 from axialcast.files import inventory
 from axialcast.files.atomic import start_of
-from axialcast.grid import LatLonGrid
+from axialcast.grid import LatLonGrid, grid_of
 from axialcast.run.cli import app
 from axialcast.run.config import load_config
 from axialcast.run.shipped import find_pipeline
@@ -106,11 +105,13 @@ def test_regrids_and_aggregates(make_config, capsys):
     )
     prepare(config)
     assert "left out 2001-03-29T00:00, for it lacks times" in capsys.readouterr().out
-    opened = open_analysis(analysis, levels=[850])
-    daily = aggregate(opened, periods_of(opened, hours=24))
-    expected = regrid(daily, LatLonGrid.regular(5, 8, poles=True))
-    xr.testing.assert_equal(read(config), expected)
-    assert read(config).sizes == {"time": 87, "level": 1, "latitude": 5, "longitude": 8}
+    opened, found = open_analysis(analysis, levels=[850]), read(config)
+    weights = Weights.between(grid_of(opened), LatLonGrid.regular(5, 8, poles=True))
+    assert found.sizes == {"time": 87, "level": 1, "latitude": 5, "longitude": 8}
+    for name, array in opened.items():
+        values = array.values[: 4 * 87].astype(np.float64)
+        days = values.reshape(87, 4, *values.shape[1:]).mean(1).astype(np.float32)
+        np.testing.assert_array_equal(found[name], weights.means(days).astype(np.float32))
 
 
 @pytest.mark.parametrize("calendar", ["standard", "noleap"])

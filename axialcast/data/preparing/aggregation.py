@@ -1,4 +1,4 @@
-"""Means and sums over periods of time, in double precision; their results in that or in single.
+"""The periods of time that means and sums are taken over.
 
 Periods are counted from 00 UTC of the first day and labelled by their start. Only whole ones are
 kept. A mean is of the times from its start on. An accumulated variable is summed; its values are
@@ -14,11 +14,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.data.arrays.stored import computed_in
 from axialcast.names import TIME, known_variable
 from axialcast.times.calendars import cadence
 
-__all__ = ["Periods", "aggregate", "periods_of", "sums_among"]
+__all__ = ["Periods", "periods_of", "sums_among"]
 
 SAYS_SUM = {"cell_methods": "time: sum", "GRIB_stepType": "accum"}
 """Attributes by which a variable says that it is a sum over an interval."""
@@ -50,15 +49,6 @@ class Periods:
         firsts = [first[start:stop] for first in (self.means, self.sums) if first is not None]
         low, high = min(f.min() for f in firsts), max(f.max() for f in firsts)
         return slice(int(low), int(high) + self.length)
-
-    def part(self, start: int, stop: int) -> "Periods":
-        """The periods start to stop - 1, of the rows that `rows` names."""
-        low = self.rows(start, stop).start
-
-        def of(first: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
-            return None if first is None else first[start:stop] - low
-
-        return Periods(self.length, self.times[start:stop], of(self.means), of(self.sums), [])
 
 
 def sums_among(analysis: xr.Dataset, accumulated: Sequence[str]) -> set[str]:
@@ -117,35 +107,6 @@ def periods_of(analysis: xr.Dataset, *, hours: float, accumulated: Sequence[str]
     )
 
 
-def aggregate(
-    analysis: xr.Dataset, periods: Periods, *, accumulated: Sequence[str] = ()
-) -> xr.Dataset:
-    """Means over the periods, and sums of the accumulated variables.
-
-    A NaN makes the period's value NaN.
-
-    Args:
-        analysis: in memory, or of dask.
-        periods: of its times.
-        accumulated: names of the variables to sum.
-    """
-    fields, sums = {}, sums_among(analysis, accumulated)
-    for name, array in analysis.data_vars.items():
-        is_sum = str(name) in sums
-        first = periods.sums if is_sum else periods.means
-        assert first is not None
-        rows = np.add.outer(first, np.arange(periods.length)).ravel()
-        wide = array.drop_vars(TIME).isel({TIME: _slice(rows)}).astype(np.float64)
-        # The reductions of coarsen itself would skip NaN without a word.
-        parts = wide.coarsen({TIME: periods.length}).construct({TIME: (TIME, "part")})
-        reduce = parts.sum if is_sum else parts.mean
-        fields[name] = reduce("part", skipna=False, keep_attrs=True).astype(
-            computed_in(array.dtype)
-        )
-    times = (TIME, periods.times.values, analysis[TIME].attrs)
-    return xr.Dataset(fields, attrs=analysis.attrs).assign_coords({TIME: times})
-
-
 def _refuse_means_of_sums(analysis: xr.Dataset, sums: Collection[str]) -> None:
     for name in [name for name in map(str, analysis.data_vars) if name not in sums]:
         for attribute, word in SAYS_SUM.items():
@@ -155,12 +116,6 @@ def _refuse_means_of_sums(analysis: xr.Dataset, sums: Collection[str]) -> None:
                     f"prepare.accumulated: {name} would be averaged, but its {attribute} is "
                     f"{found!r}; add it there"
                 )
-
-
-def _slice(rows: NDArray[np.int64]) -> slice | NDArray[np.int64]:
-    """The rows; a slice where they count up by one."""
-    is_one_run = rows[-1] - rows[0] == len(rows) - 1
-    return slice(int(rows[0]), int(rows[-1]) + 1) if is_one_run else rows
 
 
 def _whole(

@@ -44,7 +44,6 @@ ADDRESS = ("store", "storage_options")
 
 VERSIONS = ("axialcast", "numpy", "xarray", "zarr", "dask")
 
-
 RECORD = ("number", "file", "times", "bytes", "sha256", "missing")
 """What is kept of a shard, besides its moments."""
 

@@ -1,4 +1,4 @@
-"""Conservative regridding, in double precision; its results in that or in single.
+"""Conservative regridding, in double precision.
 
 Shapes: h, w latitudes and longitudes of the source, H, W of the target.
 """
@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.data.arrays.stored import computed_in
-from axialcast.grid import LatLonGrid, grid_of
-from axialcast.names import COORDINATE_ATTRS, LATITUDE, LONGITUDE
+from axialcast.grid import LatLonGrid
+from axialcast.names import LATITUDE, LONGITUDE
 
-__all__ = ["Weights", "covered", "regrid"]
+__all__ = ["Weights", "covered"]
 
 TOLERANCE = 1e-3
 """Share of a cell that may lie outside the source: stores round coordinates to float32."""
@@ -22,53 +20,14 @@ MIN_VALID = 0.5
 """Smallest share of a target cell's area that must hold values."""
 
 
-def regrid(analysis: xr.Dataset, grid: LatLonGrid, *, min_valid: float = MIN_VALID) -> xr.Dataset:
-    """The analysis on another grid: means over the target's cells, first-order conservative.
-
-    A target value is the mean of the source's cells weighted by the exact area in which they
-    overlap the target's cell, so the area integral over the globe is kept to rounding. NaN has no
-    weight: the mean is over the valid part of a target cell, and NaN where that part is smaller
-    than `min_valid`. Jones (1999), Monthly Weather Review 127, 2204-2210, eq. 3, whose
-    weights on two latitude-longitude grids are products of one matrix for each coordinate.
-
-    Args:
-        analysis: of dimensions (time, [level], latitude, longitude).
-        grid: the target; regional is fine, see `covered`.
-        min_valid: smallest share of a target cell's area that must hold values.
-
-    Raises:
-        ValueError: a target cell is not within the source's cells.
-    """
-    weights = Weights.between(grid_of(analysis), grid)
-    coordinates = {
-        LATITUDE: (LATITUDE, grid.latitude, COORDINATE_ATTRS[LATITUDE]),
-        LONGITUDE: (LONGITUDE, grid.longitude, COORDINATE_ATTRS[LONGITUDE]),
-    }
-    fields = {}
-    for name, array in analysis.data_vars.items():
-        if array.chunks is not None:
-            array = array.chunk({LATITUDE: -1, LONGITUDE: -1})
-        result = xr.apply_ufunc(
-            weights.means,
-            array,
-            input_core_dims=[[LATITUDE, LONGITUDE]],
-            output_core_dims=[[LATITUDE, LONGITUDE]],
-            exclude_dims={LATITUDE, LONGITUDE},
-            dask="parallelized",
-            output_dtypes=[computed_in(array.dtype)],
-            dask_gufunc_kwargs={
-                "output_sizes": dict(zip((LATITUDE, LONGITUDE), grid.shape, strict=True))
-            },
-            kwargs={"min_valid": min_valid},
-            keep_attrs=True,
-        )
-        fields[name] = result.assign_coords(coordinates)
-    return xr.Dataset(fields, attrs=analysis.attrs)
-
-
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """Shares of the source's cells in the target's.
+    """Shares of the source's cells in the target's: first-order conservative.
+
+    A target value is the mean of the source's cells weighted by the exact area in which they
+    overlap the target's cell, so the area integral over the globe is kept to rounding. Jones
+    (1999), Monthly Weather Review 127, 2204-2210, eq. 3, whose weights on two latitude-longitude
+    grids are products of one matrix for each coordinate.
 
     Args:
         rows: (H, h) of latitudes.
@@ -88,17 +47,20 @@ class Weights:
         rows = _shares(_bands(source, target), _heights(target), LATITUDE)
         return cls(rows, _shares(_widths(source, target), np.diff(_edges(target)), LONGITUDE))
 
-    def means(self, field: NDArray[Any], min_valid: float = MIN_VALID) -> NDArray[Any]:
-        """(..., H, W) means over the target's cells of a field (..., h, w)."""
+    def means(self, field: NDArray[Any]) -> NDArray[np.float64]:
+        """(..., H, W) means over the target's cells of a field (..., h, w).
+
+        NaN has no weight: the mean is over the valid part of a target cell, and NaN where that part
+        is smaller than MIN_VALID.
+        """
         values = field.astype(np.float64)
         valid = ~np.isnan(values)
         if valid.all():
-            return (self.rows @ values @ self.columns.T).astype(computed_in(field.dtype))
+            return self.rows @ values @ self.columns.T
         share = self.rows @ valid.astype(np.float64) @ self.columns.T
         total = self.rows @ np.where(valid, values, 0.0) @ self.columns.T
-        enough = share >= max(min_valid - TOLERANCE, TOLERANCE)
-        means = np.divide(total, share, out=np.full_like(total, np.nan), where=enough)
-        return means.astype(computed_in(field.dtype))
+        enough = share >= MIN_VALID - TOLERANCE
+        return np.divide(total, share, out=np.full_like(total, np.nan), where=enough)
 
 
 def covered(grid: LatLonGrid, source: LatLonGrid) -> LatLonGrid:

@@ -93,7 +93,7 @@ def test_a_member_by_its_number(analysis):
     np.testing.assert_array_equal(
         open_analysis(ensemble, member=5).geopotential, analysis.geopotential + 1
     )
-    with pytest.raises(ValueError, match="'number' of size 2; choose one with data.member"):
+    with pytest.raises(ValueError, match=r"'number' of size 2; choose one with data\.member"):
         open_analysis(ensemble)
     with pytest.raises(ValueError, match="member: 1 was asked for, but the store has no ensemble"):
         open_analysis(analysis, member=1)

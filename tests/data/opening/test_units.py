@@ -8,8 +8,7 @@ import xarray as xr
 
 from axialcast.data import Analysis, open_analysis
 from axialcast.data.arrays.stored import computed_in
-from axialcast.data.preparing.aggregation import aggregate, periods_of
-from axialcast.data.preparing.regrid import regrid
+from axialcast.data.preparing.conversion import convert
 from axialcast.grid import LatLonGrid
 
 
@@ -178,10 +177,10 @@ def test_means_and_other_grids_are_in_single_precision_at_least(field, dtype):
     ds = open_analysis(field("t2m", "K", base=251, dtype=dtype))
     assert ds["2m_temperature"].dtype == dtype
     values = ds["2m_temperature"].values.astype(np.float64)
-    days = aggregate(ds, periods_of(ds, hours=24))["2m_temperature"]
+    days = convert(ds, aggregate_hours=24)["2m_temperature"]
     np.testing.assert_allclose(days, values[:8].reshape(2, 4, 5, 7).mean(1), rtol=1e-6)
     target = LatLonGrid.regular(2, 3, poles=False)
-    coarse = regrid(ds, target)["2m_temperature"].values
+    coarse = convert(ds, grid=target)["2m_temperature"].values
     weights = LatLonGrid.regular(5, 7, poles=False).area_weights
     means = [
         np.average(v, (1, 2), np.broadcast_to(w, v.shape))
