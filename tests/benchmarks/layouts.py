@@ -156,7 +156,6 @@ def grib(path: Path, num: int) -> None:
     """A file of a message for each field and day."""
     import eccodes
 
-    message = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
     spacing = {"iDirectionIncrementInDegrees": 360 / WIDTH, "jDirectionIncrementInDegrees": 2.5}
     place = {
         "latitudeOfFirstGridPointInDegrees": 90.0,
@@ -165,19 +164,25 @@ def grib(path: Path, num: int) -> None:
         "longitudeOfLastGridPointInDegrees": 360 - 360 / WIDTH,
     }
     settings = {"Ni": WIDTH, "Nj": HEIGHT, **place, **spacing, "packingType": "grid_simple"}
-    for key, value in {**settings, "bitsPerValue": 16, "dataTime": 0}.items():
-        eccodes.codes_set(message, key, value)
+    kinds = {"msl": ("prmsl", "meanSea", 0), "t2m": ("2t", "heightAboveGround", 2)}
+    messages = {}
+    for name, (short_name, kind, level) in kinds.items():
+        messages[name] = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
+        own = {"shortName": short_name, "typeOfLevel": kind, "level": level}
+        for key, value in {**settings, "bitsPerValue": 16, "dataTime": 0, **own}.items():
+            eccodes.codes_set(messages[name], key, value)
+    factors, offsets = {"msl": 100.0, "t2m": 1.0}, {"msl": 0.0, "t2m": 273.15}
     days = times(num).astype("datetime64[D]").astype(str)
     with path.open("wb") as file:
         for part, name, values in stretches(num):
-            offset = {"msl": 0.0, "t2m": 273.15}[name]
-            factor = {"msl": 100.0, "t2m": 1.0}[name]
-            eccodes.codes_set(message, "shortName", {"msl": "prmsl", "t2m": "2t"}[name])
-            for day, field in zip(days[part], values, strict=True):
-                eccodes.codes_set(message, "dataDate", int(day.replace("-", "")))
-                eccodes.codes_set_values(message, (field.ravel() * factor + offset).astype("f8"))
-                eccodes.codes_write(message, file)
-    eccodes.codes_release(message)
+            for day, field in zip(days[part], values.astype(np.float64), strict=True):
+                eccodes.codes_set(messages[name], "dataDate", int(day.replace("-", "")))
+                eccodes.codes_set_values(
+                    messages[name], field.ravel() * factors[name] + offsets[name]
+                )
+                eccodes.codes_write(messages[name], file)
+    for message in messages.values():
+        eccodes.codes_release(message)
 
 
 LAYOUTS: dict[str, Writer] = {
