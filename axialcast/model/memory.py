@@ -6,7 +6,7 @@ import sys
 import torch
 from torch import Tensor, nn
 
-__all__ = ["installed_bytes", "resident_bytes", "saved_bytes"]
+__all__ = ["installed_bytes", "resident_bytes", "saved_bytes", "trained_bytes"]
 
 
 def saved_bytes(network: nn.Module, *inputs: Tensor) -> int:
@@ -24,6 +24,12 @@ def saved_bytes(network: nn.Module, *inputs: Tensor) -> int:
         result = network(*inputs)
     del result
     return sum(saved.values())
+
+
+def trained_bytes(network: nn.Module) -> int:
+    """Bytes of what training has of each parameter: weight, gradient, AdamW's two moments and the
+    averaged weight."""
+    return 5 * sum(p.numel() * p.element_size() for p in network.parameters())
 
 
 def resident_bytes() -> int:

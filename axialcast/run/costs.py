@@ -23,7 +23,7 @@ from axialcast.files.atomic import readable_size
 from axialcast.forecast import calendar
 from axialcast.forecast.memory import held_bytes
 from axialcast.model import ForecastNetwork
-from axialcast.model.memory import installed_bytes, resident_bytes, saved_bytes
+from axialcast.model.memory import installed_bytes, resident_bytes, saved_bytes, trained_bytes
 from axialcast.planet.nature_run import NatureRun
 from axialcast.run.config import Config, DataConfig
 from axialcast.times.calendars import time_text
@@ -125,9 +125,8 @@ class Preflight:
 
     def _training(self) -> dict[str, int]:
         states, network = self.states("train"), self.network()
-        # Weights, gradients, two moments of AdamW and the averaged weights.
         return {
-            "network and optimizer": 5 * 4 * sum(p.numel() for p in network.parameters()),
+            "network and optimizer": trained_bytes(network),
             "activations": self.activation_bytes(network),
             "data": min(len(states) * states.bytes_per_state, states.buffer_bytes),
         }

@@ -12,7 +12,7 @@ from axialcast.data import WindowLoader
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import Forecaster, choose_init_times, choose_lead_times
 from axialcast.forecast.layout import check_layout
-from axialcast.model.memory import installed_bytes
+from axialcast.model.memory import installed_bytes, trained_bytes
 from axialcast.run.costs import BEYOND, Preflight
 from axialcast.scores.regions import region_weights
 from axialcast.times.calendars import time_text
@@ -128,8 +128,7 @@ def _network(preflight: Preflight) -> Lines:
     except ValueError as error:
         yield f"model.{error}"
         return
-    # Weights, gradients, two moments of AdamW and the averaged weights.
-    needed, installed = 20 * sum(p.numel() for p in network.parameters()), installed_bytes()
+    needed, installed = trained_bytes(network), installed_bytes()
     if installed is not None and needed > BEYOND * installed:
         yield (
             f"model.dim: the network and its optimizer take {readable_size(needed)}, this machine "

@@ -26,10 +26,8 @@ class Expanded(Stored):
         return hash((Expanded, self.stored))
 
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
-        front, *rest = box
-        if front.stop > front.start:
-            for where, values in self.stored.pieces(tuple(rest)):
-                yield (slice(0, 1), *where), values[None]
+        for where, values in self.stored.pieces(box[1:]):
+            yield (slice(0, 1), *where), values[None]
 
     def numbers(self, axis: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         return positions if axis == 0 else self.stored.numbers(axis - 1, positions)
