@@ -178,8 +178,8 @@ VALID_TIMES = ("valid_time", "validity_time", "verification_time", "valid_date")
 COORDINATE_ALIASES: dict[str, tuple[str, ...]] = {
     TIME: ("time", *VALID_TIMES, "T", "t", "TIME", "Time", "date", "time_counter"),
     LEVEL: ("level", "pressure_level", "isobaricInhPa", "plev", "lev", "pressure"),
-    LATITUDE: ("latitude", "lat", "y", "Y", "LAT", "nav_lat", "XLAT"),
-    LONGITUDE: ("longitude", "lon", "x", "X", "LON", "nav_lon", "XLONG"),
+    LATITUDE: ("latitude", "lat", "y", "Y", "LAT", "LATITUDE", "Latitude", "nav_lat", "XLAT"),
+    LONGITUDE: ("longitude", "lon", "x", "X", "LON", "LONGITUDE", "Longitude", "nav_lon", "XLONG"),
     NUMBER: (
         *("number", "member", "realization", "ensemble", "realisation", "ens"),
         *("ensemble_member", "ens_member", "ensemble_number", "member_id"),

@@ -220,7 +220,8 @@ def _scale(text: str, wanted: str) -> float | None:
     registry: Any = cf_xarray.units.units
     try:
         if registry.Unit(wanted).dimensionless:  # pint would take kg/kg, m3/m3 and 1 for the same
-            return _positive(float(text))
+            part = float(text) * (100 if wanted == "percent" else 1)  # «0.01» is a percent
+            return _positive(part)
         given = registry.Quantity(registry.parse_expression(text))
         words = re.findall(r"[A-Za-z_]+", f"{given.units:D}")
         if not all(word.endswith(STEMS) and not word.startswith("deci") for word in words):

@@ -8,6 +8,7 @@ that all lie that near to whole hours, halves, quarters, minutes or seconds are 
 import logging
 import re
 import warnings
+from datetime import date
 from typing import Any
 
 import cftime
@@ -33,7 +34,7 @@ SINCE = re.compile(r"\s*\w+\s+since\s", re.IGNORECASE)
 """What units of dates begin with."""
 TOLD_SECONDS = 0.001
 """What dates are moved by at least, for the log to say so."""
-ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}){0,2}(\.\d+)?Z?)?")
+ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}){0,2}(\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?")
 
 
 def decoded(dataset: xr.Dataset, round_seconds: int | None = None) -> xr.Dataset:
@@ -97,19 +98,26 @@ def _decoded(name: Any, variable: xr.Variable) -> xr.Variable | None:
 
 
 def _read(variable: xr.Variable) -> xr.Variable | None:
-    """Text in ISO 8601 as dates; None if it is other text."""
+    """Text in ISO 8601, and Python's own dates, as dates (UTC); None if it is anything else."""
     first = variable[(0,) * variable.ndim].values.item()
-    if not ISO.fullmatch(first.decode() if isinstance(first, bytes) else str(first)):
+    if not ISO.fullmatch(_text(first)):
         return None
-    texts = [t.decode() if isinstance(t, bytes) else t for t in np.ravel(variable.values)]
-    if not all(isinstance(text, str) and ISO.fullmatch(text) for text in texts):
+    texts = [_text(value) for value in np.ravel(variable.values)]
+    if not all(map(ISO.fullmatch, texts)):
         return None
     try:
-        times = pd.to_datetime([text.removesuffix("Z") for text in texts], format="ISO8601")
+        times = pd.to_datetime(texts, format="ISO8601", utc=True).tz_convert(None)
     except ValueError:
         return None
     values = np.asarray(times.as_unit("ns")).reshape(variable.shape)
     return xr.Variable(variable.dims, values, variable.attrs)
+
+
+def _text(value: Any) -> str:
+    """Text of a file, or what a date of Python says."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def _absolute(variable: xr.Variable) -> xr.Variable | None:
@@ -252,7 +260,7 @@ def _ticks(values: Times) -> NDArray[np.int64]:
 
 def _moved(values: Times, known: NDArray[np.bool_], ticks: NDArray[np.int64]) -> Times:
     """The dates, those that are known at these microseconds."""
-    moved = values.copy()
+    moved = np.array(values)  # of a scalar, too
     if values.dtype == object:
         calendar, units = values[known].flat[0].calendar, "microseconds since 1970-01-01"
         moved[known] = cftime.num2date(ticks, units, calendar, only_use_cftime_datetimes=True)

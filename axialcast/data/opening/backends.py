@@ -4,6 +4,7 @@ Names and units are still the store's own; arrays are xarray's lazy ones of stor
 """
 
 import glob
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ __all__ = ["Reading", "open_raw"]
 
 NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 GRIB_SUFFIXES = (".grib", ".grib1", ".grib2", ".grb", ".grb2")
+NETCDF_STARTS = (b"CDF", b"\x89HDF")
+"""What NetCDF files begin with, whatever they are called."""
+LONGEST = 80
+"""Letters of what is no store that an error shows."""
 GRIB_PACKAGES = ("cfgrib", "eccodes", "gribapi")
 
 
@@ -64,19 +69,27 @@ def open_raw(store: Any, reading: Reading) -> dict[str, xr.Dataset]:
         text = str(store).removeprefix("file://")
         if "://" in text:
             return {shown(text): _open_url(text, reading)}
-        if Path(text).exists() or not glob.has_magic(text):
-            return {text: _open_path(Path(text), reading)}
-        paths = sorted(glob.glob(text, recursive=True))
-        if not paths:
-            raise FileNotFoundError(f"{text}: no file matches; check the pattern in data.store")
+        paths = _matching(text)
     elif isinstance(store, Sequence) and store:
-        paths = [str(path) for path in store]
+        paths = [path for text in store for path in _matching(str(text))]
     else:
         raise ValueError(
-            f"store: expected a path, URL, several paths, zarr Store or Dataset, got {store!r}"
+            "store: expected a path, URL, several paths, zarr Store or Dataset, got "
+            f"{type(store).__name__} {' '.join(repr(store).split())[:LONGEST]}"
         )
     _refuse_repeats(paths)
     return {path: _open_path(Path(path), reading) for path in paths}
+
+
+def _matching(text: str) -> list[str]:
+    """The files that a path or a pattern names."""
+    text = os.path.expanduser(text)
+    if Path(text).exists() or not glob.has_magic(text):
+        return [text]
+    paths = sorted(glob.glob(text, recursive=True))
+    if not paths:
+        raise FileNotFoundError(f"{text}: no file matches; check the pattern in data.store")
+    return paths
 
 
 def _refuse_repeats(paths: Sequence[str]) -> None:
@@ -106,6 +119,8 @@ def _open_path(path: Path, reading: Reading) -> xr.Dataset:
         if not zipfile.is_zipfile(path):
             raise ValueError(f"{path}: not a whole zip archive; download or write it again")
         return _open_zarr(ZipStore(path, mode="r"), str(path), reading)
+    if start.startswith(NETCDF_STARTS):
+        return open_netcdf(path)
     if path.suffix.lower() in GRIB_SUFFIXES or start == b"GRIB":
         return _open_grib(path, reading)
     return open_netcdf(path)

@@ -119,7 +119,11 @@ def refuse_curves(raw: xr.Dataset) -> None:
     lines: dict[str, dict[Any, xr.DataArray]] = {}
     for coordinate in (LATITUDE, LONGITUDE):
         names = {coordinate, *COORDINATE_ALIASES[coordinate]} - set(LETTERS)
-        found = {name: raw[name] for name in sorted(names & set(map(str, raw.variables)))}
+        found = {
+            name: raw[name]
+            for name in sorted(map(str, raw.variables))
+            if name in names or said(raw[name].attrs, "standard_name") == coordinate
+        }
         lines[coordinate] = {name: line for name, line in found.items() if line.ndim == 1}
         if found and not lines[coordinate]:
             name, line = max(found.items(), key=lambda item: item[1].ndim)

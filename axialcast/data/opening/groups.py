@@ -2,6 +2,7 @@
 
 import json
 import warnings
+import zipfile
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import xarray as xr
 import zarr
 from zarr.abc.store import Store
-from zarr.storage import LocalStore, ObjectStore
+from zarr.storage import LocalStore, ObjectStore, ZipStore
 
 from axialcast.data.arrays.chunks import quiet
 from axialcast.data.arrays.failures import reason
@@ -18,6 +19,7 @@ from axialcast.data.arrays.fetching import is_remote, refuse_fork
 from axialcast.data.arrays.zarrs import MissingChunks, direct
 from axialcast.data.opening.anemoi import from_anemoi, is_anemoi
 from axialcast.data.opening.fill_values import with_marks
+from axialcast.data.opening.netcdf import REFERENCES
 from axialcast.data.opening.packages import require
 from axialcast.data.opening.packing import unpacked
 from axialcast.data.opening.remote import can_list, unreadable
@@ -106,12 +108,18 @@ def _without_variables(group: zarr.Group, store: Store) -> str:
 
 def _absent(store: Store, error: Exception) -> str:
     """What is there in place of a group."""
+    if isinstance(store, ZipStore):
+        with zipfile.ZipFile(store.path) as archive:
+            first = next(iter(archive.namelist()), "nothing")
+        return f"holds {first} and no Zarr store at its root; unpack it, and set data.store to that"
     if not isinstance(store, LocalStore):
         return f"no Zarr store there ({reason(error)})"
     found = [path for path in Path(store.root).iterdir() if not path.name.startswith(".")]
     if any((Path(store.root) / file).is_file() for file in (".zarray", "zarr.json")):
         return "is one array of Zarr; set data.store to the folder above, which holds all of them"
     files = sorted(path.suffix for path in found if path.is_file() and path.suffix)
+    if (Path(store.root) / ".zmetadata").is_file():
+        return f"holds references of kerchunk, no Zarr store; {REFERENCES}"
     if files:
         return f"a folder, but no Zarr store; for its files set data.store to .../*{files[0]}"
     return f"no Zarr store there ({reason(error)})"

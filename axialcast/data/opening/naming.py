@@ -136,6 +136,7 @@ def _variable(dataset: xr.Dataset, want: str, asked: Sequence[str]) -> Any:
             name
             for name, array in dataset.data_vars.items()
             if said(array.attrs, "standard_name") == known.standard_name
+            and name not in asked
             and canonical(str(name)) not in VARIABLES
             and not NEAR_SURFACE & set(array.coords)
         ]

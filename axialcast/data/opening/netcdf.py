@@ -13,6 +13,11 @@ from axialcast.data.opening.uncached import uncached
 
 __all__ = ["open_netcdf"]
 
+REFERENCES = (
+    "set data.store to the files that they refer to, or write them to an Icechunk repository with "
+    "VirtualiZarr"
+)
+"""What to do about references of kerchunk."""
 FOREIGN = {
     b"\x1f\x8b": "is compressed by gzip; unpack it with gunzip",
     b"BZh": "is compressed by bzip2; unpack it with bunzip2",
@@ -20,6 +25,7 @@ FOREIGN = {
     b"\x28\xb5\x2f\xfd": "is compressed by zstd; unpack it with unzstd",
     b"PK": "is a zip archive; unpack it",
     b"\x0e\x03\x13\x01": "is a file of HDF4; convert it to NetCDF",
+    b"{": f"is JSON, as references of kerchunk are; {REFERENCES}",
     b"<": "is a page of HTML or XML, as a server sends in place of a file; download it again",
 }
 """What a file is by its first bytes, and what to do."""

@@ -31,6 +31,9 @@ __all__ = ["standardise"]
 
 logger = logging.getLogger(__name__)
 
+CYCLES = {"dayofyear", "month", "season", "hour"}
+"""Dimensions of a climatology."""
+
 KINDS_OF_VALUES = {
     "c": "complex numbers",
     "b": "true or false",
@@ -81,10 +84,17 @@ def _with_coordinates(analysis: xr.Dataset) -> xr.Dataset:
         if projection is not None:
             raise ValueError(f"no dimension {coordinate!r}; {projection}")
         names = ", ".join(COORDINATE_ALIASES[coordinate])
+        constant = "; leave out of data.store what has no time" if coordinate == TIME else ""
         lines = [str(name) for name, coord in analysis.coords.items() if coord.ndim == 1]
+        if coordinate == TIME and CYCLES & {*map(str, analysis.dims)}:
+            cycles = " and ".join(sorted(CYCLES & {*map(str, analysis.dims)}))
+            raise ValueError(
+                f"no dimension {TIME!r}, but {cycles}, as climatologies have: set data.store to "
+                "fields at dates; baselines fit their own climatology"
+            )
         raise ValueError(
             f"no dimension {coordinate!r} with a coordinate among {sorted(lines)}; name it one of "
-            f"{names}, and write a single value as a dimension of length one"
+            f"{names}, and write a single value as a dimension of length one{constant}"
         )
     analysis = check_times(analysis)
     grid_of(analysis)

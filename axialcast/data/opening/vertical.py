@@ -114,7 +114,9 @@ def in_hpa(
         ValueError: they are no pressures, their units are in doubt, or a level occurs twice.
     """
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-        raise ValueError(f"{name}: expected levels as numbers, got {values.tolist()}")
+        raise ValueError(
+            f"{name}: expected levels as numbers, got {values.tolist()}; write them so in the file"
+        )
     values, units = values.astype(np.float64), stated or _units(attrs)
     factor, offset = (1.0, 0.0) if units is None else conversion_to_hpa(str(name), units)
     pressures = np.array([_short(value * factor + offset) for value in values])
