@@ -80,6 +80,14 @@ def _name(value: str) -> str:
     return value
 
 
+def _member(value: Any) -> int | str:
+    if isinstance(value, str):
+        return _name(value)
+    if not isinstance(_number(value), int) or not 0 <= value <= LARGEST:
+        raise ValueError(f"got {value!r}, expected the number or the name of a member")
+    return int(value)
+
+
 def _region_name(value: str) -> str:
     if not all(letter.isalnum() or letter in " _-." for letter in _name(value)):
         raise ValueError(f"got {value!r}, expected a name of letters, digits, blanks, _, - and .")
@@ -154,7 +162,7 @@ Location = Annotated[str, BeforeValidator(_location)]
 Device = Annotated[str, BeforeValidator(_device)]
 Folder = Annotated[Path, BeforeValidator(_location)]
 Name = Annotated[str, AfterValidator(_name)]
-Member = Whole | Name
+Member = Annotated[int | str, BeforeValidator(_member)]
 """The number of an ensemble's member, or what it is called."""
 RegionName = Annotated[str, AfterValidator(_region_name)]
 """A name that may stand in a table, a file and a page, of a part of the grid."""

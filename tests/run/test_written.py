@@ -196,3 +196,13 @@ def test_no_error_of_a_config_tells_a_secret(path: Path, override: str) -> None:
     with pytest.raises(ConfigError) as error:
         load_config(path, [override])
     assert CANARY not in str(error.value)
+
+
+def test_a_variable_that_is_set_to_nothing_says_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTHING", "")
+    with pytest.raises(ConfigError) as error:
+        load_config(path, ["device=${oc.env:NOTHING}"])
+    line = "command line: device: got '', expected auto, cpu, cuda, cuda:<index> or mps"
+    assert error.value.lines == [line]

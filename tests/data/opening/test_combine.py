@@ -13,6 +13,7 @@ LATITUDE = np.array([60.0, 30.0, 0.0, -30.0, -60.0])
 LONGITUDE = np.arange(7) * 360 / 7
 LATER = "2001-01-02T18"
 """The time after the last of seven, six hours apart."""
+SINCE = {"units": "hours since 2000-01-01", "standard_name": "forecast_reference_time"}
 
 
 def field(name="t2m", units="K", *, base=280.0, start="2001-01-01", num=7, freq="6h", **attrs):
@@ -91,6 +92,7 @@ ALIKE = {
         None,
     ),
     "version of the experiment": (field(start=LATER).assign_coords(expver="0005"), None),
+    "initial time": (field(start=LATER).assign_coords(reftime=((), 1002.0, SINCE)), None),
     "an unknown standard name": (field(start=LATER, standard_name="unknown"), None),
 }
 
@@ -100,7 +102,7 @@ ALIKE = {
 def test_files_that_say_the_same_in_other_words_are_one(pair, kind, turned):
     second, encoding = ALIKE[kind]
     first = field(cell_methods="time: mean", standard_name="air_temperature")
-    first = first.assign_coords(expver="0001")
+    first = first.assign_coords(expver="0001", reftime=((), 960.0, SINCE))
     files = [(first, packed(0.001, 279.0) if encoding else None), (second, encoding)]
     files = files[::-1] if turned else files
     (one, other), encodings = zip(*files, strict=True)

@@ -146,6 +146,12 @@ def test_a_dimension_without_values_says_no_level(on_levels):
     assert levels_of(beside) == [500.0, 850.0]
 
 
+@pytest.mark.parametrize("name", ["height", "altitude"])
+def test_the_coordinate_of_a_dimension_comes_before_others_along_it(on_levels, name):
+    both = on_levels({"units": "hPa"}).assign_coords({name: ("level", [5570.0, 1460.0])})
+    assert levels_of(both) == [500.0, 850.0]
+
+
 @pytest.mark.parametrize("kind", ["memory", "netcdf", "zarr"])
 def test_a_scalar_level_is_a_level(on_levels, analysis, tmp_path, kind):
     one = on_levels({"units": "Pa"}, [50000.0, 85000.0], "plev").isel(plev=1)

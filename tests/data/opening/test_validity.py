@@ -73,6 +73,9 @@ FORECASTS = {
     "whole hours with units": lambda d, lead: d.assign_coords(
         leadtime=((), int(lead / HOUR), {"units": "hours"})
     ),
+    "a name of its own": lambda d, lead: d.assign_coords(
+        reach=((), lead / HOUR, {"units": "h", "standard_name": "forecast_period"})
+    ),
     "minutes": lambda d, lead: d.assign_coords(step=((), 60 * lead / HOUR, {"units": "minutes"})),
     "axialcast": lambda d, lead: (
         d.rename(time="init_time")
