@@ -124,15 +124,15 @@ def _suggest(model: type[BaseModel], location: Location) -> tuple[str, str]:
     for key in own:
         known.pop(".".join([*parents, key]), None)
     exact = [place for place, key in known.items() if key == name]
-    near_here = difflib.get_close_matches(name, own, n=1)
+    near_here = difflib.get_close_matches(name, own, n=1, cutoff=0.85 if exact else 0.6)
+    near_here = near_here or [key for key in own if name in key.split("_") or name == key[:3]][:1]
     others = list(dict.fromkeys(known.values()))
-    near_there = difflib.get_close_matches(name, others, n=1, cutoff=0.75)
-    if not exact and near_here:
-        return f"did you mean {near_here[0]}?", ".".join([*parents, near_here[0]])
-    if not exact and near_there:
+    near_there = difflib.get_close_matches(name, others, n=1, cutoff=0.9)
+    if not (exact or near_here) and near_there:
         exact = [place for place, key in known.items() if key == near_there[0]]
-    if exact:
-        return f"did you mean {' or '.join(exact)}?", exact[0]
+    meant = [".".join([*parents, *near_here])] if near_here else exact
+    if meant:
+        return f"did you mean {' or '.join([*near_here, *exact])}?", meant[0]
     return f"expected one of {', '.join(own)}", ""
 
 
@@ -177,4 +177,4 @@ def _remove(values: Any, location: Location) -> None:
 
 
 def _dotted(location: Location) -> str:
-    return ".".join(str(part) for part in location if part != "[key]")
+    return ".".join(str(part) or "''" for part in location if part != "[key]")

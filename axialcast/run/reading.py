@@ -22,6 +22,8 @@ _KEY = re.compile(r"[^\s.\[\]=]+(\.[^\s.\[\]=]+)*")
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _OLD_NUMBER = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 _UNSET = re.compile(r"Environment variable '(.*)' not found")
+_NO_KEY = re.compile(r"Interpolation key '(.*)' not found")
+_NO_RESOLVER = re.compile(r"Unsupported interpolation type (.*)")
 
 
 def read_values(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -150,6 +152,14 @@ def _unresolved(error: Exception) -> str:
     if unset := _UNSET.search(text):
         remedy = f"set it, or write ${{oc.env:{unset[1]},default}}"
         return f"the environment variable {unset[1]} is not set; {remedy}"
+    if absent := _NO_KEY.search(text):
+        return (
+            f"${{{absent[1]}}} refers to a key that is not given; give it, or write the value out"
+        )
+    if unknown := _NO_RESOLVER.search(text):
+        return f"no interpolation is called {unknown[1]}; expected ${{oc.env:NAME}} or ${{KEY}}"
+    if text.startswith("Incompatible key type"):
+        return "YAML reads a key that is no text; quote it"
     if isinstance(error, MissingMandatoryValue):
         return "??? stands for a value that is still to be given; give it"
     if isinstance(error, GrammarParseError):

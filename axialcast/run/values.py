@@ -4,6 +4,7 @@ A number that no run can mean is refused here, before anything is allocated for 
 that is blank or stands there twice, and `true` where YAML was meant to read a number.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -44,6 +45,10 @@ LARGEST = 10**9
 SECOND, CENTURY = 1 / 3600, 876_600
 """Shortest and longest time in hours."""
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+_ONE_SLASH = re.compile(r"([a-z][a-z0-9+]+):/(?!/)")
+"""The beginning of an address that lost a slash."""
+LONGEST = 255
+"""Bytes that a file system takes as a name."""
 HIGHEST_PRESSURE = 2000
 """Pressure (hPa) that no atmosphere of ours has; what exceeds it was meant in Pa."""
 
@@ -114,6 +119,12 @@ def _location(value: Any) -> Any:
     text = str(value)
     if not text.strip() or not text.isprintable():
         raise ValueError(f"got {text!r}, expected a path")
+    if "://" not in text and any(len(os.fsencode(part)) > LONGEST for part in Path(text).parts):
+        raise ValueError(f"got {text[:40]!r} …, expected names of {LONGEST} letters at most")
+    if text != text.strip():
+        raise ValueError(f"got {text!r}, expected a path without blanks around it")
+    if scheme := _ONE_SLASH.match(text):
+        raise ValueError(f"got {text!r}, expected {scheme[1]}://{text[scheme.end() :]}")
     return str(Path(text).expanduser()) if text.startswith("~") else text
 
 

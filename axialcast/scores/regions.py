@@ -32,7 +32,8 @@ def region_weights(
         if not inside.any():
             raise ValueError(
                 f"regions: {name!r}, latitude {south:g} to {north:g}, longitude {west:g} to "
-                f"{east:g}, holds no point of {grid}; widen it, south and west first"
+                f"{east:g}, holds no point of the grid, {grid}; expected [south, north] and "
+                "[west, east] that hold one or more"
             )
         weights[name] = np.where(inside, grid.areas, 0.0)
     return weights

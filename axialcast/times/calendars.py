@@ -119,7 +119,7 @@ def cadence(analysis: xr.Dataset, dim: str = TIME, *, gaps: Gaps = "keep") -> np
     if step <= np.timedelta64(0, "ns"):
         raise ValueError(f"{dim}: not sorted or not unique; sort the file and give each time once")
     is_whole = spacing % step == np.timedelta64(0, "ns")
-    remedy = "select evenly spaced times with period"
+    remedy = "give a store of evenly spaced times"
     remedy += "" if is_whole.all() else _by_rounding(spacing)
     if gaps == "refuse" and (spacing != spacing[0]).any():
         other = int(np.argmax(spacing != spacing[0]))

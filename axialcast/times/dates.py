@@ -63,8 +63,12 @@ def datetimes(values: Any, *, like: Times | None = None) -> Times:
         shown = " ".join(repr(values).split())
         shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]} …"
         raise ValueError(f"init_times: expected datetimes, got {shown} ({error})") from None
-    if not len(times) or len(np.unique(times)) < len(times):
-        raise ValueError(f"init_times: expected one or more different times, got {len(times)}")
+    found, counts = np.unique(times, return_counts=True)
+    if not len(times):
+        raise ValueError("init_times: expected one or more times, got none")
+    if len(found) < len(times):
+        twice = date_text(found[np.argmax(counts)])
+        raise ValueError(f"init_times: {twice} occurs {counts.max()} times; name it once")
     return times
 
 

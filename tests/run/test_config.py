@@ -185,7 +185,7 @@ def test_a_simulated_planet_must_hold_the_periods(path: Path) -> None:
         ("pipeline: [a\nb: 1\n", ":2: not valid YAML"),
         ("pipeline: train\npipeline: train\n", ":2: not valid YAML: found duplicate key pipeline"),
         ("- train\n", ": expected KEY: VALUE pairs, got a list"),
-        ("pipeline: ${nowhere}\n", ": pipeline: Interpolation key 'nowhere' not found"),
+        ("pipeline: ${nowhere}\n", ": pipeline: ${nowhere} refers to a key that is not given"),
     ],
 )
 def test_what_is_no_config(path: Path, text: str, line: str) -> None:

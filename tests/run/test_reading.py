@@ -26,7 +26,7 @@ FILES = [
     ("seed: *x\n", ":1: not valid YAML: found undefined alias"),
     ("seed: &x [*x]\n", ":1: not valid YAML: YAML recursive aliases are not supported"),
     ("seed: 1: 2\n", ":1: not valid YAML: mapping values are not allowed"),
-    ("null: 1\n", "a key: Incompatible key type 'NoneType'"),
+    ("null: 1\n", "a key: YAML reads a key that is no text; quote it"),
     ("1: 2\n", "1: YAML reads this key as 1, not as text; quote it"),
     ("data: {variables: {on: 1}}\n", "data.variables.true: YAML reads this key as True, not as"),
     ("seed: ???\n", "seed: ??? stands for a value that is still to be given; give it"),

@@ -55,6 +55,8 @@ def test_regions_that_are_none(grid):
     assert str(error.value).startswith(
         "regions: 'tropics', latitude 20 to -20, longitude 0 to 360, holds no point of "
     )
-    assert str(error.value).endswith("; widen it, south and west first")
+    assert str(error.value).endswith(
+        "; expected [south, north] and [west, east] that hold one or more"
+    )
     with pytest.raises(ValueError, match="regions: the name 'all' is the whole grid; choose anoth"):
         region_weights(grid, {"all": box})

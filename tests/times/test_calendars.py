@@ -259,7 +259,7 @@ def test_attributes_stay_with_dates_that_become_nanoseconds(calendar):
 def test_what_is_told_of_an_uneven_cadence():
     """The change, where it is, and what is expected; a remedy only where it is one."""
     first = "valid: cadence changes from {} h to {} h after {}; {}"
-    even = "select evenly spaced times with period"
+    even = "give a store of evenly spaced times"
     for hours, gaps, want in (
         (
             [0, 6, 18, 30, 42],

@@ -1,5 +1,7 @@
 """Parts of an analysis: variables, levels, a region, a member."""
 
+import difflib
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -35,10 +37,21 @@ def select_variables(dataset: xr.Dataset, variables: Sequence[str] | None) -> xr
     missing = [name for name in wanted if name not in on_grid]
     if missing:
         raise ValueError(
-            f"no variable {', '.join(missing)}; "
+            f"no variable {', '.join(name + _instead(name, on_grid) for name in missing)}; "
             f"the store has {', '.join(sorted(on_grid)) or 'none'}"
         )
     return dataset[wanted]
+
+
+def _instead(name: str, on_grid: Sequence[str]) -> str:
+    """What may have been meant by a variable that is not there, in words; nothing: who knows."""
+    on_level = re.fullmatch(r"([a-z_]+?)_?(\d{2,4})(hpa)?", name.lower())
+    if on_level and canonical(on_level[1]) in on_grid:
+        return f" (for {canonical(on_level[1])}, name its level in data.levels: [{on_level[2]}])"
+    spelt = {known.lower(): known for known in on_grid}
+    alike = canonical(name.lower())
+    near = difflib.get_close_matches(alike, spelt, n=1, cutoff=0.8)
+    return f" (did you mean {spelt[near[0]]}?)" if near else ""
 
 
 def select_levels(dataset: xr.Dataset, levels: Sequence[float] | None) -> xr.Dataset:
@@ -138,10 +151,15 @@ def _between(dataset: xr.Dataset, grid: LatLonGrid, south: float, north: float) 
     inside = np.flatnonzero(
         (latitude >= south - TOLERANCE_DEGREES) & (latitude <= north + TOLERANCE_DEGREES)
     )
-    if south < edges.min() - spare or north > edges.max() + spare or not len(inside):
+    if south < edges.min() - spare or north > edges.max() + spare:
         raise ValueError(
             f"region: latitudes {south:g} to {north:g} are not within the store's, "
-            f"{latitude.min():g} to {latitude.max():g}"
+            f"{latitude.min():g} to {latitude.max():g}; choose some of these, or take another store"
+        )
+    if not len(inside):
+        raise ValueError(
+            f"region: latitudes {south:g} to {north:g} lie between two of the store, "
+            f"{spare:g} degrees apart; widen them"
         )
     return dataset.isel({LATITUDE: slice(inside[0], inside[-1] + 1)})
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from axialcast.data import grid_of, open_analysis
-from axialcast.data.opening.selection import select_region
+from axialcast.data.opening.selection import select_region, select_variables
 
 
 def globe(origin=0.0, width=360):
@@ -65,7 +65,7 @@ def test_latitudes_keep_their_order_and_bounds_are_included():
         ({"lat": (0, 10)}, r"expected the keys latitude and longitude, got \['lat'\]"),
         ({"latitude": (10, 0)}, r"expected latitudes \(south, north\)"),
         ({"latitude": (0, 91)}, "within -90 to 90"),
-        ({"latitude": (6, 9)}, "latitudes 6 to 9 are not within"),
+        ({"latitude": (6, 9)}, "latitudes 6 to 9 lie between two of the store, 10 degrees apart"),
         ({"latitude": (0,)}, r"expected two numbers for latitude, got \(0,\)"),
         ({"longitude": (0, 361)}, "at most one turn"),
         ({"longitude": (0, np.nan)}, "expected two numbers"),
@@ -105,3 +105,20 @@ def test_a_member_by_its_number(analysis):
 def test_levels_are_asked_for_once(analysis, levels):
     with pytest.raises(ValueError, match=r"levels: expected one or more, each once, got \["):
         open_analysis(analysis, levels=levels)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("geopotenial", "no variable geopotenial (did you mean geopotential?); the store has"),
+        ("Z", "no variable Z (did you mean geopotential?)"),
+        ("z500", "no variable z500 (for geopotential, name its level in data.levels: [500])"),
+        ("geopotential_850", "(for geopotential, name its level in data.levels: [850])"),
+        ("wind", "no variable wind; the store has geopotential"),
+    ],
+)
+def test_of_a_variable_that_is_absent_it_is_told_what_may_be_meant(name, told):
+    dataset = xr.Dataset({"geopotential": ("x", [1.0]), "2m_temperature": ("x", [1.0])})
+    with pytest.raises(ValueError) as error:
+        select_variables(dataset, [name])
+    assert told in str(error.value)
