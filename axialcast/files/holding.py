@@ -152,11 +152,17 @@ def _take_or_break(path: Path) -> int | None:
             if other is not None and not other.is_alive:
                 _break(path, other)
     except (FileNotFoundError, FileExistsError):
-        if path.parent.is_file():
+        folder = path.parent.absolute()
+        if any(map(_is_no_folder, (folder, *folder.parents))):
             raise
         # One who held it and wrote nothing has removed the folder in between.
         return None
     return descriptor
+
+
+def _is_no_folder(path: Path) -> bool:
+    """Whether something else than a folder is there, a link to nothing among it."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _take(path: Path) -> int | None:

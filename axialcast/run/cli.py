@@ -4,6 +4,7 @@ Only light modules are imported at the top, so that help appears at once.
 """
 
 import logging
+import os
 import shutil
 import sys
 import tempfile
@@ -187,9 +188,10 @@ def _load(config: str, overrides: list[str] | None) -> "tuple[Path, Config]":
 
 def _require_writable(folder: Path) -> None:
     """Raises where the folder cannot be made or written; leaves nothing there."""
-    there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    there = next(p for p in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(p))
     if not there.is_dir():
-        raise NotADirectoryError(f"output {folder}: {there} is a file; set output= to a folder")
+        what = "a file" if there.exists() else "a link to nothing"
+        raise NotADirectoryError(f"output {folder}: {there} is {what}; set output= to a folder")
     try:
         with tempfile.TemporaryFile(dir=there):
             pass
@@ -244,6 +246,8 @@ def _lines(error: Exception) -> list[str]:
 
         if isinstance(error, ConfigError):
             return error.lines
+    if isinstance(error, FileNotFoundError) and error.filename is None and error.errno:
+        return ["the working directory is no more; go to another"]
     if isinstance(error, OSError) and error.strerror:
         return [f"{error.filename}: {error.strerror}" if error.filename else error.strerror]
     return [str(error)]

@@ -45,7 +45,8 @@ def find_config(name: str) -> Path:
         return configs()[path.stem]
     if path.is_dir():
         raise IsADirectoryError(f"config {name}: a folder; expected a YAML file")
-    remedy = nearest(path.stem, configs())
+    beside = Path(f"{name}.yaml")
+    remedy = f"; did you mean {beside}?" if beside.is_file() else nearest(path.stem, configs())
     raise FileNotFoundError(f"config {name}: no such file{remedy}; shipped: {', '.join(configs())}")
 
 

@@ -4,7 +4,6 @@ A number that no run can mean is refused here, before anything is allocated for 
 that is blank or stands there twice, and `true` where YAML was meant to read a number.
 """
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -119,7 +118,9 @@ def _location(value: Any) -> Any:
     text = str(value)
     if not text.strip() or not text.isprintable():
         raise ValueError(f"got {text!r}, expected a path")
-    if "://" not in text and any(len(os.fsencode(part)) > LONGEST for part in Path(text).parts):
+    if "://" not in text and any(
+        len(part.encode("utf-8", "replace")) > LONGEST for part in Path(text).parts
+    ):
         raise ValueError(f"got {text[:40]!r} …, expected names of {LONGEST} letters at most")
     if text != text.strip():
         raise ValueError(f"got {text!r}, expected a path without blanks around it")

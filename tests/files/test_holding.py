@@ -253,3 +253,21 @@ def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(FolderHeldError), hold(tmp_path):
             pass
     assert not tmp_path.exists(), "an empty folder goes"
+
+
+@pytest.mark.parametrize("name", ["link", "link/run", "file", "file/run"])
+def test_what_is_no_folder_is_no_hold_to_wait_for(tmp_path: Path, name: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=name.partition("/")[0]), hold(tmp_path / name):
+        pass
+
+
+def test_a_working_directory_that_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(FileNotFoundError), hold(Path("run")):
+        pass

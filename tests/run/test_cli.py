@@ -381,3 +381,22 @@ def test_what_a_store_says_commands_no_terminal(here: Path, analysis: xr.Dataset
     assert "axialcast: error: " in said
     assert "[red]x[/nothing]" in said
     assert all(line.isprintable() for line in said.splitlines())
+
+
+def test_an_output_that_is_a_link_to_nothing(here: Path) -> None:
+    Path("out").symlink_to("nothing")
+    for command in ("check", "run"):
+        result = CliRunner().invoke(app, [command, "smallest", "output=out"])
+        assert result.exit_code == 2
+        assert f"{here}/out is a link to nothing; set output= to a folder" in result.stderr
+
+
+def test_a_working_directory_that_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    result = CliRunner().invoke(app, ["check", "smallest"])
+    assert result.exit_code == 2
+    assert result.stderr == "axialcast: error: the working directory is no more; go to another\n"

@@ -58,3 +58,10 @@ def test_every_config_begins_with_the_command_that_runs_it() -> None:
     for name, path in shipped.configs().items():
         first = path.read_text("utf-8").splitlines()[0]
         assert first == f"# axialcast run configs/{name}.yaml"
+
+
+def test_a_config_without_its_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("")
+    with pytest.raises(FileNotFoundError, match=r"did you mean mine\.yaml\?"):
+        shipped.find_config("mine")

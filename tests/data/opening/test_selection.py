@@ -114,7 +114,7 @@ def test_levels_are_asked_for_once(analysis, levels):
         ("Z", "no variable Z (did you mean geopotential?)"),
         ("z500", "no variable z500 (for geopotential, name its level in data.levels: [500])"),
         ("geopotential_850", "(for geopotential, name its level in data.levels: [850])"),
-        ("wind", "no variable wind; the store has geopotential"),
+        ("wind", "no variable wind; the store has 2m_temperature, geopotential"),
     ],
 )
 def test_of_a_variable_that_is_absent_it_is_told_what_may_be_meant(name, told):
