@@ -172,6 +172,14 @@ VARIABLES: dict[str, Variable] = {
     ),
 }
 
+ON_LEVELS = frozenset(
+    {
+        *("geopotential", "temperature", "u_component_of_wind", "v_component_of_wind"),
+        *("specific_humidity", "relative_humidity", "vertical_velocity", "geopotential_height"),
+    }
+)
+"""Well-known variables that are one at every level; of the others, the name says where they are."""
+
 VALID_TIMES = ("valid_time", "validity_time", "verification_time", "valid_date")
 """Names of times that are no initial times, whatever else there is."""
 

@@ -13,7 +13,7 @@ import torch
 from axialcast.baselines.memory import fitted_bytes
 from axialcast.cores import available_cores
 from axialcast.data import States, Statistics
-from axialcast.data.opening.stacked import Layout
+from axialcast.data.opening.kinds.stacked import Layout
 from axialcast.data.preparing.conversion import READ_BYTES
 from axialcast.data.preparing.planned import planned
 from axialcast.data.preparing.shards import shards_together

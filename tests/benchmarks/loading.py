@@ -34,7 +34,7 @@ from measuring import machine
 from zarr.codecs import BloscCodec
 
 from axialcast.data import Channels, States, Statistics, WindowLoader, open_analysis
-from axialcast.data.opening.stacked import open_states, write_template
+from axialcast.data.opening.kinds.stacked import open_states, write_template
 from axialcast.data.windows.reading import BUFFER_BYTES as DEFAULT_BUFFER_BYTES
 from axialcast.names import VARIABLES
 

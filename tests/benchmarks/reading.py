@@ -29,7 +29,7 @@ from measuring import machine, milliseconds
 
 from axialcast.data import Analysis, Channels, open_analysis
 from axialcast.data.arrays.chunks import Chunks
-from axialcast.data.opening.stacked import open_states, write_template
+from axialcast.data.opening.kinds.stacked import open_states, write_template
 from axialcast.data.sources import Source
 
 HEIGHT, WIDTH = 121, 240

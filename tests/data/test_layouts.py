@@ -9,8 +9,8 @@ import xarray as xr
 
 from axialcast.data import Channels, States, Statistics, WindowLoader, open_analysis
 from axialcast.data.arrays.backed import Backed
-from axialcast.data.opening.stacked import Layout
-from axialcast.data.opening.uncached import uncached
+from axialcast.data.opening.kinds.stacked import Layout
+from axialcast.data.opening.kinds.uncached import uncached
 from axialcast.data.preparing import conversion, shards
 from axialcast.data.preparing.conversion import convert
 from axialcast.data.preparing.planned import planned

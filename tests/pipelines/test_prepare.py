@@ -19,7 +19,7 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from axialcast.data import Channels, open_analysis, statistics
-from axialcast.data.opening.stacked import to_variables
+from axialcast.data.opening.kinds.stacked import to_variables
 from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.prepared import broken_shards, read_manifest
 from axialcast.data.preparing.recipe import Recipe
@@ -140,7 +140,7 @@ EVERY = [pytest.param(17, id="some"), pytest.param(1, id="all", marks=pytest.mar
 @pytest.fixture
 def small(make_config, monkeypatch, tmp_path):
     """A function that prepares a store of 2 shards and, at its end, returns what is there."""
-    monkeypatch.setattr("axialcast.data.opening.stacked.SHARD_TIMES", 40)
+    monkeypatch.setattr("axialcast.data.opening.kinds.stacked.SHARD_TIMES", 40)
     config, _ = make_config(num_times=50, hours=24)
     recipe, store = Recipe(**config.recipe), tmp_path / "out" / "training.zarr"
 

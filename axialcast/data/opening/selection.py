@@ -1,4 +1,4 @@
-"""Parts of an analysis: variables, levels, a region, a member."""
+"""Parts of an analysis: variables, levels, a region."""
 
 import difflib
 import re
@@ -7,19 +7,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from axialcast.data.opening.levels import ON_LEVELS
 from axialcast.grid import TOLERANCE_DEGREES, LatLonGrid
 from axialcast.names import (
-    COORDINATE_ALIASES,
     LATITUDE,
     LEVEL,
     LONGITUDE,
-    NUMBER,
+    ON_LEVELS,
     canonical,
     require_storable,
 )
 
-__all__ = ["select_levels", "select_member", "select_region", "select_variables"]
+__all__ = ["select_levels", "select_region", "select_variables"]
 
 LEVEL_TOLERANCE = 1e-5
 """Two levels that differ by less than this part of themselves are the same."""
@@ -86,34 +84,6 @@ def select_levels(dataset: xr.Dataset, levels: Sequence[float] | None) -> xr.Dat
     if missing := sorted(v for v, is_close in zip(wanted, close, strict=True) if not is_close):
         raise ValueError(f"no level {missing} hPa; the store has {have.tolist()}")
     return dataset if places == list(range(len(have))) else dataset.isel({LEVEL: places})
-
-
-def select_member(dataset: xr.Dataset, member: int | str | None) -> xr.Dataset:
-    """One member of an ensemble: by its number or name, or its place where members have neither.
-
-    Raises:
-        ValueError: there is no such member, or no ensemble.
-    """
-    if member is None:
-        return dataset
-    names = [NUMBER, *COORDINATE_ALIASES[NUMBER]]
-    single = next((n for n in names if n in dataset.coords and not dataset[n].ndim), None)
-    if NUMBER not in dataset.dims and single is not None:  # a file of one member
-        have = [dataset[single].item()]
-        if str(have[0]) == str(member):
-            return dataset
-        raise ValueError(f"member: no member {member}; the store has {have}")
-    if NUMBER not in dataset.dims:
-        raise ValueError(
-            f"member: {member} was asked for, but the store has no ensemble; leave out data.member"
-        )
-    if NUMBER not in dataset.coords:
-        dataset = dataset.assign_coords({NUMBER: np.arange(dataset.sizes[NUMBER])})
-    have = dataset[NUMBER].values.tolist()
-    texts = [f"{n:g}" if isinstance(n, float) else str(n) for n in have]
-    if str(member) not in texts:
-        raise ValueError(f"member: no member {member}; the store has {', '.join(texts)}")
-    return dataset.isel({NUMBER: texts.index(str(member))}, drop=True)
 
 
 def select_region(dataset: xr.Dataset, region: Mapping[str, tuple[float, float]]) -> xr.Dataset:

@@ -13,12 +13,12 @@ from zarr.abc.store import Store
 
 from axialcast.data.arrays.backed import in_parts
 from axialcast.data.arrays.zarrs import MissingChunks
-from axialcast.data.opening.backends import Reading, open_raw
 from axialcast.data.opening.combine import combine
-from axialcast.data.opening.contradictions import refuse_contradictions
+from axialcast.data.opening.kinds.backends import Reading, open_raw
 from axialcast.data.opening.selection import select_levels, select_region, select_variables
-from axialcast.data.opening.standardise import standardise
-from axialcast.data.opening.units import require_known
+from axialcast.data.opening.standard.contradictions import refuse_contradictions
+from axialcast.data.opening.standard.standardise import standardise
+from axialcast.data.opening.standard.units import require_known
 from axialcast.disclosure import shown
 from axialcast.names import TIME
 from axialcast.times.calendars import Gaps, cadence, select_period

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from axialcast.data.arrays.lazy import lazily
 from axialcast.data.arrays.stored import Box, Stored
-from axialcast.data.opening.stacked import Layout
+from axialcast.data.opening.kinds.stacked import Layout
 from axialcast.data.reader import Analysis
 from axialcast.names import CHANNEL, LATITUDE, LONGITUDE, TIME
 

@@ -21,7 +21,7 @@ import xarray as xr
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
 from axialcast.data.normalize import statistics_of
-from axialcast.data.opening.stacked import Layout, write_template
+from axialcast.data.opening.kinds.stacked import Layout, write_template
 from axialcast.data.plausible import warn_implausible
 from axialcast.data.preparing.prepared import damage, read_manifest, write_manifest
 from axialcast.data.preparing.recipe import Recipe

@@ -1,6 +1,6 @@
 """What stands beside a training store: a manifest with its statistics and checksums.
 
-training.zarr         the states; see `axialcast.data.opening.stacked`
+training.zarr         the states; see `axialcast.data.opening.kinds.stacked`
 training.zarr.json    statistics, what is missing, a checksum of every shard, where it is from, and
                       a checksum of all this
 """

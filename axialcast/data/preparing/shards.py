@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments
 from axialcast.data.normalize import cell_weights
-from axialcast.data.opening.stacked import Layout, open_states, shard_path
+from axialcast.data.opening.kinds.stacked import Layout, open_states, shard_path
 from axialcast.data.preparing.conversion import MOST_BYTES
 from axialcast.data.preparing.prepared import damage
 from axialcast.data.preparing.recipe import Recipe

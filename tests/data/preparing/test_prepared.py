@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from axialcast.data import Channels, open_analysis, statistics
-from axialcast.data.opening import stacked
-from axialcast.data.opening.stacked import Layout, is_prepared, to_variables
+from axialcast.data.opening.kinds import stacked
+from axialcast.data.opening.kinds.stacked import Layout, is_prepared, to_variables
 from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.prepared import (
     broken_shards,

@@ -16,8 +16,8 @@ import xarray as xr
 import zarr
 
 from axialcast.data import open_analysis
-from axialcast.data.opening import remote
-from axialcast.data.opening.options import translate
+from axialcast.data.opening.kinds import remote
+from axialcast.data.opening.kinds.options import translate
 
 
 class _Server(http.server.SimpleHTTPRequestHandler):

@@ -20,7 +20,7 @@ from zarr.storage import FsspecStore, ObjectStore
 
 from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.fetching import refuse_fork
-from axialcast.data.opening.options import SERVICES, SPELLINGS, Options, translate
+from axialcast.data.opening.kinds.options import SERVICES, SPELLINGS, Options, translate
 from axialcast.disclosure import shown, silenced
 
 __all__ = ["can_list", "open_url", "unreadable"]

@@ -17,13 +17,13 @@ from axialcast.data.arrays.chunks import quiet
 from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.fetching import is_remote, refuse_fork
 from axialcast.data.arrays.zarrs import MissingChunks, direct
-from axialcast.data.opening.anemoi import from_anemoi, is_anemoi
-from axialcast.data.opening.fill_values import with_marks
-from axialcast.data.opening.netcdf import REFERENCES
-from axialcast.data.opening.packages import require
-from axialcast.data.opening.packing import unpacked
-from axialcast.data.opening.remote import can_list, unreadable
-from axialcast.data.opening.stacked import is_prepared, to_variables
+from axialcast.data.opening.kinds.anemoi import from_anemoi, is_anemoi
+from axialcast.data.opening.kinds.fill_values import with_marks
+from axialcast.data.opening.kinds.netcdf import REFERENCES
+from axialcast.data.opening.kinds.packages import require
+from axialcast.data.opening.kinds.packing import unpacked
+from axialcast.data.opening.kinds.remote import can_list, unreadable
+from axialcast.data.opening.kinds.stacked import is_prepared, to_variables
 
 __all__ = ["icechunk_store", "is_icechunk", "open_group"]
 

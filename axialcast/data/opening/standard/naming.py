@@ -1,4 +1,4 @@
-"""Foreign names and orders of dimensions become the project's.
+"""Foreign names become the project's.
 
 A name is recognised by itself, by its aliases, by `standard_name` or by its units, in this order,
 unless what the file says of a coordinate contradicts it. Where two candidates are equally good,
@@ -6,21 +6,19 @@ neither is renamed.
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from axialcast.data.arrays.lazy import transpose
-from axialcast.data.opening.coordinates import contradiction, said
+from axialcast.data.opening.standard.coordinates import contradiction, said
 from axialcast.grid import TOLERANCE_DEGREES
 from axialcast.names import (
     COORDINATE_ALIASES,
     COORDINATE_ATTRS,
     COORDINATE_UNITS,
     LATITUDE,
-    LEVEL,
     LONGITUDE,
     NUMBER,
     TIME,
@@ -28,15 +26,10 @@ from axialcast.names import (
     canonical,
 )
 
-__all__ = ["rename", "reorder"]
+__all__ = ["rename"]
 
 logger = logging.getLogger(__name__)
 
-OF_ERA5 = (
-    "1 is ERA5, 5 its preliminary months, each without the other's: download the file again, which "
-    "joins them now, or keep one, for instance with: ncks -d expver,0 in.nc out.nc"
-)
-"""What to do about two versions along `expver`."""
 NEAR_SURFACE = {"height", "heightAboveGround"}
 """Scalar coordinates of a field near the surface, which `standard_name` does not tell apart."""
 
@@ -143,47 +136,3 @@ def _variable(dataset: xr.Dataset, want: str, asked: Sequence[str]) -> Any:
     if len(found) > 1:
         logger.info("%s: could be any of %s; none is renamed", want, ", ".join(map(str, found)))
     return found[0] if len(found) == 1 else None
-
-
-def reorder(dataset: xr.Dataset, wanted: Collection[str] | None = None) -> xr.Dataset:
-    """Every variable with dimensions (time, [level], latitude, longitude), and no other coordinate.
-
-    Args:
-        dataset: in the project's names.
-        wanted: variables that must not be left out; None: all.
-
-    Raises:
-        ValueError: a wanted variable has other dimensions of more than one element.
-    """
-    order = [TIME, LEVEL, LATITUDE, LONGITUDE]
-    for name, array in dataset.data_vars.items():
-        long = [dim for dim in array.dims if dim not in order and array.sizes[dim] > 1]
-        if not long:
-            continue
-        sizes = ", ".join(f"{dim!r} of size {array.sizes[dim]}" for dim in long)
-        if wanted is not None and name not in wanted:
-            logger.info("%s: left out: it has also the dimensions %s", name, sizes)
-            dataset = dataset.drop_vars(str(name))
-            continue
-        remedy = (
-            "choose one with data.member"
-            if long == [NUMBER]
-            else OF_ERA5
-            if long == ["expver"]
-            else "keep one element of it in the file, or leave the variable out with data.variables"
-        )
-        raise ValueError(
-            f"{name}: expected the dimensions time, [level], latitude and longitude, got also "
-            f"{sizes}; {remedy}"
-        )
-    others = set(map(str, dataset.dims)) - set(order)
-    dataset = dataset.isel(dict.fromkeys(others, 0), drop=True) if others else dataset
-    sorted_dims = {n: [d for d in order if d in a.dims] for n, a in dataset.data_vars.items()}
-    turned = {
-        name: transpose(dataset[name], dims).variable
-        for name, dims in sorted_dims.items()
-        if tuple(dims) != dataset[name].dims
-    }
-    dataset = dataset.assign(turned) if turned else dataset
-    foreign = [name for name in dataset.coords if name not in order]
-    return dataset.drop_vars(foreign).transpose(*[dim for dim in order if dim in dataset.dims])

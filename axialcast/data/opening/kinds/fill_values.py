@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from axialcast.data.opening.packing import MARKS, numbers
+from axialcast.data.opening.kinds.packing import MARKS, numbers
 
 __all__ = ["with_marks"]
 

@@ -15,8 +15,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data.arrays.lazy import expand
-from axialcast.data.opening.coordinates import said
-from axialcast.data.opening.vertical import (
+from axialcast.data.opening.standard.coordinates import said
+from axialcast.data.opening.standard.vertical import (
     HIDING_KINDS,
     PRESSURE_TYPES,
     conversion_to_hpa,
@@ -32,22 +32,15 @@ from axialcast.names import (
     LEVEL,
     LONGITUDE,
     NUMBER,
+    ON_LEVELS,
     TIME,
     VARIABLES,
     canonical,
 )
 
-__all__ = ["ON_LEVELS", "is_level", "with_levels"]
+__all__ = ["is_level", "with_levels"]
 
 logger = logging.getLogger(__name__)
-
-ON_LEVELS = frozenset(
-    {
-        *("geopotential", "temperature", "u_component_of_wind", "v_component_of_wind"),
-        *("specific_humidity", "relative_humidity", "vertical_velocity", "geopotential_height"),
-    }
-)
-"""Well-known variables that are one at every level; of the others, the name says where they are."""
 
 HORIZONTAL = (TIME, LATITUDE, LONGITUDE, NUMBER)
 

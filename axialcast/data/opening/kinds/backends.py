@@ -17,10 +17,10 @@ from zarr.storage import LocalStore, ZipStore
 
 from axialcast.data.arrays.failures import reason
 from axialcast.data.arrays.zarrs import MissingChunks
-from axialcast.data.opening.grib import open_grib
-from axialcast.data.opening.groups import icechunk_store, is_icechunk, open_group
-from axialcast.data.opening.netcdf import open_netcdf
-from axialcast.data.opening.remote import open_url
+from axialcast.data.opening.kinds.grib import open_grib
+from axialcast.data.opening.kinds.groups import icechunk_store, is_icechunk, open_group
+from axialcast.data.opening.kinds.netcdf import open_netcdf
+from axialcast.data.opening.kinds.remote import open_url
 from axialcast.disclosure import shown
 
 __all__ = ["Reading", "open_raw"]
@@ -39,7 +39,7 @@ class Reading:
     """How to read a store.
 
     Args:
-        storage_options: for a store behind a URL, see `axialcast.data.opening.remote.open_url`.
+        storage_options: for a store behind a URL, see `remote.open_url`.
         timeout_seconds: how long to wait for a server's answer.
         missing_chunks: of Zarr stores, see `axialcast.data.arrays.zarrs.direct`.
         variables, levels: that are wanted, where a store has to be cut before it is a Dataset.

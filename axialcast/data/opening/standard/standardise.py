@@ -9,12 +9,16 @@ from collections.abc import Collection, Mapping, Sequence
 
 import xarray as xr
 
-from axialcast.data.opening.coordinates import projection_of, refuse_curves, refuse_projections
-from axialcast.data.opening.levels import is_level, with_levels
-from axialcast.data.opening.naming import rename, reorder
-from axialcast.data.opening.selection import select_member
-from axialcast.data.opening.units import in_canonical_units
-from axialcast.data.opening.validity import at_valid_times
+from axialcast.data.opening.standard.coordinates import (
+    projection_of,
+    refuse_curves,
+    refuse_projections,
+)
+from axialcast.data.opening.standard.dimensions import reorder, select_member
+from axialcast.data.opening.standard.levels import is_level, with_levels
+from axialcast.data.opening.standard.naming import rename
+from axialcast.data.opening.standard.units import in_canonical_units
+from axialcast.data.opening.standard.validity import at_valid_times
 from axialcast.grid import grid_of
 from axialcast.names import (
     COORDINATE_ALIASES,

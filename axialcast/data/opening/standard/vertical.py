@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from axialcast.data.opening.coordinates import said
-from axialcast.data.opening.units import linear_conversion
+from axialcast.data.opening.standard.coordinates import said
+from axialcast.data.opening.standard.units import linear_conversion
 from axialcast.names import COORDINATE_ALIASES, LEVEL
 
 __all__ = ["conversion_to_hpa", "in_hpa", "is_pressure", "is_vertical", "other_kind"]

@@ -7,9 +7,9 @@ import xarray as xr
 
 from axialcast.data.arrays.backed import backed
 from axialcast.data.arrays.failures import reason
-from axialcast.data.opening import netcdf3
-from axialcast.data.opening.packing import unpacked
-from axialcast.data.opening.uncached import uncached
+from axialcast.data.opening.kinds import netcdf3
+from axialcast.data.opening.kinds.packing import unpacked
+from axialcast.data.opening.kinds.uncached import uncached
 
 __all__ = ["open_netcdf"]
 

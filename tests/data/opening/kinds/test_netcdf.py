@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 from axialcast.data import Analysis, open_analysis
-from axialcast.data.opening import netcdf3
+from axialcast.data.opening.kinds import netcdf3
 
 CLASSIC = ["NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA"]
 

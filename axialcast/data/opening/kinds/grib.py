@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from axialcast.data.arrays.gribs import GribArray, Place
 from axialcast.data.arrays.lazy import lazily
-from axialcast.data.opening.levels import ON_LEVELS
-from axialcast.data.opening.messages import PRESSURE, Header, by_series, headers, one_of_each
-from axialcast.data.opening.packages import require
-from axialcast.names import LATITUDE, LONGITUDE, NUMBER, TIME, canonical
+from axialcast.data.opening.kinds.messages import PRESSURE, Header, by_series, headers, one_of_each
+from axialcast.data.opening.kinds.packages import require
+from axialcast.names import LATITUDE, LONGITUDE, NUMBER, ON_LEVELS, TIME, canonical
 from axialcast.times.calendars import time_text
 
 __all__ = ["open_grib"]

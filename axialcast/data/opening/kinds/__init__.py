@@ -1,0 +1,1 @@
+"""How each kind of store is opened raw: lazily, in its own names and units."""
