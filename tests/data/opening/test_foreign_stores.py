@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import zarr
 from numpy.random import Generator
 
 from axialcast import open_analysis
 from axialcast.data import Analysis
 
-MANY = 60
+MANY = 100
 """Stores that are always tried; the longer test tries as many again, several times."""
 
 NAMES = {
@@ -94,7 +95,11 @@ def drawn(r: Generator) -> Truth:
     spacing = r.choice([10.0, 360 / 11])
     longitude = np.arange(11) * spacing + r.choice([0.0, -180.0, -40.0, 5.0])
     step = r.choice(["1h", "6h", "1D"])
-    times = pd.date_range(f"{r.integers(1950, 2020)}-02-27", periods=13, freq=step)
+    calendar = str(r.choice(["standard", "standard", "standard", "noleap", "360_day"]))
+    start = f"{r.integers(1950, 2020)}-02-27"
+    times = xr.date_range(
+        start, None, 13, step, use_cftime=calendar != "standard", calendar=calendar
+    )
     coords = {"time": times, "level": levels, "latitude": latitude, "longitude": longitude}
     fields = {}
     for name in names:
@@ -152,8 +157,10 @@ def encoded(ds: xr.Dataset, truth: Truth, r: Generator, *, packs: bool) -> dict[
     encoding: dict[str, Any] = {}
     for name, array in ds.data_vars.items():
         known = next(want for want, names in NAMES.items() if name in names)
-        kind = r.choice(["f4", "f8", "i2"]) if packs else r.choice(["f4", "f8"])
-        if kind == "i2":
+        kind = r.choice(["f4", "f8", "mark", "i2", "u2"]) if packs else r.choice(["f4", "f8"])
+        if kind == "mark":
+            encoding[str(name)] = {"dtype": "f4", "_FillValue": None, "missing_value": -9999.0}
+        elif kind in ("i2", "u2"):
             low, high = float(array.min()), float(array.max())
             scale = (high - low) / 65_000 or 1.0
             encoding[str(name)] = {
@@ -162,22 +169,31 @@ def encoded(ds: xr.Dataset, truth: Truth, r: Generator, *, packs: bool) -> dict[
                 "add_offset": (low + high) / 2,
                 "_FillValue": -32768,
             }
+            if kind == "u2":  # unsigned, though NetCDF-3 has no such type
+                encoding[str(name)] |= {"add_offset": low, "_FillValue": -1, "_Unsigned": "true"}
             own = float(truth.dataset[known].max() - truth.dataset[known].min())
             truth.spacing[known] = scale * own / (high - low) if high > low else 0.0
         else:
             encoding[str(name)] = {"dtype": kind}
-    time = "time" if "time" in ds.dims else "valid_time"
     unit = r.choice(["hours", "seconds", "days", "minutes"])
-    encoding[time] = {"units": f"{unit} since {r.choice(['1900-01-01', '1970-01-01'])}"}
-    encoding[time]["dtype"] = "f8" if unit == "days" else "i8"
+    stored = {"units": f"{unit} since {r.choice(['1900-01-01', '1970-01-01'])}"}
+    stored["dtype"] = str(r.choice(["f8", "f4"])) if unit == "days" else str(r.choice(["i8", "f4"]))
+    encoding[_time_of(ds)] = stored
     return encoding
+
+
+def _time_of(ds: xr.Dataset) -> str:
+    return "time" if "time" in ds.coords else "valid_time"
 
 
 def written(truth: Truth, r: Generator, folder: Path) -> Any:
     """The store: a Dataset, a file, a glob of files, a Zarr store."""
-    kind = r.choice(["dataset", "netcdf", "classic", "files", "zarr2", "zarr3"])
-    if kind == "files":
-        return _in_files(truth, r, folder)
+    kinds = ["dataset", "netcdf", "classic", "files", "zarr2", "zarr3", "zeros", "steps", "leads"]
+    if truth.dataset.time.dtype.kind == "M":
+        kinds += ["anemoi", "grib"]
+    kind = str(r.choice(kinds))
+    if kind in WRITERS:
+        return WRITERS[kind](truth, r, folder)
     ds = dressed(truth, r)
     if kind == "dataset":
         return ds
@@ -192,8 +208,7 @@ def written(truth: Truth, r: Generator, folder: Path) -> Any:
         )
         return folder / "s.zarr"
     if kind == "classic":
-        time = "time" if "time" in ds.dims else "valid_time"
-        encoding[time]["dtype"] = "f8"
+        encoding[_time_of(ds)]["dtype"] = "f8"
         ds.to_netcdf(folder / "s.nc", format="NETCDF3_64BIT", encoding=encoding)
     else:
         ds.to_netcdf(folder / "s.nc", encoding=encoding)
@@ -221,6 +236,144 @@ def _in_files(truth: Truth, r: Generator, folder: Path) -> Path:
         encoding = encoded(one, truth, r, packs=False)
         one.to_netcdf(folder / f"s_{number}.nc", encoding=encoding)
     return folder / "s_*.nc"
+
+
+def _with_zeros(truth: Truth, r: Generator, folder: Path) -> Path:
+    """Arrays of Zarr 2 as zarr itself makes them: an absent chunk is 0, and no value is missing."""
+    ds = dressed(truth, r)
+    ds.to_netcdf(folder / "s.nc", encoding=encoded(ds, truth, r, packs=False))
+    group = zarr.open_group(folder / "s.zarr", mode="w", zarr_format=2)
+    with xr.open_dataset(folder / "s.nc", decode_cf=False) as plain:
+        for name, variable in plain.variables.items():
+            chunks = tuple(int(r.integers(1, length + 1)) for length in variable.shape)
+            array = group.create_array(
+                str(name),
+                shape=variable.shape,
+                dtype=variable.dtype,
+                chunks=chunks or "auto",
+                fill_value=0,
+                config={"write_empty_chunks": True},
+            )
+            array[...] = variable.values
+            attrs = {
+                k: v for k, v in variable.attrs.items() if k not in ("_FillValue", "coordinates")
+            }
+            array.attrs.update({**attrs, "_ARRAY_DIMENSIONS": list(variable.dims)})
+    return folder / "s.zarr"
+
+
+def _by_step(truth: Truth, r: Generator, folder: Path) -> Path:
+    """A file for each time, which is a scalar in it."""
+    for number in r.permutation(truth.dataset.sizes["time"]).tolist():
+        one = dressed(replace(truth, dataset=truth.dataset.isel(time=number)), r)
+        one.to_netcdf(folder / f"s_{number}.nc", encoding=encoded(one, truth, r, packs=False))
+    return folder / "s_*.nc"
+
+
+def _of_one_lead(truth: Truth, r: Generator, folder: Path) -> Path:
+    """Forecasts of one lead time, by their initial times, as WeatherBench 2 or cfgrib has them."""
+    hours = int(r.choice([6, 24, 240]))
+    ds = dressed(truth, r).drop_vars("step", errors="ignore")
+    ds = ds.rename({_time_of(ds): "time"})
+    valid = ds.indexes["time"]
+    ds = ds.assign_coords(time=valid - pd.Timedelta(hours=hours))
+    if r.random() < 0.5:
+        ds = ds.expand_dims(prediction_timedelta=[np.timedelta64(hours, "h")], axis=1)
+    else:
+        ds = ds.assign_coords(step=np.timedelta64(hours, "h"), valid_time=("time", valid))
+        ds["time"].attrs["standard_name"] = "forecast_reference_time"
+    ds.to_netcdf(folder / "s.nc", encoding=encoded(ds, truth, r, packs=False))
+    return folder / "s.nc"
+
+
+MARS = {
+    **{"temperature": "t", "2m_temperature": "2t", "mean_sea_level_pressure": "msl"},
+    **{"total_precipitation": "tp", "specific_humidity": "q"},
+}
+"""Short names of ECMWF."""
+
+
+def _fields(truth: Truth) -> dict[tuple[str, float | None], xr.DataArray]:
+    """Each variable on each level, by ECMWF's name and the level."""
+    found: dict[tuple[str, float | None], xr.DataArray] = {}
+    for name, array in truth.dataset.items():
+        for level in truth.dataset.level.values if "level" in array.dims else [None]:
+            field = array if level is None else array.sel(level=level)
+            found[MARS[str(name)], level] = field.transpose("time", "latitude", "longitude")
+    return found
+
+
+def _anemoi(truth: Truth, r: Generator, folder: Path) -> Path:
+    """All variables and levels in one array of cells; units are in the metadata."""
+    fields = _fields(truth)
+    order = [list(fields)[place] for place in r.permutation(len(fields)).tolist()]
+    names = [name if level is None else f"{name}_{level:g}" for name, level in order]
+    units = {"t": "K", "2t": "K", "msl": "Pa", "tp": "m", "q": "kg kg**-1"}
+    rows, columns = xr.broadcast(truth.dataset.latitude, truth.dataset.longitude)
+    data = np.stack([fields[key].values.reshape(13, -1) for key in order], 1)[:, :, None]
+    group = zarr.open_group(folder / "s.zarr", mode="w", zarr_format=2)
+    array = group.create_array("data", shape=data.shape, dtype="f4", chunks=(1, *data.shape[1:]))
+    array[...] = data
+    dates = group.create_array("dates", shape=13, dtype="M8[s]")
+    dates[...] = truth.dataset.time.values.astype("M8[s]")
+    for name, values in (("latitudes", rows), ("longitudes", columns)):
+        group.create_array(name, data=values.values.ravel())
+    described = {
+        name: {"units": units[short]} for name, (short, _) in zip(names, order, strict=True)
+    }
+    group.attrs.update(
+        {"variables": names, "field_shape": list(rows.shape), "variables_metadata": described}
+    )
+    return folder / "s.zarr"
+
+
+def _grib(truth: Truth, r: Generator, folder: Path) -> Path:
+    """A message for each field, in any order, of 24 bits a value; rain since the time before."""
+    eccodes = pytest.importorskip("eccodes", exc_type=(ImportError, RuntimeError))
+    pytest.importorskip("cfgrib", exc_type=(ImportError, RuntimeError))
+    ds = truth.dataset = truth.dataset.assign_coords(longitude=np.arange(11) * 10.0)
+    first, last = ds.latitude.values[[0, -1]].tolist()
+    grid = {"Ni": 11, "Nj": 7, "iDirectionIncrementInDegrees": 10}
+    grid |= {"jDirectionIncrementInDegrees": 15, "jScansPositively": int(first < last)}
+    grid |= {"latitudeOfFirstGridPointInDegrees": first, "latitudeOfLastGridPointInDegrees": last}
+    grid |= {"longitudeOfFirstGridPointInDegrees": 0, "longitudeOfLastGridPointInDegrees": 100}
+    hours = int(np.diff(ds.time.values)[0] / np.timedelta64(1, "h"))
+    fields = _fields(truth)
+    every = [(key, number) for key in fields for number in range(13)]
+    with (folder / "s.grib").open("wb") as file:
+        for place in r.permutation(len(every)).tolist():
+            (name, level), number = every[place]
+            field = fields[name, level].isel(time=number)
+            time = pd.Timestamp(field.time.values) - pd.Timedelta(hours=hours * (name == "tp"))
+            keys = {**grid, "dataDate": int(f"{time:%Y%m%d}"), "dataTime": int(f"{time:%H%M}")}
+            keys |= {
+                "shortName": name,
+                "bitsPerValue": 24,
+                "bitmapPresent": 1,
+                "missingValue": 1e20,
+            }
+            keys |= {"stepType": "accum", "stepRange": f"0-{hours}"} if name == "tp" else {}
+            keys |= {} if level is None else {"level": int(level)}
+            kind = "sfc" if level is None else "pl"
+            message = eccodes.codes_grib_new_from_samples(f"regular_ll_{kind}_grib1")
+            for key, value in keys.items():
+                eccodes.codes_set(message, key, value)
+            eccodes.codes_set_values(message, field.fillna(1e20).values.ravel())
+            eccodes.codes_write(message, file)
+            eccodes.codes_release(message)
+    for name, array in ds.items():
+        truth.spacing[str(name)] = float(array.max() - array.min()) * 2.0**-22
+    return folder / "s.grib"
+
+
+WRITERS: dict[str, Callable[[Truth, Generator, Path], Path]] = {
+    "files": _in_files,
+    "zeros": _with_zeros,
+    "steps": _by_step,
+    "leads": _of_one_lead,
+    "anemoi": _anemoi,
+    "grib": _grib,
+}
 
 
 def compare(truth: Truth, opened: xr.Dataset) -> None:
