@@ -204,7 +204,11 @@ def written(truth: Truth, r: Generator, folder: Path) -> Any:
             if r.random() < 0.2 and str(variable["dtype"])[0] == "f":
                 variable["dtype"] = f">{variable['dtype']}"
         ds.to_zarr(
-            folder / "s.zarr", zarr_format=int(kind[-1]), consolidated=False, encoding=encoding
+            folder / "s.zarr",
+            zarr_format=int(kind[-1]),
+            consolidated=False,
+            encoding=encoding,
+            write_empty_chunks=True,  # a chunk of dry cells that is left out is refused
         )
         return folder / "s.zarr"
     if kind == "classic":
