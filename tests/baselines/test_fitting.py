@@ -15,7 +15,7 @@ from axialcast.baselines import (
     patterns,
     persistence,
 )
-from axialcast.baselines.fitting import BASELINES
+from axialcast.baselines.fitting import BASELINES, check_times
 from axialcast.baselines.memory import fitted_bytes
 from axialcast.data import Analysis, Channels, open_analysis, statistics
 from axialcast.data.arrays.chunks import Chunks
@@ -373,3 +373,12 @@ def test_what_fits_will_hold_is_what_they_hold(training, monkeypatch, hours):
         assert fitted_bytes(Analysis(training), asked, **options) == held
     monkeypatch.setattr("axialcast.baselines.memory.MOST_BYTES", min(cycle, damping))
     assert fitted_bytes(Analysis(training), names[:1], **options) == min(cycle, damping)
+
+
+@pytest.mark.parametrize(("days", "lead"), [([0, 1, 2], 7), ([0, 1, 4, 5], 2)])
+def test_lead_times_without_a_pair_of_times_are_refused_as_they_are_by_the_fit(days, lead):
+    times = np.datetime64("2001-01-01", "ns") + np.array(days) * DAY
+    arguments = {"lead_times": np.array([1, lead]) * DAY, "harmonics": 0}
+    with pytest.raises(ValueError, match=r"^lead_times: "):
+        check_times(times, ["damped_persistence"], **arguments)
+    check_times(times, ["persistence"], **arguments)

@@ -127,6 +127,7 @@ FOREIGN = {
     ],
     "total_column_water_vapour": ["kg m-2 s-1", "kg kg-1", "kg m-3", "gr m-2"],
     "vertical_velocity": ["m s-1", "cm/s", "Pa", "Pa s", "hPa"],
+    "surface_pressure": ["-100 Pa", "0 Pa", "0 N m-2"],
 }
 
 

@@ -102,6 +102,9 @@ def test_a_store_that_a_stage_would_write_is_refused(config_here: Path) -> None:
         assert line == (
             f"data.store: {store} is what the pipeline prepare writes; set output to another folder"
         )
+    Path("own.py").write_text("RESUMES = ('part.zarr',)" + RUN)
+    [line] = refused("own.py", **{"data.store": "runs/x/part.zarr"})
+    assert line.startswith("data.store: runs/x/part.zarr is what the pipeline own writes")
     # Read, not written.
     overrides = ["data.store=runs/x/training.zarr", "pipeline=[train]"]
     assert len(stages_of(load_config("x.yaml", overrides))) == 1

@@ -24,8 +24,6 @@ class Limited(Stored):
         self.shape, self.chunk_shape = stored.shape, stored.chunk_shape
         # float32 holds integers of two bytes without loss.
         self.dtype = np.result_type(stored.dtype, np.float32)
-        if stored.dtype.kind == "f":
-            self.dtype = stored.dtype
         self.is_remote = stored.is_remote
 
     def pieces(self, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:

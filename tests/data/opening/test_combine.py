@@ -209,6 +209,8 @@ def test_levels_of_one_file_each_and_levels_in_another_order(pair, refusal):
         turned.temperature.sel(level=[500, 850]), np.tile(want, (2, 1, 1, 1))
     )
     np.testing.assert_allclose(Analysis(turned).read([8])[0, 0], turned.temperature[8, 0])
+    falling = open_analysis(pair(on_levels([700.0, 500.0]), on_levels([1000.0, 850.0])))
+    assert falling.level.values.tolist() == [1000.0, 850.0, 700.0, 500.0]
     later = on_levels([850.0], LATER).squeeze()
     line = refusal(on_levels([500.0]).squeeze(), later)
     assert "a.nc and" in line

@@ -148,3 +148,11 @@ def test_numbers_of_no_known_type_must_be_likely_pressures(make):
         open_analysis(store, units=UNITS)
     opened = open_analysis(store, units={**UNITS, "level": "hPa"})
     assert opened.level.values.tolist() == [137.0, 500.0]
+
+
+def test_a_field_at_the_surface_is_another_than_the_levels_of_its_name(make, analysis):
+    store = make()
+    zarr.open_group(store).attrs["variables"] = ["q_850", "msl", "q_500", "q"]
+    opened = open_analysis(store, units={"q": "kg kg-1", "msl": "Pa"})
+    np.testing.assert_array_equal(opened.specific_humidity, analysis.geopotential)
+    np.testing.assert_array_equal(opened.q_surface, 7.0)

@@ -176,6 +176,7 @@ def test_marks_and_ranges_of_any_type_count(tmp_path, attrs, fill_value, missing
     [
         (np.array([-20, 20], "i2"), [-30000, 30000, 40]),  # packed as the values are
         (np.array([270.0, 290.0], "f4"), [-30000, 30000]),  # in their units
+        (np.array([-20.0, 20.0]) * 0.1 + 280, [-30000, 30000, 40]),  # which rounding passes
     ],
 )
 def test_ranges_of_packed_values_are_packed_if_their_type_is(tmp_path, limits, missing):
@@ -219,4 +220,15 @@ def test_two_marks_are_two_marks(tmp_path, zarr_format, dtype):
     want = np.where(values < 0, np.nan, values)
     np.testing.assert_allclose(read(folder), want, rtol=1e-6)
     folder = write_zarr(tmp_path / "a", values, {"missing_value": [-99, -999]}, zarr_format=3)
+    np.testing.assert_allclose(read(folder), want, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("zarr_format", "is_mark"), [(2, True), (3, False)])
+def test_what_an_absent_chunk_reads_as_marks_missing_data_in_version_2_alone(
+    tmp_path, zarr_format, is_mark
+):
+    values = rain()
+    values[2] = 7
+    folder = write_zarr(tmp_path / "a.zarr", values, zarr_format=zarr_format, fill_value=7)
+    want = np.where(values == 7, np.nan, values) if is_mark else values
     np.testing.assert_allclose(read(folder), want, rtol=1e-6)

@@ -284,6 +284,8 @@ def test_variables_on_different_pressures_are_told_apart(on_levels, analysis, ca
     both["u"] = other.u.assign_attrs(units="m s-1")
     with pytest.raises(ValueError, match="geopotential is on the levels 500, 850 hPa, u_component"):
         open_analysis(both)
+    with pytest.raises(ValueError, match=r"name variables of the same levels in data\.variables"):
+        open_analysis(both, variables=["u", "z"])
     caplog.set_level(logging.INFO, "axialcast")
     wind = open_analysis(both, variables=["u"])
     assert wind.level.values.tolist() == [700.0, 300.0]

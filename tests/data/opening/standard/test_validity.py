@@ -169,6 +169,12 @@ def test_of_many_lead_times_some_are_named(field):
             lambda d: d.rename(time="init_time"),
             "no dimension 'time': init_time holds initial times, but neither lead times nor valid",
         ),
+        (
+            lambda d: d.assign_coords(
+                time=("time", np.arange(40), {"units": "steps"}), reftime=d.time.values[0]
+            ),
+            "time: expected dates, got numbers in 'steps'",
+        ),
         (lambda d: d.expand_dims(expver=[1, 5], axis=1), "5 its preliminary months, each without"),
     ],
 )
