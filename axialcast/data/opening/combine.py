@@ -20,7 +20,8 @@ from axialcast.data.opening.alike import (
     refuse_holes,
     refuse_other_times,
 )
-from axialcast.names import TIME, canonical
+from axialcast.data.opening.selection import chosen_variables
+from axialcast.names import TIME
 from axialcast.times.calendars import time_text
 
 __all__ = ["combine"]
@@ -40,7 +41,9 @@ def combine(parts: Parts, variables: Sequence[str] | None = None) -> xr.Dataset:
         ValueError: two files hold the same variables at overlapping times, or do not fit together;
             or none holds a variable on the grid.
     """
-    parts = _with(variables, parts)
+    wanted = _wanted(parts, variables)
+    parts = {name: dataset[[v for v in wanted if v in dataset]] for name, dataset in parts.items()}
+    parts = {name: dataset for name, dataset in parts.items() if dataset.data_vars}
     if len(parts) == 1:
         return next(iter(parts.values()))
     refuse_other_times(parts)
@@ -51,32 +54,29 @@ def combine(parts: Parts, variables: Sequence[str] | None = None) -> xr.Dataset:
     refuse_holes(list(groups.values()))
     joined = [_join(group) for _, group in sorted(groups.items())]
     try:
-        return xr.merge(joined, join="exact", compat="override", combine_attrs="override")
+        merged = xr.merge(joined, join="exact", compat="override", combine_attrs="override")
     except (ValueError, TypeError) as error:
         message = " ".join(str(error).split())
         raise ValueError(
             f"{_told(parts)}: do not fit together ({message}); give files of the same grid, levels "
             "and times for all variables"
         ) from None
+    return merged[wanted]
 
 
-def _with(variables: Sequence[str] | None, parts: Parts) -> Parts:
-    """The files that hold wanted variables, with nothing else."""
-    every = sorted({str(name) for dataset in parts.values() for name in dataset.data_vars})
-    if not every:
+def _wanted(parts: Parts, variables: Sequence[str] | None) -> list[str]:
+    """Names of the variables that are wanted, in order."""
+    held = [str(name) for dataset in parts.values() for name in dataset.data_vars]
+    on_grid = list(dict.fromkeys(held))
+    if not on_grid:
         raise ValueError(
             f"{_told(parts)}: no variable of numbers over time, latitude and longitude; set "
             "data.store to a store of such fields"
         )
-    if variables is None:
-        return {name: dataset for name, dataset in parts.items() if dataset.data_vars}
-    wanted = [name if name in every else canonical(name) for name in variables]
-    if missing := [name for name in wanted if name not in every]:
-        raise ValueError(
-            f"{_told(parts)}: no variable {', '.join(missing)}; the store has {', '.join(every)}"
-        )
-    held = {name: dataset[[v for v in wanted if v in dataset]] for name, dataset in parts.items()}
-    return {name: dataset for name, dataset in held.items() if dataset.data_vars}
+    try:
+        return on_grid if variables is None else chosen_variables(variables, on_grid)
+    except ValueError as error:
+        raise ValueError(f"{_told(parts)}: {error}") from None
 
 
 def _told(names: Iterable[str]) -> str:

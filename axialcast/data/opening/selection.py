@@ -17,28 +17,26 @@ from axialcast.names import (
     require_storable,
 )
 
-__all__ = ["select_levels", "select_region", "select_variables"]
+__all__ = ["chosen_variables", "select_levels", "select_region"]
 
 LEVEL_TOLERANCE = 1e-5
 """Two levels that differ by less than this part of themselves are the same."""
 
 
-def select_variables(dataset: xr.Dataset, variables: Sequence[str] | None) -> xr.Dataset:
-    """These variables, in this order; foreign names are accepted. None: all.
+def chosen_variables(variables: Sequence[str], on_grid: Sequence[str]) -> list[str]:
+    """Which of those on the grid these are, in this order; foreign names are accepted.
 
     Raises:
         ValueError: there is no such variable, or its name cannot be stored again.
     """
-    require_storable(variables or ())
-    on_grid = list(map(str, dataset.data_vars))
-    wanted = [canonical(name) if name not in on_grid else name for name in variables or on_grid]
-    missing = [name for name in wanted if name not in on_grid]
-    if missing:
+    require_storable(variables)
+    wanted = [name if name in on_grid else canonical(name) for name in variables]
+    if missing := [name for name in wanted if name not in on_grid]:
         raise ValueError(
             f"no variable {', '.join(name + _instead(name, on_grid) for name in missing)}; "
-            f"the store has {', '.join(sorted(on_grid)) or 'none'}"
+            f"the store has {', '.join(sorted(on_grid))}"
         )
-    return dataset[wanted]
+    return wanted
 
 
 def _instead(name: str, on_grid: Sequence[str]) -> str:

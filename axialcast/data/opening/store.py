@@ -15,7 +15,7 @@ from axialcast.data.arrays.backed import in_parts
 from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.combine import combine
 from axialcast.data.opening.kinds.backends import Reading, open_raw
-from axialcast.data.opening.selection import select_levels, select_region, select_variables
+from axialcast.data.opening.selection import select_levels, select_region
 from axialcast.data.opening.standard.contradictions import refuse_contradictions
 from axialcast.data.opening.standard.standardise import standardise
 from axialcast.data.opening.standard.units import require_known
@@ -83,7 +83,7 @@ def open_analysis(
     require_known(units, {str(name) for part in parts.values() for name in part.variables})
     analysis = combine(parts, variables)
     try:
-        return _part(select_variables(analysis, variables), levels, period, region, gaps)
+        return _part(analysis, levels, period, region, gaps)
     except ValueError as error:
         raise ValueError(f"{_name(store)}: {error}") from None
 
