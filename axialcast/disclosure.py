@@ -9,10 +9,10 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["SHORTEST", "concealed", "identity", "printable", "shown", "silenced"]
+__all__ = ["SHORTEST", "concealed", "few", "identity", "printable", "shown", "silenced"]
 
 _LOGIN = re.compile(r"(?P<scheme>[\w+.-]*)://(?P<login>[^/?#\s'\"]*)@")
 _QUERY = re.compile(r"(?P<place>://[^?\s'\"]*)\?(?P<query>[^\s'\"]*)")
@@ -21,6 +21,9 @@ _CONTAINERS = ("abfs", "abfss")
 
 SHORTEST = 4
 """Letters of a value that is looked for in text; shorter ones occur by chance."""
+
+MOST_TOLD = 12
+"""Texts of a row that a line names."""
 
 _INTERPOLATED = re.compile(r"(?:&?(?:[^:=&{}]*[:=])?\$\{[^{}]*\})+")
 """A login or a query of a config whose secrets stand in the environment: me:${oc.env:PASSWORD}."""
@@ -172,6 +175,13 @@ def _is_who(name: str) -> bool:
 
 def _plain(name: str) -> str:
     return _PREFIX.sub("", name.lower())
+
+
+def few(texts: Sequence[str]) -> str:
+    """Texts in a row; of many, those in the middle are left out."""
+    if len(texts) > MOST_TOLD:
+        texts = [*texts[: MOST_TOLD - 2], "…", texts[-1]]
+    return ", ".join(texts)
 
 
 def printable(text: object) -> str:

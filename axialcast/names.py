@@ -202,13 +202,6 @@ COORDINATE_ALIASES: dict[str, tuple[str, ...]] = {
     ),
 }
 
-COORDINATE_UNITS: dict[str, tuple[str, ...]] = {
-    LATITUDE: ("degrees_north", "degree_north", "degrees_N", "degree_N", "degreesN", "degreeN"),
-    LONGITUDE: ("degrees_east", "degree_east", "degrees_E", "degree_E", "degreesE", "degreeE"),
-}
-"""Units that tell a coordinate (CF conventions, sections 4.1 to 4.3.1)."""
-
-
 _STORABLE = re.compile(r"(?!__|zarr\.json$)\w[^/\\\x00-\x1f\x7f]{0,149}")
 """Names that Zarr and NetCDF can store, each as a folder within the store that it is in."""
 

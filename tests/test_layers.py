@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("data.opening.kinds", "data.opening.standard"),
     },
     "data.opening.kinds": {"names", "disclosure", "grid", "times", "data", "data.arrays"},
-    "data.opening.standard": {"names", "grid", "times", "data", "data.arrays"},
+    "data.opening.standard": {"names", "disclosure", "grid", "times", "data", "data.arrays"},
     "data.windows": {"names", "cores", "grid", "times", "data", "data.arrays"},
     "data.preparing": {
         *("names", "disclosure", "grid", "times", "files", "data", "data.arrays", "data.opening"),

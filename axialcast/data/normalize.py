@@ -23,6 +23,7 @@ from axialcast.times.calendars import time_text
 __all__ = [
     "Statistics",
     "cell_weights",
+    "first_infinity",
     "normalize_",
     "statistics",
     "statistics_of",

@@ -21,6 +21,7 @@ from axialcast.run.config import Config
 from axialcast.run.stage import Stage
 
 __all__ = [
+    "ORDER",
     "STAMPS",
     "MadeFrom",
     "analysis_content",

@@ -13,7 +13,17 @@ import yaml
 
 from axialcast.disclosure import SHORTEST, concealed, shown
 
-__all__ = ["Kept", "Place", "as_text", "interpolated", "kept", "told", "without_values", "written"]
+__all__ = [
+    "STORE",
+    "Kept",
+    "Place",
+    "as_text",
+    "interpolated",
+    "kept",
+    "told",
+    "without_values",
+    "written",
+]
 
 Place = tuple[str | int, ...]
 """Keys from the top of a config, and numbers of items in lists."""

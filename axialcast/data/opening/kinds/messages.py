@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from axialcast.data.arrays.gribs import Place
+from axialcast.disclosure import few
 from axialcast.times.calendars import time_text
 
 __all__ = ["PRESSURE", "Header", "by_series", "headers", "one_of_each"]
@@ -152,7 +153,7 @@ def one_of_each(path: Path, fields: list[Header]) -> dict[tuple[Any, Any, Any], 
     if len(ranges) > 1:
         some = sorted({field.step_range for field in fields}, key=_first_number)
         raise ValueError(
-            f"{path}: {name} is over intervals of several lengths (steps {_few(some)}), so that it "
+            f"{path}: {name} is over intervals of several lengths (steps {few(some)}), so that it "
             "is no series; keep those of one length, for instance by: "
             f"grib_copy -w stepRange={some[0]} in.grib out.grib"
         )
@@ -182,7 +183,7 @@ def _refuse_others(path: Path, same: list[Header]) -> None:
         if len(set(told)) > 1 or choice.startswith("count"):
             break
     raise ValueError(
-        f"{path}: {first.name} has several fields for {when}: {_few(list(dict.fromkeys(told)))}; "
+        f"{path}: {first.name} has several fields for {when}: {few(list(dict.fromkeys(told)))}; "
         f"keep one, for instance by: grib_copy -w {choice} in.grib out.grib"
     )
 
@@ -195,31 +196,24 @@ def _look_at_leads(path: Path, fields: list[Header]) -> None:
     hours = [f"{lead / HOUR:g}" for lead in leads]
     if len(leads) > 1:
         valid = np.unique([field.valid for field in fields])
-        spacing, counts = np.unique(np.diff(valid), return_counts=True)
+        _, counts = np.unique(np.diff(valid), return_counts=True)
         num_inits = len({field.init for field in fields})
         # A gap between forecasts is one here and there, an uneven axis has one in each of them.
         odd = int(counts.sum() - counts.max())
-        if (spacing % spacing[np.argmax(counts)]).any() or (odd and 2 * odd >= num_inits - 1):
+        if odd and 2 * odd >= num_inits - 1:
             raise ValueError(
-                f"{path}: {fields[0].name} holds forecasts of the lead times {_few(hours)} h, and "
+                f"{path}: {fields[0].name} holds forecasts of the lead times {few(hours)} h, and "
                 "their valid times are no even axis; keep one lead time, for instance by: "
                 f"grib_copy -w endStep={hours[0]} in.grib out.grib"
             )
     logger.info(
         "%s: %s is of the lead times %s h, placed at the times it is valid at",
-        *(path, fields[0].name, _few(hours)),
+        *(path, fields[0].name, few(hours)),
     )
 
 
 def _first_number(text: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", text)))
-
-
-def _few(names: list[str], most: int = 12) -> str:
-    """Names in a row, those in the middle of many left out."""
-    if len(names) > most:
-        names = [*names[: most - 2], "…", names[-1]]
-    return ", ".join(names)
 
 
 def by_series(found: list[Header]) -> dict[tuple[str, str], list[Header]]:

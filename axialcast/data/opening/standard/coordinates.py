@@ -12,7 +12,7 @@ import xarray as xr
 
 from axialcast.names import COORDINATE_ALIASES, COORDINATE_ATTRS, LATITUDE, LONGITUDE, TIME
 
-__all__ = ["contradiction", "projection_of", "refuse_curves", "refuse_projections", "said"]
+__all__ = ["contradiction", "projection_of", "refuse_curves", "refuse_projections", "said", "tells"]
 
 REMAP = (
     "projected and rotated grids are not supported yet; interpolate to latitudes and longitudes, "
@@ -23,6 +23,9 @@ PROJECTED = re.compile(r"projection_[xy]_|grid_(latitude|longitude)|_angular_coo
 
 DEGREES = re.compile(r"(?:deg(?:ree)?s?|°)_?(north|east|south|west|[nesw])?")
 """Units of a coordinate in degrees, and which way they are counted."""
+
+WAYS = {LATITUDE: "n", LONGITUDE: "e"}
+"""Which way degrees are counted here, by its first letter."""
 
 LENGTHS = re.compile(r"(kilo|deca|hecto)?met(er|re)s?|[kd]?m")
 """Units of a projection's coordinates."""
@@ -78,6 +81,12 @@ def _no_degrees(array: xr.DataArray, want: str) -> str | None:
     return None
 
 
+def tells(units: str, want: str) -> bool:
+    """Whether units say of which coordinate they are (CF conventions, sections 4.1 and 4.2)."""
+    found = DEGREES.fullmatch(_one_word(units))
+    return found is not None and (found[1] or "")[:1] == WAYS.get(want)
+
+
 def _foreign_units(units: str, want: str) -> str | None:
     """Why units are not those of this coordinate; None if they are, or say nothing."""
     word, expected = _one_word(units), COORDINATE_ATTRS[want]["units"]
@@ -85,7 +94,7 @@ def _foreign_units(units: str, want: str) -> str | None:
         return None
     if found := DEGREES.fullmatch(word):
         way = (found[1] or "")[:1]
-        if way in ("", *{LATITUDE: "n", LONGITUDE: "e"}[want]):
+        if way in ("", WAYS[want]):
             return None
         if way in {LATITUDE: "s", LONGITUDE: "w"}[want]:
             return (

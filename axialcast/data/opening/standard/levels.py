@@ -23,6 +23,7 @@ from axialcast.data.opening.standard.vertical import (
     in_hpa,
     is_pressure,
     is_vertical,
+    listed,
     other_kind,
 )
 from axialcast.names import (
@@ -93,10 +94,10 @@ def with_levels(
             if np.array_equal(line.pressures, common):
                 fields[name] = _along_level(fields[name], line)
                 continue
-            differ = f"{first} is on the levels {_listed(common)} hPa, {name} on others"
+            differ = f"{first} is on the levels {listed(common)} hPa, {name} on others"
             if wanted is None or name in wanted:
                 raise ValueError(
-                    f"{differ}, {_listed(line.pressures)} hPa; name variables of the same levels "
+                    f"{differ}, {listed(line.pressures)} hPa; name variables of the same levels "
                     "in data.variables"
                 )
             del fields[name]
@@ -245,7 +246,7 @@ def _only(name: Any, found: list[Line]) -> Line:
     long = [line for line in found if len(line.pressures) > 1] or found
     first, *others = long
     if any(not np.array_equal(line.pressures, first.pressures) for line in others):
-        texts = " and ".join(f"{line.name} ({_listed(line.pressures)} hPa)" for line in long)
+        texts = " and ".join(f"{line.name} ({listed(line.pressures)} hPa)" for line in long)
         raise ValueError(f"{name}: is on two kinds of levels, {texts}; keep one in the file")
     return first
 
@@ -259,7 +260,3 @@ def _along_level(array: xr.DataArray, line: Line) -> xr.DataArray:
     variable = array.variable.copy(deep=False)
     variable.dims = [LEVEL if dim == line.dim else dim for dim in variable.dims]
     return xr.Dataset({array.name: variable})[array.name]
-
-
-def _listed(pressures: Any) -> str:
-    return ", ".join(f"{pressure:g}" for pressure in pressures)

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from axialcast.data.opening.standard.coordinates import contradiction, said
+from axialcast.data.opening.standard.coordinates import contradiction, said, tells
 from axialcast.grid import TOLERANCE_DEGREES
 from axialcast.names import (
     COORDINATE_ALIASES,
     COORDINATE_ATTRS,
-    COORDINATE_UNITS,
     LATITUDE,
     LONGITUDE,
     NUMBER,
@@ -88,8 +87,7 @@ def _coordinate(dataset: xr.Dataset, want: str) -> Any:
     by_attributes = [
         name for name in lines if said(dataset[name].attrs, "standard_name") == standard
     ]
-    units = COORDINATE_UNITS.get(want, ())
-    by_attributes += [name for name in lines if said(dataset[name].attrs, "units") in units]
+    by_attributes += [name for name in lines if tells(said(dataset[name].attrs, "units"), want)]
     for names in (by_name, by_attributes):
         reasons = {name: contradiction(dataset[name], want) for name in names}
         fitting = [name for name in names if reasons[name] is None]

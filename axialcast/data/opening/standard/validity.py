@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data.arrays.lazy import expand
+from axialcast.disclosure import few
 from axialcast.names import (
     COORDINATE_ALIASES,
     COORDINATE_ATTRS,
@@ -42,7 +43,6 @@ UNITS = {
 }
 """Seconds of the units that lead times are stored in."""
 LEAD_STANDARD = COORDINATE_ATTRS[LEAD_TIME]["standard_name"]
-MOST_TOLD = 12
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def _refuse_several(dataset: xr.Dataset, name: Any, dim: Any) -> None:
         try:
             told = _told(_lead_times(dataset, name))
         except ValueError:  # their unit is not known
-            told = f"the lead times {_few([f'{value:g}' for value in dataset[name].values])}"
+            told = f"the lead times {few([f'{value:g}' for value in dataset[name].values])}"
     raise ValueError(
         f"{name}: holds forecasts of {told}: expected the dimensions time, [level], latitude and "
         f"longitude, got also {dim!r} of size {size}; an analysis has one field for each time: "
@@ -268,11 +268,4 @@ def _with_times(dataset: xr.Dataset, axes: Axes, times: xr.DataArray) -> xr.Data
 
 def _told(leads: Leads) -> str:
     hours = [f"{lead / np.timedelta64(1, 'h'):g}" for lead in np.unique(leads)]
-    return f"a lead time of {hours[0]} h" if len(hours) == 1 else f"the lead times {_few(hours)} h"
-
-
-def _few(texts: list[str]) -> str:
-    """Texts in a row; of many, those in the middle are left out."""
-    if len(texts) > MOST_TOLD:
-        texts = [*texts[: MOST_TOLD - 2], "…", texts[-1]]
-    return ", ".join(texts)
+    return f"a lead time of {hours[0]} h" if len(hours) == 1 else f"the lead times {few(hours)} h"

@@ -16,7 +16,16 @@ from axialcast.data.opening.standard.coordinates import said
 from axialcast.data.opening.standard.units import linear_conversion
 from axialcast.names import COORDINATE_ALIASES, LEVEL
 
-__all__ = ["conversion_to_hpa", "in_hpa", "is_pressure", "is_vertical", "other_kind"]
+__all__ = [
+    "HIDING_KINDS",
+    "PRESSURE_TYPES",
+    "conversion_to_hpa",
+    "in_hpa",
+    "is_pressure",
+    "is_vertical",
+    "listed",
+    "other_kind",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +137,7 @@ def in_hpa(
         )
     if (pressures <= 0).any() or pressures.max() > HIGHEST_PRESSURE:
         raise ValueError(
-            f"{name}: {_listed(pressures)} hPa (by the units {units or 'hPa'!r}) are no pressures "
+            f"{name}: {listed(pressures)} hPa (by the units {units or 'hPa'!r}) are no pressures "
             f"of the air, which lie between 0 and {HIGHEST_PRESSURE:g} hPa; state the right units, "
             f"for instance with data.units: {{{LEVEL}: Pa}}"
         )
@@ -149,7 +158,7 @@ def _doubt(
     if units is not None:
         looks_like_hpa = values.max() <= HIGHEST_PRESSURE and any(map(_only_in_hpa, values))
         if looks_like_hpa and pressures.max() < values.max():
-            return f"{_listed(values)} {units} look like levels in hPa"
+            return f"{listed(values)} {units} look like levels in hPa"
         return None
     if values.max() > HIGHEST_PRESSURE:
         return f"has no units, and {values.max():g} is no pressure in hPa"
@@ -159,7 +168,7 @@ def _doubt(
     steps = np.abs(np.diff(values))
     counted = len(steps) and (steps == 1).all()
     if upward or counted or values.max() < 10 or any(v >= 10 and v % 5 for v in values):
-        return f"has no units, and {_listed(values)} may be numbers of model levels or heights"
+        return f"has no units, and {listed(values)} may be numbers of model levels or heights"
     return None
 
 
@@ -211,5 +220,6 @@ def _kind(text: Any) -> str | None:
     return next((kind for word, kind in KINDS.items() if word in plain), None)
 
 
-def _listed(values: Sequence[float] | NDArray[Any]) -> str:
+def listed(values: Sequence[float] | NDArray[Any]) -> str:
+    """Numbers in a row, for messages."""
     return ", ".join(f"{value:g}" for value in values)
