@@ -2,6 +2,7 @@
 
 import functools
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,8 @@ __all__ = ["UNFINISHED", "place_of", "shards_together", "write_shards"]
 
 UNFINISHED = ".unfinished"
 
+_OPENING = threading.Lock()
+
 
 def shards_together(analysis: Analysis) -> int:
     """Consecutive shards that are read together: of long chunks, as many as may be read at once."""
@@ -46,7 +49,8 @@ def write_shards(work: str, numbers: Sequence[int], recipe: Recipe | None = None
     folder = Path(work)
     text = (folder / "plan.json").read_text("utf-8")
     plan = json.loads(text)
-    analysis = _analysis(text, json.dumps(asdict(recipe) if recipe else plan["recipe"]))
+    with _OPENING:  # else every thread would open it at the start
+        analysis = _analysis(text, json.dumps(asdict(recipe) if recipe else plan["recipe"]))
     length, step = plan["shard_times"], plan["step"]
     # The states before begin the first increments.
     first = max(numbers[0] * length - step, 0)

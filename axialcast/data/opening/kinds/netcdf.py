@@ -9,7 +9,7 @@ from axialcast.data.arrays.backed import backed
 from axialcast.data.arrays.failures import reason
 from axialcast.data.opening.kinds import netcdf3
 from axialcast.data.opening.kinds.packing import unpacked
-from axialcast.data.opening.kinds.uncached import uncached
+from axialcast.data.opening.kinds.uncached import NETCDF, uncached
 
 __all__ = ["open_netcdf"]
 
@@ -41,6 +41,11 @@ def open_netcdf(path: Path) -> xr.Dataset:
         OSError: it cannot be read.
     """
     _check_kind(path)
+    with NETCDF:
+        return _opened(path)
+
+
+def _opened(path: Path) -> xr.Dataset:
     try:
         opened = xr.open_dataset(uncached(path), cache=False, decode_cf=False)
     except PermissionError:

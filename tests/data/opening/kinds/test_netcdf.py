@@ -6,6 +6,7 @@ import lzma
 import os
 import tarfile
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import netCDF4
@@ -163,3 +164,17 @@ def test_a_file_that_is_called_grib_and_is_none(tmp_path, content):
     pytest.importorskip("cfgrib", exc_type=(ImportError, RuntimeError))
     (tmp_path / "a.grib").write_bytes(content)
     refusal(tmp_path / "a.grib")
+
+
+def test_threads_may_open_read_and_forget_at_once(analysis, tmp_path):
+    """The C library crashes where two threads are in it."""
+    for part in range(4):
+        analysis.isel(time=slice(10 * part, 10 * part + 10)).to_netcdf(tmp_path / f"a_{part}.nc")
+    want = analysis.mean_sea_level_pressure[::7].sum().item()
+
+    def one(_: int) -> float:
+        opened = open_analysis(tmp_path / "a_*.nc")
+        return opened.mean_sea_level_pressure[::7].sum().item()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(one, range(64))) == {want}
