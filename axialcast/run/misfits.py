@@ -1,5 +1,6 @@
 """What in a config does not fit its data: a line for each, and none where all is well."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,9 @@ __all__ = ["misfits"]
 
 SPLITS = {"train": ("train", "validate"), "forecast": ("test",), "verify": ("train", "test")}
 """The periods of data that each shipped pipeline reads."""
+
+LARGE = 10**6
+"""Width times inputs of all layers; weights are some ten times as many."""
 
 FITTED = {
     "time": "data.train",
@@ -123,7 +127,7 @@ def _network(preflight: Preflight) -> Lines:
     if "train" not in preflight.config.pipeline:
         return
     try:
-        with torch.device("meta"):
+        with torch.device("meta" if _is_large(preflight) else "cpu"):
             network = preflight.network()
     except ValueError as error:
         yield f"model.{error}"
@@ -134,6 +138,14 @@ def _network(preflight: Preflight) -> Lines:
             f"model.dim: the network and its optimizer take {readable_size(needed)}, this machine "
             f"has {readable_size(installed)}; choose a smaller model.dim or model.depth"
         )
+
+
+def _is_large(preflight: Preflight) -> bool:
+    """Whether a network may be too large to be built; on "meta" torch imports its compiler first,
+    which takes a second."""
+    model = preflight.config.model
+    inputs = len(preflight.analysis.channels) * math.prod(model.patch)
+    return model.dim * (model.depth * model.dim + inputs) > LARGE
 
 
 def _windows(preflight: Preflight) -> Lines:
