@@ -5,17 +5,20 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from axialcast.files import holding, inventory
+from axialcast.files import clearing, holding, inventory
 from axialcast.run.config import Config, ConfigError
 from axialcast.run.errors import places
 from axialcast.run.shipped import find_pipeline, pipelines
 from axialcast.run.stage import Stage
-from axialcast.run.stamps import STAMPS
+from axialcast.run.stamps import STAMPS, read_stamp
 
 __all__ = ["stages_of"]
 
 OURS = {"config.yaml", STAMPS, holding.NAME, inventory.FOLDER}
 """Names in an output folder that no stage may make or remove."""
+
+FILES = {".csv", ".html", ".json", ".jsonl", ".nc"}
+"""How the names end of what shipped pipelines write that is no folder."""
 
 
 def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
@@ -33,7 +36,7 @@ def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
     of_each = (_unknown_keys, _foreign_names, _uninstalled)
     lines = [line for stage in stages for find in of_each for line in find(stage)]
     lines = lines or [*_written_twice(stages), *_overwritten(config, stages)]
-    lines = lines or list(_never_made(config, stages))
+    lines = lines or [*_never_made(config, stages), *_in_the_way(config, stages)]
     if lines:
         raise ConfigError(lines)
     return stages
@@ -106,6 +109,28 @@ def _overwritten(config: Config, stages: Sequence[Stage]) -> Iterator[str]:
                     "set output to another folder"
                 )
                 return
+
+
+def _in_the_way(config: Config, stages: Sequence[Stage]) -> Iterator[str]:
+    """What lies where a shipped pipeline will write, and is not its to replace."""
+    shipped = {path.resolve() for path in pipelines().values()}
+    for stage in stages:
+        if stage.path.resolve() not in shipped or read_stamp(config.output, stage.name):
+            continue
+        for name in dict.fromkeys((*stage.outputs, *stage.resumes, *stage.keeps)):
+            path = config.output / name
+            is_file = path.suffix in FILES
+            if path.is_dir() if is_file else path.is_file():
+                kinds = ("folder", "file") if is_file else ("file", "folder")
+                yield (
+                    f"{path}: is a {kinds[0]}, and {stage.name} writes a {kinds[1]} there; "
+                    "remove it, or set another output"
+                )
+            elif path.suffix == ".zarr" and any(path.glob("[!.]*")):  # else a killed run's
+                try:
+                    clearing.require_ours(path.resolve())
+                except ValueError as error:
+                    yield str(error)
 
 
 def _never_made(config: Config, stages: Sequence[Stage]) -> Iterator[str]:

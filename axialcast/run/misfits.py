@@ -26,7 +26,7 @@ SPLITS = {"train": ("train", "validate"), "forecast": ("test",), "verify": ("tra
 """The periods of data that each shipped pipeline reads."""
 
 LARGE = 10**6
-"""Width times inputs of all layers; weights are some ten times as many."""
+"""Inputs of all layers times their width; weights are some ten times as many."""
 
 FITTED = {
     "time": "data.train",
@@ -143,9 +143,10 @@ def _network(preflight: Preflight) -> Lines:
 def _is_large(preflight: Preflight) -> bool:
     """Whether a network may be too large to be built; on "meta" torch imports its compiler first,
     which takes a second."""
-    model = preflight.config.model
-    inputs = len(preflight.analysis.channels) * math.prod(model.patch)
-    return model.dim * (model.depth * model.dim + inputs) > LARGE
+    model, analysis = preflight.config.model, preflight.analysis
+    features = len(analysis.channels) * math.prod(model.patch)
+    places = preflight.data.input_steps + sum(analysis.grid.shape)
+    return model.dim * (model.depth * model.dim + features + places) > LARGE
 
 
 def _windows(preflight: Preflight) -> Lines:

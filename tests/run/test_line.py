@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
 from axialcast.run.config import load_config
 from axialcast.run.line import stages_of
@@ -90,6 +91,28 @@ def test_stages_are_looked_at_together(config_here: Path) -> None:
     assert refused("forecast", "verify")[0].startswith("runs/x/checkpoint: no checkpoint there; ")
     Path("runs/x/checkpoint").mkdir(parents=True)
     assert len(stages_of(load_config("x.yaml", ["pipeline=[after.py,forecast,verify]"]))) == 3
+
+
+def test_what_lies_in_the_way_of_outputs(config_here: Path, analysis: xr.Dataset) -> None:
+    """Found before the training, not after it."""
+    output, every = Path("runs/x"), ("prepare", "train", "forecast", "verify")
+    for name in ("checkpoint", "states", "forecast.zarr", ".fitted", "training.zarr.unfinished"):
+        output.mkdir(parents=True, exist_ok=True)
+        (output / name).touch()
+        line = refused(*every)[0]
+        assert line.startswith(f"runs/x/{name}: is a file, and "), line
+        assert line.endswith(" writes a folder there; remove it, or set another output")
+        (output / name).unlink()
+    (output / "scores.csv").mkdir()
+    [line] = refused(*every)
+    assert line.startswith("runs/x/scores.csv: is a folder, and verify writes a file there; ")
+    (output / "scores.csv").rmdir()
+    analysis.to_zarr(output / "forecast.zarr", zarr_format=2)
+    [line] = refused(*every)
+    assert "runs/x/forecast.zarr: is a folder with " in line
+    assert line.endswith("that axialcast did not make; remove it, or set another output")
+    Path("own.py").write_text("OUTPUTS = ('forecast.zarr',)" + RUN)
+    stages_of(load_config("x.yaml", ["pipeline=[train,own.py]"]))
 
 
 def test_a_store_that_a_stage_would_write_is_refused(config_here: Path) -> None:
