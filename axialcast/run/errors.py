@@ -6,6 +6,8 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from axialcast.disclosure import shown
+
 __all__ = ["ConfigError", "describe_errors", "places"]
 
 Location = tuple[int | str, ...]
@@ -65,7 +67,7 @@ def describe_errors(
     for error in _errors(model, values, context):
         key = _dotted(error["loc"])
         if not (error["type"] == "missing" and key in suggested):
-            found += [(key, line) for line in _lines(model, error, key)]
+            found += [(key, shown(line)) for line in _lines(model, error, key)]
     return found
 
 
@@ -85,10 +87,17 @@ def _lines(model: type[BaseModel], error: Any, key: str) -> Iterator[str]:
         return
     if error["type"] == "value_error":
         for line in str(error["ctx"]["error"]).splitlines():
+            line = line.replace("got None,", "got nothing,")
             yield f"{key}: {line}" if key else line
         return
     got = "another kind" if "storage_options" in key else _shown(error["input"])  # may be secret
     line = f"{key}: got {got}, expected {_expected(error)}"
+    if (
+        error["input"] is None
+        and error["type"] in EXPECTED
+        and not _is_required(model, error["loc"])
+    ):
+        line += "; or leave the key out"
     if error["type"] == "literal_error" and isinstance(error["input"], str):
         known = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         near = difflib.get_close_matches(error["input"], known, n=1)
@@ -109,8 +118,7 @@ def _expected(error: Any) -> str:
     if kind in ("list_type", "tuple_type"):
         return f"a list such as [{got if isinstance(got, str | int | float) else 'a, b'}]"
     if kind in EXPECTED:
-        otherwise = "; or leave the key out" if got is None else ""
-        return EXPECTED[kind].format(**error.get("ctx", {})) + otherwise
+        return EXPECTED[kind].format(**error.get("ctx", {}))
     return str(error["msg"]).replace("Input should be ", "").replace("Input", "input")
 
 
@@ -143,6 +151,11 @@ def places(model: type[BaseModel], prefix: str = "", *, in_lists: bool = True) -
         section = _section_in(field.annotation, in_lists=in_lists)
         if section:
             yield from places(section, f"{prefix}{key}.", in_lists=in_lists)
+
+
+def _is_required(model: type[BaseModel], location: Location) -> bool:
+    field = _section_at(model, location[:-1]).model_fields.get(str(location[-1]))
+    return field is not None and field.is_required()
 
 
 def _section_at(model: type[BaseModel], location: Location) -> type[BaseModel]:

@@ -65,10 +65,8 @@ def _steps(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
     multiples = [("data.step_hours", step, "cadence", spacing)]
     if "forecast" in preflight.config.pipeline:
         multiples.append(("forecast.lead_time_hours", forecast.lead_time_hours, "model step", step))
-    if forecast.init_every_hours is not None:
-        multiples.append(
-            ("forecast.init_every_hours", forecast.init_every_hours, "cadence", spacing)
-        )
+        if (every := forecast.init_every_hours) is not None:
+            multiples.append(("forecast.init_every_hours", every, "cadence", spacing))
     for key, hours, name, of in multiples:
         if not is_multiple(hours, of):
             yield f"{key}: {hours:g} is not a multiple of the {name}, {of:g} h"
@@ -130,7 +128,8 @@ def _network(preflight: Preflight) -> Lines:
         with torch.device("meta" if _is_large(preflight) else "cpu"):
             network = preflight.network()
     except ValueError as error:
-        yield f"model.{error}"
+        heads = preflight.config.model.heads
+        yield f"model.{error}".replace("dim_heads:", f"dim: of each of {heads} heads,")
         return
     needed, installed = trained_bytes(network), installed_bytes()
     if installed is not None and needed > BEYOND * installed:

@@ -70,6 +70,15 @@ def _naming(store: str) -> Iterator[None]:
 def _opened(config: Config, store: xr.Dataset | None) -> xr.Dataset:
     """What train, forecast and verify will read, of another store if one is given."""
     if "prepare" not in config.pipeline:
+        if (
+            config.prepare is not None
+            and store is None
+            and not Path(config.analysis_store).exists()
+        ):
+            raise FileNotFoundError(
+                f"{config.analysis_address}: not there, and the section prepare: says to read it; "
+                "put prepare first in pipeline, or leave the section out"
+            )
         opened = open_analysis(config.analysis_store if store is None else store, **config.opening)
         with _naming(config.analysis_address):
             _refuse_unitless(opened)

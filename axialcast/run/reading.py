@@ -14,6 +14,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError, MissingMandatoryValue, OmegaConfBaseException
 
+from axialcast.disclosure import shown
 from axialcast.run.errors import ConfigError
 
 __all__ = ["read_values"]
@@ -94,7 +95,8 @@ def _malformed(override: str) -> str | None:
             f"{key}: one element of a list cannot be set alone; give the whole list, as {name}=[…]"
         )
     if not equals or not _KEY.fullmatch(key):
-        return f"{override}: expected KEY=VALUE, e.g. train.batch_size=8"
+        given = re.split(r"[=:\s]", override)[0] if "storage_options" in override else override
+        return f"{shown(given)}: expected KEY=VALUE, e.g. train.batch_size=8"
     if value.strip() == "???":
         return f"{key}: ??? stands for a value that is still to be given; give it"
     with suppress(yaml.YAMLError, RecursionError):
@@ -130,7 +132,8 @@ def _merged(loaded: DictConfig, override: str) -> DictConfig:
     except OmegaConfBaseException as error:
         raise ConfigError([f"command line: {key}: {_unresolved(error)}"]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        line = f"command line: {key}: not valid YAML: {_problem(error)}; quote it: '{key}=\"…\"'"
+        quoted = '"${…}"' if "${" in override else f"'{key}=\"…\"'"
+        line = f"command line: {key}: not valid YAML: {_problem(error)}; quote it: {quoted}"
         raise ConfigError([line]) from None
     try:
         merged = OmegaConf.merge(loaded, given)

@@ -125,7 +125,7 @@ def _location(value: Any) -> Any:
     if text != text.strip():
         raise ValueError(f"got {text!r}, expected a path without blanks around it")
     if scheme := _ONE_SLASH.match(text):
-        raise ValueError(f"got {text!r}, expected {scheme[1]}://{text[scheme.end() :]}")
+        raise ValueError(f"begins with {scheme[0]}, expected {scheme[1]}://")
     return str(Path(text).expanduser()) if text.startswith("~") else text
 
 

@@ -43,6 +43,7 @@ REFUSED_WHEN_READ = [
     ("data.store=*x", "data.store: not valid YAML: found undefined alias"),
     ("data.store=!!python/object:x {}", "data.store: not valid YAML"),
     # interpolations
+    ("data.variables=[${oc.env:X}]", "did not find expected ',' or ']'; quote it: \"${…}\""),
     ("device=${", "device: not a valid interpolation; expected ${oc.env:NAME} or ${KEY}"),
     ("device='${'", "device: not a valid interpolation"),
     ("data.store=${oc.env:AXIALCAST_UNSET}", "AXIALCAST_UNSET is not set; set it, or write ${oc."),
@@ -62,7 +63,7 @@ REFUSED_WHEN_READ = [
     ("data.member=true", "data.member: got true, expected a number"),
     ("data.member=' a'", f"data.member: got ' a', {BLANKS}"),
     # the whole
-    ("output=", "output: got None, expected a path"),
+    ("output=", "output: got nothing, expected a path"),
     ("output=[a]", "output: got ['a'], expected a path"),
     ("output=5", "output: got 5, expected a path"),
     ("output=' '", "output: got ' ', expected a path"),
@@ -76,7 +77,7 @@ REFUSED_WHEN_READ = [
     ("device=CPU", "device: got 'CPU', expected auto, cpu, cuda, cuda:<index> or mps"),
     ("device=cuda:-1", "device: got 'cuda:-1', expected auto, cpu, cuda, cuda:<index> or mps"),
     ("device=[cpu]", "device: got ['cpu'], expected auto"),
-    ("device=null", "device: got None, expected auto"),
+    ("device=null", "device: got nothing, expected auto"),
     ("pipeline=", "pipeline: got nothing, expected a list such as [a, b]"),
     ("pipeline=[]", "pipeline: empty; name at least one pipeline"),
     ("pipeline=[train,train]", f"pipeline: train occurs 2 times{ONCE}"),
@@ -93,7 +94,7 @@ REFUSED_WHEN_READ = [
     # data
     ("data.store=' '", "data.store: got ' ', expected a path"),
     ("data.store=' analysis.nc'", "got ' analysis.nc', expected a path without blanks around it"),
-    ("data.store=gs:/bucket/a.zarr", "got 'gs:/bucket/a.zarr', expected gs://bucket/a.zarr"),
+    ("data.store=gs:/bucket/a.zarr", "data.store: begins with gs:/, expected gs://"),
     ("data.store=5", "data.store: got 5, expected a path"),
     ("data.store=[analysis.nc]", "data.store: got ['analysis.nc'], expected a path"),
     ("data.store=.", "output: runs/x is or lies in data.store .; set it elsewhere"),
@@ -130,7 +131,7 @@ REFUSED_WHEN_READ = [
     ("data.gaps=fill", "data.gaps: got 'fill', expected 'refuse' or 'keep'"),
     ("data.train=2001", "data.train: got 2001, expected [first, last] such as"),
     ("data.train=[2001,2001,2001]", "data.train: got [2001, 2001, 2001], expected [first, last]"),
-    ("data.train=[2001,null]", f"data.train: got None, {DATE}"),
+    ("data.train=[2001,null]", f"data.train: got nothing, {DATE}"),
     ("data.train=[true,false]", f"data.train: got True, {DATE}"),
     ("data.train=[2001.0,2002]", f"data.train: got 2001.0, {DATE}"),
     ("data.train=[yesterday,today]", f"data.train: got 'yesterday', {DATE}"),
@@ -174,6 +175,10 @@ REFUSED_WHEN_READ = [
     ("prepare.regrid={num_latitudes: 1, num_longitudes: 9, poles: no}", "expected 2 or more"),
     ("prepare.regrid={num_latitudes: 9, num_longitudes: 3, poles: no}", "expected 4 or more"),
     ("prepare.regrid={num_latitudes: 9, num_longitudes: 9}", "prepare.regrid.poles: missing; exp"),
+    (
+        "prepare.regrid={num_latitudes: null, num_longitudes: 9, poles: no}",
+        "prepare.regrid.num_latitudes: got nothing, expected a whole number",
+    ),
     ("prepare.workers=0", "prepare.workers: got 0, expected greater than 0"),
     # simulate
     ("simulate.start=2009", "simulate: start 2009 comes after end 2002-12-31; swap them"),
@@ -231,7 +236,7 @@ REFUSED_WHEN_READ = [
     ("forecast.init_times=all", f"forecast.init_times: got 'all', {TIMES}"),
     ("forecast.init_times=[]", f"forecast.init_times: got [], {TIMES}"),
     ("forecast.init_times=2001-01-29", f"forecast.init_times: got '2001-01-29', {TIMES}"),
-    ("forecast.init_times=[null]", f"forecast.init_times: got None, {DATE}"),
+    ("forecast.init_times=[null]", f"forecast.init_times: got nothing, {DATE}"),
     ("forecast.init_times=[[2001]]", f"forecast.init_times: got [2001], {DATE}"),
     ("forecast.init_every_hours=24.5", "forecast.init_every_hours: got 24.5, expected a whole"),
     ("forecast.init_every_hours=0", "forecast.init_every_hours: got 0, expected greater than 0"),

@@ -34,10 +34,11 @@ REFUSED_WITH_DATA = [
     ("data.region={latitude: [0, 1], longitude: [0, 360]}", "latitude: the grid has one; a foreca"),
     ("data.region={latitude: [-90, 90], longitude: [0, 10]}", "longitude: the grid has one; a for"),
     ("data.region={latitude: [1, 2], longitude: [0, 360]}", "region: latitudes 1 to 2 lie between"),
+    ("prepare.aggregate_hours=24", "runs/x/training.zarr: not there, and the section prepare: sa"),
     ("model.patch=[8,2]", "model.patch: 8 of 7 latitudes; make it 7 or less"),
     ("model.patch=[2,13]", "model.patch: 13 of 12 longitudes; make it 12 or less"),
     ("model={dim: 4, heads: 1, position: sinusoidal}", "model.dim: expected at least 6, a sine a"),
-    ("model={dim: 6, heads: 2, position: rotary}", "rotary positions turn pairs of features"),
+    ("model={dim: 6, heads: 2, position: rotary}", "model.dim: of each of 2 heads, rotary po"),
     ("model={dim: 65536, depth: 8}", "model.dim: the network and its optimizer take"),
     ("device=mps", "device: 'mps' is not on this machine"),
     ("device=cuda:99", "device: 'cuda:99'"),
@@ -136,3 +137,8 @@ def test_a_batch_beyond_all_memory_is_refused(data_here: Path) -> None:
 
 def test_the_config_itself_passes(data_here: Path) -> None:
     assert check_run(load_config("x.yaml")) is not None
+
+
+def test_what_no_stage_of_the_line_reads_is_not_looked_at(data_here: Path) -> None:
+    line = ["pipeline=[train]", "forecast.init_every_hours=36", "forecast.lead_time_hours=36"]
+    check_run(load_config("x.yaml", line), scan=True)
