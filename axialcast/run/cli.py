@@ -77,9 +77,9 @@ def run(
             force=force,
             verify=verify,
             before=before,
-            say=typer.echo,
+            say=_say,
         )
-        typer.echo(f"done in {time.monotonic() - start:.0f} s: {settings.output}")
+        _say(f"done in {time.monotonic() - start:.0f} s: {settings.output}")
 
 
 @app.command("ls")
@@ -110,7 +110,7 @@ def cp(
         if target.exists():
             raise FileExistsError(f"{target}: exists already; give another name")
         shutil.copyfile(known[name], target)
-        typer.echo(f"copied to {target}")
+        _say(f"copied to {target}")
 
 
 @app.command()
@@ -125,7 +125,7 @@ def check(
 
         preflight = check_run(settings, folder=path.parent, scan=True)
         for line in [*preflight.facts(), *preflight.costs()] if preflight else []:
-            typer.echo(line)
+            _say(line)
         if preflight:
             preflight.refuse_small_memory()
             preflight.refuse_full_disk()
@@ -147,18 +147,18 @@ def inspect(
 
         if not verify:
             for line in inspection.describe(path):
-                typer.echo(printable(line))
+                _say(line)
             return
         broken, what = inspection.verify(path)
         for part in broken:
-            typer.echo(str(part))
+            _say(str(part))
         if broken:
-            typer.echo(
+            _say(
                 f"{path}: {len(broken)} damaged or missing among {what}; "
                 "axialcast run --verify makes them again"
             )
             raise typer.Exit(1)
-        typer.echo(f"{path}: whole, {what}")
+        _say(f"{path}: whole, {what}")
 
 
 @app.command()
@@ -171,12 +171,18 @@ def status(
         from axialcast.run.status import status
 
         for line in status(output):
-            typer.echo(line)
+            _say(line)
 
 
 def main() -> None:
     """Entry point of the `axialcast` command."""
     app()
+
+
+def _say(line: str) -> None:
+    """Prints a line with what a terminal may be told of it, indented as it is."""
+    words = line.lstrip(" ")
+    typer.echo(f"{' ' * (len(line) - len(words))}{printable(words)}")
 
 
 def _load(config: str, overrides: list[str] | None) -> "tuple[Path, Config]":

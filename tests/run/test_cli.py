@@ -400,3 +400,20 @@ def test_a_working_directory_that_was_removed(
     result = CliRunner().invoke(app, ["check", "smallest"])
     assert result.exit_code == 2
     assert result.stderr == "axialcast: error: the working directory is no more; go to another\n"
+
+
+def test_what_a_folder_is_called_commands_no_terminal(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor what a run's files are, which another may have made."""
+    said: list[str] = []
+    monkeypatch.setattr("typer.echo", lambda text, **_: said.append(text))
+    stages = Path("a\x1b[31mb/.stages")
+    stages.mkdir(parents=True)
+    (stages / "mine\x1b[2J.json").write_text("{}")
+    for command in (["status"], ["inspect"], ["inspect", "--verify"]):
+        call(*command, str(stages.parent))
+    call("cp", "smallest", "a\x1b[31mb")
+    assert any("mine[2J" in line for line in said)
+    assert len(said) >= 5
+    assert all(line.isprintable() for line in said)
