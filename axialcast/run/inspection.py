@@ -22,6 +22,9 @@ from axialcast.run.stamps import damage, damaged_stamps, stamped
 
 __all__ = ["describe", "verify"]
 
+GROUP = ("zarr.json", ".zgroup", ".zmetadata")
+"""Files of which a Zarr store has one."""
+
 _URL = re.compile(r"[a-z][a-z0-9+]*:/")
 
 
@@ -182,9 +185,11 @@ def _open(path: Path) -> xr.Dataset:
             warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
             return xr.open_dataset(path, engine=engine, chunks={})
     except Exception as error:  # zarr, its codecs and xarray raise all kinds for what is damaged
+        is_group = not path.is_dir() or any((path / file).exists() for file in GROUP)
+        said = getattr(error, "strerror", None) or " ".join(str(error).split())
+        why = f" ({said})" if is_group else ""
         raise ValueError(
-            f"{path}: neither a checkpoint, a Zarr store nor a NetCDF file that can be read "
-            f"({getattr(error, 'strerror', None) or ' '.join(str(error).split())})"
+            f"{path}: neither a checkpoint, a Zarr store nor a NetCDF file that can be read{why}"
         ) from None
 
 

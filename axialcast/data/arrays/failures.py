@@ -20,6 +20,8 @@ def reason(error: BaseException) -> str:
     text, _, details = str(error).partition("\n\nDebug source")
     text = " ".join(PAGE.sub("", shown(text)).split())[:LONGEST]
     plain = [words for kind, words in KINDS.items() if kind in details]
+    if isinstance(error, OSError) and error.strerror:
+        return shown(error.strerror)
     if not isinstance(error, obstore.exceptions.BaseError | ValueError | ImportError):
         plain.append(type(error).__name__)
     return ": ".join([*plain, text or "no further message"])

@@ -110,6 +110,8 @@ def _open_path(path: Path, reading: Reading) -> xr.Dataset:
     if path.is_dir():
         store = icechunk_store(path) if is_icechunk(path) else LocalStore(path, read_only=True)
         return _open_zarr(store, str(path), reading)
+    if not path.is_file():  # reading a pipe would never end
+        raise ValueError(f"{path}: neither a file nor a folder; set data.store to one of these")
     try:
         with path.open("rb") as file:
             start = file.read(4)

@@ -122,7 +122,7 @@ def _absent(store: Store, error: Exception) -> str:
         return f"holds references of kerchunk, no Zarr store; {REFERENCES}"
     if files:
         return f"a folder, but no Zarr store; for its files set data.store to .../*{files[0]}"
-    return f"no Zarr store there ({reason(error)})"
+    return f"no Zarr store there, {'but folders' if found else 'nothing at all'}"
 
 
 def _refusal(store: Store, name: str, error: Exception) -> Exception:

@@ -1,6 +1,7 @@
 """Every kind of store gives the same analysis, or one line that says why not."""
 
 import importlib.util
+import os
 import pickle
 import shutil
 
@@ -214,3 +215,19 @@ def test_grib_levels_and_surfaces_become_one_analysis(grib):
     np.testing.assert_allclose(opened["mean_sea_level_pressure"], field, atol=1e-3)
     np.testing.assert_allclose(opened.temperature.sel(level=500), field + 500, atol=1e-3)
     assert set(grib.parent.iterdir()) == before, "no index file is left behind"
+
+
+def test_what_is_neither_a_file_nor_a_folder_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.nc")
+    with pytest.raises(ValueError, match=r"a\.nc: neither a file nor a folder; set data\.store"):
+        open_analysis(tmp_path / "a.nc")
+
+
+def test_errors_of_files_are_told_in_words(tmp_path):
+    """Without numbers of errors, and without what other libraries call a place."""
+    (tmp_path / "a.nc").write_text("hello")
+    with pytest.raises(ValueError, match=r"file \(NetCDF: Unknown file format\); download or"):
+        open_analysis(tmp_path / "a.nc")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"empty: no Zarr store there, nothing at all$"):
+        open_analysis(tmp_path / "empty")
