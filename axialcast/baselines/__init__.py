@@ -2,10 +2,11 @@
 
 from axialcast.baselines.baseline import Baseline
 from axialcast.baselines.climatology import Climatology
+from axialcast.baselines.damped_persistence import DampedPersistence
 from axialcast.baselines.fitting import fit_baselines
 from axialcast.baselines.kept import KeptFits
 from axialcast.baselines.linear_inverse_model import LinearInverseModel
-from axialcast.baselines.persistence import DampedPersistence, Persistence
+from axialcast.baselines.persistence import Persistence
 
 __all__ = [
     "Baseline",

@@ -15,6 +15,7 @@ from axialcast.baselines.climatology import (
 )
 from axialcast.baselines.coarsening import Coarsening
 from axialcast.baselines.cycle import check_cycle, check_hours, hour_of
+from axialcast.baselines.damped_persistence import LaggedSums, check_pairs, damped_persistence_of
 from axialcast.baselines.kept import Arrays, KeptFits
 from axialcast.baselines.linear_inverse_model import (
     EXPLAINED,
@@ -26,12 +27,7 @@ from axialcast.baselines.linear_inverse_model import (
 )
 from axialcast.baselines.passes import MEMORY_GIB, Gatherer, go_through
 from axialcast.baselines.patterns import Sample, factor_for, num_bytes
-from axialcast.baselines.persistence import (
-    LaggedSums,
-    Persistence,
-    check_pairs,
-    damped_persistence_of,
-)
+from axialcast.baselines.persistence import Persistence
 from axialcast.data.reader import Analysis
 from axialcast.times.dates import Leads, Times
 

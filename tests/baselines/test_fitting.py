@@ -10,10 +10,10 @@ from axialcast.baselines import (
     KeptFits,
     LinearInverseModel,
     Persistence,
+    damped_persistence,
     fit_baselines,
     large,
     patterns,
-    persistence,
 )
 from axialcast.baselines.fitting import BASELINES, check_times
 from axialcast.baselines.memory import fitted_bytes
@@ -263,8 +263,8 @@ def test_large_arrays_on_the_disk_are_the_same(training, monkeypatch):
 
 def test_long_windows_are_summed_in_stretches(training, monkeypatch):
     whole = fit(training, names=["damped_persistence"])[1]["damped_persistence"]
-    monkeypatch.setattr(persistence, "STRETCH", 31)
-    monkeypatch.setattr(persistence, "TILE_VALUES", 100)
+    monkeypatch.setattr(damped_persistence, "STRETCH", 31)
+    monkeypatch.setattr(damped_persistence, "TILE_VALUES", 100)
     parts = fit(training, names=["damped_persistence"])[1]["damped_persistence"]
     xr.testing.assert_allclose(parts.damping, whole.damping, atol=1e-6)
 

@@ -17,8 +17,8 @@ from axialcast.data.opening.combine import combine
 from axialcast.data.opening.kinds.backends import Reading, open_raw
 from axialcast.data.opening.selection import select_levels, select_region
 from axialcast.data.opening.standard.contradictions import refuse_contradictions
-from axialcast.data.opening.standard.standardise import standardise
 from axialcast.data.opening.standard.units import require_known
+from axialcast.data.opening.standardise import standardise
 from axialcast.disclosure import shown
 from axialcast.names import TIME
 from axialcast.times.calendars import Gaps, cadence, select_period

@@ -198,7 +198,7 @@ def _table(
     at = [{value: number for number, value in enumerate(line)} for line in lines]
     for key, place in places.items():
         table[tuple(where[value] for where, value in zip(at, key, strict=True))] = place
-    lacking = np.argwhere(table == None)  # noqa: E711
+    lacking = np.argwhere(table == None)  # noqa: E711 - of each element
     if len(lacking):
         time, level, number = (line[i] for line, i in zip(lines, lacking[0], strict=True))
         member = f", member {number}" if number is not None else ""
