@@ -5,7 +5,7 @@ x1, x2 are the two streams that enter a block, y1, y2 those that leave it, all o
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -72,17 +72,20 @@ class ReversibleSequence(nn.Module):
     Training keeps the streams that enter the last block and what that block keeps: the backward
     pass runs the blocks before it backwards to recover what entered them, evaluates their branches
     a second time (under the random numbers and the autocast of the first), and takes the gradient.
-    Gradients are those of the plain network, up to the rounding of the recovered streams: keep the
-    input in float32 or better. A drop-in for `axial_attention.reversible.ReversibleSequence`.
+    Each branch's gradients are complete before the branch ahead of it is evaluated, so they may be
+    added up, or reduced over processes, meanwhile; frozen blocks at the front are not evaluated
+    again. Gradients are those of the plain network, up to the rounding of the recovered streams:
+    keep the input in float32 or better. A drop-in for
+    `axial_attention.reversible.ReversibleSequence`.
 
     Where blocks or parts of them are sharded by FSDP2 (`fully_shard`), whose parameters exist in
     whole only inside the call of the sharded module, each block is checkpointed instead: it keeps
     the streams that enter it. Sharding the network around the sequence changes nothing. A compiled
     graph (`torch.compile`) breaks at the sequence; values stay the same.
 
-    Branches must be functions of their inputs and parameters: one that updates a buffer (batch
-    normalisation's statistics) or counts its calls does so twice per training step. Gradients of
-    gradients are not available; `reversible=False` gives them.
+    Branches must be functions of their inputs, parameters and buffers; buffers that one updates
+    (batch normalisation's statistics) are updated once. Gradients of gradients are not available;
+    `reversible=False` gives them.
 
     Args:
         blocks: pairs (f, g) of modules that keep the shape of their input.
@@ -112,17 +115,14 @@ class ReversibleSequence(nn.Module):
         f_kwargs, g_kwargs = (kwargs if route else {} for route in arg_route)
         if _has_sharded_parts(self.blocks):
             return self._checkpointed(x, f_kwargs, g_kwargs)
-        branches: list[tuple[nn.Module, dict[str, Any]]] = []
+        branches: list[_Branch] = []
         for block in self.blocks:
             assert isinstance(block, ReversibleBlock)
             branches += [(block.f, f_kwargs), (block.g, g_kwargs)]
         count = max(len(branches) - 2 * self.keep, 0)
-        run = _Run(branches[:count], x.device)
         x1 = x2 = x
-        if self.reversible and torch.is_grad_enabled() and (x.requires_grad or run.tensors):
-            if count:
-                apply = cast(Callable[..., tuple[Tensor, Tensor]], _Reversible.apply)
-                x1, x2 = apply(run, x, x, *run.tensors)
+        if self.reversible and torch.is_grad_enabled():
+            x1, x2 = _Pass(branches[:count], x.device)(x1, x2)
             branches = branches[count:]
         for branch, inputs in branches:
             x1, x2 = x2, x1 + branch(x2, **inputs)
@@ -149,31 +149,25 @@ def _has_sharded_parts(module: nn.Module) -> bool:
     return any(isinstance(part, FSDPModule) for part in module.modules())
 
 
-@dataclass
-class _Run:
-    """One pass through the branches f, g, f, g, ... and what replaying it takes.
+_Branch = tuple[nn.Module, dict[str, Any]]
+"""A branch and the keyword arguments it is called with."""
 
-    A pass has its own: a sequence may be used twice in one graph.
+
+class _Pass:
+    """One pass through branches f, g, f, g, ..., each a node of the graph, and their way back.
+
+    Of the streams between the branches none is kept: each node takes those that left it from the
+    node after it, which recovered them, and the last keeps its own. A pass has its own state, for a
+    sequence may be used twice in one graph.
     """
 
-    branches: list[tuple[nn.Module, dict[str, Any]]]
-    device: torch.device
-    tensors: list[Tensor] = field(init=False)
-    """Tensors besides the streams that take a gradient: parameters and keyword arguments."""
-    used: list[list[int]] = field(init=False)
-    """Per branch, which of `tensors` it may use."""
-    autocast: partial[torch.autocast] = field(init=False)
-    random_states: list["_RandomState"] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        places: dict[Tensor, int] = {}
-        self.used = []
-        for branch, kwargs in self.branches:
-            inputs = [value for value in kwargs.values() if isinstance(value, Tensor)]
-            wanted = [t for t in (*branch.parameters(), *inputs) if t.requires_grad]
-            self.used.append([places.setdefault(t, len(places)) for t in wanted])
-        self.tensors = list(places)
-        kind = self.device.type
+    def __init__(self, branches: Sequence[_Branch], device: torch.device) -> None:
+        self.branches, self.device = branches, device
+        self.recovered: tuple[Tensor, Tensor] | None = None
+        self.random_states: list[_RandomState] = []
+        self.updated: list[list[Tensor]] = []
+        """Per branch, the buffers that it changed, such as running statistics."""
+        kind = device.type
         self.autocast = partial(
             torch.autocast,
             kind,
@@ -183,58 +177,76 @@ class _Run:
             cache_enabled=False,
         )
 
-    def recorded(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
-        """The streams that leave the last branch, noting the random state before each."""
-        with self.autocast():
-            for branch, kwargs in self.branches:
-                self.random_states.append(_RandomState.now(self.device))
-                x1, x2 = x2, x1 + branch(x2, **kwargs)
+    def __call__(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
+        apply = cast(Callable[..., tuple[Tensor, Tensor]], _Node.apply)
+        for index, (branch, kwargs) in enumerate(self.branches):
+            inputs = [value for value in kwargs.values() if isinstance(value, Tensor)]
+            wanted = [t for t in (*branch.parameters(), *inputs) if t.requires_grad]
+            x1, x2 = apply(self, index, x1, x2, *wanted)
         return x1, x2
 
-    def replayed(self, index: int, x: Tensor) -> Tensor:
+    def first(self, index: int, x: Tensor) -> Tensor:
+        """Branch `index` of x, noting what its replay takes."""
+        branch, kwargs = self.branches[index]
+        self.random_states.append(_RandomState.now(self.device))
+        versions = [(buffer, buffer._version) for buffer in branch.buffers()]
+        with self.autocast():
+            out: Tensor = branch(x, **kwargs)
+        # Kernels that keep running statistics do not count as writers of their buffers.
+        running = [part for part in branch.modules() if hasattr(part, "running_mean")]
+        updated = [buffer for part in running for buffer in part.buffers(recurse=False)]
+        updated += [buffer for buffer, version in versions if buffer._version != version]
+        self.updated.append(list({id(buffer): buffer for buffer in updated}.values()))
+        return out
+
+    def again(self, index: int, x: Tensor) -> Tensor:
         """Branch `index` of x once more, with a graph."""
         branch, kwargs = self.branches[index]
-        self.random_states[index].restore()
-        with torch.enable_grad(), self.autocast():
+        with _random_state_kept(self.device), torch.enable_grad(), self.autocast():
+            self.random_states[index].restore()
             out: Tensor = branch(x, **kwargs)
         return out
 
+    @contextmanager
+    def buffers_kept(self, index: int) -> Iterator[None]:
+        """Sets what branch `index` updates back at the end, when no graph needs it any more."""
+        before = [buffer.clone() for buffer in self.updated[index]]
+        yield
+        for buffer, value in zip(self.updated[index], before, strict=True):
+            buffer.copy_(value)
 
-class _Reversible(torch.autograd.Function):
-    """A whole pass as one node of the graph.
+
+class _Node(torch.autograd.Function):
+    """(x1, x2) → (x2, x1 + branch(x2)), which keeps neither.
 
     The parameters are inputs of the node and their gradients its results. They reach `.grad` by
-    the way of any other gradient, so hooks on it (DistributedDataParallel's among them) run once,
-    `torch.autograd.grad` works, and nothing needs to be trainable ahead of the blocks.
+    the way of any other gradient, as soon as the branch is done: hooks on it
+    (DistributedDataParallel's among them) run once, and while the other branches are still to come.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, run: _Run, x1: Tensor, x2: Tensor, *tensors: Tensor
+        ctx: Any, run: _Pass, index: int, x1: Tensor, x2: Tensor, *tensors: Tensor
     ) -> tuple[Tensor, Tensor]:
-        ctx.run = run
-        y1, y2 = run.recorded(x1, x2)
-        ctx.save_for_backward(y1, y2)
+        ctx.run, ctx.index, ctx.tensors = run, index, tensors
+        y1, y2 = x2, x1 + run.first(index, x2)
+        if index == len(run.branches) - 1:
+            ctx.save_for_backward(y1, y2)
         return y1, y2
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy1: Tensor, dy2: Tensor) -> tuple[Tensor | None, ...]:
-        run: _Run = ctx.run
-        y1, y2 = ctx.saved_tensors
-        totals: list[Tensor | None] = [None] * len(run.tensors)
-        with _random_state_kept(run.device):
-            for index in reversed(range(len(run.branches))):
-                # The last step was (y1, y2) = (x2, x1 + branch(x2)).
-                x2 = y1.detach().requires_grad_()
-                out = run.replayed(index, x2)
-                used = run.used[index]
-                grads = _gradients(out, [x2, *(run.tensors[i] for i in used)], dy2)
-                y1, y2 = y2 - out.detach(), x2.detach()
-                dy1, dy2 = dy2, _total(dy1, grads[0])
-                for i, grad in zip(used, grads[1:], strict=True):
-                    totals[i] = _total(totals[i], grad)
-        return None, dy1, dy2, *totals
+        run: _Pass = ctx.run
+        is_last = ctx.index == len(run.branches) - 1
+        y1, y2 = ctx.saved_tensors if is_last else cast(tuple[Tensor, Tensor], run.recovered)
+        run.recovered = None
+        x2 = y1.detach().requires_grad_()
+        with run.buffers_kept(ctx.index):
+            out = run.again(ctx.index, x2)
+            dx2, *grads = _gradients(out, [x2, *ctx.tensors], dy2)
+        run.recovered = (y2 - out.detach(), x2.detach()) if ctx.index else None
+        return None, None, dy2, _total(dy1, dx2), *grads
 
 
 def _gradients(out: Tensor, inputs: list[Tensor], grad: Tensor) -> Sequence[Tensor | None]:

@@ -16,6 +16,7 @@ from axialcast.files.atomic import write_text
 from axialcast.run.errors import ConfigError, describe_errors
 from axialcast.run.reading import read_values
 from axialcast.run.sections import (
+    ClusterConfig,
     DataConfig,
     ForecastConfig,
     ModelConfig,
@@ -42,6 +43,7 @@ from axialcast.run.written import (
 from axialcast.times.periods import is_multiple, period_bounds
 
 __all__ = [
+    "ClusterConfig",
     "Config",
     "ConfigError",
     "DataConfig",
@@ -88,6 +90,7 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     forecast: ForecastConfig = ForecastConfig()
     verify: VerifyConfig = VerifyConfig()
+    cluster: ClusterConfig = ClusterConfig()
     _kept: Kept = PrivateAttr(default_factory=dict)
 
     def model_post_init(self, context: Any) -> None:

@@ -27,6 +27,7 @@ from axialcast.run.values import (
 from axialcast.times.periods import Date, InitTimes, Interval, interval, period_bounds
 
 __all__ = [
+    "ClusterConfig",
     "DataConfig",
     "ForecastConfig",
     "ModelConfig",
@@ -146,7 +147,14 @@ class TrainConfig(Section):
     schedule: Annotated[list[ScheduleConfig], Field(min_length=1)] = [ScheduleConfig(steps=1000)]
     """Stages in order: first single steps, then rollouts."""
     batch_size: Count = 32
-    """Windows per step."""
+    """Windows per step, of all processes together."""
+    parallel: Literal["auto", "ddp", "fsdp", "none"] = "auto"
+    """How processes started by torchrun, srun or mpirun share a training; auto: ddp where there
+    are several. fsdp also shards weights and the optimizer; none refuses more than one."""
+    accumulate: Count = 1
+    """Parts that a process takes its windows of a step in, one after another, to save memory."""
+    domain_ranks: Count = 1
+    """Processes that share every window, each a band of latitudes; divides their number."""
     learning_rate: Positive = 1e-3
     """Peak learning rate, reached after warm-up; a cosine over all stages takes it to zero."""
     weight_decay: NotNegative = 0.05
@@ -184,6 +192,35 @@ class ForecastConfig(Section):
     """Forecasts run at once."""
     layout: Literal["axialcast", "weatherbench2"] = "axialcast"
     """Names of the dimensions that are written."""
+
+
+class ClusterConfig(Section):
+    """Where `axialcast submit` and the Dask workers of prepare, forecast and verify run."""
+
+    kind: Literal["local", "slurm", "pbs", "address"] = "local"
+    """This machine, a batch system, or a Dask scheduler that runs already."""
+    address: Name | None = None
+    """Of that scheduler, such as tcp://10.0.0.1:8786; kind address alone."""
+    workers: Whole = 0
+    """Dask workers that share prepare, forecast and verify; 0: threads of this process."""
+    cores: Count = 1
+    """Cores of a worker, each a thread."""
+    memory_gib: Gibibytes = 4.0
+    """Memory of a worker, and of each process of a training a core."""
+    walltime: Interval = "1 hour"
+    """Longest time of a job; a training that takes longer goes on in another."""
+    queue: Name | None = None
+    """Partition (Slurm) or queue (PBS); null: the site's default."""
+    account: Name | None = None
+    """Whom the hours are charged to; null: the site's default."""
+    nodes: Count = 1
+    """Nodes of a training."""
+    processes: Count = 1
+    """Processes of a training on each node: one a GPU, where there are any."""
+    gpus: Whole = 0
+    """GPUs of a training on each node."""
+    prologue: list[Name] = []
+    """Lines of shell before the command, such as module load python."""
 
 
 class VerifyConfig(Section):

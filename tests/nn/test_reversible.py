@@ -144,6 +144,74 @@ def test_gradients_in_float32(training: bool) -> None:
         assert (got[name] - value).abs().max() <= 1e-5 * value.abs().max(), name
 
 
+def test_running_statistics_are_updated_once() -> None:
+    """As in the plain network, in training; and not at all in evaluation."""
+    torch.manual_seed(0)
+    blocks = [(nn.Sequential(nn.BatchNorm1d(DIM), branch()), branch()) for _ in range(3)]
+    reversible = ReversibleSequence(blocks).double()
+    plain = copy.deepcopy(reversible)
+    plain.reversible = False
+    x = torch.randn(5, DIM, dtype=torch.float64, requires_grad=True)
+    for training in (True, True, False):
+        assert_equal(gradients(plain.train(training), x), gradients(reversible.train(training), x))
+        for name, buffer in plain.named_buffers():
+            torch.testing.assert_close(reversible.get_buffer(name), buffer, msg=name)
+
+
+def test_frozen_blocks_at_the_front_are_not_evaluated_again() -> None:
+    reversible, plain = pair_of(4)
+    for module in (reversible, plain):
+        module.blocks[:2].requires_grad_(False)
+    counts = [0, 0, 0, 0]
+    for index, block in enumerate(reversible.blocks):
+
+        def count(*_: Any, index: int = index) -> None:
+            counts[index] += 1
+
+        block.f.register_forward_hook(count)
+    x = torch.randn(3, DIM, dtype=torch.float64)
+    assert_equal(gradients(plain, x), gradients(reversible, x))
+    assert counts == [1, 1, 2, 1]  # the last block keeps its activations
+
+
+def test_gradients_of_a_branch_are_there_before_the_branch_ahead_is_evaluated() -> None:
+    """So that they can be reduced over processes, or added in place, meanwhile."""
+    reversible, _ = pair_of(3)
+    order: list[str] = []
+    for index, block in enumerate(reversible.blocks):
+        for name in ("f", "g"):
+            part = block.get_submodule(name)
+            call = f"{name}{index}"
+            part.register_forward_hook(lambda *_, call=call: order.append(f"evaluated {call}"))
+            part.net[1].weight.register_post_accumulate_grad_hook(
+                lambda _, call=call: order.append(f"gradient of {call}")
+            )
+    loss = reversible(torch.randn(3, DIM, dtype=torch.float64)).square().sum()
+    order.clear()
+    loss.backward()
+    again = [f"{what} {call}" for call in ("g1", "f1", "g0", "f0") for what in WHAT]
+    assert order == ["gradient of g2", "gradient of f2", *again]
+
+
+WHAT = ("evaluated", "gradient of")
+
+
+def test_the_same_graph_twice_and_two_graphs_at_once() -> None:
+    reversible, plain = pair_of(3, dropout=0.4)
+    x, y = torch.randn(2, 3, DIM, dtype=torch.float64).unbind()
+    results = []
+    for module in (plain, reversible):
+        module.zero_grad()
+        torch.manual_seed(1)
+        first, second = module(x).square().sum(), module(y).square().sum()
+        first.backward(retain_graph=True)
+        second.backward()
+        first.backward()
+        results.append([p.grad for p in module.parameters()])
+    for value, other in zip(*results, strict=True):
+        torch.testing.assert_close(other, value, rtol=1e-10, atol=1e-10)
+
+
 def test_module_hooks_see_what_the_plain_network_shows_them() -> None:
     """Forward hooks see each activation (again in the replay), backward hooks each gradient."""
     seen: list[dict[str, list[Tensor]]] = []

@@ -1,0 +1,190 @@
+"""Several processes of one run: which one this is, and what they tell one another.
+
+torchrun, srun and mpirun start the same command many times and tell each process its place by the
+environment. Whoever asks here reads nothing else. Nothing is ever pickled between processes: they
+exchange JSON and tensors.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+__all__ = [
+    "Launch",
+    "any_of",
+    "barrier",
+    "gathered",
+    "is_joined",
+    "joined",
+    "launch",
+    "summed",
+    "told",
+]
+
+WAIT = timedelta(minutes=30)
+"""How long a process waits for the others within an exchange, before it takes them for lost."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A process's place among those that were started together.
+
+    Args:
+        rank, world_size: among all.
+        local_rank, local_world_size: among those on this host, which share its devices.
+        launcher: who started them: torchrun, srun, mpirun, or nobody.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
+    local_world_size: int = 1
+    launcher: str = "nobody"
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this is the process that alone writes and prints."""
+        return self.rank == 0
+
+
+_NAMES = {
+    "torchrun": ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"),
+    "mpirun": (
+        "OMPI_COMM_WORLD_RANK",
+        "OMPI_COMM_WORLD_SIZE",
+        "OMPI_COMM_WORLD_LOCAL_RANK",
+        "OMPI_COMM_WORLD_LOCAL_SIZE",
+    ),
+    # SLURM_STEP_* are those of srun: within a batch script SLURM_NTASKS alone starts nothing.
+    "srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"),
+}
+
+
+def launch(environment: Mapping[str, str] = os.environ) -> Launch:
+    """What the launcher said of this process; one process alone if there was none.
+
+    Raises:
+        ValueError: what it said cannot be; names the variable.
+    """
+    for launcher, names in _NAMES.items():
+        if names[0] in environment and names[1] in environment:
+            values = [environment.get(name, "") for name in names]
+            values[3] = values[3].partition("(")[0].partition(",")[0]
+            numbers = [
+                int(value or default) for value, default in zip(values, (0, 1, 0, 1), strict=True)
+            ]
+            return Launch(*numbers, launcher) if numbers[1] > 1 else Launch(launcher=launcher)
+    return Launch()
+
+
+@contextmanager
+def joined() -> Iterator[Launch]:
+    """Within the context, the processes that were started together can talk; nothing for one alone.
+
+    Raises:
+        ValueError: as `launch`.
+        OSError: they do not find one another.
+    """
+    me = launch()
+    if me.world_size == 1:
+        yield me
+        return
+    import torch
+    import torch.distributed as dist
+
+    address, port = _meeting_point(os.environ)
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+        init_method=f"tcp://{address}:{port}",
+        rank=me.rank,
+        world_size=me.world_size,
+        timeout=WAIT,
+    )
+    try:
+        yield me
+    finally:
+        dist.destroy_process_group()
+
+
+def is_joined() -> bool:
+    """Whether there are others, and this process can talk to them."""
+    if launch().world_size == 1:
+        return False
+    import torch.distributed as dist
+
+    return dist.is_available() and dist.is_initialized()
+
+
+def told(value: Any) -> Any:
+    """What the leader says, JSON, on every process; `value` counts on the leader alone."""
+    if not is_joined():
+        return value
+    import torch
+    import torch.distributed as dist
+
+    text = json.dumps(value).encode() if launch().is_leader else b""
+    length = torch.tensor([len(text)])
+    dist.broadcast(length, 0)
+    data = torch.frombuffer(bytearray(text or bytes(int(length))), dtype=torch.uint8)
+    dist.broadcast(data, 0)
+    return json.loads(bytes(data.numpy()))
+
+
+def gathered(value: Any) -> list[Any]:
+    """What every process says, JSON, by rank, on every process."""
+    if not is_joined():
+        return [value]
+    import torch
+    import torch.distributed as dist
+
+    text = json.dumps(value).encode()
+    lengths = torch.zeros(launch().world_size, dtype=torch.int64)
+    lengths[launch().rank] = len(text)
+    dist.all_reduce(lengths)
+    padded = text.ljust(int(lengths.max()))
+    parts = [torch.empty(len(padded), dtype=torch.uint8) for _ in lengths]
+    dist.all_gather(parts, torch.frombuffer(bytearray(padded), dtype=torch.uint8))
+    return [json.loads(bytes(part.numpy())) for part in parts]
+
+
+def summed(values: list[float]) -> list[float]:
+    """Sums over the processes, in float64 and in order of their ranks, on every process."""
+    return [sum(column) for column in zip(*gathered(values), strict=True)]
+
+
+def any_of(flag: bool) -> bool:
+    """Whether any of the processes says yes, on every process."""
+    return any(gathered(flag))
+
+
+def barrier() -> None:
+    """Until every process has come here."""
+    if is_joined():
+        import torch.distributed as dist
+
+        dist.barrier()
+
+
+def _meeting_point(environment: Mapping[str, str]) -> tuple[str, int]:
+    """Address and port where rank 0 listens."""
+    job = int(environment.get("SLURM_JOB_ID", 0)) * 7 + int(environment.get("SLURM_STEP_ID", 0))
+    port = int(environment.get("MASTER_PORT", 20_000 + job % 10_000))
+    address = environment.get("MASTER_ADDR")
+    if address is None:
+        nodes = environment.get("SLURM_STEP_NODELIST", "")
+        alone = environment.get("SLURM_STEP_NUM_NODES", "1") == "1"
+        address = "127.0.0.1" if alone else _first_host(nodes)
+    return address, port
+
+
+def _first_host(nodes: str) -> str:
+    """The first of the hosts in Slurm's short form, as `n[03-07,9],m1`."""
+    name, bracket, rest = nodes.partition("[")
+    if not bracket or "," in name:
+        return name.partition(",")[0]
+    first = rest.partition("]")[0].partition(",")[0].partition("-")[0]
+    return name + first + rest.partition("]")[2].partition(",")[0]
