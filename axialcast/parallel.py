@@ -8,12 +8,15 @@ exchange JSON and tensors.
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from axialcast.heartbeats import Ended, Heartbeats
+
 __all__ = [
+    "Ended",
     "Launch",
     "any_of",
     "barrier",
@@ -27,6 +30,10 @@ __all__ = [
 
 WAIT = timedelta(minutes=30)
 """How long a process waits for the others within an exchange, before it takes them for lost."""
+MEET = timedelta(minutes=5)
+"""How long they wait for one another at the start."""
+PATIENCE = 5.0
+"""Seconds after which a process that waits for the leader looks whether all still live."""
 
 
 @dataclass(frozen=True)
@@ -74,64 +81,92 @@ def launch(environment: Mapping[str, str] = os.environ) -> Launch:
         if names[0] in environment and names[1] in environment:
             values = [environment.get(name, "") for name in names]
             values[3] = values[3].partition("(")[0].partition(",")[0]
-            numbers = [
-                int(value or default) for value, default in zip(values, (0, 1, 0, 1), strict=True)
-            ]
-            return Launch(*numbers, launcher) if numbers[1] > 1 else Launch(launcher=launcher)
+            return _placed(launcher, dict(zip(names, values, strict=True)))
     return Launch()
+
+
+def _placed(launcher: str, said: Mapping[str, str]) -> Launch:
+    for name, value in said.items():
+        if value and not value.isdigit():
+            raise ValueError(f"{name}: got {value!r} of {launcher}, expected a number; unset it")
+    rank, world_size, local_rank, local_world_size = (
+        int(value or default) for value, default in zip(said.values(), (0, 1, 0, 1), strict=True)
+    )
+    if rank >= max(world_size, 1):
+        names = list(said)
+        raise ValueError(
+            f"{names[0]}: {rank} of {launcher} is none of {names[1]}={world_size}; unset both, or "
+            "start the processes by the launcher"
+        )
+    if world_size <= 1:
+        return Launch(launcher=launcher)
+    return Launch(rank, world_size, local_rank, local_world_size, launcher)
 
 
 @contextmanager
 def joined() -> Iterator[Launch]:
     """Within the context, the processes that were started together can talk; nothing for one alone.
 
+    When one of them raises or dies, the others leave the context by `Ended`, and one of them has
+    a line to say.
+
     Raises:
         ValueError: as `launch`.
         OSError: they do not find one another.
     """
+    global _talk
     me = launch()
     if me.world_size == 1:
         yield me
         return
     import torch
     import torch.distributed as dist
+    from torch.distributed.distributed_c10d import PrefixStore
 
-    address, port = _meeting_point(os.environ)
+    stores = [_met(me) for _ in range(3)]
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-        init_method=f"tcp://{address}:{port}",
+        store=PrefixStore("group", stores[0]),
         rank=me.rank,
         world_size=me.world_size,
         timeout=WAIT,
     )
-    try:
-        yield me
-    finally:
-        dist.destroy_process_group()
+    with Heartbeats(stores[1], me.rank, me.world_size) as hearts:
+        _talk = _Talk(stores[2], hearts)
+        try:
+            yield me
+            barrier()
+        except BaseException as error:
+            cause = hearts.cause(error)
+            if cause is error:
+                raise
+            raise cause from None
+        finally:
+            _talk = None
+    dist.destroy_process_group()
 
 
 def is_joined() -> bool:
     """Whether there are others, and this process can talk to them."""
-    if launch().world_size == 1:
-        return False
-    import torch.distributed as dist
-
-    return dist.is_available() and dist.is_initialized()
+    return _talk is not None
 
 
 def told(value: Any) -> Any:
-    """What the leader says, JSON, on every process; `value` counts on the leader alone."""
-    if not is_joined():
-        return value
-    import torch
-    import torch.distributed as dist
+    """What the leader says, JSON, on every process; `value` counts on the leader alone.
 
-    text = json.dumps(value).encode() if launch().is_leader else b""
-    length = torch.tensor([len(text)])
-    dist.broadcast(length, 0)
-    data = torch.frombuffer(bytearray(text or bytes(int(length))), dtype=torch.uint8)
-    dist.broadcast(data, 0)
-    return json.loads(bytes(data.numpy()))
+    The others wait for it as long as it takes: the leader may be at work alone for hours.
+    """
+    if _talk is None:
+        return value
+    key = f"told/{_talk.count}"
+    _talk.count += 1
+    if launch().is_leader:
+        _talk.store.set(key, json.dumps(value))
+    while not _talk.store.check([key]):
+        _talk.hearts.raise_failure()
+        with suppress(RuntimeError):  # that it is not there yet
+            _talk.store.wait([key], timedelta(seconds=PATIENCE))
+    return json.loads(_talk.store.get(key))
 
 
 def gathered(value: Any) -> list[Any]:
@@ -167,6 +202,46 @@ def barrier() -> None:
         import torch.distributed as dist
 
         dist.barrier()
+
+
+@dataclass
+class _Talk:
+    """What the processes talk by while they are joined.
+
+    Args:
+        store: one connection for this thread alone.
+        hearts: whether the others live.
+        count: of what the leader told so far.
+    """
+
+    store: Any
+    hearts: Heartbeats
+    count: int = 0
+
+
+_talk: _Talk | None = None
+
+
+def _met(me: Launch) -> Any:
+    """A connection to the store where all meet; under torchrun that is its own."""
+    from torch._C._distributed_c10d import TCPStore
+    from torch.distributed.distributed_c10d import PrefixStore
+
+    address, port = _meeting_point(os.environ)
+    agents = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    try:
+        store = TCPStore(
+            address, port, me.world_size, me.is_leader and not agents, MEET, multi_tenant=True
+        )
+    except RuntimeError as error:
+        raise OSError(
+            f"rank {me.rank} of {me.world_size} cannot meet the others at {address}:{port} "
+            f"({str(error).partition(chr(10))[0]}); set MASTER_ADDR to the first node's address, "
+            "and MASTER_PORT to a free port of it"
+        ) from None
+    # A job that torchrun starts again finds what the last one said.
+    again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return PrefixStore(f"axialcast/{again}", store)
 
 
 def _meeting_point(environment: Mapping[str, str]) -> tuple[str, int]:

@@ -10,13 +10,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from axialcast import stopping
+from axialcast import parallel, stopping
 from axialcast.disclosure import printable
 from axialcast.run import shipped
 
@@ -58,10 +58,14 @@ def run(
     traceback: Traceback = False,
 ) -> None:
     """Run the pipelines of a config in order; what is up to date is skipped, the rest goes on."""
-    with _plain_errors(traceback), stopping.raised():
+    with _plain_errors(traceback), stopping.raised(), parallel.joined() as me:
         start = time.monotonic()
         path, settings = _load(config, overrides)
-        from axialcast.run.stages import run_stages
+        from axialcast.run.stages import follow_stages, run_stages
+
+        if not me.is_leader:
+            follow_stages(settings, folder=path.parent)
+            return
 
         def before() -> None:
             from axialcast.run.preflight import check_run
@@ -215,8 +219,13 @@ def _plain_errors(traceback: bool) -> Iterator[None]:
     try:
         yield
     except stopping.Stopped as stopped:
-        typer.echo(str(stopped), err=True)
+        if _speaks():
+            typer.echo(str(stopped), err=True)
         raise typer.Exit(stopped.status) from None
+    except parallel.Ended as ended:
+        if ended.line is not None:
+            typer.echo(f"axialcast: error: {printable(ended.line)}", err=True)
+        raise typer.Exit(ended.status) from None
     except KeyboardInterrupt:
         typer.echo("axialcast: interrupted; the unfinished stage will run again", err=True)
         raise typer.Exit(130) from None
@@ -225,11 +234,19 @@ def _plain_errors(traceback: bool) -> Iterator[None]:
     except (ValueError, OSError) as error:
         if traceback:
             raise
-        for line in _lines(error):
+        # What another rank met is said by the first one, which was told.
+        for line in _lines(error) if _speaks() else []:
             typer.echo(f"axialcast: error: {printable(line)}", err=True)
         raise typer.Exit(2) from None
     finally:
         logger.removeHandler(warnings)
+
+
+def _speaks() -> bool:
+    """Whether this process is alone, or the one of several that prints."""
+    with suppress(ValueError):
+        return parallel.launch().is_leader
+    return True
 
 
 class _Warnings(logging.Handler):

@@ -7,6 +7,7 @@ RESUMES   what it goes on from when it was stopped; `--force` removes it, and so
           the stage unless it is among the outputs
 KEEPS     what it keeps for another run and finds again by what it was made from: no output, and
           several stages may share it; `--force` removes it
+EVERY_RANK  True: of several processes that were started together all run it; else the first alone
 """
 
 import ast
@@ -35,6 +36,7 @@ class Stage:
         resumes: files or folders under the output folder that it goes on from.
         keeps: folders with inventories under the output folder that another run may use.
         imports: packages that it needs.
+        every_rank: whether all processes of a launcher run it, and not the leader alone.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Stage:
     resumes: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    every_rank: bool = False
 
     @classmethod
     def load(cls, path: Path) -> "Stage":
@@ -60,7 +63,8 @@ class Stage:
             for name in ("READS", "NEEDS", "OUTPUTS", "RESUMES", "KEEPS")
         )
         made = (outputs or (), resumes or (), keeps or ())
-        return cls(path, reads, needs, *made, imports=_imports(program))
+        every_rank = _is_true(program, "EVERY_RANK", path)
+        return cls(path, reads, needs, *made, _imports(program), every_rank)
 
     @property
     def name(self) -> str:
@@ -132,6 +136,20 @@ def _constant(program: ast.Module, name: str, path: Path) -> tuple[str, ...] | N
                 )
             names = tuple(value or ())
     return names
+
+
+def _is_true(program: ast.Module, name: str, path: Path) -> bool:
+    """Whether a constant at the top of a program is True; False if it is not assigned."""
+    found = False
+    for node in program.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            assert isinstance(node, ast.Assign)
+            value = _literal(node.value)
+            if not isinstance(value, bool):
+                raise ValueError(f"{path}:{node.lineno}: {name}: expected True or False")
+            found = value
+    return found
 
 
 def _literal(value: ast.expr | None) -> Any:

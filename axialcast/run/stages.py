@@ -4,10 +4,14 @@ See `axialcast.run.stage` for what a pipeline says of itself, `axialcast.run.sta
 kept of it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from axialcast import parallel
 from axialcast.files import inventory
 from axialcast.files.atomic import SUFFIX, remove, sweep
 from axialcast.files.holding import hold, holder, refuse_held
@@ -29,7 +33,10 @@ from axialcast.run.stamps import (
     write_stamp,
 )
 
-__all__ = ["Stage", "differences", "made_from", "run_stages"]
+__all__ = ["Stage", "differences", "follow_stages", "made_from", "run_stages"]
+
+SEEN = 60.0
+"""Seconds until what one host wrote must be there on another; file systems remember absence."""
 
 
 def run_stages(
@@ -42,6 +49,9 @@ def run_stages(
     say: Callable[[str], None] = print,
 ) -> None:
     """Runs the config's pipelines in order, as the only run in the output folder.
+
+    Where several processes were started together, this is what the leader does; see
+    `follow_stages`.
 
     Args:
         config: the run.
@@ -71,6 +81,7 @@ def run_stages(
     if not force and _is_tidy(config, stages) and all(looked_at(n)[2] is None for n in indices):
         for name in names:
             say(f"{name}: {skipped}")
+        parallel.told(None)
         return
     refuse_held(output)
     before()
@@ -95,9 +106,50 @@ def run_stages(
                 stage.clear(output, ended=False)
             _refuse_damaged(config, stage)
             with recorded(output / STAMPS / f"{stage.name}.progress.json"):
+                if stage.every_rank:
+                    parallel.told(stage.name)
                 stage.run(config)
+                if stage.every_rank:
+                    parallel.barrier()  # what the others wrote is part of the outputs
             write_stamp(output, stage, decided)
             stage.clear(output, ended=True)
+    parallel.told(None)
+
+
+def follow_stages(config: Config, *, folder: Path = Path()) -> None:
+    """Runs those stages that the leader runs and that want every rank, silently.
+
+    Args:
+        config, folder: as the leader was given.
+
+    Raises:
+        FileNotFoundError: the output folder is another one here than where the leader is.
+    """
+    stages = {stage.name: stage for stage in stages_of(config, folder)}
+    with _silence():
+        while (name := parallel.told(None)) is not None:
+            _wait_for(config.output / "config.yaml")
+            stages[name].run(config)
+            parallel.barrier()
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: SIM117
+        with redirect_stdout(nowhere), redirect_stderr(nowhere):
+            yield
+
+
+def _wait_for(path: Path) -> None:
+    """Raises where a file that the leader wrote does not come to be seen on this host."""
+    end = time.monotonic() + SEEN
+    while not path.exists():
+        if time.monotonic() > end:
+            raise FileNotFoundError(
+                f"output {path.parent}: written by rank 0, but not seen by rank "
+                f"{parallel.launch().rank}; set output= to a folder that all nodes share"
+            )
+        time.sleep(0.5)
 
 
 def _refuse_damaged(config: Config, stage: Stage) -> None:
