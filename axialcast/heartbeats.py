@@ -74,10 +74,12 @@ class Heartbeats:
         self._ending = threading.Event()
         self._beats: dict[int, tuple[bytes, float]] = {}
         self._failure: Failure | None = None
+        self._leader = ""
         self._thread = threading.Thread(target=self._watch, daemon=True, name="axialcast-hearts")
 
     def __enter__(self) -> "Heartbeats":
         self._store.set(f"host/{self._rank}", socket.gethostname())
+        self._leader = self._host(0)  # it holds the store, so that later nobody could tell
         self._beat(0)
         self._thread.start()
         return self
@@ -127,7 +129,7 @@ class Heartbeats:
                 self._beat(count)
                 known = self._told() or self._silent(SILENT)
             except Exception:  # the store went, and its process with it
-                known = Failure(0, "its host")
+                known = Failure(0, self._leader)
         if known is None or self._ending.is_set():
             return
         self._failure = known
@@ -140,6 +142,10 @@ class Heartbeats:
 
     def _beat(self, count: int) -> None:
         self._store.set(f"beat/{self._rank}", str(count))
+
+    def _host(self, rank: int) -> str:
+        name: bytes = self._store.get(f"host/{rank}")
+        return name.decode()
 
     def _tell(self, failure: Failure) -> None:
         try:
@@ -163,7 +169,7 @@ class Heartbeats:
             if self._beats.get(rank, (b"", now))[0] != beat:
                 self._beats[rank] = (beat, now)
             elif now - self._beats[rank][1] > seconds:
-                return Failure(rank, self._store.get(f"host/{rank}").decode())
+                return Failure(rank, self._host(rank))
         return None
 
     def _who_is_lost(self) -> Failure | None:
@@ -178,7 +184,7 @@ class Heartbeats:
                     return found
                 time.sleep(BEAT / 2)
         except Exception:
-            return Failure(0, "its host")
+            return Failure(0, self._leader)
         return None
 
 

@@ -7,8 +7,9 @@ exchange JSON and tensors.
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -32,8 +33,8 @@ WAIT = timedelta(minutes=30)
 """How long a process waits for the others within an exchange, before it takes them for lost."""
 MEET = timedelta(minutes=5)
 """How long they wait for one another at the start."""
-PATIENCE = 5.0
-"""Seconds after which a process that waits for the leader looks whether all still live."""
+PATIENCE = 0.25
+"""Seconds between two looks of a process that waits for the leader."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ def joined() -> Iterator[Launch]:
     if me.world_size == 1:
         yield me
         return
+    # A connection that broke is a line of ours.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     import torch
     import torch.distributed as dist
     from torch.distributed.distributed_c10d import PrefixStore
@@ -162,10 +165,11 @@ def told(value: Any) -> Any:
     _talk.count += 1
     if launch().is_leader:
         _talk.store.set(key, json.dumps(value))
+    pause = 1e-4
     while not _talk.store.check([key]):
         _talk.hearts.raise_failure()
-        with suppress(RuntimeError):  # that it is not there yet
-            _talk.store.wait([key], timedelta(seconds=PATIENCE))
+        time.sleep(pause)
+        pause = min(2 * pause, PATIENCE)
     return json.loads(_talk.store.get(key))
 
 
