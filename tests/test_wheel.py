@@ -1,4 +1,4 @@
-"""The wheel carries the pipelines and configs, and runs the whole line from any folder."""
+"""The wheel carries what is shipped beside the package, and runs the whole line from any folder."""
 
 import os
 import subprocess
@@ -35,13 +35,14 @@ def files(folder: str, pattern: str) -> set[str]:
     return {path.name for path in (ROOT / folder).glob(pattern)}
 
 
-def test_the_wheel_holds_the_package_the_pipelines_and_the_configs(wheel: Path) -> None:
+def test_the_wheel_holds_the_package_and_what_is_shipped(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     package = {str(p.relative_to(ROOT)) for p in (ROOT / "axialcast").rglob("*.py")}
     assert package <= names
     assert "axialcast/py.typed" in names
     assert {f"axialcast/_pipelines/{name}" for name in files("pipelines", "*.py")} <= names
     assert {f"axialcast/_configs/{name}" for name in files("configs", "*.yaml")} <= names
+    assert {f"axialcast/_scripts/{name}" for name in files("scripts", "*.sh")} <= names
     strange = {n for n in names if not n.startswith(("axialcast/", "axialcast-"))}
     assert not strange
 

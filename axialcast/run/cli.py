@@ -1,4 +1,4 @@
-"""The `axialcast` command: run, ls, cp, check, inspect, status.
+"""The `axialcast` command: run, submit, ls, cp, check, inspect, status.
 
 Only light modules are imported at the top, so that help appears at once.
 """
@@ -55,14 +55,21 @@ def run(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every byte of the outputs before skipping.")
     ] = False,
+    part: Annotated[
+        str | None,
+        typer.Option(metavar="N/M", help="Make the n-th of m parts, beside those who make others."),
+    ] = None,
     traceback: Traceback = False,
 ) -> None:
     """Run the pipelines of a config in order; what is up to date is skipped, the rest goes on."""
     with _plain_errors(traceback), stopping.raised(), parallel.joined() as me:
         start = time.monotonic()
         path, settings = _load(config, overrides)
-        from axialcast.run.stages import follow_stages, run_stages
+        from axialcast.run.stages import follow_stages, run_part, run_stages
 
+        if part is not None:
+            run_part(settings, part, folder=path.parent, say=_say)
+            return
         if not me.is_leader:
             follow_stages(settings, folder=path.parent)
             return
@@ -86,10 +93,48 @@ def run(
         _say(f"done in {time.monotonic() - start:.0f} s: {settings.output}")
 
 
+@app.command()
+def submit(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the batch scripts and submit nothing.")
+    ] = False,
+    traceback: Traceback = False,
+) -> None:
+    """Submit the pipelines of a config to Slurm or PBS, one job a stage; `cluster:` says how."""
+    with _plain_errors(traceback):
+        path, settings = _load(config, overrides)
+        from axialcast.run import submission
+
+        if dry_run:
+            for text in submission.dry_run(settings, path.parent):
+                typer.echo(text)
+            return
+
+        def before() -> None:
+            from axialcast.run.preflight import check_run
+
+            # Of this machine, neither the device nor the memory says anything of a node's.
+            elsewhere = settings.model_copy(update={"device": "cpu"})
+            preflight = check_run(elsewhere, folder=path.parent, scan=True)
+            if preflight:
+                preflight.refuse_full_disk()
+
+        _require_writable(settings.output)
+        submission.submit(settings, folder=path.parent, before=before, say=_say)
+        _say(f"axialcast status {settings.output} says how far it is")
+
+
 @app.command("ls")
 def list_shipped() -> None:
-    """List the shipped pipelines and configs."""
-    for title, files in (("pipelines", shipped.pipelines()), ("configs", shipped.configs())):
+    """List the shipped pipelines, configs and batch scripts."""
+    kinds = {
+        "pipelines": shipped.pipelines(),
+        "configs": shipped.configs(),
+        "batch scripts": {path.name: path for path in shipped.scripts().values()},
+    }
+    for title, files in kinds.items():
         typer.echo(f"{title}:")
         for name, path in files.items():
             typer.echo(f"  {name:<20} {shipped.first_line(path)}".rstrip())
@@ -97,17 +142,17 @@ def list_shipped() -> None:
 
 @app.command()
 def cp(
-    name: Annotated[str, typer.Argument(help="A shipped pipeline or config, as `ls` names it.")],
+    name: Annotated[str, typer.Argument(help="A shipped file, as `ls` names it.")],
     dest: Annotated[Path, typer.Argument(help="File or folder to copy it to.")] = Path(),
     traceback: Traceback = False,
 ) -> None:
-    """Copy a shipped pipeline or config, to change it."""
+    """Copy a shipped pipeline, config or batch script, to change it."""
     with _plain_errors(traceback):
-        known = shipped.pipelines() | shipped.configs()
+        known = shipped.pipelines() | shipped.configs() | shipped.scripts()
         known |= {path.name: path for path in known.values()}
         if name not in known:
             raise ValueError(
-                f"{name}: no such pipeline or config{shipped.nearest(name, known)}; "
+                f"{name}: no such pipeline, config or script{shipped.nearest(name, known)}; "
                 "`axialcast ls` lists them"
             )
         target = dest / known[name].name if dest.is_dir() else dest
@@ -170,7 +215,7 @@ def status(
     output: Annotated[Path, typer.Argument(help="The output folder of a run.")],
     traceback: Traceback = False,
 ) -> None:
-    """Say which stages of a run are done, running, stopped or damaged, from its files alone."""
+    """Say which stages of a run are done, running, stopped or damaged, and what its jobs do."""
     with _plain_errors(traceback):
         from axialcast.run.status import status
 

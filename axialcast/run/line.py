@@ -14,7 +14,7 @@ from axialcast.run.stamps import STAMPS, read_stamp
 
 __all__ = ["stages_of"]
 
-OURS = {"config.yaml", STAMPS, holding.NAME, inventory.FOLDER}
+OURS = {"config.yaml", "logs", ".jobs.json", ".parts", STAMPS, holding.NAME, inventory.FOLDER}
 """Names in an output folder that no stage may make or remove."""
 
 FILES = {".csv", ".html", ".json", ".jsonl", ".nc"}

@@ -11,9 +11,11 @@ from pydantic import Field, field_validator, model_validator
 from axialcast.names import canonical
 from axialcast.run.data_section import DataConfig, RegionConfig, Section
 from axialcast.run.values import (
+    BatchName,
     Count,
     Gibibytes,
     Hours,
+    Location,
     Name,
     NotNegative,
     Patch,
@@ -204,14 +206,19 @@ class ClusterConfig(Section):
     workers: Whole = 0
     """Dask workers that share prepare, forecast and verify; 0: threads of this process."""
     cores: Count = 1
-    """Cores of a worker, each a thread."""
+    """Cores of a worker, each a thread, and of each process of a job."""
     memory_gib: Gibibytes = 4.0
-    """Memory of a worker, and of each process of a training a core."""
+    """Memory of a worker, and of each process of a job."""
     walltime: Interval = "1 hour"
-    """Longest time of a job; a training that takes longer goes on in another."""
-    queue: Name | None = None
+    """Longest time of a job; what takes longer goes on in another."""
+    save_minutes: Positive = 5.0
+    """Time before the end of the walltime at which a job saves and stops."""
+    turns: Count = 1
+    """PBS jobs in a row that each stage may take; on Slurm a job queues again by itself as long as
+    it saves something new within each walltime."""
+    queue: BatchName | None = None
     """Partition (Slurm) or queue (PBS); null: the site's default."""
-    account: Name | None = None
+    account: BatchName | None = None
     """Whom the hours are charged to; null: the site's default."""
     nodes: Count = 1
     """Nodes of a training."""
@@ -219,8 +226,31 @@ class ClusterConfig(Section):
     """Processes of a training on each node: one a GPU, where there are any."""
     gpus: Whole = 0
     """GPUs of a training on each node."""
+    forecast_jobs: Annotated[Count, Field(le=1000)] = 1
+    """Jobs that share the forecasts, one process each, with one GPU if there are any; 1: one job of
+    as many processes as a training."""
+    script: Location | None = None
+    """Template of batch scripts, as `axialcast cp slurm.sh` copies one; null: the shipped one."""
     prologue: list[Name] = []
     """Lines of shell before the command, such as module load python."""
+
+    @property
+    def walltime_seconds(self) -> int:
+        return round(interval(self.walltime)["every_seconds"])
+
+    @property
+    def save_seconds(self) -> int:
+        """Of the walltime, at most half is kept for saving."""
+        return round(min(60 * self.save_minutes, self.walltime_seconds / 2))
+
+    @field_validator("walltime")
+    @classmethod
+    def _is_a_time(cls, walltime: int | str) -> int | str:
+        if interval(walltime).get("every_seconds", 0) < 60:
+            raise ValueError(
+                f"got {walltime!r}, expected a time of a minute or more, such as 12 hours"
+            )
+        return walltime
 
 
 class VerifyConfig(Section):

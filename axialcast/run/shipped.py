@@ -1,13 +1,21 @@
-"""Finds the pipelines and configs that travel with the package.
+"""Finds the pipelines, configs and batch scripts that travel with the package.
 
-In a wheel they lie in `axialcast/_pipelines` and `axialcast/_configs`; in a checkout they are the
-repository's own `pipelines/` and `configs/`, so an edit there is what runs.
+In a wheel they lie in `axialcast/_pipelines`, `_configs` and `_scripts`; in a checkout they are the
+repository's own `pipelines/`, `configs/` and `scripts/`, so an edit there is what runs.
 """
 
 import difflib
 from pathlib import Path
 
-__all__ = ["configs", "find_config", "find_pipeline", "first_line", "nearest", "pipelines"]
+__all__ = [
+    "configs",
+    "find_config",
+    "find_pipeline",
+    "first_line",
+    "nearest",
+    "pipelines",
+    "scripts",
+]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -25,6 +33,11 @@ def pipelines() -> dict[str, Path]:
 def configs() -> dict[str, Path]:
     """Shipped configs by name, as `axialcast run` takes them."""
     return {path.stem: path for path in sorted(_folder("configs").glob("*.yaml"))}
+
+
+def scripts() -> dict[str, Path]:
+    """Templates of batch scripts by the kind of batch system."""
+    return {path.stem: path for path in sorted(_folder("scripts").glob("*.sh"))}
 
 
 def find_config(name: str) -> Path:
@@ -74,8 +87,8 @@ def find_pipeline(name: str, folder: Path = Path()) -> Path:
 def first_line(path: Path) -> str:
     """What a shipped file says of itself first, apart from the command that runs it."""
     for line in path.read_text(encoding="utf-8").splitlines():
-        text = line.strip().strip("#\"'").strip()
-        if text and not text.startswith("axialcast "):
+        text = line.strip().strip("#\"'{}").strip()
+        if text and not text.startswith(("axialcast ", "!")):
             return text
     return ""
 

@@ -7,6 +7,7 @@ RESUMES   what it goes on from when it was stopped; `--force` removes it, and so
           the stage unless it is among the outputs
 KEEPS     what it keeps for another run and finds again by what it was made from: no output, and
           several stages may share it; `--force` removes it
+IN_PARTS    True: jobs that know nothing of one another may each make a part of it
 EVERY_RANK  True: of several processes that were started together all run it; else the first alone
 """
 
@@ -37,6 +38,7 @@ class Stage:
         keeps: folders with inventories under the output folder that another run may use.
         imports: packages that it needs.
         every_rank: whether all processes of a launcher run it, and not the leader alone.
+        in_parts: whether jobs may share it, each making a part.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Stage:
     keeps: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     every_rank: bool = False
+    in_parts: bool = False
 
     @classmethod
     def load(cls, path: Path) -> "Stage":
@@ -63,8 +66,8 @@ class Stage:
             for name in ("READS", "NEEDS", "OUTPUTS", "RESUMES", "KEEPS")
         )
         made = (outputs or (), resumes or (), keeps or ())
-        every_rank = _is_true(program, "EVERY_RANK", path)
-        return cls(path, reads, needs, *made, _imports(program), every_rank)
+        shared = [_is_true(program, name, path) for name in ("EVERY_RANK", "IN_PARTS")]
+        return cls(path, reads, needs, *made, _imports(program), *shared)
 
     @property
     def name(self) -> str:

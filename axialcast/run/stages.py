@@ -7,7 +7,7 @@ kept of it.
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from axialcast.files.atomic import SUFFIX, remove, sweep
 from axialcast.files.holding import hold, holder, refuse_held
 from axialcast.run.config import Config, save_config
 from axialcast.run.line import stages_of
+from axialcast.run.parts import Part, making
 from axialcast.run.progress import recorded
 from axialcast.run.stage import Stage
 from axialcast.run.stamps import (
@@ -33,7 +34,10 @@ from axialcast.run.stamps import (
     write_stamp,
 )
 
-__all__ = ["Stage", "differences", "follow_stages", "made_from", "run_stages"]
+__all__ = ["Stage", "differences", "follow_stages", "made_from", "run_part", "run_stages"]
+
+PARTS = ".parts"
+"""Folder in the output folder with one for each part that is being made, held by who makes it."""
 
 SEEN = 60.0
 """Seconds until what one host wrote must be there on another; file systems remember absence."""
@@ -83,6 +87,8 @@ def run_stages(
             say(f"{name}: {skipped}")
         parallel.told(None)
         return
+    for folder_of_part in output.glob(f"{PARTS}/*"):
+        refuse_held(folder_of_part)
     refuse_held(output)
     before()
     with hold(output):
@@ -131,6 +137,43 @@ def follow_stages(config: Config, *, folder: Path = Path()) -> None:
             _wait_for(config.output / "config.yaml")
             stages[name].run(config)
             parallel.barrier()
+
+
+def run_part(
+    config: Config, text: str, *, folder: Path = Path(), say: Callable[[str], None] = print
+) -> None:
+    """Makes one part of a stage, beside others that make theirs at the same time.
+
+    That the stage has ended is not said by any of them: who runs it afterwards makes what is
+    missing and says so.
+
+    Args:
+        config: the run, of this stage alone.
+        text: which part, such as 3/8.
+        folder: as for `run_stages`.
+        say: told one line.
+
+    Raises:
+        ValueError: there is no such part, or the stage cannot be made in parts.
+        FolderHeldError: another run holds the output folder, or makes the same part.
+    """
+    part, stages = Part.parse(text), stages_of(config, folder)
+    if len(stages) != 1 or not stages[0].in_parts or parallel.launch().world_size > 1:
+        raise ValueError(
+            f"--part {text}: is for one process and one pipeline that can be made in parts, such "
+            "as pipeline=forecast"
+        )
+    [stage], output = stages, config.output
+    refuse_held(output)
+    record = output / STAMPS / f"{stage.name}.{part.name}.progress.json"
+    with hold(output / PARTS / part.name):
+        remove_stamp(output, stage.name)
+        _refuse_damaged(config, stage)
+        say(f"{stage.name}: {part}")
+        with making(part), recorded(record):
+            stage.run(config)
+    with suppress(OSError):
+        (output / PARTS).rmdir()  # only the last of them can
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What `axialcast status` says of a run, from the files in its folder alone."""
+"""What `axialcast status` says of a run, from its folder and from the batch system, if any."""
 
 import time
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import yaml
 from axialcast.files.documents import read_document
 from axialcast.files.holding import Holder, holder
 from axialcast.run.progress import clock
+from axialcast.run.queued import job_lines
 from axialcast.run.stamps import ORDER, STAMPS, damage, outdated, stamped
 
 __all__ = ["status"]
@@ -21,7 +22,7 @@ SHOWN = 3
 
 
 def status(output: str | Path) -> list[str]:
-    """A line for the run and one or more for each of its stages.
+    """A line for the run, and one or more for each of its stages and of its jobs.
 
     Args:
         output: the run's folder, on this machine or another's file system.
@@ -30,8 +31,8 @@ def status(output: str | Path) -> list[str]:
         FileNotFoundError: there is no such folder, or no run was started in it.
     """
     output = Path(output)
-    stages = _stages(output)
-    if not stages:
+    stages, jobs = _stages(output), job_lines(output)
+    if not stages and not jobs:
         raise FileNotFoundError(
             f"{output}: no run was started there; give the output folder of a run"
         )
@@ -45,7 +46,7 @@ def status(output: str | Path) -> list[str]:
             continue
         lines.append(f"{name}: {_unfinished(output, name, is_running)}")
         is_running = False  # one stage at a time
-    return lines
+    return [*lines, *jobs]
 
 
 def _stages(output: Path) -> list[str]:

@@ -16,6 +16,7 @@ from axialcast.names import canonical
 from axialcast.times.decoding import DAY_SECONDS
 
 __all__ = [
+    "BatchName",
     "Count",
     "Device",
     "Folder",
@@ -44,6 +45,7 @@ LARGEST = 10**9
 SECOND, CENTURY = 1 / 3600, 876_600
 """Shortest and longest time in hours."""
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+_BATCH_NAME = re.compile(r"\w[\w.+:@,-]*", re.ASCII)
 _ONE_SLASH = re.compile(r"([a-z][a-z0-9+]+):/(?!/)")
 """The beginning of an address that lost a slash."""
 LONGEST = 255
@@ -90,6 +92,12 @@ def _member(value: Any) -> int | str:
     if not isinstance(_number(value), int) or not 0 <= value <= LARGEST:
         raise ValueError(f"got {value!r}, expected the number or the name of a member")
     return int(value)
+
+
+def _batch_name(value: str) -> str:
+    if not _BATCH_NAME.fullmatch(value):
+        raise ValueError(f"got {value!r}, expected letters, digits and . _ - + : @ , alone")
+    return value
 
 
 def _region_name(value: str) -> str:
@@ -174,6 +182,8 @@ Location = Annotated[str, BeforeValidator(_location)]
 Device = Annotated[str, BeforeValidator(_device)]
 Folder = Annotated[Path, BeforeValidator(_location)]
 Name = Annotated[str, AfterValidator(_name)]
+BatchName = Annotated[str, AfterValidator(_batch_name)]
+"""A queue or an account, as batch systems name them."""
 Member = Annotated[int | str, BeforeValidator(_member)]
 """The number of an ensemble's member, or what it is called."""
 RegionName = Annotated[str, AfterValidator(_region_name)]

@@ -46,7 +46,7 @@ def test_help_appears_at_once() -> None:
         result = subprocess.run(command, capture_output=True, text=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    for name in ("run", "ls", "cp", "check", "inspect"):
+    for name in ("run", "submit", "ls", "cp", "check", "inspect", "status"):
         assert f"  {name} " in result.stdout
     assert min(seconds) < 0.3
 
@@ -64,15 +64,20 @@ def test_the_command_itself_exits_2_without_a_traceback(here: Path) -> None:
 def test_ls_names_what_is_shipped() -> None:
     words = call("ls").stdout.split()
     assert {*shipped.pipelines(), *shipped.configs()} <= set(words)
+    assert {path.name for path in shipped.scripts().values()} <= set(words)
 
 
 def test_cp_copies_and_overwrites_nothing(here: Path) -> None:
     assert call("cp", "smallest", "mine.yaml").exit_code == 0
     assert Path("mine.yaml").read_text() == shipped.configs()["smallest"].read_text()
+    assert call("cp", "slurm.sh", ".").exit_code == 0
+    assert Path("slurm.sh").read_text() == shipped.scripts()["slurm"].read_text()
     assert call("cp", "train", ".").exit_code == 0
     assert Path("train.py").read_text() == shipped.pipelines()["train"].read_text()
     assert refused("cp", "train", ".") == "train.py: exists already; give another name"
-    assert refused("cp", "trian", ".").startswith("trian: no such pipeline or config; did you mean")
+    assert refused("cp", "trian", ".").startswith(
+        "trian: no such pipeline, config or script; did you mean"
+    )
 
 
 def test_run_then_skip_then_inspect(here: Path) -> None:
