@@ -2,8 +2,8 @@
 {# A batch script for Slurm, which `axialcast submit` fills in for each stage of a run.
 
    To change it: `axialcast cp slurm.sh mine.sh`, and `cluster: {script: mine.sh}` in the config.
-   It is a Jinja2 template; what a placeholder stands for comes quoted. `name` is the stage's, so
-   that lines may be for one stage alone: {% if name == "verify" %} … {% endif %}
+   It is a Jinja2 template; what a placeholder stands for comes quoted. Lines may be for one stage
+   alone: {% if stage == "verify" %} … {% endif %}
 #}
 # {{ name }} of {{ output }}, written by axialcast submit
 #SBATCH --job-name={{ title }}

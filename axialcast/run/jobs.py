@@ -17,7 +17,8 @@ class Job:
     """One job of a batch system.
 
     Args:
-        name: of its stage; no two jobs of a run have the same.
+        name: its own; no two jobs of a run have the same.
+        stage: that it is for.
         pipeline: what it runs, as `pipeline:` of a config names it.
         saves: names in the output folder by which it is seen whether it gets on.
         nodes, processes, gpus: how many, the latter two on each node.
@@ -26,6 +27,7 @@ class Job:
     """
 
     name: str
+    stage: str
     pipeline: tuple[str, ...]
     saves: tuple[str, ...] = ()
     nodes: int = 1
@@ -65,7 +67,7 @@ def jobs_of(config: Config, folder: Path = Path()) -> list[Job]:
         jobs.append(replace(job, pipeline=(*shared, *job.pipeline)) if job.parts == 1 else job)
         shared = () if job.parts == 1 else job.pipeline
     if shared:
-        jobs.append(Job(f"whole-{jobs[-1].name}", shared))
+        jobs.append(Job(f"whole-{jobs[-1].stage}", jobs[-1].stage, shared))
     turns = cluster.turns if cluster.kind == "pbs" else 1
     return [turn for job in jobs for turn in _turns(job, turns)]
 
@@ -75,11 +77,11 @@ def _job(stage: Stage, name: str, config: Config) -> Job:
     cluster, saves = config.cluster, (*stage.resumes, *stage.keeps)
     if stage.in_parts and cluster.forecast_jobs > 1:
         gpus, parts = min(cluster.gpus, 1), cluster.forecast_jobs
-        return Job(stage.name, (name,), saves, gpus=gpus, parts=parts)
+        return Job(stage.name, stage.name, (name,), saves, gpus=gpus, parts=parts)
     if stage.every_rank:
         nodes, processes, gpus = cluster.nodes, cluster.processes, cluster.gpus
-        return Job(stage.name, (name,), saves, nodes, processes, gpus)
-    return Job(stage.name, (name,), saves)
+        return Job(stage.name, stage.name, (name,), saves, nodes, processes, gpus)
+    return Job(stage.name, stage.name, (name,), saves)
 
 
 def _turns(job: Job, turns: int) -> Iterator[Job]:

@@ -10,6 +10,8 @@ from axialcast.run.submission import read_record
 
 __all__ = ["job_lines"]
 
+STOPPED = "138"
+"""Exit status of who was told to stop by SIGUSR1."""
 SHOWN = 5
 """Lines of a log that are shown of a job that failed."""
 READ_BYTES = 2**14
@@ -41,7 +43,7 @@ def _told(
         yield f"{begin}: ended"
     elif failed:
         number = f"{len(failed)}{of} " if of else ""
-        yield f"{begin}: {number}failed with status {_status(failed[0])}"
+        yield f"{begin}: {number}{_failure(_status(failed[0]))}"
     elif states is None:
         yield f"{begin}: not known on this machine, which has no {kind} or cannot reach it"
     else:
@@ -58,6 +60,12 @@ def _phase(state: State, parts: int) -> str:
     count = f"{state.count} " if parts > 1 else ""
     reason = f" ({state.reason})" if state.phase == "queued" and state.reason != "None" else ""
     return f"{count}{state.phase}{reason if state.reason else ''}"
+
+
+def _failure(status: str) -> str:
+    if status == STOPPED:
+        return "stopped for the end of its walltime; submit the run again to go on"
+    return f"failed with status {status}"
 
 
 def _word(state: State) -> str:

@@ -119,6 +119,7 @@ def _known(job: Job, config: Config) -> dict[str, Any]:
         "queue": cluster.queue,
         "save_seconds": cluster.save_seconds,
         "saves": [output / name for name in (*job.saves, ".stages")],
+        "stage": job.stage,
         "tasks": job.tasks,
         "title": re.sub(r"[^\w.-]", "_", f"{config.output.name}-{job.name}")[:60],
         "walltime": f"{hours:02d}:{minutes:02d}:00",

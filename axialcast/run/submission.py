@@ -65,12 +65,13 @@ def submit(
     """
     scheduler, output = _scheduler(config), config.output
     scripts = _scripts(config, folder)
+    text = _text(config, [job for job, _ in scripts])
     refuse_held(output)
     _refuse_under_way(output)
     before()
     with hold(output / LOGS):
         _refuse_under_way(output)
-        write_text(output / LOGS / "config.yaml", _text(config, [job for job, _ in scripts]))
+        write_text(output / LOGS / "config.yaml", text)
         known: list[dict[str, Any]] = []
         for job, script in scripts:
             path = (output / LOGS / f"{job.name}.sh").absolute()
