@@ -18,6 +18,7 @@ from axialcast.forecast import (
     load,
 )
 from axialcast.run.config import Config
+from axialcast.run.parts import in_turn, mine
 from axialcast.run.progress import track
 from axialcast.run.stamps import differences, made_from
 
@@ -39,6 +40,7 @@ READS = (
 NEEDS = ("checkpoint",)
 OUTPUTS = ("forecast.zarr",)
 RESUMES = ("forecast.zarr",)
+IN_PARTS = True
 
 CHOOSES = ("data.test", "data.gaps", "forecast.init_times", "forecast.init_every_hours", "store")
 """Of what decides the outputs: what decides which initial times there are, not their values.
@@ -61,11 +63,14 @@ def run(config: Config) -> None:
     decided = made_from(config, __file__)
     belongs_to = {key: value for key, value in decided.items() if key not in CHOOSES}
     path, batch = config.output / "forecast.zarr", config.forecast.batch_size
-    discard_other(path, belongs_to)
     template = forecaster.template(inits, leads)
     layout = config.forecast.layout
-    with ForecastWriter(path, template, belongs_to=belongs_to, layout=layout) as writer:
-        drop_changed(writer.store, forecaster, analysis, decided["store"], batch)
+    with in_turn(config.output):
+        discard_other(path, belongs_to)
+        writing = ForecastWriter(path, template, belongs_to=belongs_to, layout=layout)
+        drop_changed(writing.store, forecaster, analysis, decided["store"], batch)
+    inits = mine(inits)
+    with writing as writer:
         missing = writer.store.missing(inits)
         if len(missing) < len(inits):
             print(f"forecast: {len(inits) - len(missing):,} of {len(inits):,} initial times kept")

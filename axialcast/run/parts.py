@@ -5,12 +5,21 @@ complete when the stage is run once more, which does what is missing.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Part", "making", "mine"]
+from axialcast.files.holding import hold
+
+__all__ = ["PARTS", "Part", "in_turn", "making", "mine"]
+
+PARTS = ".parts"
+"""Folder in the output folder with one for each part that is being made, held by who makes it."""
+
+WAIT_SECONDS = 3600.0
+"""How long another part may look through what there is."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,21 @@ def making(part: Part) -> Iterator[None]:
         _part = Part(1, 1)
 
 
-def mine(items: Sequence[Any]) -> Sequence[Any]:
-    """Those of the items that this process is to do: every n-th of n parts, or all."""
-    return items[_part.number - 1 :: _part.count]
+def mine(items: Any) -> Any:
+    """Those of a sequence's items that this process is to do: neighbours, or all."""
+    count, number = _part.count, _part.number
+    return items[len(items) * (number - 1) // count : len(items) * number // count]
+
+
+@contextmanager
+def in_turn(output: Path) -> Iterator[None]:
+    """Within the context, no other part does what only one may do at a time; nothing for a whole.
+
+    Args:
+        output: the run's folder.
+    """
+    if _part.count == 1:
+        yield
+        return
+    with hold(output / PARTS / "turn", wait_seconds=WAIT_SECONDS):
+        yield

@@ -17,7 +17,7 @@ from axialcast.files.atomic import SUFFIX, remove, sweep
 from axialcast.files.holding import hold, holder, refuse_held
 from axialcast.run.config import Config, save_config
 from axialcast.run.line import stages_of
-from axialcast.run.parts import Part, making
+from axialcast.run.parts import PARTS, Part, making
 from axialcast.run.progress import recorded
 from axialcast.run.stage import Stage
 from axialcast.run.stamps import (
@@ -35,9 +35,6 @@ from axialcast.run.stamps import (
 )
 
 __all__ = ["Stage", "differences", "follow_stages", "made_from", "run_part", "run_stages"]
-
-PARTS = ".parts"
-"""Folder in the output folder with one for each part that is being made, held by who makes it."""
 
 SEEN = 60.0
 """Seconds until what one host wrote must be there on another; file systems remember absence."""
