@@ -114,6 +114,8 @@ def run_stages(
                 stage.run(config)
                 if stage.every_rank:
                     parallel.barrier()  # what the others wrote is part of the outputs
+            for record in (output / STAMPS).glob(f"{stage.name}.*.progress.json"):
+                remove(record)  # of parts that were killed
             write_stamp(output, stage, decided)
             stage.clear(output, ended=True)
     parallel.told(None)

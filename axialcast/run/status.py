@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
 
 from axialcast.files.documents import read_document
 from axialcast.files.holding import Holder, holder
+from axialcast.run.parts import PARTS
 from axialcast.run.progress import clock
 from axialcast.run.queued import job_lines
 from axialcast.run.stamps import ORDER, STAMPS, damage, outdated, stamped
@@ -85,6 +87,8 @@ def _finished(output: Path, name: str) -> Iterator[str]:
 
 
 def _unfinished(output: Path, name: str, is_running: bool) -> str:
+    if at_work := list(_parts(output, name)):
+        return f"running in parts: {', '.join(at_work)}"
     record = output / STAMPS / f"{name}.progress.json"
     try:
         known = read_document(record, *PROGRESS)
@@ -104,6 +108,18 @@ def _unfinished(output: Path, name: str, is_running: bool) -> str:
     pace = f", {rate:.3g} {unit}/s" if rate else ""
     left = f", {clock(max(0.0, (total - done) / rate - ago))} left" if rate and total else ""
     return f"running, {place}{pace}{left}{saved}"
+
+
+def _parts(output: Path, name: str) -> Iterator[str]:
+    """The parts of a stage that are being made, as 3/8, and how far each of them is."""
+    for folder in sorted((output / PARTS).glob("*-of-*")):
+        record = output / STAMPS / f"{name}.{folder.name}.progress.json"
+        held = holder(folder)
+        if held is None or not held.is_alive or not record.exists():
+            continue
+        with suppress(OSError, ValueError, TypeError, ZeroDivisionError, OverflowError):
+            known = read_document(record, *PROGRESS)
+            yield f"{folder.name.replace('-of-', '/')} ({known['done'] / known['total']:.0%})"
 
 
 def _saved_steps(output: Path) -> list[int]:

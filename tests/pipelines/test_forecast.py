@@ -235,3 +235,26 @@ def test_killed_it_makes_what_is_missing(folder, content):
     assert found.keys() == expected.keys()
     with xr.open_zarr(store, decode_timedelta=True) as read:
         assert not np.isnan(read.geopotential).any()
+
+
+def test_jobs_that_share_a_store_leave_that_of_one(folder):
+    """Three parts at once, over a store of another training, then what completes it."""
+    run(folder, "seed=7")
+    shutil.copytree(folder / "run" / "forecast.zarr", folder / "expected.zarr")
+    run(folder)
+    run(folder, "seed=7", "pipeline=train")
+    command = [sys.executable, "-m", "axialcast", "run", str(folder / "x.yaml"), "seed=7"]
+    parts = [
+        subprocess.Popen([*command, "pipeline=forecast", "--part", f"{number}/3"])
+        for number in (1, 2, 3)
+    ]
+    assert [part.wait(timeout=90) for part in parts] == [0, 0, 0]
+    store, expected = (
+        ForecastStore(path) for path in (folder / "run/forecast.zarr", folder / "expected.zarr")
+    )
+    assert len(store.complete()) == len(expected.complete()) == 13
+    assert run(folder, "seed=7", "pipeline=forecast") == ["forecast: runs on, from forecast.zarr"]
+    files = [path.relative_to(store.path) for path in store.path.rglob("*") if path.is_file()]
+    assert len(files) > 13
+    for path in files:
+        assert (store.path / path).read_bytes() == (expected.path / path).read_bytes(), path
