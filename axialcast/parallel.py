@@ -24,7 +24,9 @@ __all__ = [
     "gathered",
     "is_joined",
     "joined",
+    "largest",
     "launch",
+    "leader_first",
     "summed",
     "told",
 ]
@@ -195,9 +197,31 @@ def summed(values: list[float]) -> list[float]:
     return [sum(column) for column in zip(*gathered(values), strict=True)]
 
 
+def largest(values: list[int]) -> list[int]:
+    """The largest that any of the processes says, of each of some numbers, on every process."""
+    if not is_joined():
+        return values
+    import torch
+    import torch.distributed as dist
+
+    found = torch.tensor(values)
+    dist.all_reduce(found, dist.ReduceOp.MAX)
+    return [int(value) for value in found]
+
+
 def any_of(flag: bool) -> bool:
     """Whether any of the processes says yes, on every process."""
-    return any(gathered(flag))
+    return bool(largest([int(flag)])[0])
+
+
+@contextmanager
+def leader_first() -> Iterator[None]:
+    """Within the context, the leader alone, then all others: they find what it has made."""
+    if is_joined() and not launch().is_leader:
+        told(None)
+    yield
+    if launch().is_leader:
+        told(None)
 
 
 def barrier() -> None:

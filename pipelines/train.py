@@ -1,7 +1,10 @@
 """Trains the forecast network: analysis → checkpoint/ and log.jsonl."""
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 import torch
 
@@ -22,6 +25,7 @@ from axialcast.data.preparing.prepared import stored_statistics
 from axialcast.device import choose_device
 from axialcast.forecast import Checkpoint, save_checkpoint
 from axialcast.model import ForecastNetwork
+from axialcast.parallel import launch, leader_first, told
 from axialcast.run.config import Config
 from axialcast.run.progress import track
 from axialcast.run.stamps import differences, made_from, training_data
@@ -29,12 +33,15 @@ from axialcast.times.calendars import times_per_step
 from axialcast.training import (
     ForecastTask,
     Log,
+    Processes,
+    SavedState,
     Saving,
     Training,
     adamw,
     learning_rate,
     machine,
     newest_state,
+    seed_rank,
 )
 
 READS = (
@@ -66,19 +73,20 @@ NEEDS = ()
 OUTPUTS = ("checkpoint", "log.jsonl")
 RESUMES = ("states",)
 KEEPS = (".fitted",)
+EVERY_RANK = True
 
 
 def run(config: Config) -> None:
-    """Fits the network on data.train, watching data.validate; goes on where it was stopped."""
+    """Fits the network on data.train, watching data.validate; goes on where it was stopped.
+
+    Processes that were started together share it; the first of them alone writes.
+    """
     output, data, schedule = config.output, config.data, config.train.schedule
     assert data is not None
-    made = made_from(config, __file__)
-    saved = newest_state(output / "states", output / "log.jsonl")
-    if saved and (changes := differences(made, saved.made_from)):
-        raise ValueError(
-            f"{saved.path}: belongs to another training: {'; '.join(changes)}; "
-            "set it back, or run with --force to start over"
-        )
+    processes = Processes.joined(**config.train.processes)
+    is_leader = processes.rank == 0
+    made = made_from(config, __file__) if is_leader else {}
+    saved = state_to_go_on_from(config, made)
     torch.manual_seed(config.seed)
     device = choose_device(config.device)
     analysis = open_analysis(config.analysis_store, **config.opening)
@@ -88,7 +96,8 @@ def run(config: Config) -> None:
     step = cadence(analysis) * stride
     stats = stored_statistics(config.analysis_store, channels, train=data.train, step=stride)
     if stats is None:
-        stats = kept_statistics(config, Analysis.of(train, channels), stride)
+        with leader_first():
+            stats = kept_statistics(config, Analysis.of(train, channels), stride)
     else:
         warn_implausible(channels, stats.lowest, stats.highest)
     for channel, share in zip(channels, stats.missing, strict=True):
@@ -108,7 +117,10 @@ def run(config: Config) -> None:
         step=stride,
         batch_size=config.train.batch_size,
         device=device,
+        rank=processes.data_rank,
+        world_size=processes.data_ranks,
     )
+    seed_rank(config.seed)
     training = Training(
         network,
         ForecastTask(
@@ -117,7 +129,7 @@ def run(config: Config) -> None:
             scale=network.increment_scale,
             precision=config.train.precision,
         ),
-        optimizer=adamw(network, weight_decay=config.train.weight_decay),
+        optimizer=partial(adamw, weight_decay=config.train.weight_decay),
         learning_rate=partial(
             learning_rate,
             stages=[(stage.steps, stage.rollout_steps) for stage in schedule],
@@ -137,11 +149,21 @@ def run(config: Config) -> None:
         ema_decay=config.train.ema_decay,
         gradient_clip=config.train.gradient_clip,
         validate_every=config.train.validate_every,
+        accumulate=config.train.accumulate,
+        processes=processes,
     )
-    beside = {"data.buffer_gib": data.buffer_gib, **machine(device)}
+    beside = {
+        "data.buffer_gib": data.buffer_gib,
+        **machine(device, processes, config.train.accumulate),
+    }
     if saved:
         saved.put_into(training, beside)
-    with Log(output / "log.jsonl", after=saved.mark if saved else None) as log:
+    with ExitStack() as stack:
+        log = None
+        if is_leader:
+            log = stack.enter_context(
+                Log(output / "log.jsonl", after=saved.mark if saved else None)
+            )
         with Saving(
             output / "states",
             training,
@@ -158,12 +180,16 @@ def run(config: Config) -> None:
                 done=training.step,
                 unit="steps",
             ):
-                log.write(entry)
+                if log is not None:
+                    log.write(entry)
                 saving.after_step()
+        weights = training.weights()
+        if not is_leader:
+            return
         save_checkpoint(
             output / "checkpoint",
             Checkpoint(
-                weights=training.averaged.module.state_dict(),
+                weights=weights,
                 network=settings,
                 channels=channels,
                 statistics=stats,
@@ -179,6 +205,25 @@ def run(config: Config) -> None:
             ),
             make_room=saving.drop_older,
         )
+
+
+def state_to_go_on_from(config: Config, made: Mapping[str, Any]) -> SavedState | None:
+    """The newest saved state that is whole, as the leader finds it; None: there is none.
+
+    Raises:
+        ValueError: it belongs to another training.
+    """
+    folder = config.output / "states"
+    newest = None
+    if launch().is_leader:
+        newest = newest_state(folder, config.output / "log.jsonl")
+        if newest and (changes := differences(dict(made), newest.made_from)):
+            raise ValueError(
+                f"{newest.path}: belongs to another training: {'; '.join(changes)}; "
+                "set it back, or run with --force to start over"
+            )
+    name = told(newest and newest.path.name)
+    return newest or (SavedState.of(folder / name) if name else None)
 
 
 def kept_statistics(config: Config, training: Analysis, step: int) -> Statistics:

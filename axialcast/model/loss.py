@@ -6,7 +6,7 @@ Shapes: b windows, k lead times, c channels, h latitudes, w longitudes.
 import torch
 from torch import Tensor
 
-__all__ = ["area_weighted_mse"]
+__all__ = ["area_weighted_mse", "counted_weight", "weighted_squares"]
 
 
 def area_weighted_mse(
@@ -19,8 +19,9 @@ def area_weighted_mse(
 ) -> Tensor:
     """Mean over windows, lead times and channels of the area-weighted squared error.
 
-    mean of w · ((prediction - target) / scale)², with w the cell areas over their mean. With
-    `valid`, the mean over valid cells: sum of v · w · (…)² over sum of v · w.
+    Sum of v · w · ((prediction - target) / scale)² over sum of v · w, with w the cell areas over
+    their mean, and v whether a cell is valid. Both sums add up over windows and over parts of the
+    grid (see `weighted_squares` and `counted_weight`), so that processes can share them.
 
     Args:
         prediction, target: (b, k, c, h, w) normalised; anything, even NaN, where not valid.
@@ -33,11 +34,35 @@ def area_weighted_mse(
     Returns:
         A scalar; 1 for persistence at the first step, about; 0 where nothing is valid.
     """
+    total = weighted_squares(
+        prediction, target, area_weights=area_weights, scale=scale, valid=valid
+    )
+    weight = counted_weight(target.shape, area_weights, valid)
+    return total / weight.clamp(min=torch.finfo(weight.dtype).tiny)
+
+
+def weighted_squares(
+    prediction: Tensor,
+    target: Tensor,
+    *,
+    area_weights: Tensor,
+    scale: Tensor,
+    valid: Tensor | None = None,
+) -> Tensor:
+    """The upper sum of `area_weighted_mse`, a scalar."""
     error = (prediction - target) / scale
+    if valid is not None:
+        error = torch.where(valid, error, 0.0)
+    return (error**2 * area_weights).sum()
+
+
+def counted_weight(shape: torch.Size, area_weights: Tensor, valid: Tensor | None) -> Tensor:
+    """The lower sum of `area_weighted_mse`, a scalar, which no prediction changes.
+
+    Args:
+        shape: (b, k, c, h, w) of the targets.
+    """
     if valid is None:
-        return (error**2 * area_weights).mean()
-    error = torch.where(valid, error, 0.0)
-    # Cells that are always valid keep their weight to the bit, so that full masks change nothing.
-    frequency = valid.float().mean(tuple(range(valid.ndim - 2)))
-    share = (frequency * area_weights).sum() / area_weights.sum()
-    return (error**2 * area_weights).mean() / share.clamp(min=torch.finfo(share.dtype).tiny)
+        return shape[:-2].numel() * area_weights.sum()
+    # Counted first: integers, and one field of them.
+    return (valid.sum(tuple(range(valid.ndim - 2))) * area_weights).sum()

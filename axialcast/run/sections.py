@@ -4,7 +4,7 @@ A field's name is the keyword of the constructor it is passed to, and units stan
 `axialcast.run.config.Config` is made of them.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -175,6 +175,14 @@ class TrainConfig(Section):
     """How often a state to go on from is saved: steps such as 200, or a time such as 5 minutes."""
     keep_states: Count = 2
     """Newest saved states that are kept; the one before serves when the newest is damaged."""
+
+    @property
+    def processes(self) -> dict[str, Any]:
+        """Keywords of `axialcast.training.Processes.joined`."""
+        return {
+            "kind": self.parallel,
+            **self.model_dump(include={"domain_ranks", "batch_size", "accumulate"}),
+        }
 
     @property
     def save_interval(self) -> dict[str, float]:

@@ -3,6 +3,8 @@
 from axialcast.training.log import Log
 from axialcast.training.loop import Training
 from axialcast.training.optimization import adamw, learning_rate
+from axialcast.training.parallel import Processes
+from axialcast.training.random_states import seed_rank
 from axialcast.training.saving import Saving
 from axialcast.training.state import SavedState, machine, newest_state
 from axialcast.training.task import ForecastTask
@@ -10,6 +12,7 @@ from axialcast.training.task import ForecastTask
 __all__ = [
     "ForecastTask",
     "Log",
+    "Processes",
     "SavedState",
     "Saving",
     "Training",
@@ -17,4 +20,5 @@ __all__ = [
     "learning_rate",
     "machine",
     "newest_state",
+    "seed_rank",
 ]

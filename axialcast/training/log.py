@@ -5,13 +5,13 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from axialcast.files.atomic import FULL, room_error
+from axialcast.training.entry import Entry
 
 __all__ = ["Log", "Mark"]
 
@@ -22,9 +22,10 @@ Mark = tuple[int, str]
 
 
 class Log:
-    """Writes entries as they come, each reaching the system at once.
+    """Writes entries as they come, each reaching the system at once where its numbers are there.
 
-    A disk that is full costs no entry: they are kept, and written when there is room.
+    From a device they come while the next update is made, and are waited for then. A disk that is
+    full costs no entry: they are kept, and written when there is room.
 
     Args:
         path: of the log.
@@ -42,6 +43,7 @@ class Log:
         self._checksum = _read(path, self._written) if after else hashlib.sha256()
         self._waiting = b""
         self._is_warned = False
+        self._entry: Entry | None = None
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
         # Cut off in place: one event, which a full disk cannot hinder.
         os.ftruncate(self._file, self._written)
@@ -55,13 +57,32 @@ class Log:
             return False
         return is_long_enough and _read(path, mark[0]).hexdigest() == mark[1]
 
-    def write(self, entry: Mapping[str, Any]) -> None:
+    def write(self, entry: Entry) -> None:
         """Adds a line.
 
         Raises:
             OSError: it cannot be written, for another reason than a full disk.
+            ValueError: what led to it is not to be learned from (see `Entry.values`).
         """
-        line = json.dumps(entry).encode() + b"\n"
+        self._settle()
+        self._entry = entry
+        if entry.is_there:
+            self._settle()
+
+    def mark(self) -> Mark:
+        """The place behind the last entry.
+
+        Raises:
+            OSError, ValueError: as `write`.
+        """
+        self._settle()
+        return self._written + len(self._waiting), self._checksum.hexdigest()
+
+    def _settle(self) -> None:
+        if self._entry is None:
+            return
+        line = json.dumps(self._entry.values()).encode() + b"\n"
+        self._entry = None
         self._checksum.update(line)
         self._waiting += line
         try:
@@ -73,10 +94,6 @@ class Log:
                 remedy = "make room; training goes on and its lines wait"
                 print(f"train: {room_error(self.path, error, remedy=remedy)}", file=sys.stderr)
                 self._is_warned = True
-
-    def mark(self) -> Mark:
-        """The place behind the last entry."""
-        return self._written + len(self._waiting), self._checksum.hexdigest()
 
     def sync(self, mark: Mark) -> None:
         """Waits until the disk has everything up to a mark; may be called from any thread.
@@ -105,6 +122,8 @@ class Log:
         traceback: TracebackType | None,
     ) -> None:
         try:
+            if error is None:
+                self._settle()
             self._flush()
             os.fsync(self._file)
         except OSError as cause:

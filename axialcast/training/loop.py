@@ -1,6 +1,5 @@
 """The loop: one batch, one update, one entry; and everything that it changes on the way."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -11,7 +10,10 @@ from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from axialcast.data import Batch, WindowLoader
+from axialcast.training.entry import Coming, Entry
 from axialcast.training.optimization import load_optimizer, optimizer_tensors
+from axialcast.training.parallel import Processes, own_part, shared_like, whole
+from axialcast.training.random_states import random_states, set_random_states
 from axialcast.training.task import ForecastTask
 
 __all__ = ["Training"]
@@ -26,7 +28,7 @@ class Training:
     Args:
         network: to be fitted, on its device.
         task: what the loss of a batch is.
-        optimizer: of the network's parameters.
+        optimizer: makes that of the network's parameters.
         learning_rate: the rate of step 1, 2, …
         stage_steps: updates in each stage of the schedule.
         windows: makes the loader of a stage, by its number from 0; each starts epochs of its own.
@@ -34,6 +36,8 @@ class Training:
         ema_decay: of the averaged weights, per step.
         gradient_clip: largest norm of the gradient.
         validate_every: steps from one validation to the next; the last step has one, too.
+        accumulate: parts that this process takes its windows of a batch in, one after another.
+        processes: that share the training; each has its own windows and the same of all else.
     """
 
     def __init__(
@@ -41,7 +45,7 @@ class Training:
         network: nn.Module,
         task: ForecastTask,
         *,
-        optimizer: AdamW,
+        optimizer: Callable[[nn.Module], AdamW],
         learning_rate: Callable[[int], float],
         stage_steps: Sequence[int],
         windows: Callable[[int], WindowLoader],
@@ -49,10 +53,16 @@ class Training:
         ema_decay: float,
         gradient_clip: float,
         validate_every: int,
+        accumulate: int = 1,
+        processes: Processes = Processes(),  # noqa: B008, it is frozen
     ) -> None:
-        self.network, self.task, self.optimizer = network, task, optimizer
-        average = get_ema_multi_avg_fn(ema_decay)  # type: ignore[no-untyped-call]
-        self.averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+        self.network, self.task, self.processes = network, task, processes
+        self.averaged = AveragedModel(network, multi_avg_fn=_average(ema_decay), use_buffers=True)
+        processes.shard(network)
+        processes.shard(self.averaged.module)
+        self.optimizer = optimizer(network)
+        self._objective = processes.wrap(_Objective(network, task))
+        self._accumulate = accumulate
         self.step, self.seconds = 0, 0.0
         self._learning_rate, self._gradient_clip = learning_rate, gradient_clip
         self._stage_steps, self._windows = tuple(stage_steps), windows
@@ -69,7 +79,7 @@ class Training:
         """Updates in all."""
         return sum(self._stage_steps)
 
-    def updates(self) -> Iterator[dict[str, float]]:
+    def updates(self) -> Iterator[Entry]:
         """Makes the updates that are left of the schedule; yields an entry for the log after each.
 
         Raises:
@@ -80,10 +90,11 @@ class Training:
         for batch in self._batches():
             entry = self._update(batch)
             self.step += 1
-            self.seconds = entry["seconds"] = round(time.perf_counter() - started, 3)
+            self.seconds = entry.seconds = round(time.perf_counter() - started, 3)
             if self.step % self._validate_every == 0 or self.step == self.num_steps:
-                entry["validation_loss"] = self.task.mean_loss(
-                    self.averaged.module, self._validation
+                entry.values()  # weights of a loss that is not finite are judged by nobody
+                entry.validation_loss = self.task.mean_loss(
+                    self.averaged.module, self._validation, total=self.processes.total
                 )
             yield entry
 
@@ -100,22 +111,28 @@ class Training:
             self._stage += 1
             self._loader = self._windows(self._stage)
 
-    def _update(self, batch: Batch) -> dict[str, float]:
+    def _update(self, batch: Batch) -> Entry:
+        """One update; nothing in it waits for the device."""
         step, rate = self.step + 1, self._learning_rate(self.step + 1)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = self.task.loss(self.network, batch)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise ValueError(
-                f"train: the loss became {value} at step {step}; lower train.learning_rate"
-            )
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._gradient_clip)
+        weight = self.processes.total(self.task.weight(batch))
+        share = 1 / weight.clamp(min=torch.finfo(weight.dtype).tiny)
+        parts = batch.split(self._accumulate)
+        losses = []
+        for number, part in enumerate(parts, start=1):
+            now = number == len(parts)
+            with self.processes.adding_up(self._objective, self.network, now):
+                loss = self._objective(part) * share
+                # The engines divide what they add up.
+                (loss * self.processes.world_size).backward()
+            losses.append(loss.detach())
+        loss = self.processes.total(torch.stack(losses).sum())
+        norm = whole(nn.utils.clip_grad_norm_(self.network.parameters(), self._gradient_clip))
         self.optimizer.step()
         self.averaged.update_parameters(self.network)
-        return {"step": step, "loss": value, "gradient_norm": norm.item(), "learning_rate": rate}
+        return Entry(step, rate, Coming(torch.stack([loss, norm])))
 
     def position(self) -> dict[str, Any]:
         """Where it stands between two updates, JSON: step, stage, the loader's place, seconds."""
@@ -127,14 +144,24 @@ class Training:
         }
 
     def tensors(self) -> dict[str, Tensor]:
-        """What it has learned and would draw next, by name; not copied."""
+        """What it has learned and would draw next, by name; not copied.
+
+        Every process calls it; what it holds of them all is whole on the leader alone.
+        """
         parts: dict[str, Mapping[str, Tensor]] = {
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": optimizer_tensors(self.optimizer, self.network),
-            "random": self._random_states(),
         }
-        return {f"{part}.{name}": value for part in parts for name, value in parts[part].items()}
+        named = {f"{part}.{name}": value for part in parts for name, value in parts[part].items()}
+        if self.processes.kind == "fsdp":
+            # One after another to the host: the device never holds more than one of them whole.
+            named = {name: whole(value).cpu() for name, value in named.items()}
+        return named | random_states(self.device)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The averaged weights, whole; every process calls it."""
+        return {name: whole(value) for name, value in self.averaged.module.state_dict().items()}
 
     def go_on_from(self, position: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Stands where another one stood when these were taken.
@@ -149,26 +176,34 @@ class Training:
             start = f"{name}."
             return {key[len(start) :]: tensors[key] for key in tensors if key.startswith(start)}
 
-        self.network.load_state_dict(part("network"))
-        self.averaged.load_state_dict(part("averaged"))
+        for name, module in (("network", self.network), ("averaged", self.averaged)):
+            own, known = module.state_dict(), part(name)
+            module.load_state_dict(
+                {key: shared_like(value, own[key]) for key, value in known.items()}
+            )
         load_optimizer(self.optimizer, self.network, part("optimizer"))
         # After everything that was built has drawn its numbers.
-        for name, state in part("random").items():
-            kind, _, index = name.partition(".")
-            if kind == "cpu":
-                torch.set_rng_state(state)
-            elif kind == "mps":
-                torch.mps.set_rng_state(state)
-            elif torch.cuda.is_available():
-                torch.cuda.set_rng_state(state, int(index))
+        set_random_states(tensors, self.device)
         self.step, self.seconds = position["step"], position["seconds"]
         self._stage, self._loader = position["stage"], loader
 
-    def _random_states(self) -> dict[str, Tensor]:
-        states = {"cpu": torch.get_rng_state()}
-        for device in {parameter.device for parameter in self.network.parameters()}:
-            if device.type == "cuda":
-                states[f"cuda.{device.index}"] = torch.cuda.get_rng_state(device)
-            elif device.type == "mps":
-                states["mps"] = torch.mps.get_rng_state()
-        return states
+
+class _Objective(nn.Module):
+    """Squares of a network's errors on a batch: a whole rollout is one call of it."""
+
+    def __init__(self, network: nn.Module, task: ForecastTask) -> None:
+        super().__init__()
+        self.network, self.task = network, task
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.task.squares(self.network, batch)
+
+
+def _average(decay: float) -> Callable[..., None]:
+    """Moves averages towards the current values, each process its part of them."""
+    move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    def average(averages: list[Tensor], current: list[Tensor], count: Any) -> None:
+        move(list(map(own_part, averages)), list(map(own_part, current)), count)
+
+    return average

@@ -7,6 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from axialcast.training.parallel import shared_like
+
 __all__ = ["adamw", "learning_rate", "load_optimizer", "optimizer_tensors", "parameter_groups"]
 
 
@@ -64,7 +66,10 @@ def load_optimizer(optimizer: AdamW, network: nn.Module, tensors: Mapping[str, T
     for name, value in tensors.items():
         parameter, _, key = name.rpartition(".")
         # Copied, for the optimizer keeps what it is given, and that may be a file in memory.
-        of.setdefault(parameter, {})[key] = value.clone()
+        own = value.clone()
+        if key != "step":
+            own = shared_like(own, network.get_parameter(parameter))
+        of.setdefault(parameter, {})[key] = own
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     in_order = [p for group in optimizer.param_groups for p in group["params"]]
     state = {n: of[names[id(p)]] for n, p in enumerate(in_order) if names[id(p)] in of}

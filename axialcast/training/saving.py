@@ -1,5 +1,6 @@
 """Saves states while training goes on, and stops where it is asked to."""
 
+import signal
 import sys
 import threading
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from axialcast import parallel
 from axialcast.files.atomic import room_error
 from axialcast.files.tensors import Snapshot
 from axialcast.stopping import Noted, Stopped, noted
@@ -21,14 +23,15 @@ __all__ = ["Saving"]
 class Saving:
     """Within the context, states are saved after steps, and signals are obeyed after steps.
 
-    A state is copied to memory between two steps and written by one thread while training goes
-    on; while that is under way no other is begun. One that cannot be written costs a line on
-    stderr: older ones stay, and the next is tried when its time has come.
+    Of several processes the leader writes and decides when; a signal that any of them got stops all
+    of them after the same step. A state is copied to memory between two steps and written by one
+    thread while training goes on; while that is under way no other is begun. One that cannot be
+    written costs a line on stderr: older ones stay, and the next is tried when its time has come.
 
     Args:
         folder: of the states.
         training: what is saved.
-        log: of the training; a state counts only while the log holds what led to it.
+        log: of the training, the leader's; a state counts only while it holds what led to it.
         made_from: what decides the outcome of the training, by name.
         beside: what may, by name.
         keep: newest states that are kept.
@@ -39,7 +42,7 @@ class Saving:
         self,
         folder: Path,
         training: Training,
-        log: Log,
+        log: Log | None,
         *,
         made_from: Mapping[str, Any],
         beside: Mapping[str, Any],
@@ -59,7 +62,7 @@ class Saving:
         self._noted = Noted()
 
     def __enter__(self) -> "Saving":
-        steps = steps_in(self.folder)
+        steps = steps_in(self.folder) if self.log else []
         for step in steps:
             # Those that were damaged, or belong to a log that was cut off.
             if step > self.training.step:
@@ -74,10 +77,12 @@ class Saving:
         Raises:
             Stopped: a signal came; the state was saved, or the line says why not.
         """
-        if self._noted.signal is not None:
-            self._stop()
         is_writing = self._writing is not None and self._writing.is_alive()
-        if not is_writing and self._is_due():
+        is_due = self.log is not None and not is_writing and self._is_due()
+        number, due = parallel.largest([int(self._noted.signal or 0), int(is_due)])
+        if number:
+            self._stop(signal.Signals(number))
+        elif due:
             self._save()
 
     def drop_older(self) -> None:
@@ -104,10 +109,9 @@ class Saving:
             return True
         return seconds is not None and time.monotonic() - begun >= seconds
 
-    def _stop(self) -> None:
-        assert self._noted.signal is not None
+    def _stop(self, number: signal.Signals) -> None:
         self._wait()
-        if self._saved != self.training.step:
+        if parallel.told(self._saved != self.training.step):
             self._save()
             self._wait()
         if self._saved == self.training.step:
@@ -116,17 +120,17 @@ class Saving:
             what = f"its last state is that of step {self._saved:,}"
         else:
             what = "no state could be saved"
-        signal, self._noted.signal = self._noted.signal, None
-        raise Stopped(signal, f"train: stopped by {signal.name}, {what}; run again to go on")
+        self._noted.signal = None
+        parallel.barrier()  # the end of one may end all by force
+        raise Stopped(number, f"train: stopped by {number.name}, {what}; run again to go on")
 
     def _save(self) -> None:
         """Copies what there is to save, and begins to write it."""
         self._wait()
-        tensors, position, mark = (
-            self.training.tensors(),
-            self.training.position(),
-            self.log.mark(),
-        )
+        mark = self.log.mark() if self.log else None  # which says whether it is worth saving
+        tensors, position = self.training.tensors(), self.training.position()
+        if mark is None:
+            return
         if self._snapshot is not None and self._snapshot.fits(tensors):
             self._snapshot.take(tensors)
         else:
@@ -145,6 +149,7 @@ class Saving:
     def _write(self, snapshot: Snapshot, description: Mapping[str, Any]) -> None:
         step = description["step"]
         path = self.folder / f"{step:08d}"
+        assert self.log is not None
         try:
             self.log.sync(description["log"])
             write_state(path, snapshot, description)

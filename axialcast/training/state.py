@@ -6,8 +6,9 @@ states/
     state.json            the position, what the training is made from, the place in the log
     .inventory/           sizes and checksums of both
 
-Names of tensors say the part and the parameter (`optimizer.head.weight.exp_avg`), so that several
-processes can write a file each of what they hold.
+Names of tensors say the part and the parameter (`optimizer.head.weight.exp_avg`). They are whole,
+however many processes shared them, so that any number of processes can go on from them; only the
+random numbers are those of each process.
 """
 
 import errno
@@ -28,10 +29,11 @@ from axialcast.files.documents import read_document
 from axialcast.files.tensors import Snapshot
 from axialcast.training.log import Log, Mark
 from axialcast.training.loop import Training
+from axialcast.training.parallel import Processes
 
 __all__ = ["SavedState", "discard", "machine", "newest_state", "steps_in", "write_state"]
 
-FORMAT = 1
+FORMAT = 2
 KEYS = ("step", "stage", "loader", "seconds", "log", "made_from", "beside")
 TENSORS, DESCRIPTION = "tensors.safetensors", "state.json"
 
@@ -58,6 +60,19 @@ class SavedState:
     def step(self) -> int:
         return int(self.position["step"])
 
+    @classmethod
+    def of(cls, path: Path) -> "SavedState":
+        """The state in a folder, which is not looked at for damage."""
+        known = _description(path)
+        size, checksum = known["log"]
+        return cls(
+            path=path,
+            position={key: known[key] for key in ("step", "stage", "loader", "seconds")},
+            mark=(size, checksum),
+            made_from=known["made_from"],
+            beside=known["beside"],
+        )
+
     def put_into(self, training: Training, beside: Mapping[str, Any]) -> None:
         """Puts a training where this one stood; says from which step it goes on.
 
@@ -78,15 +93,22 @@ class SavedState:
                 f"{'; '.join(words[key] for key in sorted(changed))}; set it back, or run with "
                 f"--force to start over ({error})"
             ) from None
-        if others := sorted(words[key] for key in changed & machine(training.device).keys()):
+        if others := sorted(words[key] for key in changed - {"data.buffer_gib"}):
             print(f"train: {'; '.join(others)}: the same to rounding, not to the bit")
         print(f"train: goes on from step {self.step:,}")
 
 
-def machine(device: torch.device) -> dict[str, Any]:
+def machine(
+    device: torch.device, processes: Processes | None = None, accumulate: int = 1
+) -> dict[str, Any]:
     """What may change the last bits of numbers: to be kept beside a state."""
     is_gpu = device.type == "cuda"
+    processes = processes or Processes()
     return {
+        "processes": processes.world_size,
+        "train.parallel": processes.kind,
+        "train.domain_ranks": processes.domain_ranks,
+        "train.accumulate": accumulate,
         "torch.device": torch.cuda.get_device_name(device) if is_gpu else str(device),
         "torch.threads": torch.get_num_threads(),
         "torch.version": str(torch.__version__),
@@ -107,7 +129,7 @@ def newest_state(folder: Path, log: Path) -> SavedState | None:
         path = folder / f"{step:08d}"
         reason = _problem(path, log)
         if reason is None:
-            return _read(path)
+            return SavedState.of(path)
         rest = "an older state" if step > steps[0] else "no other state is there: starts over"
         print(f"train: {reason}; {rest}", file=sys.stderr)
     return None
@@ -171,15 +193,3 @@ def _description(path: Path) -> dict[str, Any]:
             "start over"
         )
     return known
-
-
-def _read(path: Path) -> SavedState:
-    known = _description(path)
-    size, checksum = known["log"]
-    return SavedState(
-        path=path,
-        position={key: known[key] for key in ("step", "stage", "loader", "seconds")},
-        mark=(size, checksum),
-        made_from=known["made_from"],
-        beside=known["beside"],
-    )

@@ -1,8 +1,9 @@
-"""What is to be learned: the loss of a batch.
+"""What is to be learned: the loss of a batch, as two sums that processes can share.
 
 Shapes: b windows, t input states, k lead times, c channels, h latitudes, w longitudes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 
 from axialcast.data import Batch, WindowLoader
 from axialcast.device import autocast
-from axialcast.model import area_weighted_mse, rollout
+from axialcast.model import rollout
+from axialcast.model.loss import counted_weight, weighted_squares
 
 __all__ = ["ForecastTask"]
 
@@ -21,9 +23,12 @@ __all__ = ["ForecastTask"]
 class ForecastTask:
     """To forecast the states that follow the input states of a window.
 
+    The loss is `area_weighted_mse`, a quotient: `squares` over `weight`. Both add up over windows
+    and over bands of latitudes, so that the gradient of a batch is the same however it is shared.
+
     Args:
         step: time from one state to the next.
-        area_weights: (h, w) with mean 1.
+        area_weights: (h, w) with mean 1 over the whole grid; of a band of it, those of the band.
         scale: (c, 1, 1), the error that counts as one (see `area_weighted_mse`).
         precision: of the network's arithmetic; auto: bfloat16 where the GPU computes in it.
     """
@@ -33,12 +38,11 @@ class ForecastTask:
     scale: Tensor
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
-    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Loss of rolling a model from the input states of windows through the others, a scalar.
+    def squares(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Weighted squares of the errors of rolling a model from the input states of windows.
 
         Points that the last input state lacks are forecast by nobody, so they are not judged.
         """
-        known = None if batch.input_valid is None else batch.input_valid[:, -1]
         with autocast(batch.states.device, self.precision):
             steps = rollout(
                 model,
@@ -46,24 +50,48 @@ class ForecastTask:
                 batch.input_times,
                 step=self.step,
                 num_steps=batch.targets.shape[1],
-                valid=known,
+                valid=None if batch.input_valid is None else batch.input_valid[:, -1],
             )
             forecast = torch.stack(list(steps), 1).float()
-        valid = None
-        if known is not None:
-            assert batch.target_valid is not None
-            valid = batch.target_valid & known[:, None]
-        return area_weighted_mse(
-            forecast, batch.targets, area_weights=self.area_weights, scale=self.scale, valid=valid
+        return weighted_squares(
+            forecast,
+            batch.targets,
+            area_weights=self.area_weights,
+            scale=self.scale,
+            valid=_judged(batch),
         )
 
-    def mean_loss(self, model: nn.Module, windows: WindowLoader) -> float:
-        """Mean loss over all windows of a loader, without dropout."""
+    def weight(self, batch: Batch) -> Tensor:
+        """What the squares are divided by, known before they are."""
+        return counted_weight(batch.targets.shape, self.area_weights, _judged(batch))
+
+    def mean_loss(
+        self,
+        model: nn.Module,
+        windows: WindowLoader,
+        *,
+        total: Callable[[Tensor], Tensor] = lambda sums: sums,
+    ) -> float:
+        """Loss over all windows of a loader, without dropout.
+
+        Args:
+            total: of sums (2,), those of all processes.
+        """
         was_training = model.training
         model.eval()
+        sums = torch.zeros(2, dtype=torch.float64)
         with torch.inference_mode():
-            losses = [
-                (self.loss(model, batch).item(), len(batch.states)) for batch in windows.epoch(0)
-            ]
+            for batch in windows.epoch(0):
+                pair = [self.squares(model, batch), self.weight(batch)]
+                sums += torch.stack(pair).to("cpu", torch.float64)
         model.train(was_training)
-        return float(np.average([loss for loss, _ in losses], weights=[n for _, n in losses]))
+        squares, weight = total(sums).tolist()
+        return float(squares / weight) if weight else 0.0
+
+
+def _judged(batch: Batch) -> Tensor | None:
+    """(b, k, c, h, w) where forecasts are compared; None: everywhere."""
+    if batch.input_valid is None:
+        return None
+    assert batch.target_valid is not None
+    return batch.target_valid & batch.input_valid[:, -1:]

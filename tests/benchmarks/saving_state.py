@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def training(settings):
     return Training(
         network,
         ForecastTask(step=DAY, area_weights=area_weights, scale=network.increment_scale),
-        optimizer=adamw(network, weight_decay=0.05),
+        optimizer=partial(adamw, weight_decay=0.05),
         learning_rate=lambda step: 1e-4,
         stage_steps=[10**9],
         windows=lambda number: windows,

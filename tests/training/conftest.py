@@ -55,7 +55,7 @@ class Runner(NamedTuple):
             for thread in threading.enumerate() if patient else ():
                 if thread.name == "axialcast-saving":
                     thread.join()
-            if entry["step"] == stop:
+            if entry.step == stop:
                 signal.raise_signal(signal.SIGTERM)
 
         with pytest.MonkeyPatch.context() as patch:

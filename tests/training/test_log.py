@@ -3,10 +3,17 @@
 import errno
 import hashlib
 import os
+from types import SimpleNamespace
 
 import pytest
 
 from axialcast.training import Log
+
+
+def known(values):
+    """An entry whose numbers are there."""
+    return SimpleNamespace(is_there=True, values=lambda: values)
+
 
 LINES = b'{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n'
 
@@ -16,8 +23,8 @@ def test_a_mark_is_size_and_checksum(tmp_path):
     with Log(path) as log:
         assert path.stat().st_mode & 0o111 == 0, "no program"
         assert log.mark() == (0, hashlib.sha256().hexdigest())
-        log.write({"step": 1, "loss": 0.5})
-        log.write({"step": 2, "loss": 0.25})
+        log.write(known({"step": 1, "loss": 0.5}))
+        log.write(known({"step": 2, "loss": 0.25}))
         assert path.read_bytes() == LINES, "at once"
         mark = log.mark()
     assert mark == (len(LINES), hashlib.sha256(LINES).hexdigest())
@@ -37,7 +44,7 @@ def test_going_on_behind_a_mark(tmp_path, num_bytes):
     assert Log.holds(path, mark)
     with Log(path, after=mark) as log:
         assert path.read_bytes() == before
-        log.write({"step": 3})
+        log.write(known({"step": 3}))
         mark = log.mark()
     whole = before + b'{"step": 3}\n'
     assert path.read_bytes() == whole
@@ -59,17 +66,17 @@ def test_lines_wait_and_are_part_of_the_mark(tmp_path, monkeypatch, capsys):
     path = tmp_path / "log.jsonl"
     with Log(path) as log:
         monkeypatch.setattr(os, "pwrite", full)
-        log.write({"step": 1, "loss": 0.5})
+        log.write(known({"step": 1, "loss": 0.5}))
         assert log.mark() == (25, hashlib.sha256(LINES[:25]).hexdigest())
         with pytest.raises(OSError) as error:
             log.sync(log.mark())
         assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(path))
         assert error.value.strerror == os.strerror(errno.ENOSPC)
         log.sync((0, ""))
-        log.write({"step": 2, "loss": 0.25})
+        log.write(known({"step": 2, "loss": 0.25}))
         assert path.read_bytes() == b""
         monkeypatch.undo()
-        log.write({"step": 3})
+        log.write(known({"step": 3}))
         log.sync(log.mark())
     assert path.read_bytes() == LINES + b'{"step": 3}\n'
     [line] = capsys.readouterr().err.splitlines()
@@ -81,7 +88,7 @@ def test_lines_that_wait_to_the_end(tmp_path, monkeypatch):
     def train():
         with Log(path) as log:
             monkeypatch.setattr(os, "pwrite", full)
-            log.write({"step": 1, "loss": 0.5})
+            log.write(known({"step": 1, "loss": 0.5}))
 
     path = tmp_path / "log.jsonl"
     with pytest.raises(OSError, match=f"^{path}: the disk is full: 25 B needed, .* free") as error:
@@ -105,7 +112,7 @@ def test_what_else_goes_wrong_is_raised_and_the_file_closed(tmp_path, monkeypatc
             if error is ZeroDivisionError:
                 raise ZeroDivisionError
             if writes:
-                log.write({"step": 1})
+                log.write(known({"step": 1}))
 
     def close_and_fail(file):
         closed.append(close(file))

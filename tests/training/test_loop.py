@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from axialcast.data import Batch, Channels, States, WindowLoader, statistics
-from axialcast.training import ForecastTask, Training, adamw
+from axialcast.training import ForecastTask, Training, adamw, seed_rank
+from axialcast.training.random_states import random_states, set_random_states
 
 DAY = np.timedelta64(1, "D")
 CHANNELS, SHAPE = 3, (5, 7)
@@ -74,7 +75,7 @@ def make(stage_steps=(3, 3, 2)):
     training = Training(
         network,
         task,
-        optimizer=adamw(network, weight_decay=DECAY),
+        optimizer=functools.partial(adamw, weight_decay=DECAY),
         learning_rate=lambda step: RATES[step - 1],
         stage_steps=stage_steps,
         windows=lambda number: Windows(number, 1 + number),
@@ -149,6 +150,7 @@ def test_every_step_is_that_of_the_formulas(setting):
     norms = []
     expected = list(by_hand(*(p.clone() for p in start), setting.task))
     for entry, (want, parameters, average) in zip(training.updates(), expected, strict=True):
+        entry = entry.values()
         assert entry.pop("seconds") == training.seconds > 0
         assert entry == pytest.approx(want, rel=1e-5)
         for one, two in zip(network.parameters(), parameters, strict=True):
@@ -167,7 +169,7 @@ def test_gradients_are_clipped_only_above_the_limit(setting):
     """A limit that no gradient reaches changes nothing."""
     training = setting.training
     training._gradient_clip = 1e9
-    entry = next(training.updates())
+    entry = next(training.updates()).values()
     gradients = [p.grad for p in setting.network.parameters()]
     norm = torch.cat([g.flatten() for g in gradients]).norm()
     assert norm.item() == pytest.approx(entry["gradient_norm"], rel=1e-6)
@@ -179,7 +181,7 @@ def test_another_goes_on_as_this_one_would_have(setting, monkeypatch, after):
     clock = itertools.count(0, 1.0004)
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     whole, first, other = setting.training, make().training, make().training
-    entries = list(whole.updates())
+    entries = [entry.values() for entry in whole.updates()]
     assert [entry["seconds"] for entry in entries[:3]] == [1.0, 2.001, 3.001]
     for _ in zip(range(after), first.updates(), strict=False):
         pass
@@ -189,25 +191,26 @@ def test_another_goes_on_as_this_one_would_have(setting, monkeypatch, after):
     next(clock)
     other.go_on_from(first.position(), tensors)
     assert other.position() == first.position()
-    assert list(other.updates()) == [
+    assert [entry.values() for entry in other.updates()] == [
         {**entry, "seconds": pytest.approx(entry["seconds"], abs=2e-3)} for entry in entries[after:]
     ]
     for name, value in whole.tensors().items():
         assert torch.equal(value, other.tensors()[name]), name
 
 
-def test_a_loss_that_is_not_finite_is_not_learned_from(setting):
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_loss_that_is_not_finite_is_neither_written_down_nor_judged(setting, step):
+    """Step 3 has a validation."""
     training = setting.training
     updates = training.updates()
-    next(updates)
-    before = {name: value.clone() for name, value in training.tensors().items()}
-    training._loader.batches[1].states[:] = torch.inf
-    with pytest.raises(ValueError, match=r"loss became nan at step 2; lower train\.learning_rate"):
+    for _ in range(1, step):
         next(updates)
-    after = training.tensors()
-    assert {name for name in after if not torch.equal(before[name], after[name])} == {
-        "network.uses"
-    }
+    for batch in training._loader.batches:
+        batch.states[:] = torch.inf
+    with pytest.raises(
+        ValueError, match=rf"loss became nan at step {step}; lower train\.learning_rate"
+    ):
+        next(updates).values()
 
 
 def test_each_epoch_has_all_windows_in_an_order_of_its_own(make_analysis):
@@ -216,17 +219,23 @@ def test_each_epoch_has_all_windows_in_an_order_of_its_own(make_analysis):
     states = States(analysis, channels, statistics(analysis, channels, step=1))
     seen = []
 
-    def loss(network, batch):
+    def squares(network, batch):
         seen.append(batch.times[:, 0])
         return network.weight.sum()
+
+    task = SimpleNamespace(
+        squares=squares,
+        weight=lambda batch: torch.ones(()),
+        mean_loss=lambda network, windows, total: 0.0,
+    )
 
     network = nn.Linear(1, 1)
     loader = WindowLoader(states, input_steps=1, target_steps=1, batch_size=1, seed=3)
     assert len(loader) == 23
     training = Training(
         network,
-        SimpleNamespace(loss=loss, mean_loss=lambda network, windows: 0.0),
-        optimizer=adamw(network, weight_decay=0.0),
+        task,
+        optimizer=functools.partial(adamw, weight_decay=0.0),
         learning_rate=lambda step: 0.0,
         stage_steps=[3 * 23],
         windows=lambda number: loader,
@@ -244,29 +253,32 @@ def test_each_epoch_has_all_windows_in_an_order_of_its_own(make_analysis):
         assert (epochs[one] != epochs[other]).sum() > 12
 
 
-def test_random_numbers_of_every_device_come_back(setting, monkeypatch):
-    """Of those the network is on; of a GPU that is not here they are left alone."""
-    states, given = {"cuda:1": 11, "cuda:2": 12, "mps": 13}, {}
+@pytest.mark.parametrize("device", ["cpu", "cuda:2", "mps"])
+def test_random_numbers_of_the_device_come_back(monkeypatch, device):
+    device, given = torch.device(device), {}
+    monkeypatch.setattr("torch.cuda.get_rng_state", lambda device: torch.tensor(10 + device.index))
+    monkeypatch.setattr("torch.mps.get_rng_state", lambda: torch.tensor(13))
     monkeypatch.setattr(
-        "torch.cuda.get_rng_state", lambda device: torch.tensor(states[str(device)])
-    )
-    monkeypatch.setattr("torch.mps.get_rng_state", lambda: torch.tensor(states["mps"]))
-    monkeypatch.setattr(
-        "torch.cuda.set_rng_state", lambda state, index: given.update({f"cuda:{index}": state})
+        "torch.cuda.set_rng_state", lambda state, device: given.update({str(device): state})
     )
     monkeypatch.setattr("torch.mps.set_rng_state", lambda state: given.update(mps=state))
-    training = setting.training
-    spread = [SimpleNamespace(device=torch.device(name)) for name in (*states, "cpu")]
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "network", SimpleNamespace(parameters=lambda: spread))
-        random = training._random_states()
-    assert sorted(random) == ["cpu", "cuda.1", "cuda.2", "mps"]
-    tensors = training.tensors() | {f"random.{name}": value for name, value in random.items()}
-    position = training.position()
+    states = random_states(device)
+    assert set(states) == {"random.cpu", f"random.{device.type}"}
     torch.rand(7)
-    for is_there in (True, False):
-        given.clear()
-        monkeypatch.setattr("torch.cuda.is_available", lambda is_there=is_there: is_there)
-        training.go_on_from(position, tensors)
-        assert torch.equal(torch.get_rng_state(), random["cpu"])
-        assert given == {name: states[name] for name in states if is_there or name == "mps"}
+    set_random_states(states, device)
+    assert torch.equal(torch.get_rng_state(), states["random.cpu"])
+    assert given == {"cpu": {}, "cuda": {"cuda:2": 12}, "mps": {"mps": 13}}[device.type]
+
+
+def test_random_numbers_of_each_rank_are_its_own(monkeypatch):
+    torch.manual_seed(5)
+    leader = torch.get_rng_state()
+    draws = []
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "3")
+        torch.manual_seed(5)
+        seed_rank(5)
+        assert torch.equal(torch.get_rng_state(), leader) == (rank == 0)
+        draws.append(torch.rand(()).item())
+    assert len(set(draws)) == 3
