@@ -127,7 +127,13 @@ def _free_ports(number: int) -> int:
     raise OSError("no free ports")
 
 
+@pytest.fixture(scope="session", name="wait_until")
+def _wait_until() -> Callable[..., None]:
+    return wait_until
+
+
 def wait_until(holds: Callable[[], bool], seconds: float) -> None:
+    """Waits until something holds; raises TimeoutError where it takes too long."""
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:

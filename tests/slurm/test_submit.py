@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +108,7 @@ def test_a_training_that_is_signalled_and_cancelled_loses_nothing(
     here: Path,
     submit: Callable[..., dict[str, str]],
     ended: Callable[..., None],
+    wait_until: Callable[..., None],
     axialcast: Callable[..., str],
 ) -> None:
     """SIGUSR1 as before the walltime: saved, queued again, on; scancel: saved; submitted: on."""
@@ -155,13 +155,6 @@ def test_slurm_and_shellcheck_take_the_scripts(
 
 def read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
-
-
-def wait_until(holds: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 def steps_of(here: Path) -> int:

@@ -1,0 +1,87 @@
+"""Jobs of several nodes on a real Slurm: processes that meet, are told to stop, and go on."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+pytestmark = pytest.mark.slurm
+
+CONFIG = """
+pipeline: [./meet.py]
+output: out
+device: cpu
+data:
+  store: analysis.nc
+  variables: [geopotential]
+  train: ["2001-01-01", "2001-01-20"]
+  validate: ["2001-01-21", "2001-01-27"]
+  test: ["2001-01-28", "2001-02-09"]
+model: {dim: 8, depth: 1, heads: 2}
+train: {batch_size: 4, schedule: [{steps: 2}]}
+forecast: {lead_time_hours: 24}
+cluster:
+  kind: slurm
+  memory_gib: 1
+  nodes: 2
+  processes: 2
+  walltime: 10 minutes
+  prologue: [export MASTER_ADDR=127.0.0.1 GLOO_SOCKET_IFNAME=lo]
+"""
+MEET = """
+import os
+import time
+from axialcast import parallel
+from axialcast.stopping import Stopped, noted
+
+EVERY_RANK = True
+READS = ("seed",)
+OUTPUTS = ("nodes.txt",)
+RESUMES = ("steps",)
+
+def run(config):
+    me, state = parallel.launch(), config.output / "steps"
+    nodes = parallel.gathered([os.environ["SLURMD_NODENAME"], me.local_rank, me.local_world_size])
+    first = parallel.told(len(list(state.glob("*"))))
+    with noted() as found:
+        for step in range(first, 60):
+            time.sleep(0.1)
+            if parallel.any_of(found.signal is not None):
+                time.sleep(0.5 * me.rank)  # the others save for longer
+                if me.rank == me.world_size - 1:
+                    state.mkdir(exist_ok=True)
+                    for done in range(step):
+                        (state / str(done)).touch()
+                signal, found.signal = found.signal, None
+                raise Stopped(signal, f"meet: stopped by {signal.name} at step {step}")
+    if me.is_leader:
+        (config.output / "nodes.txt").write_text(f"{nodes} from {first}")
+"""
+
+
+def test_ranks_of_two_nodes_meet_stop_together_and_go_on(
+    tmp_path: Path,
+    analysis: xr.Dataset,
+    submit: Callable[..., dict[str, str]],
+    ended: Callable[..., None],
+    wait_until: Callable[..., None],
+) -> None:
+    (tmp_path / "x.yaml").write_text(CONFIG)
+    analysis.to_netcdf(tmp_path / "analysis.nc")
+    (tmp_path / "meet.py").write_text(MEET)
+    number = submit(tmp_path)["meet"]
+    log = tmp_path / "out" / "logs" / f"meet-{number}.log"
+    wait_until(lambda: log.exists() and "meet: runs" in log.read_text(), seconds=60)
+    wait_until(lambda: (tmp_path / "out" / "config.yaml").exists(), seconds=30)
+    subprocess.run(["sleep", "2"], check=True)
+    subprocess.run(["scancel", "--batch", "--signal=USR1", number], check=True)
+    ended(tmp_path)
+    said = log.read_text()
+    assert said.count("meet: stopped by SIGUSR1") == 1, said
+    assert "meet: runs on, from steps" in said
+    nodes, _, first = (tmp_path / "out" / "nodes.txt").read_text().partition(" from ")
+    assert nodes == "[['n1', 0, 2], ['n1', 1, 2], ['n2', 0, 2], ['n2', 1, 2]]"
+    assert 0 < int(first) < 60
+    assert log.with_suffix(".exit").read_text() == "0\n"
