@@ -123,7 +123,6 @@ def submit(
 
         _require_writable(settings.output)
         submission.submit(settings, folder=path.parent, before=before, say=_say)
-        _say(f"axialcast status {settings.output} says how far it is")
 
 
 @app.command("ls")

@@ -8,6 +8,7 @@ from axialcast.run.config import Config
 from axialcast.run.line import stages_of
 from axialcast.run.shipped import pipelines
 from axialcast.run.stage import Stage
+from axialcast.run.stages import up_to_date
 
 __all__ = ["Job", "jobs_of"]
 
@@ -44,7 +45,7 @@ class Job:
 
 
 def jobs_of(config: Config, folder: Path = Path()) -> list[Job]:
-    """The jobs of a config, in order.
+    """The jobs of a config, in order; none for stages that are up to date at its beginning.
 
     Args:
         config: the run; its section `cluster` says what each job has.
@@ -61,7 +62,9 @@ def jobs_of(config: Config, folder: Path = Path()) -> list[Job]:
         )
     jobs: list[Job] = []
     shared: tuple[str, ...] = ()
-    for name, stage in zip(config.pipeline, stages_of(config, folder), strict=True):
+    stages = stages_of(config, folder)
+    begin = up_to_date(config, stages)
+    for name, stage in zip(config.pipeline[begin:], stages[begin:], strict=True):
         job = _job(stage, name if name in pipelines() else str(stage.path.resolve()), config)
         # Whoever comes after an array first sees that all of it is there, and says that it ended.
         jobs.append(replace(job, pipeline=(*shared, *job.pipeline)) if job.parts == 1 else job)

@@ -6,7 +6,7 @@ kept of it.
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,15 @@ from axialcast.run.stamps import (
     write_stamp,
 )
 
-__all__ = ["Stage", "differences", "follow_stages", "made_from", "run_part", "run_stages"]
+__all__ = [
+    "Stage",
+    "differences",
+    "follow_stages",
+    "made_from",
+    "run_part",
+    "run_stages",
+    "up_to_date",
+]
 
 SEEN = 60.0
 """Seconds until what one host wrote must be there on another; file systems remember absence."""
@@ -69,17 +77,8 @@ def run_stages(
     stages = stages_of(config, folder)
     names, output = [stage.name for stage in stages], config.output
 
-    def looked_at(index: int) -> tuple[MadeFrom, list[inventory.Damage], str | None]:
-        """What decides a stage's outputs, what of these is damaged, and why it must run."""
-        stage = stages[index]
-        decided = decided_by(config, stage, names[:index])
-        broken = damage(output, stage.name, read_all=verify)
-        known = read_stamp(output, stage.name)
-        return decided, broken, _reason(stage, decided, known, broken, output)
-
     skipped = "up to date, skipped (--force runs it again)"
-    indices = range(len(stages))
-    if not force and _is_tidy(config, stages) and all(looked_at(n)[2] is None for n in indices):
+    if not force and _is_tidy(config, stages) and up_to_date(config, stages, verify) == len(names):
         for name in names:
             say(f"{name}: {skipped}")
         parallel.told(None)
@@ -93,7 +92,7 @@ def run_stages(
         sweep(output, alone=True, outputs=tuple(name for s in stages for name in s.outputs))
         sweep(output / STAMPS, alone=True)
         for index, stage in enumerate(stages):
-            decided, broken, why = looked_at(index)
+            decided, broken, why = _looked_at(config, stages, index, verify)
             if not (force or why is not None):
                 stage.clear(output, ended=True)
                 say(f"{stage.name}: {skipped}")
@@ -119,6 +118,12 @@ def run_stages(
             write_stamp(output, stage, decided)
             stage.clear(output, ended=True)
     parallel.told(None)
+
+
+def up_to_date(config: Config, stages: Sequence[Stage], verify: bool = False) -> int:
+    """How many stages, of the first ones, need not run: the first that must may change the rest."""
+    looked_at = (_looked_at(config, stages, index, verify) for index in range(len(stages)))
+    return next((n for n, (_, _, why) in enumerate(looked_at) if why is not None), len(stages))
 
 
 def follow_stages(config: Config, *, folder: Path = Path()) -> None:
@@ -217,6 +222,17 @@ def _is_tidy(config: Config, stages: Iterable[Stage]) -> bool:
     held = holder(output)
     is_left = held is not None and not held.is_alive
     return not (is_left or partial or any(path.exists() for path in scratch))
+
+
+def _looked_at(
+    config: Config, stages: Sequence[Stage], index: int, verify: bool
+) -> tuple[MadeFrom, list[inventory.Damage], str | None]:
+    """What decides a stage's outputs, what of these is damaged, and why it must run."""
+    stage, output = stages[index], config.output
+    decided = decided_by(config, stage, [earlier.name for earlier in stages[:index]])
+    broken = damage(output, stage.name, read_all=verify)
+    known = read_stamp(output, stage.name)
+    return decided, broken, _reason(stage, decided, known, broken, output)
 
 
 def _reason(

@@ -65,6 +65,9 @@ def submit(
     """
     scheduler, output = _scheduler(config), config.output
     scripts = _scripts(config, folder)
+    if not scripts:
+        say("all is up to date, and nothing is submitted")
+        return
     text = _text(config, [job for job, _ in scripts])
     refuse_held(output)
     _refuse_under_way(output)

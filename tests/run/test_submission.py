@@ -64,7 +64,6 @@ def test_each_stage_is_a_job_after_the_one_before(batch: Path) -> None:
         "train: job 41",
         "forecast: job 42",
         "verify: job 43",
-        "axialcast status runs/x says how far it is",
     ]
     logs = Path("runs/x/logs").absolute()
     after = "--kill-on-invalid-dep=yes"
@@ -83,6 +82,13 @@ def test_a_config_that_check_refuses_is_not_submitted(batch: Path) -> None:
     assert "data.test" in said(submit("data.test=[1999,1999]"))
     assert not (batch / "calls").exists()
     assert not Path("runs").exists()
+
+
+def test_what_is_up_to_date_at_the_beginning_is_no_job(batch: Path) -> None:
+    assert call("run", "x.yaml", "pipeline=train").exit_code == 0
+    assert submit().stdout.splitlines() == ["forecast: job 41", "verify: job 42"]
+    assert submit("train.learning_rate=0.1").stdout.splitlines()[0] == "train: job 43"
+    assert submit("pipeline=train").stdout == "all is up to date, and nothing is submitted\n"
 
 
 def test_what_is_under_way_is_not_submitted_again(batch: Path) -> None:
@@ -202,7 +208,7 @@ def test_on_pbs_a_stage_that_goes_on_may_take_turns(batch: Path) -> None:
     result = call("submit", "x.yaml", "cluster.kind=pbs", "cluster.turns=3")
     assert result.exit_code == 0, result.output
     names = ["train-1", "train-2", "train-3", "forecast-1", "forecast-2", "forecast-3"]
-    turns = [line.partition(":")[0] for line in result.stdout.splitlines()[:-1]]
+    turns = [line.partition(":")[0] for line in result.stdout.splitlines()]
     assert turns[:6] == names
     calls = (batch / "calls").read_text().splitlines()
     assert calls[2].startswith("qsub -W depend=afterok:42.server ")

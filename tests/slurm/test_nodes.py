@@ -1,11 +1,14 @@
 """Jobs of several nodes on a real Slurm: processes that meet, are told to stop, and go on."""
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
+from safetensors.numpy import load_file
 
 pytestmark = pytest.mark.slurm
 
@@ -85,3 +88,32 @@ def test_ranks_of_two_nodes_meet_stop_together_and_go_on(
     assert nodes == "[['n1', 0, 2], ['n1', 1, 2], ['n2', 0, 2], ['n2', 1, 2]]"
     assert 0 < int(first) < 60
     assert log.with_suffix(".exit").read_text() == "0\n"
+
+
+def test_a_training_on_two_nodes_has_the_losses_of_one(
+    tmp_path: Path,
+    analysis: xr.Dataset,
+    axialcast: Callable[..., str],
+    submit: Callable[..., dict[str, str]],
+    ended: Callable[..., None],
+) -> None:
+    (tmp_path / "x.yaml").write_text(CONFIG)
+    analysis.to_netcdf(tmp_path / "analysis.nc")
+    chosen = ["pipeline=train", "train.schedule=[{steps: 5}, {steps: 2, rollout_steps: 2}]"]
+    axialcast(tmp_path, "run", "x.yaml", "output=one", *chosen)
+    number = submit(tmp_path, "cluster.processes=1", *chosen)["train"]
+    ended(tmp_path)
+    assert (tmp_path / "out" / "logs" / f"train-{number}.exit").read_text() == "0\n"
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        for name in ("one", "out")
+    )
+    assert len(one) == len(two) == 7
+    for expected, found in zip(one, two, strict=True):
+        for name in expected.keys() - {"seconds"}:
+            assert found[name] == pytest.approx(expected[name], rel=1e-4), (name, found)
+    weights, same = (
+        load_file(tmp_path / name / "checkpoint" / "weights.safetensors") for name in ("one", "out")
+    )
+    for name, values in weights.items():
+        np.testing.assert_allclose(same[name], values, atol=1e-4)
