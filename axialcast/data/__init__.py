@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from axialcast.data.normalize import Statistics, normalize_, statistics, unnormalize
     from axialcast.data.opening.store import open_analysis
     from axialcast.data.reader import Analysis
-    from axialcast.data.windows.loader import Batch, WindowLoader
+    from axialcast.data.windows.batch import Batch
+    from axialcast.data.windows.loader import WindowLoader
     from axialcast.data.windows.reading import States
     from axialcast.grid import grid_of
     from axialcast.times.calendars import cadence
@@ -34,7 +35,7 @@ __all__ = [
 
 _HOMES = {
     "Analysis": "data.reader",
-    "Batch": "data.windows.loader",
+    "Batch": "data.windows.batch",
     "Channel": "data.channels",
     "Channels": "data.channels",
     "States": "data.windows.reading",

@@ -6,66 +6,26 @@ Shapes: b windows, t states in a window, c channels, h latitudes, w longitudes.
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from axialcast.data.arrays.memory import Lender
+from axialcast.data.windows.batch import Batch
 from axialcast.data.windows.paging import Memory, PageBuffer
-from axialcast.data.windows.plan import Missing, Plan, Pool, Positions, WindowRows, plan_epoch
+from axialcast.data.windows.plan import Missing, Plan, Positions, WindowRows, plan_epoch
+from axialcast.data.windows.pool import Pool
 from axialcast.data.windows.reading import PAGE_BYTES, States
 
-__all__ = ["Batch", "WindowLoader"]
+__all__ = ["WindowLoader"]
 
 LOCAL, REMOTE = 2, 16
 """Threads that read, and blocks that they read ahead; remote ones wait more than they work."""
 AHEAD = 1
 """Batches that are gathered while one is in use."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Windows of normalised states: the input states, then the target states.
-
-    Args:
-        states: (b, t, c, h, w) float32, 0 where a value is missing.
-        times: (b, t) the valid time of each state: datetime64, or cftime in other calendars.
-        valid: (b, t, c, h, w) bool, where a value is there; None: everywhere.
-        input_steps: how many of the t states are given; the others are to be forecast.
-    """
-
-    states: Tensor
-    times: NDArray[Any]
-    valid: Tensor | None
-    input_steps: int
-
-    @property
-    def inputs(self) -> Tensor:
-        return self.states[:, : self.input_steps]
-
-    @property
-    def targets(self) -> Tensor:
-        return self.states[:, self.input_steps :]
-
-    @property
-    def input_times(self) -> NDArray[Any]:
-        return self.times[:, : self.input_steps]
-
-    @property
-    def target_times(self) -> NDArray[Any]:
-        return self.times[:, self.input_steps :]
-
-    @property
-    def input_valid(self) -> Tensor | None:
-        return None if self.valid is None else self.valid[:, : self.input_steps]
-
-    @property
-    def target_valid(self) -> Tensor | None:
-        return None if self.valid is None else self.valid[:, self.input_steps :]
 
 
 class WindowLoader:
@@ -74,22 +34,23 @@ class WindowLoader:
     A window that starts at a time holds the states at that time and 1, 2, …, t - 1 steps later.
     Blocks of consecutive times are read in shuffled order by a few threads, each decoded and
     normalised once an epoch, and windows are drawn from many blocks at a time (see `plan.py`). What
-    comes is a pure function of (seed, epoch, batch, rank), whatever the number of threads.
+    comes is a pure function of (seed, epoch, batch), whatever the number of threads, and of ranks,
+    which share every batch. Where windows are not shuffled each rank has a stretch of time.
 
     Args:
         states: where windows come from.
         input_steps, target_steps: states that are given and that are to be forecast.
         step: cadences from one state of a window to the next.
         stride: cadences from the start of one window to the start of the next.
-        batch_size: windows in a batch, b.
+        batch_size: windows in a batch of all ranks together, at most.
         shuffle: random order; otherwise by time.
-        drop_last: whether windows are left out that would make an incomplete batch.
+        drop_last: whether windows are left out so that every batch is full; otherwise batches are
+            as equal as can be.
         missing: what to do with windows that lack a time: "skip" them, or "mask" a missing target
             (its states are 0 and invalid; the first t of a window must be there). Batches have
             masks then, even if no value is missing elsewhere.
         seed: of the order.
-        rank, world_size: this process delivers its share of the windows, in as many batches as
-            every other.
+        rank, world_size: this process delivers its part of every batch.
         num_threads: threads that read; None: 2, or 16 if the store is remote.
         read_ahead: blocks that are read ahead of their use; None: likewise.
         device: where batches are put.
@@ -144,18 +105,16 @@ class WindowLoader:
             "shuffle": shuffle,
             "drop_last": drop_last,
             "seed": seed,
-            "rank": rank,
-            "world_size": world_size,
         }
+        self._part: dict[str, Any] = {"rank": rank, "world_size": world_size}
         self._memory: Memory | None = None
         self._lender = Lender(AHEAD + 1)
         self._epoch, self._batch = 0, 0
         self._num_batches = len(self._plan(0))
         if not self._num_batches:
             raise ValueError(
-                f"{self.num_windows} windows are too few for a batch of {batch_size}"
-                f"{f' on {world_size} ranks' if world_size > 1 else ''}; choose a smaller "
-                "batch_size or a longer period"
+                f"{self.num_windows} windows are too few for a batch of {batch_size}; choose a "
+                "smaller batch_size or a longer period"
             )
 
     def __len__(self) -> int:
@@ -181,6 +140,8 @@ class WindowLoader:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on where `state_dict` was called, with exactly the batches that would have come.
+
+        How many ranks share them may be another number.
 
         Raises:
             ValueError: this loader's windows or their order are others.
@@ -307,7 +268,7 @@ class WindowLoader:
 
     def _plan(self, epoch: int) -> Plan:
         starts = self.rows.first + self.states.phase
-        return plan_epoch(starts, self._pool, epoch=epoch, **self._order)
+        return plan_epoch(starts, self._pool, epoch=epoch, **self._order, **self._part)
 
     def _choose_pool(self) -> Pool:
         states = self.states

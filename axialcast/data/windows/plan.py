@@ -12,9 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from axialcast.data.windows.pool import Pool
 from axialcast.times.calendars import gapless_axis, time_text
 
-__all__ = ["Missing", "Plan", "Pool", "Positions", "WindowRows", "plan_epoch"]
+__all__ = ["Missing", "Plan", "Positions", "WindowRows", "plan_epoch"]
 
 Positions = NDArray[np.int64]
 
@@ -97,81 +98,16 @@ class WindowRows:
 
 
 @dataclass(frozen=True)
-class Pool:
-    """Blocks that are in memory together; windows are drawn from all of them.
-
-    Args:
-        page: rows of the store that are read at once, whole chunks.
-        starts: rows in which the windows of one block start, whole pages.
-        pages: pages that hold the windows of one block.
-        num_blocks: blocks that windows are drawn from at a time.
-        chain: blocks next to one another in time that follow one another in the pool.
-        ahead: blocks read ahead of their use.
-    """
-
-    page: int
-    starts: int
-    pages: int
-    num_blocks: int
-    chain: int
-    ahead: int
-
-    @classmethod
-    def fitting(
-        cls, capacity: int, *, reach: int, page: int, batch_size: int, ahead: int
-    ) -> "Pool":
-        """The best pool for a buffer.
-
-        Many blocks shuffle better, long ones waste less memory on what windows reach into beyond
-        their block: blocks grow until that is a quarter, while there are sixteen of them and one
-        for every window of a batch. Chains are long enough for one page in twenty at most to be
-        read twice.
-
-        Args:
-            capacity: rows that the buffer holds.
-            reach: rows from the first to the last of a window, less one.
-            page: rows that are read at once.
-            batch_size: windows in a batch.
-            ahead: blocks read ahead of their use; fewer where they do not fit.
-
-        Raises:
-            ValueError: the buffer holds too little.
-        """
-        beyond = -(-reach // page)
-        best = None
-        for length in range(1, capacity // page + 1):
-            # While a batch is delivered, blocks leave and enter.
-            spare = ahead + 1 + -(-batch_size // (length * page))
-            num_blocks = capacity // page // (length + beyond) - spare
-            if num_blocks < (1 if best is None else max(16, batch_size)):
-                break
-            chain = max(1, -(-20 * beyond // length))
-            best = cls(page, length * page, length + beyond, num_blocks, chain, ahead)
-            if 4 * beyond <= length:
-                break
-        if best is None and ahead:
-            return cls.fitting(
-                capacity, reach=reach, page=page, batch_size=batch_size, ahead=ahead // 2
-            )
-        if best is None:
-            least = (2 + -(-batch_size // page)) * (1 + beyond) * page
-            raise ValueError(
-                f"buffer_bytes: holds {capacity} states beside a batch, expected at least {least}: "
-                f"blocks of {page} that are read at once, and what windows reach beyond them; "
-                "allow more, or choose a smaller batch_size"
-            )
-        return best
-
-
-@dataclass(frozen=True)
 class Plan:
     """One epoch on one rank.
 
     Args:
-        blocks: (m, 2) first and last window start (an index into all of them) + 1 of each block.
-        order: (n,) windows in the order of delivery, as indices into all window starts.
+        blocks: (m, 2) first and last window start (an index into all of them) + 1 of each block of
+            all ranks.
+        order: (n,) windows of this rank in the order of delivery, as indices into all window
+            starts.
         block: (n,) the block each comes from.
-        bounds: (s + 1,) where the batches begin and end in that order.
+        bounds: (s + 1,) where this rank's parts of the batches begin and end in that order.
     """
 
     blocks: Positions
@@ -219,43 +155,101 @@ def plan_epoch(
     rank: int,
     world_size: int,
 ) -> Plan:
-    """The plan of an epoch for one rank; all ranks together deliver every window once.
+    """The plan of an epoch for one rank: its part of every batch.
 
-    Chains of blocks are shuffled, and the pool plays as many as it has blocks, each chain block by
-    block. The place of a window is that of its block plus `num_blocks` times a random number in
-    [0, 1), so blocks enter and leave one by one, and each is followed by its neighbour in time,
-    which finds the chunks that both need already decoded.
+    The batches are the same however many ranks share them; where they are not shuffled, each rank
+    has a stretch of time instead, and reads no more than that.
+
+    Chains of blocks are shuffled and dealt to the shares. The pool plays as many of a share as it
+    has blocks, each chain block by block. The place of a window is that of its block plus the
+    share's number of blocks times a random number in [0, 1), so blocks enter and leave one by one,
+    and each is followed by its neighbour in time, which finds the chunks that both need already
+    decoded.
 
     Args:
         rows: (n,) row of the store in which each window starts, increasing.
         pool: what is in memory together.
-        batch_size: windows in a batch. All ranks deliver equally many batches; those at the end
-            may be smaller, unless `drop_last` leaves windows out to keep all full.
+        batch_size: windows in a batch of all ranks together, at most; batches are as equal as can
+            be, or full where `drop_last` leaves windows out.
 
     Raises:
-        ValueError: the windows cannot be dealt to the ranks in equally many batches.
+        ValueError: a batch has fewer windows than there are ranks.
     """
-    bounds = _bounds(len(rows), batch_size, drop_last, rank, world_size)
+    bounds = _bounds(len(rows), batch_size, drop_last)
+    fewest = int(np.diff(bounds).min(initial=batch_size))
+    if fewest < world_size:
+        raise ValueError(
+            f"batch_size: batches of {fewest} windows cannot be shared by {world_size} ranks; "
+            "choose a larger batch_size, a longer period or fewer ranks"
+        )
     edges = np.flatnonzero(np.diff(rows // pool.starts, prepend=-1))
     blocks = np.stack([edges, np.append(edges[1:], len(rows))], 1)
-    random = np.random.default_rng([seed, epoch])
     if shuffle:
+        random = np.random.default_rng([seed, epoch])
         blocks = np.concatenate(_chains(blocks, pool, random))
-    # Ranks take equal stretches; a block on a border belongs to both, with windows of its own.
+    # What drop_last leaves out is a batch that nobody plays.
+    played = np.append(bounds, len(rows)) if bounds[-1] < len(rows) else bounds
+    shares = pool.shares if shuffle else world_size
+    blocks, order, block = _dealt(
+        blocks, played, shares, pool.num_blocks // shares, [seed, epoch] if shuffle else None
+    )
+    own = _part(bounds, rank, world_size)
+    begins = np.append(0, np.searchsorted(own, bounds[1:]))
+    return Plan(blocks, order[own], block[own], begins)
+
+
+def _dealt(
+    blocks: Positions, bounds: Positions, shares: int, num_lanes: int, seed: list[int] | None
+) -> tuple[Positions, Positions, Positions]:
+    """Blocks in the order they are played; windows in order of delivery and the block of each.
+
+    Args:
+        blocks: that are dealt, each share an equal stretch.
+        bounds: of the batches, each of which takes an equal part of every share.
+        shares: number of stretches.
+        num_lanes: blocks that are in memory of each.
+        seed: of the order within a share; None: as it is.
+    """
+    order = np.empty(bounds[-1], np.int64)
+    block = np.empty_like(order)
+    dealt: list[Positions] = []
+    first = 0
+    for share in range(shares):
+        places = _part(bounds, share, shares)
+        if not len(places):
+            continue
+        mine = _stretch(blocks, first, first + len(places))
+        first += len(places)
+        if seed is not None:
+            mine = _side_by_side(mine, num_lanes)
+        windows = np.concatenate([np.arange(*part) for part in mine])
+        number = np.repeat(np.arange(len(mine)), np.diff(mine)[:, 0])
+        if seed is not None:
+            random = np.random.default_rng([*seed, share])
+            turn = np.argsort(_places(number, num_lanes, random), kind="stable")
+            windows, number = windows[turn], number[turn]
+        order[places], block[places] = windows, number + sum(map(len, dealt))
+        dealt.append(mine)
+    return np.concatenate(dealt), order, block
+
+
+def _part(bounds: Positions, number: int, count: int) -> Positions:
+    """Places of one of `count` equal parts of every batch, in order."""
+    sizes = np.diff(bounds)
+    begin, end = (bounds[:-1] + sizes * n // count for n in (number, number + 1))
+    lengths = end - begin
+    ends = lengths.cumsum()
+    places: Positions = np.repeat(begin - (ends - lengths), lengths) + np.arange(lengths.sum())
+    return places
+
+
+def _stretch(blocks: Positions, low: int, high: int) -> Positions:
+    """Blocks of windows low to high - 1; one on a border belongs to both, with its own windows."""
     ends = np.diff(blocks)[:, 0].cumsum()
     begins = np.append(0, ends[:-1])
-    low, high = (len(rows) * r // world_size for r in (rank, rank + 1))
     cut = np.stack([np.maximum(low - begins, 0), -np.maximum(ends - high, 0)], 1)
-    blocks = (blocks + cut)[(ends > low) & (begins < high)]
-    if shuffle:
-        blocks = _side_by_side(blocks, pool.num_blocks)
-    windows = np.concatenate([np.arange(*block) for block in blocks])
-    block = np.repeat(np.arange(len(blocks)), np.diff(blocks)[:, 0])
-    if shuffle:
-        random = np.random.default_rng([seed, epoch, rank])
-        order = np.argsort(_places(block, pool.num_blocks, random), kind="stable")
-        windows, block = windows[order], block[order]
-    return Plan(blocks, windows, block, bounds)
+    stretch: Positions = (blocks + cut)[(ends > low) & (begins < high)]
+    return stretch
 
 
 def _chains(blocks: Positions, pool: Pool, random: np.random.Generator) -> list[Positions]:
@@ -293,16 +287,12 @@ def _places(block: Positions, num_blocks: int, random: np.random.Generator) -> N
     return np.where(place >= last, last + again, place)
 
 
-def _bounds(total: int, batch_size: int, drop_last: bool, rank: int, world_size: int) -> Positions:
-    """Where the batches of a rank begin and end in its order."""
-    shares = np.diff(total * np.arange(world_size + 1) // world_size)
-    steps = shares.min() // batch_size if drop_last else -(-shares.max() // batch_size)
-    if shares.min() < max(steps, 1):
-        raise ValueError(
-            f"{total} windows cannot be dealt to {world_size} ranks in equally many batches of "
-            f"{batch_size}; pass drop_last=True or use fewer ranks"
-        )
-    step = np.arange(steps + 1)
-    # Every later batch keeps at least one window.
-    bounds: Positions = np.minimum(step * batch_size, shares[rank] - (steps - step))
+def _bounds(total: int, batch_size: int, drop_last: bool) -> Positions:
+    """Where batches begin and end in the order of an epoch."""
+    if drop_last:
+        bounds: Positions = np.arange(total // batch_size + 1) * batch_size
+    else:
+        steps = -(-total // batch_size)
+        # Equal, not full with a rest: the rest could be smaller than the number of ranks.
+        bounds = np.arange(steps + 1) * total // steps
     return bounds
