@@ -42,7 +42,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "data.opening.kinds",
     },
     "planet": {"names", "grid", "times", "files"},
-    "training": {"device", "parallel", "files", "stopping", "data", "data.windows", "model"},
+    "training": {
+        *("device", "parallel", "files", "stopping", "data", "data.windows", "nn", "model"),
+    },
     "forecast": {
         *("names", "grid", "device", "parallel", "times", "files", "data", "data.arrays"),
         *("data.opening", "model"),

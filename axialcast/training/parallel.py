@@ -5,6 +5,7 @@ whole on every process and adds up the gradients while the backward pass goes on
 (FSDP2, Zhao et al. 2023), which shares weights, gradients and the optimizer as well.
 """
 
+import inspect
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -12,10 +13,15 @@ from typing import Any, Literal
 
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from axialcast import parallel
+from axialcast.nn.reversible import ReversibleBlock
 
 __all__ = ["Processes"]
+
+BUFFERS = ("forward_sync_buffers", "broadcast_buffers")
+"""What versions of torch call it, the newest first."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +91,11 @@ class Processes:
         if self.kind != "fsdp":
             return
         from torch.distributed.fsdp import fully_shard
-        from torch.nn import ModuleList
 
-        for part in network.modules():
-            if isinstance(part, ModuleList) and type(part[0]).__name__ == "ReversibleBlock":
-                for block in part:
-                    fully_shard(block)
-        fully_shard(network)
+        for block in [part for part in network.modules() if isinstance(part, ReversibleBlock)]:
+            fully_shard(block)
+        # Averages are never in a backward pass, which would share the rest again.
+        fully_shard(network, reshard_after_forward=True)
 
     def wrap(self, objective: nn.Module) -> nn.Module:
         """A module of the same values, whose backward pass adds up gradients over processes.
@@ -101,16 +105,16 @@ class Processes:
         if self.kind != "ddp":
             return objective
         # Buffers are constants or functions of the weights: nothing to send.
-        return nn.parallel.DistributedDataParallel(
-            objective, broadcast_buffers=False, gradient_as_bucket_view=True
-        )
+        options = inspect.signature(DistributedDataParallel).parameters
+        buffers = next(name for name in BUFFERS if name in options)
+        return DistributedDataParallel(objective, gradient_as_bucket_view=True, **{buffers: False})
 
     @contextmanager
     def adding_up(self, objective: nn.Module, network: nn.Module, now: bool) -> Iterator[None]:
         """Within the context, a backward pass adds up gradients over processes only if `now`."""
         context: AbstractContextManager[Any] = nullcontext()
         if self.kind == "ddp" and not now:
-            assert isinstance(objective, nn.parallel.DistributedDataParallel)
+            assert isinstance(objective, DistributedDataParallel)
             context = objective.no_sync()
         elif self.kind == "fsdp":
             network.set_requires_gradient_sync(now)  # type: ignore[operator]
