@@ -81,7 +81,7 @@ def _job(stage: Stage, name: str, config: Config) -> Job:
     if stage.in_parts and cluster.forecast_jobs > 1:
         gpus, parts = min(cluster.gpus, 1), cluster.forecast_jobs
         return Job(stage.name, stage.name, (name,), saves, gpus=gpus, parts=parts)
-    if stage.every_rank:
+    if stage.every_rank and not (stage.in_parts and cluster.workers):  # which share it
         nodes, processes, gpus = cluster.nodes, cluster.processes, cluster.gpus
         return Job(stage.name, stage.name, (name,), saves, nodes, processes, gpus)
     return Job(stage.name, stage.name, (name,), saves)

@@ -1,5 +1,6 @@
 """Slurm and PBS by the commands that they give their users; nothing needs accounting."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -148,9 +149,12 @@ def _ask(command: str, *arguments: str) -> str:
     Raises:
         OSError: it is not there, does not answer, or failed and printed nothing: in its own words.
     """
+    # What Slurm says of a job that this may run in is not to be handed on to another.
+    known = {k: v for k, v in os.environ.items() if k[:6] != "SLURM_" or k == "SLURM_CONF"}
+    called = [command, *arguments]
     try:
         done = subprocess.run(
-            [command, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
+            called, capture_output=True, text=True, timeout=PATIENCE, env=known, check=False
         )
     except FileNotFoundError:
         raise FileNotFoundError(

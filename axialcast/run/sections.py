@@ -260,6 +260,15 @@ class ClusterConfig(Section):
             )
         return walltime
 
+    @model_validator(mode="after")
+    def _share_forecasts_once(self) -> Self:
+        if self.forecast_jobs > 1 and self.workers:
+            raise ValueError(
+                f"forecast_jobs {self.forecast_jobs} and workers {self.workers} would both share "
+                "the forecasts; leave one of them out"
+            )
+        return self
+
 
 class VerifyConfig(Section):
     """Which scores are computed, against what."""

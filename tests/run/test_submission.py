@@ -30,6 +30,21 @@ cat {folder}/says
 """
 
 
+SLOW = """
+import os
+import signal
+import time
+OUTPUTS = ("done",)
+RESUMES = ("begun",)
+def run(config):
+    if not (config.output / "begun").exists():
+        (config.output / "begun").touch()
+        os.kill(os.getppid(), signal.SIGUSR1)  # as if the time were over
+        time.sleep(20)
+    (config.output / "done").touch()
+"""
+
+
 @pytest.fixture
 def batch(data_here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with commands of batch systems, first on PATH."""
@@ -215,6 +230,30 @@ def test_on_pbs_a_stage_that_goes_on_may_take_turns(batch: Path) -> None:
     for name, goes_on in (("train-2", True), ("train-3", False)):
         script = Path(f"runs/x/logs/{name}.sh").read_text()
         assert ("status=0 # the next job goes on" in script) == goes_on
+
+
+def test_turns_of_a_pbs_job_stop_before_the_walltime_and_go_on(batch: Path) -> None:
+    Path("mine/slow.py").write_text(SLOW)
+    chosen = ("pipeline=mine/slow.py", "cluster.kind=pbs", "cluster.turns=2")
+    assert call("submit", "x.yaml", *chosen, "cluster.walltime=1 minute").exit_code == 0
+    outcomes = []
+    for number, name in (("41", "slow-1"), ("42", "slow-2")):
+        script = Path(f"runs/x/logs/{name}.sh").read_text()
+        assert "--signal=USR1 30 " in script
+        done = subprocess.run(
+            ["bash"],
+            input=script,
+            env={**os.environ, "PBS_JOBID": f"{number}.server"},
+            text=True,
+            timeout=60,
+        )
+        exit_file = Path(f"runs/x/logs/{name}-{number}.exit").read_text()
+        outcomes.append((done.returncode, exit_file))
+        said = Path(f"runs/x/logs/{name}-{number}.log").read_text()
+        assert ("stopped by SIGUSR1" in said) == (number == "41"), said
+    assert outcomes == [(0, "0\n"), (0, "0\n")]
+    assert Path("runs/x/done").exists()
+    assert status() == ["job 41.server (slow-1): ended", "job 42.server (slow-2): ended"]
 
 
 def test_names_and_lines_cannot_become_shell(

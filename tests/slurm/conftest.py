@@ -150,13 +150,13 @@ def squeue() -> list[str]:
 def axialcast() -> Callable[..., str]:
     """A function that calls the command in a folder; what it printed."""
 
-    def call(folder: Path, *arguments: str, status: int = 0) -> str:
+    def call(folder: Path, *arguments: str, status: int = 0, seconds: float = 120) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "axialcast", *arguments],
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=seconds,
             check=False,
         )
         assert done.returncode == status, done.stdout + done.stderr

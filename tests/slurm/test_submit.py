@@ -138,6 +138,29 @@ def test_a_training_that_is_signalled_and_cancelled_loses_nothing(
         assert (found[name] == values).all(), name
 
 
+@pytest.mark.slow
+def test_a_training_longer_than_its_walltime(
+    alone: Path,
+    here: Path,
+    submit: Callable[..., dict[str, str]],
+    ended: Callable[..., None],
+    axialcast: Callable[..., str],
+) -> None:
+    """Slurm itself sends SIGUSR1, up to a minute earlier than it was asked to."""
+    chosen = ("pipeline=train", "train.schedule=[{steps: 7000}]")
+    axialcast(alone, "run", "x.yaml", *chosen, seconds=300)
+    number = submit(here, *chosen, "cluster.walltime=2 minutes", "cluster.save_minutes=1")["train"]
+    ended(here, seconds=400)
+    said = read(here / "out" / "logs" / f"train-{number}.log")
+    assert "train: stopped by SIGUSR1, saved at step " in said
+    assert "train: runs on, from states" in said
+    expected, found = (
+        load_file(folder / "out" / "checkpoint" / "weights.safetensors") for folder in (alone, here)
+    )
+    for name, values in expected.items():
+        assert (found[name] == values).all(), name
+
+
 @pytest.mark.parametrize("overrides", [(), ("cluster.forecast_jobs=3",), ("cluster.nodes=2",)])
 def test_slurm_and_shellcheck_take_the_scripts(
     here: Path, slurm: Path, axialcast: Callable[..., str], overrides: tuple[str, ...]
