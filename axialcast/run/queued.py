@@ -1,14 +1,14 @@
 """What became of the jobs of a run, as the batch system and what they left tell it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from axialcast.run.schedulers import SCHEDULERS, State
 from axialcast.run.scripts import LOGS
 from axialcast.run.submission import read_record
 
-__all__ = ["job_lines"]
+__all__ = ["JobState", "job_states"]
 
 STOPPED = "138"
 """Exit status of who was told to stop by SIGUSR1."""
@@ -18,48 +18,78 @@ READ_BYTES = 2**14
 """Of the end of a log that these are looked for in."""
 
 
-def job_lines(output: Path) -> list[str]:
-    """A line for each job of a run, and of one that failed the last lines that it said."""
+@dataclass(frozen=True)
+class JobState:
+    """A job that was submitted, and what is known of it.
+
+    Args:
+        kind: of the batch system.
+        name, number, parts: of the job.
+        logs: how its logs are called, without what follows its number.
+        states: what the batch system says, of each part; None: it cannot be asked.
+    """
+
+    kind: str
+    name: str
+    number: str
+    parts: int
+    logs: Path
+    states: Sequence[State] | None
+
+    @property
+    def under_way(self) -> list[State]:
+        return [state for state in self.states or () if state.phase in ("queued", "running")]
+
+    def lines(self) -> Iterator[str]:
+        """One that says how it is, and of a job that failed the last that it said."""
+        begin, of = f"job {self.number} ({self.name})", f" of {self.parts} parts"
+        of = of if self.parts > 1 else ""
+        ended = self._files("exit")
+        failed = [path for path in ended if _status(path) != "0"]
+        if self.under_way:
+            yield f"{begin}: {', '.join(map(self._phase, self.under_way))}{of}"
+        elif len(ended) == self.parts and not failed:
+            yield f"{begin}: ended"
+        elif failed:
+            number = f"{len(failed)}{of} " if of else ""
+            yield f"{begin}: {number}{_failure(_status(failed[0]))}"
+            yield from _last_lines([path.with_suffix(".log") for path in failed])
+        elif self.states is None:
+            yield f"{begin}: not known on this machine, which has no {self.kind} or cannot reach it"
+        else:
+            words = dict.fromkeys(_word(state) for state in self.states if state.phase == "failed")
+            why, logs = f" ({', '.join(words)})" if words else "", self._files("log")
+            yield f"{begin}: {'ended without a word' if logs else 'never ran'}{why}"
+            yield from _last_lines(logs)
+
+    def _files(self, ending: str) -> list[Path]:
+        """What its parts left, one of each; another job's number may begin with this one's."""
+        of_parts = self.logs.parent.glob(f"{self.logs.name}_*.{ending}")
+        alone = self.logs.with_name(f"{self.logs.name}.{ending}")
+        return sorted(of_parts) if self.parts > 1 else [alone] if alone.exists() else []
+
+    def _phase(self, state: State) -> str:
+        count = f"{state.count} " if self.parts > 1 else ""
+        says_why = state.phase == "queued" and state.reason not in ("", "None")
+        return f"{count}{state.phase}{f' ({state.reason})' if says_why else ''}"
+
+
+def job_states(output: Path) -> list[JobState]:
+    """The jobs that were last submitted for a run, in order."""
     kind, jobs = read_record(output)
     if not jobs:
         return []
-    states = SCHEDULERS[kind].states([job["number"] for job in jobs])
-    return [line for job in jobs for line in _told(output, kind, job, states)]
-
-
-def _told(
-    output: Path, kind: str, job: dict[str, Any], states: dict[str, list[State]] | None
-) -> Iterator[str]:
-    begin = f"job {job['number']} ({job['name']})"
-    known = (states or {}).get(job["number"], [])
-    under_way = [state for state in known if state.phase in ("queued", "running")]
-    pattern = SCHEDULERS[kind].log(job["name"], job["number"])
-    ended = sorted((output / LOGS).glob(f"{pattern}*.exit"))
-    failed = [path for path in ended if _status(path) != "0"]
-    of = f" of {job['parts']} parts" if job["parts"] > 1 else ""
-    if under_way:
-        yield f"{begin}: {', '.join(_phase(state, job['parts']) for state in under_way)}{of}"
-    elif len(ended) == job["parts"] and not failed:
-        yield f"{begin}: ended"
-    elif failed:
-        number = f"{len(failed)}{of} " if of else ""
-        yield f"{begin}: {number}{_failure(_status(failed[0]))}"
-    elif states is None:
-        yield f"{begin}: not known on this machine, which has no {kind} or cannot reach it"
-    else:
-        words = [state for state in known if state.phase == "failed"]
-        why = f" ({', '.join(dict.fromkeys(_word(state) for state in words))})" if words else ""
-        logs = list((output / LOGS).glob(f"{pattern}*.log"))
-        yield f"{begin}: {'ended without a word' if logs else 'never ran'}{why}"
-        yield from _last_lines(logs)
-        return
-    yield from _last_lines([path.with_suffix(".log") for path in failed])
-
-
-def _phase(state: State, parts: int) -> str:
-    count = f"{state.count} " if parts > 1 else ""
-    reason = f" ({state.reason})" if state.phase == "queued" and state.reason != "None" else ""
-    return f"{count}{state.phase}{reason if state.reason else ''}"
+    scheduler = SCHEDULERS[kind]
+    states = scheduler.states([job["number"] for job in jobs])
+    return [
+        JobState(
+            kind=kind,
+            **job,
+            logs=output / LOGS / scheduler.log(job["name"], job["number"]),
+            states=None if states is None else states.get(job["number"], []),
+        )
+        for job in jobs
+    ]
 
 
 def _failure(status: str) -> str:
@@ -69,8 +99,7 @@ def _failure(status: str) -> str:
 
 
 def _word(state: State) -> str:
-    said = state.reason if state.reason not in ("", "None") else ""
-    return f"{state.word}: {said}" if said else state.word
+    return f"{state.word}: {state.reason}" if state.reason not in ("", "None") else state.word
 
 
 def _status(path: Path) -> str:
@@ -82,7 +111,7 @@ def _status(path: Path) -> str:
 
 def _last_lines(logs: list[Path]) -> Iterator[str]:
     """What the first of some logs says at its end."""
-    for path in sorted(logs)[:1]:
+    for path in logs[:1]:
         try:
             with path.open("rb") as file:
                 file.seek(max(0, file.seek(0, 2) - READ_BYTES))

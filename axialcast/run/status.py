@@ -11,7 +11,7 @@ from axialcast.files.documents import read_document
 from axialcast.files.holding import Holder, holder
 from axialcast.run.parts import PARTS
 from axialcast.run.progress import clock
-from axialcast.run.queued import job_lines
+from axialcast.run.queued import job_states
 from axialcast.run.stamps import ORDER, STAMPS, damage, outdated, stamped
 
 __all__ = ["status"]
@@ -33,7 +33,7 @@ def status(output: str | Path) -> list[str]:
         FileNotFoundError: there is no such folder, or no run was started in it.
     """
     output = Path(output)
-    stages, jobs = _stages(output), job_lines(output)
+    stages, jobs = _stages(output), job_states(output)
     if not stages and not jobs:
         raise FileNotFoundError(
             f"{output}: no run was started there; give the output folder of a run"
@@ -41,14 +41,15 @@ def status(output: str | Path) -> list[str]:
     held = holder(output)
     lines = [f"{output}: {_held(held)}"]
     is_running = held is not None and held.is_alive
+    is_queued = any(job.under_way for job in jobs)
     done = stamped(output)
     for name in stages:
         if name in done:
             lines += _finished(output, name)
             continue
-        lines.append(f"{name}: {_unfinished(output, name, is_running)}")
+        lines.append(f"{name}: {_unfinished(output, name, is_running, is_queued)}")
         is_running = False  # one stage at a time
-    return [*lines, *jobs]
+    return [*lines, *(line for job in jobs for line in job.lines())]
 
 
 def _stages(output: Path) -> list[str]:
@@ -86,7 +87,7 @@ def _finished(output: Path, name: str) -> Iterator[str]:
         yield f"{name}: done"
 
 
-def _unfinished(output: Path, name: str, is_running: bool) -> str:
+def _unfinished(output: Path, name: str, is_running: bool, is_queued: bool) -> str:
     if at_work := list(_parts(output, name)):
         return f"running in parts: {', '.join(at_work)}"
     record = output / STAMPS / f"{name}.progress.json"
@@ -104,7 +105,8 @@ def _unfinished(output: Path, name: str, is_running: bool) -> str:
     place = f"{done:,} of {total:,} {unit} ({done / total:.0%})" if total else f"{done:,} {unit}"
     saved = f", saved at step {steps[-1]:,}" if steps else ""
     if not is_running:
-        return f"stopped at {place}{saved}; run it again to go on"
+        goes_on = "its job goes on" if is_queued else "run it again to go on"
+        return f"stopped at {place}{saved}; {goes_on}"
     pace = f", {rate:.3g} {unit}/s" if rate else ""
     left = f", {clock(max(0.0, (total - done) / rate - ago))} left" if rate and total else ""
     return f"running, {place}{pace}{left}{saved}"
