@@ -52,7 +52,7 @@ class ForecastTask:
                 num_steps=batch.targets.shape[1],
                 valid=None if batch.input_valid is None else batch.input_valid[:, -1],
             )
-            forecast = torch.stack(list(steps), 1).float()
+            forecast = torch.stack(list(steps), 1).to(batch.targets.dtype)
         return weighted_squares(
             forecast,
             batch.targets,
