@@ -27,11 +27,12 @@
 #PBS -A {{ account }}
 {% endif %}
 
+output={{ output }}
 number=${PBS_JOBID%%[.[]*}
 {% if parts == 1 %}
-log={{ log }}-$number
+log=$output/logs/{{ name }}-$number
 {% else %}
-log={{ log }}-${number}_$PBS_ARRAY_INDEX
+log=$output/logs/{{ name }}-${number}_$PBS_ARRAY_INDEX
 {% endif %}
 exec >>"$log.log" 2>&1
 rm -f "$log.exit"
@@ -51,7 +52,7 @@ export MASTER_ADDR MASTER_PORT=$((20000 + number % 10000))
 
 # What there is to go on from: if it changes, the job got on.
 saved() {
-    find{% for path in saves %} {{ path }}{% endfor %} \
+    find{% for saved in saves %} "$output"/{{ saved }}{% endfor %} \
         -maxdepth 2 -type f ! -name '.*' ! -name '*.progress.json' -printf '%p %s %T@\n' \
         2>/dev/null | sort | cksum
 }
@@ -65,11 +66,11 @@ timeout --preserve-status --signal=USR1 {{ walltime_seconds - save_seconds }} \
 {% if tasks > 1 %}
     mpirun -n {{ tasks }} --map-by ppr:{{ processes }}:node:PE={{ cores }} \
     -x PATH -x OMP_NUM_THREADS -x MASTER_ADDR -x MASTER_PORT \
-    {{ python }} -m axialcast run {{ config }} {{ pipeline }} &
+    {{ python }} -m axialcast run "$output/logs/config.yaml" {{ pipeline }} &
 {% elif parts > 1 %}
-    {{ python }} -m axialcast run {{ config }} {{ pipeline }} --part "$PBS_ARRAY_INDEX/{{ parts }}" &
+    {{ python }} -m axialcast run "$output/logs/config.yaml" {{ pipeline }} --part "$PBS_ARRAY_INDEX/{{ parts }}" &
 {% else %}
-    {{ python }} -m axialcast run {{ config }} {{ pipeline }} &
+    {{ python }} -m axialcast run "$output/logs/config.yaml" {{ pipeline }} &
 {% endif %}
 command=$!
 wait "$command"

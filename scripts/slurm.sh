@@ -8,10 +8,10 @@
 # {{ name }} of {{ output }}, written by axialcast submit
 #SBATCH --job-name={{ title }}
 {% if parts == 1 %}
-#SBATCH --output={{ log }}-%j.log
+#SBATCH --output={{ output }}/logs/{{ name }}-%j.log
 {% else %}
 #SBATCH --array=1-{{ parts }}
-#SBATCH --output={{ log }}-%A_%a.log
+#SBATCH --output={{ output }}/logs/{{ name }}-%A_%a.log
 {% endif %}
 #SBATCH --open-mode=append
 #SBATCH --time={{ walltime }}
@@ -40,16 +40,17 @@ export OMP_NUM_THREADS={{ cores }}
 {{ line }}
 {% endfor %}
 
+output={{ output }}
 {% if parts == 1 %}
-log={{ log }}-$SLURM_JOB_ID
+log=$output/logs/{{ name }}-$SLURM_JOB_ID
 {% else %}
-log={{ log }}-${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+log=$output/logs/{{ name }}-${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
 {% endif %}
 rm -f "$log.exit"
 
 # What there is to go on from: if it changes, the job got on.
 saved() {
-    find{% for path in saves %} {{ path }}{% endfor %} \
+    find{% for saved in saves %} "$output"/{{ saved }}{% endfor %} \
         -maxdepth 2 -type f ! -name '.*' ! -name '*.progress.json' -printf '%p %s %T@\n' \
         2>/dev/null | sort | cksum
 }
@@ -61,11 +62,11 @@ trap 'asked=yes; kill -USR1 "$command"' USR1
 trap 'asked=yes; kill -TERM "$command"' TERM
 {% if tasks > 1 %}
 srun --kill-on-bad-exit=0 --wait=120 --cpus-per-task={{ cores }} --cpu-bind=cores \
-    {{ python }} -m axialcast run {{ config }} {{ pipeline }} &
+    {{ python }} -m axialcast run "$output/logs/config.yaml" {{ pipeline }} &
 {% elif parts > 1 %}
-{{ python }} -m axialcast run {{ config }} {{ pipeline }} --part "$SLURM_ARRAY_TASK_ID/{{ parts }}" &
+{{ python }} -m axialcast run "$output/logs/config.yaml" {{ pipeline }} --part "$SLURM_ARRAY_TASK_ID/{{ parts }}" &
 {% else %}
-{{ python }} -m axialcast run {{ config }} {{ pipeline }} &
+{{ python }} -m axialcast run "$output/logs/config.yaml" {{ pipeline }} &
 {% endif %}
 command=$!
 wait "$command"

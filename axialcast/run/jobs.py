@@ -1,5 +1,6 @@
 """The batch jobs that a run is cut into: one for each stage, each after the one before."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,13 +79,14 @@ def jobs_of(config: Config, folder: Path = Path()) -> list[Job]:
 def _job(stage: Stage, name: str, config: Config) -> Job:
     """A stage's job: of as many processes as it can use."""
     cluster, saves = config.cluster, (*stage.resumes, *stage.keeps)
+    own = re.sub(r"[^\w.-]", "_", stage.name)
     if stage.in_parts and cluster.forecast_jobs > 1:
         gpus, parts = min(cluster.gpus, 1), cluster.forecast_jobs
-        return Job(stage.name, stage.name, (name,), saves, gpus=gpus, parts=parts)
+        return Job(own, stage.name, (name,), saves, gpus=gpus, parts=parts)
     if stage.every_rank and not (stage.in_parts and cluster.workers):  # which share it
         nodes, processes, gpus = cluster.nodes, cluster.processes, cluster.gpus
-        return Job(stage.name, stage.name, (name,), saves, nodes, processes, gpus)
-    return Job(stage.name, stage.name, (name,), saves)
+        return Job(own, stage.name, (name,), saves, nodes, processes, gpus)
+    return Job(own, stage.name, (name,), saves)
 
 
 def _turns(job: Job, turns: int) -> Iterator[Job]:

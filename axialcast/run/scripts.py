@@ -100,13 +100,11 @@ def _known(job: Job, config: Config) -> dict[str, Any]:
     hours, minutes = divmod(-(-seconds // 60), 60)
     return {
         "account": cluster.account,
-        "config": output / LOGS / "config.yaml",
         "cores": cluster.cores,
         "directory": Path.cwd(),
         "environment": {name: os.environ[name] for name in CAPTURED if os.environ.get(name)},
         "gpus": job.gpus,
         "is_last": job.turn == job.turns,
-        "log": output / LOGS / job.name,
         "memory_mib": round(1024 * cluster.memory_gib * job.processes),
         "name": job.name,
         "nodes": job.nodes,
@@ -118,7 +116,7 @@ def _known(job: Job, config: Config) -> dict[str, Any]:
         "python": sys.executable,
         "queue": cluster.queue,
         "save_seconds": cluster.save_seconds,
-        "saves": [output / name for name in (*job.saves, ".stages")],
+        "saves": [*job.saves, ".stages"],
         "stage": job.stage,
         "tasks": job.tasks,
         "title": re.sub(r"[^\w.-]", "_", f"{config.output.name}-{job.name}")[:60],
