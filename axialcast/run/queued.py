@@ -1,5 +1,6 @@
 """What became of the jobs of a run, as the batch system and what they left tell it."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ class JobState:
         ended = self._files("exit")
         failed = [path for path in ended if _status(path) != "0"]
         if self.under_way:
-            yield f"{begin}: {', '.join(map(self._phase, self.under_way))}{of}"
+            yield f"{begin}: {', '.join(self._phases())}{of}"
         elif len(ended) == self.parts and not failed:
             yield f"{begin}: ended"
         elif failed:
@@ -68,10 +69,14 @@ class JobState:
         alone = self.logs.with_name(f"{self.logs.name}.{ending}")
         return sorted(of_parts) if self.parts > 1 else [alone] if alone.exists() else []
 
-    def _phase(self, state: State) -> str:
-        count = f"{state.count} " if self.parts > 1 else ""
-        says_why = state.phase == "queued" and state.reason not in ("", "None")
-        return f"{count}{state.phase}{f' ({state.reason})' if says_why else ''}"
+    def _phases(self) -> Iterator[str]:
+        """Where its parts are, alike ones as one."""
+        counts: Counter[str] = Counter()
+        for state in self.under_way:
+            says_why = state.phase == "queued" and state.reason not in ("", "None")
+            counts[f"{state.phase} ({state.reason})" if says_why else state.phase] += state.count
+        for text, count in counts.items():
+            yield f"{count} {text}" if self.parts > 1 else text
 
 
 def job_states(output: Path) -> list[JobState]:

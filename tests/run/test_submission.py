@@ -348,6 +348,24 @@ def test_status_tells_what_jobs_do_and_what_a_failed_one_said_last(
     )
 
 
+def test_status_counts_the_parts_of_an_array(batch: Path) -> None:
+    Path("mine/some.py").write_text("IN_PARTS = True\ndef run(config): ...\n")
+    submit("pipeline=mine/some.py", "cluster.forecast_jobs=11")
+    lines = [f"41|{number}|RUNNING|None\n" for number in (1, 3, 5)]
+    (batch / "says").write_text("".join([*lines, "41|6-11%2|PENDING|Resources\n"]))
+    assert status()[0] == "job 41 (some): 3 running, 6 queued (Resources) of 11 parts"
+    (batch / "says").unlink()
+    logs = Path("runs/x/logs")
+    for number in range(1, 12):
+        (logs / f"some-41_{number}.exit").write_text("1" if number in (5, 7) else "0")
+    (logs / "some-41_5.log").write_text("no memory")
+    assert status()[:3] == [
+        "job 41 (some): 2 of 11 parts failed with status 1",
+        "  runs/x/logs/some-41_5.log:",
+        "    no memory",
+    ]
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"kind": "x", "jobs": [3]}', "\0"])
 def test_a_record_that_is_not_ours_is_no_jobs(tmp_path: Path, text: str) -> None:
     (tmp_path / ".jobs.json").write_text(text)
