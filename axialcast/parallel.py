@@ -8,11 +8,11 @@ exchange JSON and tensors.
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from axialcast.heartbeats import Ended, Heartbeats
 
@@ -21,6 +21,7 @@ __all__ = [
     "Launch",
     "any_of",
     "barrier",
+    "dealt",
     "gathered",
     "is_joined",
     "joined",
@@ -30,6 +31,8 @@ __all__ = [
     "summed",
     "told",
 ]
+
+T = TypeVar("T")
 
 WAIT = timedelta(minutes=30)
 """How long a process waits for the others within an exchange, before it takes them for lost."""
@@ -173,6 +176,17 @@ def told(value: Any) -> Any:
         time.sleep(pause)
         pause = min(2 * pause, PATIENCE)
     return json.loads(_talk.store.get(key))
+
+
+def dealt(items: Sequence[T]) -> Iterator[T]:
+    """Items, each to one of the processes, as they ask for them: who is faster gets more."""
+    if _talk is None:
+        yield from items
+        return
+    key = f"dealt/{_talk.count}"
+    _talk.count += 1
+    while (number := _talk.store.add(key, 1) - 1) < len(items):
+        yield items[number]
 
 
 def gathered(value: Any) -> list[Any]:

@@ -1,26 +1,30 @@
 """Forecasts from every initial time: checkpoint/ and analysis → forecast.zarr."""
 
+from collections.abc import Iterator
+from concurrent.futures import Executor, as_completed
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from axialcast.data import open_analysis
 from axialcast.data.reader import Analysis
 from axialcast.files import clearing, inventory
 from axialcast.forecast import (
     Forecaster,
     ForecastStore,
-    ForecastWriter,
+    Hindcast,
     choose_init_times,
     choose_lead_times,
     date_text,
     datetimes,
-    load,
+    write_block,
 )
+from axialcast.parallel import dealt, launch, told
 from axialcast.run.config import Config
 from axialcast.run.parts import in_turn, mine
 from axialcast.run.progress import track
 from axialcast.run.stamps import differences, made_from
+from axialcast.run.workers import workers
 
 READS = (
     "data.variables",
@@ -40,6 +44,7 @@ READS = (
 NEEDS = ("checkpoint",)
 OUTPUTS = ("forecast.zarr",)
 RESUMES = ("forecast.zarr",)
+EVERY_RANK = True
 IN_PARTS = True
 
 CHOOSES = ("data.test", "data.gaps", "forecast.init_times", "forecast.init_every_hours", "store")
@@ -52,42 +57,71 @@ def run(config: Config) -> None:
     """Rolls the checkpoint out to forecast.lead_time_hours from every initial time.
 
     Initial times that forecast.zarr holds already, made of the same states by the same checkpoint,
-    stay as they are.
+    stay as they are. The others are shared by the Dask workers of `cluster:`, or else by the
+    processes that were started together.
     """
     assert config.data is not None
-    forecaster = load(config.output / "checkpoint", device=config.device)
-    analysis = forecaster.check(Analysis.of(open_analysis(config.analysis_store, **config.opening)))
-    chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
-    inits = choose_init_times(analysis, test=config.data.test, **chosen)
-    leads = choose_lead_times(config.forecast.lead_time_hours, forecaster.checkpoint.step)
     decided = made_from(config, __file__)
     belongs_to = {key: value for key, value in decided.items() if key not in CHOOSES}
-    path, batch = config.output / "forecast.zarr", config.forecast.batch_size
-    template = forecaster.template(inits, leads)
-    layout = config.forecast.layout
+    hindcast = Hindcast(
+        checkpoint=str(config.output / "checkpoint"),
+        analysis=config.analysis_store,
+        opening=config.opening,
+        store=str(config.output / "forecast.zarr"),
+        belongs_to=belongs_to,
+        device=config.device,
+        state=decided["store"],
+        **config.forecast.model_dump(include={"lead_time_hours", "batch_size", "layout"}),
+    )
+    opened = hindcast.open()
+    missing = missing_in(hindcast, opened, config) if launch().is_leader else None
+    blocks = hindcast.blocks(told(missing))
+    with workers(config) if launch().world_size == 1 else nullcontext() as pool:
+        if pool is not None:
+            made, total, unit = shared(pool, hindcast, blocks), len(blocks), "blocks"
+        else:
+            # Of several processes, about as many as come to each.
+            total = hindcast.num_parts(opened) * -(-len(blocks) // launch().world_size)
+            made, unit = hindcast.write(dealt(blocks), opened), "parts"
+        for _ in track(made, description="forecast", total=total, unit=unit):
+            pass
+
+
+def missing_in(
+    hindcast: Hindcast, opened: tuple[Forecaster, Analysis], config: Config
+) -> list[str]:
+    """Initial times that are to be made, as text, when the store has room for all of them."""
+    assert config.data is not None
+    forecaster, analysis = opened
+    chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
+    inits = choose_init_times(analysis, test=config.data.test, **chosen)
+    leads = choose_lead_times(hindcast.lead_time_hours, forecaster.checkpoint.step)
+    path = Path(hindcast.store)
     with in_turn(config.output):
-        discard_other(path, belongs_to)
-        writing = ForecastWriter(path, template, belongs_to=belongs_to, layout=layout)
-        drop_changed(writing.store, forecaster, analysis, decided["store"], batch)
+        discard_other(path, dict(hindcast.belongs_to or {}))
+        store = ForecastStore.prepare(
+            path,
+            forecaster.template(inits, leads),
+            belongs_to=hindcast.belongs_to,
+            layout=hindcast.layout,
+        )
+        drop_changed(store, forecaster, analysis, hindcast.state, hindcast.batch_size)
     inits = mine(inits)
-    with writing as writer:
-        missing = writer.store.missing(inits)
-        if len(missing) < len(inits):
-            print(f"forecast: {len(inits) - len(missing):,} of {len(inits):,} initial times kept")
-        together = writer.leads_together
-        parts = forecaster.hindcast(
-            analysis,
-            init_times=inits[missing],
-            lead_times=leads,
-            batch_size=batch,
-            leads_together=together,
-        )
-        left, total = (
-            -(-len(times) // batch) * -(-len(leads) // together) for times in (missing, inits)
-        )
-        shown = track(parts, description="forecast", total=total, done=total - left, unit="parts")
-        for part, inputs in shown:
-            writer.write(part, inputs=inputs)
+    missing = store.missing(inits)
+    if len(missing) < len(inits):
+        print(f"forecast: {len(inits) - len(missing):,} of {len(inits):,} initial times kept")
+    return [date_text(inits[n]) for n in missing]
+
+
+def shared(pool: Executor, hindcast: Hindcast, blocks: list[list[str]]) -> Iterator[int]:
+    """Makes blocks on workers; yields how many initial times each had, as they end."""
+    tasks = [pool.submit(write_block, hindcast, block) for block in blocks]
+    try:
+        for task in as_completed(tasks):
+            yield task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def discard_other(path: Path, belongs_to: dict[str, Any]) -> None:

@@ -79,7 +79,11 @@ MUST_NOT_IMPORT = {
 }
 
 # Import name → distribution name where they differ.
-DISTRIBUTIONS = {"yaml": "PyYAML", "google_crc32c": "google-crc32c"}
+DISTRIBUTIONS = {
+    "yaml": "PyYAML",
+    "google_crc32c": "google-crc32c",
+    "dask_jobqueue": "dask-jobqueue",
+}
 
 
 def sources(folder: str = "axialcast") -> list[Path]:

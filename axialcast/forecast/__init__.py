@@ -2,6 +2,7 @@
 
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from axialcast.forecast.forecaster import Forecaster, load
+from axialcast.forecast.hindcast import Hindcast, write_block
 from axialcast.forecast.selection import choose_init_times, choose_lead_times
 from axialcast.forecast.store import ForecastStore
 from axialcast.forecast.writer import ForecastWriter
@@ -13,6 +14,7 @@ __all__ = [
     "ForecastStore",
     "ForecastWriter",
     "Forecaster",
+    "Hindcast",
     "calendar",
     "choose_init_times",
     "choose_lead_times",
@@ -22,4 +24,5 @@ __all__ = [
     "load_checkpoint",
     "rollout",
     "save_checkpoint",
+    "write_block",
 ]

@@ -65,6 +65,8 @@ class ForecastWriter:
         queue: parts that may be written or wait to be before `write` waits for them; None: two, or
             what takes 64 MiB.
         layout: axialcast or weatherbench2 (see ForecastStore.prepare).
+        joins: the store is there with room for all that will be written, and others write into it,
+            too: the template's initial times and what is missing are of no interest.
 
     Raises:
         ValueError: what is at `path` is of something else; the layout does not allow the
@@ -90,16 +92,20 @@ class ForecastWriter:
         belongs_to: Mapping[str, Any] | None = None,
         queue: int | None = None,
         layout: Layout = "axialcast",
+        joins: bool = False,
     ) -> None:
         self.path, self.queue = Path(path), queue
         self._inits, self._leads = template[INIT_TIME].values, template[LEAD_TIME].values
         self._is_netcdf = self.path.suffix == ".nc"
         store = self.path.with_name(self.path.name + UNFINISHED) if self._is_netcdf else self.path
         with self._named_errors():
-            self.store = ForecastStore.prepare(
-                store, template, belongs_to=belongs_to, layout=layout
-            )
-            self.missing = self.store.missing(self._inits)
+            if joins:
+                self.store, self.missing = ForecastStore(store), list[int]()
+            else:
+                self.store = ForecastStore.prepare(
+                    store, template, belongs_to=belongs_to, layout=layout
+                )
+                self.missing = self.store.missing(self._inits)
         self._sizes = {str(name): array.shape[2:] for name, array in template.data_vars.items()}
         self._cut = chunkings(template, self.store.path)
         self.leads_together = leads_together(self._cut.values(), len(self._leads))
