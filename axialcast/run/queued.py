@@ -11,8 +11,12 @@ from axialcast.run.submission import read_record
 
 __all__ = ["JobState", "job_states"]
 
-STOPPED = "138"
-"""Exit status of who was told to stop by SIGUSR1."""
+FAILURES = {
+    "137": "was killed, as when memory runs out; see cluster.memory_gib",
+    "138": "stopped for the end of its walltime; submit the run again to go on",
+    "143": "was cancelled, or its walltime ended; submit the run again to go on",
+}
+"""By exit status, which is 128 and the number of a signal: SIGKILL, SIGUSR1 and SIGTERM."""
 SHOWN = 5
 """Lines of a log that are shown of a job that failed."""
 READ_BYTES = 2**14
@@ -53,7 +57,8 @@ class JobState:
             yield f"{begin}: ended"
         elif failed:
             number = f"{len(failed)}{of} " if of else ""
-            yield f"{begin}: {number}{_failure(_status(failed[0]))}"
+            status = _status(failed[0])
+            yield f"{begin}: {number}{FAILURES.get(status, f'failed with status {status}')}"
             yield from _last_lines([path.with_suffix(".log") for path in failed])
         elif self.states is None:
             yield f"{begin}: not known on this machine, which has no {self.kind} or cannot reach it"
@@ -95,12 +100,6 @@ def job_states(output: Path) -> list[JobState]:
         )
         for job in jobs
     ]
-
-
-def _failure(status: str) -> str:
-    if status == STOPPED:
-        return "stopped for the end of its walltime; submit the run again to go on"
-    return f"failed with status {status}"
 
 
 def _word(state: State) -> str:
