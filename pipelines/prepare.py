@@ -1,7 +1,8 @@
 """Prepares a training store: any analysis → training.zarr, laid out for fast shuffled reading."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from functools import partial
 
 from axialcast.cores import available_cores
@@ -10,6 +11,7 @@ from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.shards import write_shards
 from axialcast.run.config import Config
 from axialcast.run.progress import track
+from axialcast.run.workers import workers
 
 READS = (
     "data.variables",
@@ -44,9 +46,13 @@ def run(config: Config) -> None:
     missing = preparation.missing_together()
     # The recipe with its secrets is passed on in memory: on disk there are none.
     write = partial(write_shards, str(preparation.work), recipe=recipe)
-    written = in_parallel(write, missing, config.prepare.workers)
-    for _ in track(written, description="prepare", total=sum(map(len, missing)), unit="shards"):
-        pass
+    total = sum(map(len, missing))
+    with workers(config) as pool, ExitStack() as stack:
+        if pool is None:
+            pool = stack.enter_context(ThreadPoolExecutor(available_cores()))
+        written = shared(pool, write, missing)
+        for _ in track(written, description="prepare", total=total, unit="shards"):
+            pass
     manifest = preparation.finish()
     for period in manifest["left_out"]:
         print(f"prepare: left out {period}, for it lacks times")
@@ -56,28 +62,14 @@ def run(config: Config) -> None:
             print(f"prepare: {channel['variable']}{level} has {count:,} NaN")
 
 
-def in_parallel(
-    write: Callable[[Sequence[int]], list[int]], runs: Sequence[Sequence[int]], workers: int
+def shared(
+    pool: Executor, write: Callable[[Sequence[int]], list[int]], runs: Sequence[Sequence[int]]
 ) -> Iterator[int]:
-    """Writes runs of shards in any order, threads or processes at a time; yields their numbers."""
-    if workers == 1:
-        with ThreadPoolExecutor(available_cores()) as threads:
-            tasks = [threads.submit(write, numbers) for numbers in runs]
-            try:
-                for task in as_completed(tasks):
-                    yield from task.result()
-            finally:
-                threads.shutdown(cancel_futures=True)
-        return
+    """Writes runs of shards in any order, by threads or Dask workers; yields their numbers."""
+    tasks = [pool.submit(write, numbers) for numbers in runs]
     try:
-        from distributed import Client, LocalCluster
-        from distributed import as_completed as completed
-    except ImportError:
-        raise ValueError(
-            f"prepare.workers: {workers} processes need pip install 'axialcast[hpc]'; "
-            "or leave it at 1"
-        ) from None
-    settings = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
-    with LocalCluster(**settings) as cluster, Client(cluster) as client:
-        for future in completed([client.submit(write, numbers) for numbers in runs]):
-            yield from future.result()
+        for task in as_completed(tasks):
+            yield from task.result()
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -147,7 +147,7 @@ class Config(Section):
         assert self.data is not None
         names = OPENING | {"train", "step_hours"}
         data = self.data.model_dump(mode="json", include=names)
-        prepare = (self.prepare or PrepareConfig()).model_dump(mode="json", exclude={"workers"})
+        prepare = (self.prepare or PrepareConfig()).model_dump(mode="json")
         store, address = self.source_store, self.source_address
         store = store if "://" in store else str(Path(store).resolve())
         known = {"address": address} if "${" in address else {}

@@ -111,7 +111,7 @@ class Preflight:
 
     def _preparing(self) -> dict[str, int]:
         assert self.config.prepare is not None
-        at_once = max(self.config.prepare.workers, available_cores())
+        at_once = self.config.cluster.cores if self.config.cluster.workers else available_cores()
         shape = self.analysis.shape
         shard = Layout.of(shape[0], shape[1] * shape[2]).shard[0]
         together = shards_together(self.analysis)

@@ -96,8 +96,6 @@ class PrepareConfig(Section):
     """Grid to take conservative means on; null: the store's own."""
     area_weighted: bool = True
     """Whether cells count by their area in the statistics."""
-    workers: Count = 1
-    """Processes (Dask, needs the hpc extra); 1: threads of this process."""
 
 
 class ModelConfig(Section):
@@ -212,7 +210,8 @@ class ClusterConfig(Section):
     address: Name | None = None
     """Of that scheduler, such as tcp://10.0.0.1:8786; kind address alone."""
     workers: Whole = 0
-    """Dask workers that share prepare, forecast and verify; 0: threads of this process."""
+    """Dask workers (of the hpc extra) that share prepare, forecast and verify; 0: none, and threads
+    of this process."""
     cores: Count = 1
     """Cores of a worker, each a thread, and of each process of a job."""
     memory_gib: Gibibytes = 4.0

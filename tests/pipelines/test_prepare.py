@@ -324,7 +324,7 @@ def test_processes_write_the_same(make_config):
     prepare(config)
     expected = content(config.output)
     shutil.rmtree(config.output)
-    prepare(load_config(config.output.parent / "x.yaml", ["prepare.workers=2"]))
+    prepare(load_config(config.output.parent / "x.yaml", ["cluster.workers=2"]))
     assert content(config.output) == expected
     assert broken_shards(config.analysis_store) == []
 
@@ -346,7 +346,7 @@ def test_processes_end_with_the_one_that_started_them(make_config, number):
     shutil.rmtree(config.output)
     program, path = str(find_pipeline("prepare", Path())), str(config.output.parent / "x.yaml")
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, program, path, "prepare.workers=2"],
+        [sys.executable, "-c", SCRIPT, program, path, "cluster.workers=2"],
         stderr=subprocess.DEVNULL,
     )
     records = config.output / "training.zarr.unfinished/shards"
@@ -370,7 +370,7 @@ def test_processes_end_with_the_one_that_started_them(make_config, number):
     }
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_a_full_disk_costs_nothing(make_config, tmp_path, workers):
     config, _ = make_config(num_times=1500)
@@ -383,7 +383,7 @@ def test_a_full_disk_costs_nothing(make_config, tmp_path, workers):
         pytest.skip("only root can mount a small disk")
     try:
         arguments = ["run", str(tmp_path / "x.yaml"), f"output={disk}/run"]
-        full = CliRunner().invoke(app, [*arguments, f"prepare.workers={workers}"])
+        full = CliRunner().invoke(app, [*arguments, f"cluster.workers={workers}"])
         assert full.exit_code == 2, full.output
         line = full.stderr.splitlines()[-1]
         assert line.startswith(f"axialcast: error: {disk}/run/training.zarr.unfinished/")

@@ -179,7 +179,7 @@ REFUSED_WHEN_READ = [
         "prepare.regrid={num_latitudes: null, num_longitudes: 9, poles: no}",
         "prepare.regrid.num_latitudes: got nothing, expected a whole number",
     ),
-    ("prepare.workers=0", "prepare.workers: got 0, expected greater than 0"),
+    ("prepare.workers=2", "prepare.workers: unknown key; did you mean cluster.workers?"),
     # simulate
     ("simulate.start=2009", "simulate: start 2009 comes after end 2002-12-31; swap them"),
     ("simulate={start: '0001', end: '0002'}", "expected dates within 1680 to 2260"),
