@@ -6,7 +6,6 @@ whole on every process and adds up the gradients while the backward pass goes on
 """
 
 import inspect
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -106,8 +105,8 @@ class Processes:
         if self.kind != "ddp":
             return objective
         # What is added up together, and so in which order, would change after the first step of a
-        # process; as asked for here it does not, and a training that goes on has the same bits.
-        warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
+        # process; where unused parameters are looked for it does not, and a training that goes on
+        # has the same bits. (There are none: `joined` silences the remark.)
         # Buffers are constants or functions of the weights: nothing to send.
         options = inspect.signature(DistributedDataParallel).parameters
         buffers = next(name for name in BUFFERS if name in options)
