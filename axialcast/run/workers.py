@@ -16,7 +16,7 @@ from typing import Any
 
 from axialcast.files.atomic import remove
 from axialcast.run.config import Config
-from axialcast.run.sections import ClusterConfig
+from axialcast.run.scripts import LOGS
 
 __all__ = ["workers"]
 
@@ -62,7 +62,7 @@ def workers(config: Config) -> Iterator[Executor | None]:
     }
     with dask.config.set(options), _quiet(), ExitStack() as stack:
         try:
-            at = cluster.address if cluster.kind == "address" else _started(cluster, stack)
+            at = cluster.address if cluster.kind == "address" else _started(config, stack)
             client = stack.enter_context(Client(at, timeout=REACH_SECONDS))
         except (OSError, TimeoutError) as error:
             raise OSError(
@@ -74,8 +74,9 @@ def workers(config: Config) -> Iterator[Executor | None]:
             yield executor
 
 
-def _started(cluster: ClusterConfig, stack: ExitStack) -> Any:
+def _started(config: Config, stack: ExitStack) -> Any:
     """Workers of our own, which end with the stack."""
+    cluster = config.cluster
     threads = [f"{name}_NUM_THREADS=1" for name in ("OMP", "OPENBLAS", "MKL")]
     if cluster.kind == "local":
         from distributed import LocalCluster
@@ -106,6 +107,7 @@ def _started(cluster: ClusterConfig, stack: ExitStack) -> Any:
             memory=f"{cluster.memory_gib}GiB",
             walltime=walltime,
             death_timeout=DEATH_SECONDS,
+            log_directory=str(config.output.absolute() / LOGS),
             job_script_prologue=[*cluster.prologue, *(f"export {text}" for text in threads)],
             scheduler_options={"dashboard_address": None},
             worker_extra_args=["--no-dashboard"],
