@@ -113,7 +113,8 @@ def _started(config: Config, stack: ExitStack) -> Any:
             worker_extra_args=["--no-dashboard"],
         )
     )
-    jobs.scale(cluster.workers)
+    # Not `scale`, which starts no other job for one that was killed or whose walltime is over.
+    jobs.adapt(minimum=cluster.workers, maximum=cluster.workers)
     return jobs
 
 
