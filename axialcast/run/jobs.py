@@ -61,6 +61,11 @@ def jobs_of(config: Config, folder: Path = Path()) -> list[Job]:
             f"train.domain_ranks: {config.train.domain_ranks} does not divide the {ranks} "
             "processes of cluster.nodes times cluster.processes; change one of them"
         )
+    if ranks > 1 and config.train.parallel == "none" and "train" in config.pipeline:
+        raise ValueError(
+            f"train.parallel: none is one process, and cluster.nodes times cluster.processes are "
+            f"{ranks}; set it to auto, or make both 1"
+        )
     jobs: list[Job] = []
     shared: tuple[str, ...] = ()
     stages = stages_of(config, folder)

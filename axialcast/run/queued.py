@@ -29,13 +29,14 @@ class JobState:
 
     Args:
         kind: of the batch system.
-        name, number, parts: of the job.
+        name, stage, number, parts: of the job.
         logs: how its logs are called, without what follows its number.
         states: what the batch system says, of each part; None: it cannot be asked.
     """
 
     kind: str
     name: str
+    stage: str
     number: str
     parts: int
     logs: Path

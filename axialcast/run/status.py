@@ -13,6 +13,7 @@ from axialcast.run.parts import PARTS
 from axialcast.run.progress import clock
 from axialcast.run.queued import job_states
 from axialcast.run.stamps import ORDER, STAMPS, damage, outdated, stamped
+from axialcast.run.submission import RECORD
 
 __all__ = ["status"]
 
@@ -39,7 +40,10 @@ def status(output: str | Path) -> list[str]:
             f"{output}: no run was started there; give the output folder of a run"
         )
     held = holder(output)
-    lines = [f"{output}: {_held(held)}"]
+    parts = [holder(folder) for folder in (output / PARTS).glob("*-of-*")]
+    num_parts = sum(part is not None and part.is_alive for part in parts)
+    of = f"{num_parts} {'part' if num_parts == 1 else 'parts'} of a stage at work"
+    lines = [f"{output}: {of if num_parts else _held(held)}"]
     is_running = held is not None and held.is_alive
     is_queued = any(job.under_way for job in jobs)
     done = stamped(output)
@@ -49,7 +53,17 @@ def status(output: str | Path) -> list[str]:
             continue
         lines.append(f"{name}: {_unfinished(output, name, is_running, is_queued)}")
         is_running = False  # one stage at a time
-    return [*lines, *(line for job in jobs for line in job.lines())]
+    told = [job for job in jobs if job.under_way or not _has_ended_since(output, job.stage)]
+    return [*lines, *(line for job in told for line in job.lines())]
+
+
+def _has_ended_since(output: Path, stage: str) -> bool:
+    """Whether a stage has ended well after jobs were submitted, in one of them or otherwise."""
+    try:
+        ended = (output / STAMPS / f"{stage}.json").stat().st_mtime
+        return ended > (output / RECORD).stat().st_mtime
+    except OSError:
+        return False
 
 
 def _stages(output: Path) -> list[str]:

@@ -22,6 +22,8 @@ from axialcast.run.scripts import LOGS, find_template, render
 __all__ = ["RECORD", "dry_run", "read_record", "submit"]
 
 RECORD = ".jobs.json"
+KNOWN = ("name", "stage", "number", "parts")
+"""What is kept of a job."""
 
 _LEFT_OUT = re.compile(r"\$\{oc\.env:(AXIALCAST_\w+)\}")
 """What a written config has in place of a secret that stood there in clear."""
@@ -84,16 +86,16 @@ def submit(
             except OSError:
                 _cancel(scheduler, output, known)
                 raise
-            known.append({"name": job.name, "number": number, "parts": job.parts})
+            known.append(_known(job, number))
             write_json(output / RECORD, {"kind": config.cluster.kind, "jobs": known})
             say(f"{job.name}: job {number}{f' of {job.parts} parts' if job.parts > 1 else ''}")
 
 
 def read_record(output: Path) -> tuple[str, list[dict[str, Any]]]:
-    """Kind of the batch system, and name, number and parts of each job; no jobs: none known."""
+    """Kind of the batch system, and name, stage, number and parts of each job, if any."""
     try:
         known = read_document(output / RECORD, "kind", "jobs")
-        jobs = [{key: job[key] for key in ("name", "number", "parts")} for job in known["jobs"]]
+        jobs = [{key: job[key] for key in KNOWN} for job in known["jobs"]]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return "slurm", []
     return (known["kind"], jobs) if known["kind"] in SCHEDULERS else ("slurm", [])
@@ -129,6 +131,10 @@ def _text(config: Config, jobs: Sequence[Job]) -> str:
             f"as {unset[0]} in the environment, and write ${{oc.env:{unset[0]}}} in its place"
         )
     return text
+
+
+def _known(job: Job, number: str) -> dict[str, Any]:
+    return {"name": job.name, "stage": job.stage, "number": number, "parts": job.parts}
 
 
 def _refuse_under_way(output: Path) -> None:

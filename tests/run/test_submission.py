@@ -196,6 +196,8 @@ def test_a_stage_of_every_rank_has_all_processes(batch: Path) -> None:
     [script, _] = dry_run(config)
     assert "#PBS -l select=3:ncpus=35:mpiprocs=5:mem=10240mb:ngpus=5\n" in script
     assert "mpirun -n 15 --map-by ppr:5:node:PE=7" in script
+    with pytest.raises(ValueError, match=r"train\.parallel: none is one process"):
+        jobs_of(load_config("x.yaml", ["cluster.nodes=2", "train.parallel=none"]))
     with pytest.raises(ValueError, match=r"train\.domain_ranks: 2 does not divide the 15"):
         jobs_of(load_config("x.yaml", [*chosen, "train.domain_ranks=2"]))
 
@@ -253,7 +255,7 @@ def test_turns_of_a_pbs_job_stop_before_the_walltime_and_go_on(batch: Path) -> N
         assert ("stopped by SIGUSR1" in said) == (number == "41"), said
     assert outcomes == [(0, "0\n"), (0, "0\n")]
     assert Path("runs/x/done").exists()
-    assert status() == ["job 41.server (slow-1): ended", "job 42.server (slow-2): ended"]
+    assert call("status", "runs/x").stdout.splitlines()[1:] == ["slow: done"]
 
 
 def test_names_and_lines_cannot_become_shell(
@@ -415,8 +417,8 @@ def test_the_record_is_json_that_says_what_was_submitted(batch: Path) -> None:
     assert known == {
         "kind": "slurm",
         "jobs": [
-            {"name": "train", "number": "41", "parts": 1},
-            {"name": "forecast", "number": "42", "parts": 1},
-            {"name": "verify", "number": "43", "parts": 1},
+            {"name": "train", "stage": "train", "number": "41", "parts": 1},
+            {"name": "forecast", "stage": "forecast", "number": "42", "parts": 1},
+            {"name": "verify", "stage": "verify", "number": "43", "parts": 1},
         ],
     }
