@@ -108,8 +108,16 @@ def run(config: Config) -> None:
     network = ForecastNetwork(
         num_channels=len(channels), grid=grid, increment_scale=scale, **settings
     ).to(device)
+    rows = processes.share(network)
     states, watched = (
-        States(part, channels, stats, buffer_bytes=data.buffer_bytes) for part in (train, validate)
+        States(
+            part.isel(latitude=rows),
+            channels,
+            stats,
+            buffer_bytes=data.buffer_bytes,
+            num_latitudes=grid.shape[0],
+        )
+        for part in (train, validate)
     )
     windows = partial(
         WindowLoader,
@@ -125,7 +133,7 @@ def run(config: Config) -> None:
         network,
         ForecastTask(
             step=step,
-            area_weights=torch.tensor(grid.area_weights, dtype=torch.float32, device=device),
+            area_weights=torch.tensor(grid.area_weights[rows], dtype=torch.float32, device=device),
             scale=network.increment_scale,
             precision=config.train.precision,
         ),

@@ -70,6 +70,9 @@ class PatchHead(nn.Module):
         num_channels: c.
         patch: latitudes and longitudes in a patch.
         shape: (h, w) of the grid, to which padded patches are cropped.
+
+    Attributes:
+        rows: rows of the grid whose patches come; None: all.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class PatchHead(nn.Module):
     ) -> None:
         super().__init__()
         self.patch, self.shape = patch, shape
+        self.rows: slice | None = None
         self.project = nn.Linear(dim, num_channels * patch[0] * patch[1])
         nn.init.zeros_(self.project.weight)
         nn.init.zeros_(self.project.bias)
@@ -87,7 +91,8 @@ class PatchHead(nn.Module):
         fields: Tensor = rearrange(
             self.project(features), "b H W (c p q) -> b c (H p) (W q)", p=p, q=q
         )
-        return fields[..., : self.shape[0], : self.shape[1]]
+        height = self.shape[0] if self.rows is None else self.rows.stop - self.rows.start
+        return fields[..., :height, : self.shape[1]]
 
 
 class SphereFeatures(nn.Module):
@@ -100,6 +105,9 @@ class SphereFeatures(nn.Module):
         grid: of the states.
         dim: d.
         patch: latitudes and longitudes in a patch.
+
+    Attributes:
+        band: rows of patches that features are wanted of; None: all.
     """
 
     place: Tensor
@@ -107,6 +115,7 @@ class SphereFeatures(nn.Module):
 
     def __init__(self, grid: LatLonGrid, dim: int, *, patch: tuple[int, int]) -> None:
         super().__init__()
+        self.band: slice | None = None
         latitude = _patch_centres(torch.tensor(grid.latitude), patch[0])
         longitude = _patch_centres(torch.tensor(grid.longitude), patch[1])
         phi, theta = torch.deg2rad(latitude)[:, None], torch.deg2rad(longitude)[None, :]
@@ -119,14 +128,15 @@ class SphereFeatures(nn.Module):
     def forward(self, calendar: Tensor) -> Tensor:
         """(b, T, 2) fractions of the year and of the UTC day → (b, T, H, W, d)."""
         turn = 2 * torch.pi
+        place = self.place if self.band is None else self.place[self.band]
         year, day = calendar[..., 0, None, None] * turn, calendar[..., 1, None, None]
         solar = (day + self.longitude) * turn
-        sine = self.place[None, None, ..., 0]
+        sine = place[None, None, ..., 0]
         season = [year.sin(), year.cos(), year.sin() * sine, year.cos() * sine]
         season += [solar.sin(), solar.cos()]
-        shape = (*calendar.shape[:2], *self.place.shape[:2])
+        shape = (*calendar.shape[:2], *place.shape[:2])
         moving = torch.stack([feature.expand(shape) for feature in season], -1)
-        features = torch.cat([self.place.expand(*shape, 4), moving], -1)
+        features = torch.cat([place.expand(*shape, 4), moving], -1)
         projected: Tensor = self.project(features)
         return projected
 

@@ -5,7 +5,7 @@ in patches; d features.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from axialcast.grid import LatLonGrid
 from axialcast.model.embedding import PatchEmbedding, PatchHead, SphereFeatures, num_patches
 from axialcast.nn import AxialTransformer
+from axialcast.nn.domain import Domain, share_axis
 
 __all__ = ["ForecastNetwork"]
 
@@ -85,11 +86,33 @@ class ForecastNetwork(nn.Module):
         )
         self.head = PatchHead(dim, num_channels, patch=patch[1:], shape=grid.shape)
 
+    def share(self, group: Any) -> slice:
+        """Lets the processes of a group share every state: each gives a band of latitudes.
+
+        Parameters stay whole on each, and their gradients add up over the group.
+
+        Args:
+            group: of torch.distributed; bands are dealt in the order of its ranks.
+
+        Returns:
+            The rows of the grid that this process has: whole patches.
+
+        Raises:
+            ValueError: there are more processes than rows of patches.
+        """
+        height, patch = self.head.shape[0], self.patch[1]
+        domain = Domain(group, axis=1, length=-(-height // patch))
+        share_axis(self.transformer, domain)
+        band = domain.band
+        rows = slice(band.start * patch, min(band.stop * patch, height))
+        self.features.band, self.head.rows = band, rows
+        return rows
+
     def forward(self, states: Tensor, calendar: Tensor) -> Tensor:
         """The state one step after the last.
 
         Args:
-            states: (b, t, c, h, w) normalised.
+            states: (b, t, c, h, w) normalised; where states are shared, h is this process's.
             calendar: (b, t, 2) fractions of the year and of the UTC day of the states' times.
 
         Returns:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from axialcast.nn.checks import check_channel, check_features, check_per_axis
+from axialcast.nn.domain import Domain
 
 __all__ = ["AxialPositionalEmbedding", "AxialSinusoidalEmbedding"]
 
@@ -58,6 +59,7 @@ class AxialPositionalEmbedding(nn.Module):
         std: float = 1.0,
     ) -> None:
         super().__init__()
+        self.domain: Domain | None = None
         self.dim = dim
         self.shape = tuple(shape)
         self.channel = check_channel("emb_dim_index", emb_dim_index, len(self.shape))
@@ -72,7 +74,7 @@ class AxialPositionalEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         check_features(x, self.dim, self.channel, len(self.shape))
-        sizes = tuple(x.shape[axis] for axis in self.axes)
+        sizes = tuple(_whole(x.shape[axis], n, self.domain) for n, axis in enumerate(self.axes))
         if sizes != self.shape and not self.interpolate:
             raise ValueError(
                 f"x: expected axes of {self.shape}, got {sizes}; set interpolate=True to take "
@@ -84,6 +86,7 @@ class AxialPositionalEmbedding(nn.Module):
             vectors: Tensor = getattr(self, f"param_{index}")
             if size != self.shape[index]:
                 vectors = _resample(vectors, axis, size, periodic=self.periodic[index])
+            vectors = _own(vectors, axis, index, self.domain)
             # Vectors first, x last: the sum over the whole tensor is then taken once.
             position = vectors if position is None else position + vectors
         return x if position is None else x + position
@@ -113,6 +116,7 @@ class AxialSinusoidalEmbedding(nn.Module):
         shape: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        self.domain: Domain | None = None
         self.dim = dim
         self.pairs = dim // 2 // num_dimensions
         if self.pairs == 0:
@@ -126,12 +130,25 @@ class AxialSinusoidalEmbedding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         position = x.new_zeros(*x.shape[1:])
         for index, (periodic, reference) in enumerate(zip(self.periodic, self.shape, strict=True)):
-            size = x.shape[index + 1]
+            size = _whole(x.shape[index + 1], index, self.domain)
             phase = phases(size, self.pairs, periodic, reference, x.device)
             waves = torch.cat([phase.sin(), phase.cos()], dim=-1).to(x.dtype)
+            waves = _own(waves, 0, index, self.domain)
             share = position[..., 2 * self.pairs * index : 2 * self.pairs * (index + 1)]
-            share.add_(waves.reshape(size, *[1] * (x.ndim - index - 3), -1))
+            share.add_(waves.reshape(len(waves), *[1] * (x.ndim - index - 3), -1))
         return x + position
+
+
+def _whole(size: int, index: int, domain: Domain | None) -> int:
+    """Tokens on all of axis `index`, of which there are `size` here."""
+    return domain.length if domain is not None and domain.axis == index else size
+
+
+def _own(vectors: Tensor, dim: int, index: int, domain: Domain | None) -> Tensor:
+    """Of the vectors of axis `index`, those of the tokens here."""
+    if domain is None or domain.axis != index:
+        return vectors
+    return vectors.narrow(dim, domain.band.start, domain.band.stop - domain.band.start)
 
 
 def phases(

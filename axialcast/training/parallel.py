@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.nn.parallel import DistributedDataParallel
 
 from axialcast import parallel
+from axialcast.model import ForecastNetwork
 from axialcast.nn.reversible import ReversibleBlock
 
 __all__ = ["Processes"]
@@ -86,6 +88,26 @@ class Processes:
         """In how many parts a batch's windows are shared."""
         return self.world_size // self.domain_ranks
 
+    def share(self, network: ForecastNetwork) -> slice:
+        """Lets neighbours share every window, where `domain_ranks` asks for it.
+
+        Returns:
+            The rows of the grid that this process has.
+
+        Raises:
+            ValueError: the grid has fewer rows of patches than there are neighbours.
+        """
+        if self.domain_ranks == 1:
+            return slice(None)
+        kind = next(network.parameters()).device.type
+        mesh = init_device_mesh(
+            kind, (self.data_ranks, self.domain_ranks), mesh_dim_names=("data", "domain")
+        )
+        try:
+            return network.share(mesh.get_group("domain"))
+        except ValueError as error:
+            raise ValueError(f"train.domain_ranks: {error}") from None
+
     def shard(self, network: nn.Module) -> None:
         """Shares a network's parameters among the processes, where that is the kind."""
         if self.kind != "fsdp":
@@ -140,6 +162,11 @@ def whole(tensor: Tensor) -> Tensor:
     """A tensor that processes share, put together on every one; others as they are."""
     full = getattr(tensor, "full_tensor", None)
     return tensor if full is None else full()
+
+
+def is_shared(tensor: Tensor) -> bool:
+    """Whether each process holds a part of a tensor."""
+    return hasattr(tensor, "device_mesh")
 
 
 def own_part(tensor: Tensor) -> Tensor:

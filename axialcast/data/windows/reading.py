@@ -39,6 +39,8 @@ class States:
         channels: which channels, in which order.
         statistics: their normalisation. Channels in which it counted NaN have masks.
         buffer_bytes: hold everything if it decodes to at most this many bytes.
+        num_latitudes: of the whole grid, if the analysis is a band of it: what is held, and so the
+            order of windows, is chosen as for whole states, the same for every band.
     """
 
     def __init__(
@@ -48,11 +50,13 @@ class States:
         statistics: Statistics,
         *,
         buffer_bytes: int = BUFFER_BYTES,
+        num_latitudes: int | None = None,
     ) -> None:
         self.analysis = Analysis.of(analysis, channels)
         self.times: NDArray[Any] = self.analysis.times
         self.channels, self.buffer_bytes = channels, buffer_bytes
         self.shape = self.analysis.shape
+        self._num_latitudes = num_latitudes or self.shape[1]
         self.masked = bool((statistics.missing > 0).any())
         self._may_miss = statistics.missing > 0
         self._mean = statistics.mean.astype(np.float32)[:, None, None]
@@ -64,8 +68,9 @@ class States:
 
     @cached_property
     def bytes_per_state(self) -> int:
-        """Memory that a state takes once it is decoded, with its mask."""
-        return int(np.prod(self.shape)) * (5 if self.masked else 4)
+        """Memory that a whole state takes once it is decoded, with its mask."""
+        num_channels, _, width = self.shape
+        return num_channels * self._num_latitudes * width * (5 if self.masked else 4)
 
     @property
     def in_memory(self) -> bool:
