@@ -27,6 +27,8 @@ from axialcast.files.atomic import aside, is_running, remove, start_of, this_hos
 __all__ = ["FolderHeldError", "Holder", "hold", "holder", "refuse_held"]
 
 NAME = ".held.json"
+LONGEST_PAUSE = 0.5
+"""Seconds between two looks of one who has waited long, lest a thousand jobs wear out a server."""
 TOUCH_SECONDS = 10.0
 SILENT_SECONDS = 120.0
 """A holder on another host that was not heard of for so long is taken for dead."""
@@ -98,14 +100,15 @@ def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
     Raises:
         FolderHeldError: another process holds it: says which.
     """
-    path, deadline = folder / NAME, time.monotonic() + wait_seconds
+    path, deadline, pause = folder / NAME, time.monotonic() + wait_seconds, 0.01
     while (descriptor := _take_or_break(path)) is None:
         other = holder(folder)
         if other is None or not other.is_alive:
             continue
         if time.monotonic() >= deadline:
             raise _held(folder, other)
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(1.5 * pause, LONGEST_PAUSE)
     done = threading.Event()
     touching = threading.Thread(
         target=_touch, args=(descriptor, done), daemon=True, name="axialcast-holder"
