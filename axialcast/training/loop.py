@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from axialcast.data import Batch, WindowLoader
 from axialcast.training.entry import Coming, Entry
 from axialcast.training.optimization import load_optimizer, optimizer_tensors
-from axialcast.training.parallel import Processes, own_part, shared_like, whole
+from axialcast.training.parallel import Processes, is_shared, own_part, shared_like, whole
 from axialcast.training.random_states import random_states, set_random_states
 from axialcast.training.task import ForecastTask
 
@@ -146,7 +146,8 @@ class Training:
     def tensors(self) -> dict[str, Tensor]:
         """What it has learned and would draw next, by name; not copied.
 
-        Every process calls it; what it holds of them all is whole on the leader alone.
+        Every process calls it, and has of what they share its own part. All else, the random
+        numbers of all of them among it, the leader alone has.
         """
         parts: dict[str, Mapping[str, Tensor]] = {
             "network": self.network.state_dict(),
@@ -154,10 +155,9 @@ class Training:
             "optimizer": optimizer_tensors(self.optimizer, self.network),
         }
         named = {f"{part}.{name}": value for part in parts for name, value in parts[part].items()}
-        if self.processes.kind == "fsdp":
-            # One after another to the host: the device never holds more than one of them whole.
-            named = {name: whole(value).cpu() for name, value in named.items()}
-        return named | random_states(self.device)
+        named |= random_states(self.device)
+        is_leader = self.processes.rank == 0
+        return {name: own_part(v) for name, v in named.items() if is_leader or is_shared(v)}
 
     def weights(self) -> dict[str, Tensor]:
         """The averaged weights, whole; every process calls it."""
@@ -172,16 +172,12 @@ class Training:
         loader = self._windows(position["stage"])
         loader.load_state_dict(position["loader"])
 
-        def part(name: str) -> dict[str, Tensor]:
-            start = f"{name}."
-            return {key[len(start) :]: tensors[key] for key in tensors if key.startswith(start)}
-
-        for name, module in (("network", self.network), ("averaged", self.averaged)):
-            own, known = module.state_dict(), part(name)
-            module.load_state_dict(
-                {key: shared_like(value, own[key]) for key, value in known.items()}
-            )
-        load_optimizer(self.optimizer, self.network, part("optimizer"))
+        parts = {"network": self.network.state_dict(), "averaged": self.averaged.state_dict()}
+        for part, own in parts.items():
+            for name, value in own.items():
+                # One after another: none of them is whole in memory for long.
+                value.copy_(shared_like(tensors[f"{part}.{name}"], value))
+        load_optimizer(self.optimizer, self.network, tensors, start="optimizer.")
         # After everything that was built has drawn its numbers.
         set_random_states(tensors, self.device)
         self.step, self.seconds = position["step"], position["seconds"]

@@ -60,16 +60,20 @@ def optimizer_tensors(optimizer: AdamW, network: nn.Module) -> dict[str, Tensor]
     }
 
 
-def load_optimizer(optimizer: AdamW, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Gives an optimizer back what `optimizer_tensors` told of it."""
+def load_optimizer(
+    optimizer: AdamW, network: nn.Module, tensors: Mapping[str, Tensor], *, start: str = ""
+) -> None:
+    """Gives an optimizer back what `optimizer_tensors` told of it, under names that start so."""
     of: dict[str, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        parameter, _, key = name.rpartition(".")
-        # Copied, for the optimizer keeps what it is given, and that may be a file in memory.
-        own = value.clone()
+    for name in tensors:
+        if not name.startswith(start):
+            continue
+        parameter, _, key = name.removeprefix(start).rpartition(".")
+        own = tensors[name]
         if key != "step":
             own = shared_like(own, network.get_parameter(parameter))
-        of.setdefault(parameter, {})[key] = own
+        # Copied, for the optimizer keeps what it is given, and that may be a file in memory.
+        of.setdefault(parameter, {})[key] = own.clone()
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     in_order = [p for group in optimizer.param_groups for p in group["params"]]
     state = {n: of[names[id(p)]] for n, p in enumerate(in_order) if names[id(p)] in of}

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
 from torch.nn.parallel import DistributedDataParallel
 
 from axialcast import parallel
@@ -100,11 +99,8 @@ class Processes:
         if self.domain_ranks == 1:
             return slice(None)
         kind = next(network.parameters()).device.type
-        mesh = init_device_mesh(
-            kind, (self.data_ranks, self.domain_ranks), mesh_dim_names=("data", "domain")
-        )
         try:
-            return network.share(mesh.get_group("domain"))
+            return network.share(parallel.neighbours(self.domain_ranks, kind))
         except ValueError as error:
             raise ValueError(f"train.domain_ranks: {error}") from None
 
@@ -136,7 +132,7 @@ class Processes:
             objective,
             gradient_as_bucket_view=True,
             find_unused_parameters=True,
-            **{buffers: False},
+            **{buffers: False},  # type: ignore[arg-type]
         )
 
     @contextmanager

@@ -1,8 +1,6 @@
 """Saves states while training goes on, and stops where it is asked to."""
 
 import signal
-import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +8,12 @@ from types import TracebackType
 from typing import Any
 
 from axialcast import parallel
-from axialcast.files.atomic import room_error
 from axialcast.files.tensors import Snapshot
 from axialcast.stopping import Noted, Stopped, noted
 from axialcast.training.log import Log
 from axialcast.training.loop import Training
-from axialcast.training.state import discard, steps_in, write_state
+from axialcast.training.state import discard, steps_in
+from axialcast.training.writing import Writing
 
 __all__ = ["Saving"]
 
@@ -23,10 +21,11 @@ __all__ = ["Saving"]
 class Saving:
     """Within the context, states are saved after steps, and signals are obeyed after steps.
 
-    Of several processes the leader writes and decides when; a signal that any of them got stops all
-    of them after the same step. A state is copied to memory between two steps and written by one
-    thread while training goes on; while that is under way no other is begun. One that cannot be
-    written costs a line on stderr: older ones stay, and the next is tried when its time has come.
+    Of several processes the leader decides when; a signal that any of them got stops all of them
+    after the same step. A state is copied to memory between two steps, each process's part of it,
+    and written by threads while training goes on (see `Writing`); while that is under way no other
+    is begun. One that cannot be written costs a line on stderr: older ones stay, and the next is
+    tried when its time has come.
 
     Args:
         folder: of the states.
@@ -54,10 +53,9 @@ class Saving:
         self._known = {"made_from": dict(made_from), "beside": dict(beside)}
         self._keep, self._every = keep, (every_steps, every_seconds)
         self._snapshot: Snapshot | None = None
-        self._writing: threading.Thread | None = None
-        self._error: Exception | None = None
+        self._writing: Writing | None = None
         self._saved: int | None = None
-        self._begun = (training.step, time.monotonic())
+        self._last = (training.step, time.monotonic())
         self._signals = noted()
         self._noted = Noted()
 
@@ -77,9 +75,12 @@ class Saving:
         Raises:
             Stopped: a signal came; the state was saved, or the line says why not.
         """
-        is_writing = self._writing is not None and self._writing.is_alive()
-        is_due = self.log is not None and not is_writing and self._is_due()
-        number, due = parallel.largest([int(self._noted.signal or 0), int(is_due)])
+        is_at_work = self._writing is not None and self._writing.is_at_work
+        is_due = self.log is not None and not is_at_work and self._is_due()
+        asked = [int(self._noted.signal or 0), int(is_due), int(is_at_work)]
+        number, due, at_work = parallel.largest(asked)
+        if self._writing is not None and not at_work:
+            self._writing.close()
         if number:
             self._stop(signal.Signals(number))
         elif due:
@@ -97,14 +98,16 @@ class Saving:
         traceback: TracebackType | None,
     ) -> None:
         try:
-            if not isinstance(error, KeyboardInterrupt):  # which is to interrupt at once
+            if error is None:
                 self._wait()
+            elif self._writing and not isinstance(error, KeyboardInterrupt):  # to stop at once
+                self._writing.join()  # this process's part: the others may be anywhere
         finally:
             self._signals.__exit__(kind, error, traceback)
 
     def _is_due(self) -> bool:
         steps, seconds = self._every
-        step, begun = self._begun
+        step, begun = self._last
         if steps is not None and self.training.step - step >= steps:
             return True
         return seconds is not None and time.monotonic() - begun >= seconds
@@ -128,45 +131,25 @@ class Saving:
         """Copies what there is to save, and begins to write it."""
         self._wait()
         mark = self.log.mark() if self.log else None  # which says whether it is worth saving
-        tensors, position = self.training.tensors(), self.training.position()
-        if mark is None:
-            return
+        tensors = self.training.tensors()
         if self._snapshot is not None and self._snapshot.fits(tensors):
             self._snapshot.take(tensors)
         else:
             self._snapshot = Snapshot(tensors)
-        description = {**position, "log": mark, **self._known}
-        self._begun = (self.training.step, time.monotonic())
-        # A daemon, so that a second Ctrl-C waits for nobody.
-        self._writing = threading.Thread(
-            target=self._write,
-            args=(self._snapshot, description),
-            daemon=True,
-            name="axialcast-saving",
+        self._writing = Writing(
+            self.folder / f"{self.training.step:08d}",
+            {**self.training.position(), "log": mark, **self._known},
+            self._snapshot if tensors else None,
+            self.log,
+            keep=self._keep,
         )
-        self._writing.start()
-
-    def _write(self, snapshot: Snapshot, description: Mapping[str, Any]) -> None:
-        step = description["step"]
-        path = self.folder / f"{step:08d}"
-        assert self.log is not None
-        try:
-            self.log.sync(description["log"])
-            write_state(path, snapshot, description)
-            self._saved = step
-            for old in steps_in(self.folder)[: -self._keep]:
-                discard(self.folder, old)
-        except OSError as error:
-            found = room_error(path, error, snapshot.num_bytes, remedy="make room")
-            print(f"train: step {step:,} not saved, training goes on: {found}", file=sys.stderr)
-        except Exception as error:
-            self._error = error
+        self._last = (self.training.step, time.monotonic())
 
     def _wait(self) -> None:
-        """Until no state is being written."""
+        """Until no state is being written; every process comes here after the same step."""
         if self._writing is not None:
-            self._writing.join()
-            self._writing = None
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
+            writing, self._writing = self._writing, None
+            writing.close()
+            writing.join()
+            if writing.is_saved:
+                self._saved = writing.step

@@ -3,25 +3,27 @@
 states/
   00001234/               the step
     tensors.safetensors   network, averaged network, optimizer, random numbers, each by name
+    tensors-00001.s…      what another process holds of those that processes share, one file each
     state.json            the position, what the training is made from, the place in the log
-    .inventory/           sizes and checksums of both
+    .inventory/           sizes and checksums of all
 
-Names of tensors say the part and the parameter (`optimizer.head.weight.exp_avg`). They are whole,
-however many processes shared them, so that any number of processes can go on from them; only the
-random numbers are those of each process.
+Names of tensors say the part and the parameter (`optimizer.head.weight.exp_avg`). Where processes
+share them, each file has some rows, in the order of the files, and any number of processes can go
+on from them. The random numbers are those of each process.
 """
 
 import errno
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from torch import Tensor
 
 from axialcast.files import inventory
 from axialcast.files.atomic import aside, remove, sweep, sync, write_text
@@ -31,11 +33,21 @@ from axialcast.training.log import Log, Mark
 from axialcast.training.loop import Training
 from axialcast.training.parallel import Processes
 
-__all__ = ["SavedState", "discard", "machine", "newest_state", "steps_in", "write_state"]
+__all__ = [
+    "Parts",
+    "SavedState",
+    "discard",
+    "machine",
+    "newest_state",
+    "publish",
+    "steps_in",
+    "write_part",
+]
 
 FORMAT = 2
 KEYS = ("step", "stage", "loader", "seconds", "log", "made_from", "beside")
-TENSORS, DESCRIPTION = "tensors.safetensors", "state.json"
+TENSORS, OTHERS = "tensors.safetensors", "tensors-{:05d}.safetensors"
+DESCRIPTION = "state.json"
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,7 @@ class SavedState:
         changed = {key for key in beside if beside[key] != self.beside.get(key)}
         words = {key: f"{key} was {self.beside.get(key)}, is {beside[key]}" for key in changed}
         try:
-            training.go_on_from(self.position, load_file(self.path / TENSORS))
+            training.go_on_from(self.position, Parts(self.path))
         except ValueError as error:
             raise ValueError(
                 f"{self.path}: windows would come in another order: "
@@ -135,24 +147,57 @@ def newest_state(folder: Path, log: Path) -> SavedState | None:
     return None
 
 
-def write_state(path: Path, snapshot: Snapshot, description: Mapping[str, Any]) -> None:
-    """Writes a state; it is there when the disk has all of it.
+class Parts(Mapping[str, Tensor]):
+    """Tensors of a state by name, whole, each read when it is asked for.
+
+    Args:
+        path: of the state.
+    """
+
+    def __init__(self, path: Path) -> None:
+        paths = [path / TENSORS, *sorted(path.glob(OTHERS.replace("{:05d}", "*")))]
+        self._files: list[Any] = [safe_open(path, "pt") for path in paths]
+        self._names: list[set[str]] = [set(file.keys()) for file in self._files]
+
+    def __getitem__(self, name: str) -> Tensor:
+        pairs = zip(self._files, self._names, strict=True)
+        parts = [file.get_tensor(name) for file, names in pairs if name in names]
+        if not parts:
+            raise KeyError(name)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._names[0]))
+
+    def __len__(self) -> int:
+        return len(self._names[0])
+
+
+def write_part(folder: Path, rank: int, snapshot: Snapshot) -> tuple[str, int, str]:
+    """Writes what a process has of a state; the file's name, size and SHA-256.
 
     Raises:
         OSError: what the system says.
     """
-    partial = aside(path)
-    try:
-        partial.mkdir(parents=True)
-        files = {TENSORS: snapshot.write(partial / TENSORS)}
-        write_text(partial / DESCRIPTION, json.dumps({"format": FORMAT, **description}) + "\n")
-        files[DESCRIPTION] = inventory.entry(partial / DESCRIPTION)
-        inventory.write(partial, files)
-        sync(partial)
-        partial.replace(path)
-        sync(path.parent)
-    finally:
-        remove(partial)
+    folder.mkdir(parents=True, exist_ok=True)  # by whoever comes first
+    name = OTHERS.format(rank) if rank else TENSORS
+    return (name, *snapshot.write(folder / name))
+
+
+def publish(
+    path: Path, partial: Path, description: Mapping[str, Any], parts: inventory.Files
+) -> None:
+    """Makes a state of a folder that has all parts; it is there when the disk has all of it.
+
+    Raises:
+        OSError: what the system says.
+    """
+    write_text(partial / DESCRIPTION, json.dumps({"format": FORMAT, **description}) + "\n")
+    files = {**parts, DESCRIPTION: inventory.entry(partial / DESCRIPTION)}
+    inventory.write(partial, files)
+    sync(partial)
+    partial.replace(path)
+    sync(path.parent)
 
 
 def steps_in(folder: Path) -> list[int]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from axialcast import parallel
 from axialcast.data import Channels, States, WindowLoader, grid_of, open_analysis, statistics
@@ -60,6 +61,12 @@ def test_stopped_and_gone_on(runner, make_analysis, tmp_path, capsys):
         "not to the bit\ntrain: goes on from step 5\n"
     )
     agree(entries(tmp_path / "fewer"), entries(tmp_path / "reference"))
+
+
+def bytes_in(state: Path) -> list[int]:
+    """Of the tensors in each file of a state, the leader's first."""
+    files = [state / "tensors.safetensors", *sorted(state.glob("tensors-*"))]
+    return [sum(tensor.nbytes for tensor in load_file(file).values()) for file in files]
 
 
 def agree(got: list[dict], want: list[dict]) -> None:
@@ -209,10 +216,10 @@ def going_on(store: str, folder: str) -> None:
         weights = Path(folder, name, "checkpoint", "weights.safetensors").read_bytes()
         return entries(Path(folder, name)), weights
 
-    for kind in ("ddp", "fsdp"):
+    for kind, stops in (("ddp", (3, 10)), ("fsdp", (7,))):
         mine = f"train.parallel={kind}"
         run(kind, mine)
-        for stop in (3, 10):
+        for stop in stops:
             run(f"{kind}{stop}", mine, stop=stop)
             run(f"{kind}{stop}", mine)
             assert outcome(f"{kind}{stop}") == outcome(kind), f"{kind}, stopped at {stop}"
@@ -225,6 +232,11 @@ def going_on(store: str, folder: str) -> None:
     for name in ("ddpfsdp", "fsdpddp", "more"):
         agree(entries(Path(folder, name)), entries(Path(folder, "reference")))
     run("fewer", DRY, "train.parallel=fsdp", stop=5)
+    shared = bytes_in(Path(folder, "fewer", "states", "00000005"))
+    [complete] = bytes_in(Path(folder, "ddpfsdp", "states", "00000005"))
+    assert len(shared) == 3
+    assert sum(shared) == complete
+    assert max(shared[1:]) < 0.4 * complete
 
 
 if __name__ == "__main__":
