@@ -5,6 +5,7 @@ environment. Whoever asks here reads nothing else. Nothing is ever pickled betwe
 exchange JSON and tensors.
 """
 
+import itertools
 import json
 import os
 import time
@@ -28,6 +29,7 @@ __all__ = [
     "largest",
     "launch",
     "leader_first",
+    "neighbours",
     "summed",
     "told",
 ]
@@ -170,22 +172,58 @@ def told(value: Any) -> Any:
     _talk.count += 1
     if launch().is_leader:
         _talk.store.set(key, json.dumps(value))
+    return json.loads(_heard(key))
+
+
+def _heard(key: str) -> bytes:
+    """What another process says under a key, as soon as it does."""
+    assert _talk is not None
     pause = 1e-4
     while not _talk.store.check([key]):
         _talk.hearts.raise_failure()
         time.sleep(pause)
         pause = min(2 * pause, PATIENCE)
-    return json.loads(_talk.store.get(key))
+    value: bytes = _talk.store.get(key)
+    return value
 
 
-def dealt(items: Sequence[T]) -> Iterator[T]:
-    """Items, each to one of the processes, as they ask for them: who is faster gets more."""
+def neighbours(count: int, kind: str) -> Any:
+    """A process group of this process and those beside it, `count` in all; None: it is alone.
+
+    Args:
+        count: divides the number of processes.
+        kind: of the device that they compute on, such as cpu or cuda.
+    """
+    if count == 1 or not is_joined():
+        return None
+    from torch.distributed.device_mesh import init_device_mesh
+
+    shape = (launch().world_size // count, count)
+    return init_device_mesh(kind, shape, mesh_dim_names=("data", "domain")).get_group("domain")
+
+
+def dealt(items: Sequence[T], together: int = 1) -> Iterator[T]:
+    """Items, each to one of the processes, as they ask for them: who is faster gets more.
+
+    Args:
+        items: the same on every process.
+        together: neighbours that get the same ones.
+    """
     if _talk is None:
         yield from items
         return
-    key = f"dealt/{_talk.count}"
+    key, rank = f"dealt/{_talk.count}", launch().rank
     _talk.count += 1
-    while (number := _talk.store.add(key, 1) - 1) < len(items):
+    for turn in itertools.count():
+        own = f"{key}/{rank // together}/{turn}"
+        if rank % together:
+            number = int(_heard(own))
+        else:
+            number = _talk.store.add(key, 1) - 1
+            if together > 1:
+                _talk.store.set(own, str(number))
+        if number >= len(items):
+            return
         yield items[number]
 
 

@@ -71,6 +71,7 @@ def run(config: Config) -> None:
         belongs_to=belongs_to,
         device=config.device,
         state=decided["store"],
+        neighbours=neighbours_in(config),
         **config.forecast.model_dump(include={"lead_time_hours", "batch_size", "layout"}),
     )
     opened = hindcast.open()
@@ -81,10 +82,22 @@ def run(config: Config) -> None:
             made, total, unit = shared(pool, hindcast, blocks), len(blocks), "blocks"
         else:
             # Of several processes, about as many as come to each.
-            total = hindcast.num_parts(opened) * -(-len(blocks) // launch().world_size)
-            made, unit = hindcast.write(dealt(blocks), opened), "parts"
+            teams = launch().world_size // hindcast.neighbours
+            total = hindcast.num_parts(opened) * -(-len(blocks) // teams)
+            made, unit = hindcast.write(dealt(blocks, hindcast.neighbours), opened), "parts"
         for _ in track(made, description="forecast", total=total, unit=unit):
             pass
+
+
+def neighbours_in(config: Config) -> int:
+    """Processes that share every state, as they did in training: of one alone, one."""
+    count, ranks = config.train.domain_ranks, launch().world_size
+    if ranks > 1 and ranks % count:
+        raise ValueError(
+            f"train.domain_ranks: {count} does not divide the {ranks} processes; start a multiple "
+            f"of {count}, or choose a divisor"
+        )
+    return count if ranks > 1 else 1
 
 
 def missing_in(

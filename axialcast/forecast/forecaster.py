@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
+from axialcast import parallel
 from axialcast.data import normalize_, open_analysis, unnormalize
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
@@ -29,14 +30,18 @@ from axialcast.times.dates import Leads, Times, datetimes, later
 __all__ = ["Forecaster", "load"]
 
 
-def load(path: str | Path, *, device: str = "auto") -> "Forecaster":
+def load(path: str | Path, *, device: str = "auto", neighbours: int = 1) -> "Forecaster":
     """The forecaster of a checkpoint folder.
+
+    Args:
+        path: of the folder.
+        device, neighbours: see Forecaster.
 
     Raises:
         FileNotFoundError: there is no checkpoint at `path`.
         ValueError: it is damaged, or this machine lacks the device.
     """
-    return Forecaster(load_checkpoint(path), device=device)
+    return Forecaster(load_checkpoint(path), device=device, neighbours=neighbours)
 
 
 class Forecaster:
@@ -46,15 +51,24 @@ class Forecaster:
         checkpoint: what was trained.
         device: auto, cpu, cuda, cuda:1, mps.
         precision: auto (bfloat16 on GPUs that compute in it), float32 or bfloat16.
+        neighbours: processes started together that share every state, a band of latitudes each
+            (see `axialcast.parallel`). All of them make the same calls; each gets whole forecasts.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, device: str = "auto", precision: Any = "auto"
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str = "auto",
+        precision: Any = "auto",
+        neighbours: int = 1,
     ) -> None:
         self.checkpoint = checkpoint
         self.device = choose_device(device)
         self.precision = precision
         self.network = checkpoint.build().to(self.device)
+        group = parallel.neighbours(neighbours, self.device.type)
+        self._band = slice(None) if group is None else self.network.share(group)
 
     def __repr__(self) -> str:
         channels = ", ".join(map(str, self.checkpoint.channels))
@@ -274,8 +288,9 @@ class Forecaster:
         """
         channels, statistics = self.checkpoint.channels, self.checkpoint.statistics
         known = known_at(windows, times, channels, statistics.missing)
-        valid = None if known is None else torch.from_numpy(known).to(self.device)
-        states = normalize_(torch.from_numpy(windows), statistics)
+        band = (..., self._band, slice(None))
+        valid = None if known is None else torch.from_numpy(known[band]).to(self.device)
+        states = normalize_(torch.from_numpy(windows), statistics)[band]
         if valid is not None:
             states.masked_fill_(torch.isnan(states), 0.0)
         wanted = set((leads // self.checkpoint.step).tolist())
@@ -290,7 +305,8 @@ class Forecaster:
         del windows, states
         for number in range(1, max(wanted) + 1):
             if number in wanted:
-                yield self._following(steps, valid).cpu().numpy()
+                state = self._following(steps, valid)
+                yield self.network.put_together(state).cpu().numpy()
             else:
                 self._following(steps, valid)
 

@@ -12,6 +12,7 @@ from axialcast.forecast.forecaster import Forecaster, load
 from axialcast.forecast.layout import Layout, chunkings, leads_together
 from axialcast.forecast.selection import choose_lead_times
 from axialcast.forecast.writer import ForecastWriter
+from axialcast.parallel import launch
 from axialcast.times.dates import datetimes
 
 __all__ = ["Hindcast", "write_block"]
@@ -41,6 +42,7 @@ class Hindcast:
         belongs_to: what decides its values (see `ForecastStore.prepare`).
         device: that a process computes on.
         state: of the analysis; a worker that knows another one opens it again.
+        neighbours: processes started together that share every state (see Forecaster).
     """
 
     checkpoint: str
@@ -53,10 +55,11 @@ class Hindcast:
     belongs_to: Mapping[str, Any] | None = None
     device: str = "auto"
     state: Any = None
+    neighbours: int = 1
 
     def open(self) -> Opened:
         """The forecaster, and its inputs."""
-        forecaster = load(self.checkpoint, device=self.device)
+        forecaster = load(self.checkpoint, device=self.device, neighbours=self.neighbours)
         return forecaster, forecaster.check(
             Analysis.of(open_analysis(self.analysis, **self.opening))
         )
@@ -76,7 +79,8 @@ class Hindcast:
     def write(self, blocks: Iterable[Sequence[str]], opened: Opened) -> Iterator[int]:
         """Makes blocks one after another in this process; yields for each part that is queued.
 
-        When it ends, all of them are complete in the store, which must have room for them.
+        When it ends, all of them are complete in the store, which must have room for them. Of
+        neighbours, which make the same ones together, the first writes them.
         """
         forecaster, analysis = opened
         leads = choose_lead_times(self.lead_time_hours, forecaster.checkpoint.step)
@@ -93,7 +97,8 @@ class Hindcast:
                     leads_together=writer.leads_together,
                 )
                 for part, inputs in parts:
-                    writer.write(part, inputs=inputs)
+                    if launch().rank % self.neighbours == 0:
+                        writer.write(part, inputs=inputs)
                     yield len(block)
 
 

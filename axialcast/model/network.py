@@ -85,6 +85,8 @@ class ForecastNetwork(nn.Module):
             reversible=reversible,
         )
         self.head = PatchHead(dim, num_channels, patch=patch[1:], shape=grid.shape)
+        self._domain: Domain | None = None
+        self._rows: list[slice] = []
 
     def share(self, group: Any) -> slice:
         """Lets the processes of a group share every state: each gives a band of latitudes.
@@ -103,10 +105,17 @@ class ForecastNetwork(nn.Module):
         height, patch = self.head.shape[0], self.patch[1]
         domain = Domain(group, axis=1, length=-(-height // patch))
         share_axis(self.transformer, domain)
-        band = domain.band
-        rows = slice(band.start * patch, min(band.stop * patch, height))
-        self.features.band, self.head.rows = band, rows
+        self._rows = [slice(b.start * patch, min(b.stop * patch, height)) for b in domain.bands]
+        self._domain, rows = domain, self._rows[domain.rank]
+        self.features.band, self.head.rows = domain.band, rows
         return rows
+
+    def put_together(self, state: Tensor) -> Tensor:
+        """(..., h, w) a whole state of the bands of all processes that share it."""
+        if self._domain is None:
+            return state
+        sizes = [rows.stop - rows.start for rows in self._rows]
+        return self._domain.put_together(state, -2, sizes)
 
     def forward(self, states: Tensor, calendar: Tensor) -> Tensor:
         """The state one step after the last.

@@ -199,10 +199,10 @@ class AxialAttention(nn.Module):
             out = self._of_rows(index, moved, seen)
         else:
             bands = moved.flatten(0, -3)
-            rows = self.domain.rows(bands)
+            rows = self.domain.to_rows(bands)
             if seen is not None:
-                seen = self.domain.rows(seen.flatten(0, -2).to(x.dtype)) > 0
-            out = self.domain.bands(self._of_rows(index, rows, seen), len(bands)).view_as(moved)
+                seen = self.domain.to_rows(seen.flatten(0, -2).to(x.dtype)) > 0
+            out = self.domain.to_bands(self._of_rows(index, rows, seen), len(bands)).view_as(moved)
         return out.movedim(-2, index + 1)
 
     def _of_rows(self, index: int, rows: Tensor, mask: Tensor | None) -> Tensor:

@@ -20,6 +20,7 @@ d features, n tokens of the shared axis, m tokens of it in a band, r rows.
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,12 +67,31 @@ class Domain:
         return dist.get_rank(self.group)
 
     @property
-    def band(self) -> slice:
-        """This process's tokens of the axis."""
-        edges = self._edges(self.length)
-        return slice(edges[self.rank], edges[self.rank + 1])
+    def bands(self) -> list[slice]:
+        """The tokens of the axis that each process has."""
+        return [slice(*edges) for edges in itertools.pairwise(self._edges(self.length))]
 
-    def rows(self, bands: Tensor) -> Tensor:
+    @property
+    def band(self) -> slice:
+        """Those of this process."""
+        return self.bands[self.rank]
+
+    def put_together(self, part: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+        """The parts of all processes, one after another along `dim`; without a gradient.
+
+        Args:
+            part: of this process.
+            sizes: of each process's along `dim`.
+        """
+        moved = part.movedim(dim, 0)
+        padded = moved.new_zeros(max(sizes), *moved.shape[1:])
+        padded[: len(moved)] = moved
+        parts = [torch.empty_like(padded) for _ in sizes]
+        dist.all_gather(parts, padded, self.group)
+        cut = [part[:size] for part, size in zip(parts, sizes, strict=True)]
+        return torch.cat(cut).movedim(0, dim)
+
+    def to_rows(self, bands: Tensor) -> Tensor:
         """(r, m, d) bands of the same rows on every process → (r', n, d) whole ones, a share."""
         rank, of_rows, of_axis = self.rank, self._sizes(len(bands)), self._sizes(self.length)
         width = bands.shape[2:].numel()
@@ -85,8 +105,8 @@ class Domain:
         parts = zip(received, of_axis, strict=True)
         return torch.cat([part.view(mine, count, *bands.shape[2:]) for part, count in parts], 1)
 
-    def bands(self, rows: Tensor, num_rows: int) -> Tensor:
-        """The inverse of `rows`: (r', n, d) → (r, m, d), with r = `num_rows`."""
+    def to_bands(self, rows: Tensor, num_rows: int) -> Tensor:
+        """The inverse of `to_rows`: (r', n, d) → (r, m, d), with r = `num_rows`."""
         rank, of_rows, of_axis = self.rank, self._sizes(num_rows), self._sizes(self.length)
         width = rows.shape[2:].numel()
         pieces = torch.split(rows, of_axis, 1)

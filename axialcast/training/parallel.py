@@ -6,8 +6,7 @@ whole on every process and adds up the gradients while the backward pass goes on
 """
 
 import inspect
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -135,17 +134,15 @@ class Processes:
             **{buffers: False},  # type: ignore[arg-type]
         )
 
-    @contextmanager
-    def adding_up(self, objective: nn.Module, network: nn.Module, now: bool) -> Iterator[None]:
-        """Within the context, a backward pass adds up gradients over processes only if `now`."""
-        context: AbstractContextManager[Any] = nullcontext()
-        if self.kind == "ddp" and not now:
-            assert isinstance(objective, DistributedDataParallel)
-            context = objective.no_sync()
-        elif self.kind == "fsdp":
-            network.set_requires_gradient_sync(now)  # type: ignore[operator]
-        with context:
-            yield
+    def adding_up(self, objective: nn.Module, now: bool) -> AbstractContextManager[Any]:
+        """Within the context, a backward pass adds up gradients over processes only if `now`.
+
+        Shared weights do so always: to put it off, each process would hold all gradients whole.
+        """
+        if self.kind != "ddp" or now:
+            return nullcontext()
+        assert isinstance(objective, DistributedDataParallel)
+        return objective.no_sync()
 
     def total(self, values: Tensor) -> Tensor:
         """The sum over the processes, in place, on every process."""

@@ -109,9 +109,11 @@ def check_rows(group) -> None:
     for num_rows in (1, 2, 3, 13):
         whole = torch.arange(num_rows * 11 * 2.0).view(num_rows, 11, 2)
         mine = domain._edges(num_rows)
-        rows = domain.rows(whole[:, domain.band])
+        rows = domain.to_rows(whole[:, domain.band])
         assert torch.equal(rows, whole[mine[domain.rank] : mine[domain.rank + 1]])
-        assert torch.equal(domain.bands(rows, num_rows), whole[:, domain.band])
+        assert torch.equal(domain.to_bands(rows, num_rows), whole[:, domain.band])
+        sizes = [band.stop - band.start for band in domain.bands]
+        assert torch.equal(domain.put_together(whole[:, domain.band], 1, sizes), whole)
 
 
 def check_attention(axis: int, group, options: dict, *, masked: bool) -> None:
