@@ -123,7 +123,7 @@ class Training:
         losses = []
         for number, part in enumerate(parts, start=1):
             now = number == len(parts)
-            with self.processes.adding_up(self._objective, self.network, now):
+            with self.processes.adding_up(self._objective, now):
                 loss = self._objective(part) * share
                 # The engines divide what they add up.
                 (loss * self.processes.world_size).backward()

@@ -36,16 +36,31 @@ entries = CONFTEST["entries"]
 SAME = {"rtol": 1e-10, "atol": 1e-10}
 
 
-@pytest.mark.parametrize("world_size", [2, pytest.param(3, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
-def test_gradients_are_those_of_one_process(make_analysis, tmp_path, kind, world_size):
-    """Of uneven parts of a batch with masks, accumulated, and of rollouts."""
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("kind", "world_size", "domain_ranks"),
+    [
+        ("ddp", 2, 1),
+        ("fsdp", 2, 1),
+        ("ddp", 2, 2),
+        pytest.param("ddp", 3, 1, marks=SLOW),
+        pytest.param("fsdp", 3, 1, marks=SLOW),
+        pytest.param("ddp", 4, 2, marks=SLOW),
+        pytest.param("fsdp", 4, 2, marks=SLOW),
+    ],
+)
+def test_gradients_are_those_of_one_process(
+    make_analysis, tmp_path, kind, world_size, domain_ranks
+):
+    """Of uneven parts of a batch with masks, accumulated, of rollouts, of bands of latitudes."""
     analysis = make_analysis(num_times=29)
     pressure, random = analysis["mean_sea_level_pressure"], np.random.default_rng(0)
     share = 0.8 * random.random((29, 1, 1))  # differs much between windows
     analysis[pressure.name] = pressure.where(random.random(pressure.shape) > share)
     analysis.to_netcdf(tmp_path / "analysis.nc")
-    launched(world_size, "gradients", kind, tmp_path / "analysis.nc")
+    launched(world_size, "gradients", kind, tmp_path / "analysis.nc", domain_ranks)
 
 
 def test_stopped_and_gone_on(runner, make_analysis, tmp_path, capsys):
@@ -126,7 +141,8 @@ def training_of(analysis, processes: Processes, accumulate: int, reversible: boo
         heads=2,
         reversible=reversible,
     ).double()
-    states = States(analysis, channels, stats)
+    rows = processes.share(network)
+    states = States(analysis.isel(latitude=rows), channels, stats, num_latitudes=len(grid.latitude))
     assert states.masked
 
     def windows(target_steps: int, **options):
@@ -142,7 +158,7 @@ def training_of(analysis, processes: Processes, accumulate: int, reversible: boo
         network,
         ForecastTask(
             step=DAY,
-            area_weights=torch.tensor(grid.area_weights),
+            area_weights=torch.tensor(grid.area_weights[rows]),
             scale=network.increment_scale,
             precision="float32",  # no autocast
         ),
@@ -159,13 +175,13 @@ def training_of(analysis, processes: Processes, accumulate: int, reversible: boo
     )
 
 
-def gradients(kind: str, path: str) -> None:
+def gradients(kind: str, path: str, domain_ranks: str) -> None:
     """Those of Training in several processes, compared with Training in one, step by step."""
     analysis = open_analysis(path)
     norms = []
     for accumulate, reversible in ((1, False), (2, True)):
         processes = Processes.joined(
-            kind, batch_size=BATCH_SIZE, accumulate=min(accumulate, BATCH_SIZE // 3)
+            kind, domain_ranks=int(domain_ranks), batch_size=BATCH_SIZE, accumulate=accumulate
         )
         assert processes.kind == kind
         one = training_of(analysis, Processes(), 1, reversible)
