@@ -29,7 +29,6 @@ cluster:
   kind: slurm
   memory_gib: 1
   nodes: 2
-  processes: 2
   walltime: 10 minutes
   prologue: [export MASTER_ADDR=127.0.0.1 GLOO_SOCKET_IFNAME=lo]
 """
@@ -85,7 +84,7 @@ def test_ranks_of_two_nodes_meet_stop_together_and_go_on(
     assert said.count("meet: stopped by SIGUSR1") == 1, said
     assert "meet: runs on, from steps" in said
     nodes, _, first = (tmp_path / "out" / "nodes.txt").read_text().partition(" from ")
-    assert nodes == "[['n1', 0, 2], ['n1', 1, 2], ['n2', 0, 2], ['n2', 1, 2]]"
+    assert nodes == "[['n1', 0, 1], ['n2', 0, 1]]"
     assert 0 < int(first) < 60
     assert log.with_suffix(".exit").read_text() == "0\n"
 
@@ -101,7 +100,7 @@ def test_a_training_on_two_nodes_has_the_losses_of_one(
     analysis.to_netcdf(tmp_path / "analysis.nc")
     chosen = ["pipeline=train", "train.schedule=[{steps: 5}, {steps: 2, rollout_steps: 2}]"]
     axialcast(tmp_path, "run", "x.yaml", "output=one", *chosen)
-    number = submit(tmp_path, "cluster.processes=1", *chosen)["train"]
+    number = submit(tmp_path, *chosen)["train"]
     ended(tmp_path)
     assert (tmp_path / "out" / "logs" / f"train-{number}.exit").read_text() == "0\n"
     one, two = (
