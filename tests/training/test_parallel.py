@@ -78,6 +78,40 @@ def test_stopped_and_gone_on(runner, make_analysis, tmp_path, capsys):
     agree(entries(tmp_path / "fewer"), entries(tmp_path / "reference"))
 
 
+@pytest.mark.parametrize(
+    ("world_size", "asked", "told"),
+    [
+        (2, {"kind": "none"}, "train.parallel: none, but torchrun started 2 processes; choose"),
+        (4, {"domain_ranks": 3}, "train.domain_ranks: 3 does not divide the 4 processes"),
+        (1, {"domain_ranks": 2}, "2 does not divide the 1 processes; start a multiple of 2 by"),
+        (8, {}, "train.batch_size: 7 windows are too few for 8 processes; choose at least 8"),
+        (4, {"accumulate": 2}, "too few for 4 processes, 2 parts on each; choose at least 8"),
+    ],
+)
+def test_processes_that_do_not_fit_are_refused(monkeypatch, world_size, asked, told):
+    pretend(monkeypatch, 0, world_size)
+    with pytest.raises(ValueError, match=told):
+        Processes.joined(**{"batch_size": BATCH_SIZE, **asked})
+
+
+def test_who_has_what(monkeypatch):
+    """Neighbours share windows; several processes of no kind are ddp, and one is none."""
+    places = []
+    for rank in range(6):
+        pretend(monkeypatch, rank, 6)
+        processes = Processes.joined(domain_ranks=2, batch_size=BATCH_SIZE)
+        places.append((processes.data_rank, processes.rank, processes.kind))
+        assert processes.data_ranks == 3
+    assert places == [(rank // 2, rank, "ddp") for rank in range(6)]
+    pretend(monkeypatch, 0, 1)
+    assert Processes.joined("fsdp", batch_size=BATCH_SIZE) == Processes()
+
+
+def pretend(monkeypatch, rank: int, world_size: int) -> None:
+    me = parallel.Launch(rank, world_size, rank, world_size, "torchrun")
+    monkeypatch.setattr("axialcast.parallel.launch", lambda: me)
+
+
 def bytes_in(state: Path) -> list[int]:
     """Of the tensors in each file of a state, the leader's first."""
     files = [state / "tensors.safetensors", *sorted(state.glob("tensors-*"))]

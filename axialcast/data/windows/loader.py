@@ -50,7 +50,7 @@ class WindowLoader:
             (its states are 0 and invalid; the first t of a window must be there). Batches have
             masks then, even if no value is missing elsewhere.
         seed: of the order.
-        rank, world_size: this process delivers its part of every batch.
+        rank, world_size: this process delivers its part of every batch, and reads about as much.
         num_threads: threads that read; None: 2, or 16 if the store is remote.
         read_ahead: blocks that are read ahead of their use; None: likewise.
         device: where batches are put.

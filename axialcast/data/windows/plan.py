@@ -178,9 +178,10 @@ def plan_epoch(
     bounds = _bounds(len(rows), batch_size, drop_last)
     fewest = int(np.diff(bounds).min(initial=batch_size))
     if fewest < world_size:
+        remedy = "longer period" if len(rows) < world_size else "larger batch_size"
         raise ValueError(
-            f"batch_size: batches of {fewest} windows cannot be shared by {world_size} ranks; "
-            "choose a larger batch_size, a longer period or fewer ranks"
+            f"{len(rows)} windows in batches of {batch_size}: {fewest} of one batch cannot be "
+            f"shared by {world_size} ranks; choose a {remedy} or fewer ranks"
         )
     edges = np.flatnonzero(np.diff(rows // pool.starts, prepend=-1))
     blocks = np.stack([edges, np.append(edges[1:], len(rows))], 1)

@@ -63,7 +63,7 @@ def test_ranks_share_every_batch(
     (whole,) = plans(rows, pool, world_size=1, **options)
     sizes = np.diff(whole.bounds)
     if len(sizes) and sizes.min() < world_size:
-        with pytest.raises(ValueError, match=f"batches of {sizes.min()} windows cannot be shared"):
+        with pytest.raises(ValueError, match=f"{sizes.min()} of one batch cannot be shared"):
             plans(rows, pool, world_size=world_size, **options)
         return
     if batch_size < world_size:
@@ -90,6 +90,21 @@ def test_ranks_share_every_batch(
     if not shuffle:
         assert delivered == list(range(len(delivered)))
         assert (np.diff(np.concatenate([plan.order for plan in made])) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("num_windows", "batch_size", "drop_last", "told"),
+    [
+        (3, 32, False, "3 windows in batches of 32: 3 of one batch .* choose a longer period or"),
+        (9, 8, False, "9 windows in batches of 8: 4 of one batch .* choose a larger batch_size or"),
+        (90, 4, True, "90 windows in batches of 4: 4 of one .* choose a larger batch_size or"),
+    ],
+)
+def test_windows_that_ranks_cannot_share(num_windows, batch_size, drop_last, told):
+    pool = Pool(page=100, starts=100, pages=1, num_blocks=1, chain=1, ahead=0)
+    options = {"batch_size": batch_size, "shuffle": False, "seed": 0, "drop_last": drop_last}
+    with pytest.raises(ValueError, match=told):
+        plans(np.arange(num_windows), pool, world_size=5, **options)
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4, 8])
