@@ -11,6 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from axialcast.disclosure import shown
 from axialcast.files.atomic import write_json, write_text
 from axialcast.files.documents import read_document
 from axialcast.files.holding import hold, refuse_held
@@ -112,6 +115,16 @@ def _scheduler(config: Config) -> Scheduler:
 
 
 def _scripts(config: Config, folder: Path) -> list[tuple[Job, str]]:
+    if re.match(r"[a-z][a-z0-9+]+:/", str(config.output)):
+        raise ValueError(
+            f"output {shown(str(config.output))}: jobs keep their scripts and logs beside the "
+            "outputs; set output to a folder that all nodes share"
+        )
+    if "${" in str(yaml.safe_load(config.text)["cluster"]["prologue"]):
+        raise ValueError(
+            "cluster.prologue: takes a value from the environment, which no script is to hold; "
+            "jobs have that environment, too: write $NAME in place of ${oc.env:NAME}"
+        )
     template = find_template(config, folder)
     return [(job, render(job, config, template)) for job in jobs_of(config, folder)]
 

@@ -49,7 +49,8 @@ def test_a_misspelt_pipeline_names_the_nearest() -> None:
 
 
 def test_every_shipped_file_says_what_it_is() -> None:
-    for path in [*shipped.pipelines().values(), *shipped.configs().values()]:
+    kinds = (shipped.pipelines(), shipped.configs(), shipped.scripts())
+    for path in [path for kind in kinds for path in kind.values()]:
         assert len(shipped.first_line(path)) > 20, path
         assert not shipped.first_line(path).startswith("axialcast ")
 

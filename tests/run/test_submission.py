@@ -285,12 +285,23 @@ def test_secrets_stay_in_the_environment(batch: Path, monkeypatch: pytest.Monkey
     text = "".join(dry_run(load_config("x.yaml", ["cluster.kind=slurm", asked])))
     assert "wordofmine" not in text
     assert "SECRET_OF_MINE" not in text
+    lines = "cluster.prologue=['export WORD=${oc.env:SECRET_OF_MINE}']"
+    assert said(submit(lines, "--dry-run")).startswith(
+        "axialcast: error: cluster.prologue: takes a value from the environment, which no script"
+    )
     clear = "data.storage_options={secret: wordofmine}"
     assert said(submit("data.store=s3://nowhere/a.zarr", clear)) == (
         "axialcast: error: data: holds a secret in clear, which is not written into the jobs' "
         "config; give it as AXIALCAST_STORAGE_OPTIONS_SECRET in the environment, and write "
         "${oc.env:AXIALCAST_STORAGE_OPTIONS_SECRET} in its place"
     )
+
+
+def test_an_output_folder_that_nodes_do_not_share(batch: Path) -> None:
+    config = load_config("x.yaml", ["cluster.kind=slurm"])
+    remote = config.model_copy(update={"output": "s3://me:word@bucket/run"})
+    with pytest.raises(ValueError, match="output s3://bucket/run: jobs keep their scripts and"):
+        dry_run(remote)
 
 
 def test_a_template_of_ones_own(batch: Path) -> None:
