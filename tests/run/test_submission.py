@@ -234,6 +234,35 @@ def test_on_pbs_a_stage_that_goes_on_may_take_turns(batch: Path) -> None:
         assert ("status=0 # the next job goes on" in script) == goes_on
 
 
+def test_a_job_queues_again_only_if_it_saved_something_new(batch: Path) -> None:
+    Path("mine/slow.py").write_text(SLOW)
+    assert submit("pipeline=mine/slow.py").exit_code == 0
+    (batch / "scontrol").write_text(f'#!/bin/bash\necho "$*" >>{batch}/calls\nkill -9 $PPID\n')
+    (batch / "scontrol").chmod(0o755)
+    script, log = Path("runs/x/logs/slow.sh"), Path("runs/x/logs/slow-41")
+
+    def run() -> tuple[int, str]:
+        known = {**os.environ, "SLURM_JOB_ID": "41"}
+        done = subprocess.run(["bash", script], env=known, capture_output=True, timeout=60)
+        return done.returncode, done.stderr.decode()
+
+    code, _ = run()
+    assert code == -9  # by scontrol
+    assert (batch / "calls").read_text().splitlines()[-1] == "requeue 41"
+    assert not log.with_suffix(".exit").exists()
+    stuck = SLOW.replace("if not", "if True or not").replace(
+        '(config.output / "begun").touch()', "0"
+    )
+    Path("mine/slow.py").write_text(stuck)
+    code, told = run()
+    assert code == 138
+    assert "nothing new was saved within a walltime; make cluster.walltime longer" in told
+    assert log.with_suffix(".exit").read_text() == "138\n"
+    assert status()[0] == (
+        "job 41 (slow): stopped for the end of its walltime; submit the run again to go on"
+    )
+
+
 def test_turns_of_a_pbs_job_stop_before_the_walltime_and_go_on(batch: Path) -> None:
     Path("mine/slow.py").write_text(SLOW)
     chosen = ("pipeline=mine/slow.py", "cluster.kind=pbs", "cluster.turns=2")
