@@ -1,40 +1,31 @@
 """Scores the forecast and its baselines: forecast.zarr and analysis → scores.* and report.html."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, as_completed
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from axialcast.baselines import KeptFits
-from axialcast.baselines import fit_baselines as baselines_of
-from axialcast.data import open_analysis
 from axialcast.data.channels import Channels
-from axialcast.disclosure import printable, shown
+from axialcast.disclosure import printable
 from axialcast.files.atomic import readable_size, write_text, writing
-from axialcast.forecast import ForecastStore, choose_init_times
-from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
+from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.report.page import report_html
 from axialcast.report.wording import channel_name, duration, model_name, pretty_units
 from axialcast.run.config import Config
 from axialcast.run.progress import track
-from axialcast.run.stamps import analysis_content, training_data
+from axialcast.run.verification import Verification, fit, score
+from axialcast.run.workers import workers
+from axialcast.scores import blocks_of
 from axialcast.scores.shown import headline
-from axialcast.verify import (
-    Baseline,
-    Climatology,
-    DrawnField,
-    KeptSums,
-    evaluate,
-    omissions,
-    to_table,
-)
+from axialcast.verify import Baseline, DrawnField, evaluate, omissions, to_table
 
 READS = (
     "data.variables",
@@ -61,58 +52,51 @@ KEEPS = (".fitted",)
 
 PACKAGES = ("axialcast", "torch", "xarray", "numpy")
 TABLE_DAYS = (1, 2, 3, 5)
+TASKS = 4
+BLOCKS: Any = {"unit": "blocks"}
 
 
 def run(config: Config) -> None:
     """Fits the baselines on data.train; scores the initial times asked for in forecast.zarr.
 
     Sums over blocks of initial times are kept in .sums: forecasts that were scored already, against
-    the same states and baselines, cost nothing.
+    the same states and baselines, cost nothing. The Dask workers of `cluster:`, where there are
+    any, fit and score; the sums that they keep are added up here.
     """
     output, data = config.output, config.data
     assert data is not None
-    store = ForecastStore(output / "forecast.zarr")
-    contents = store.contents()
-    analysis = open_analysis(config.analysis_store, **config.opening)
-    chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
-    wanted = choose_init_times(analysis, test=data.test, **chosen)
-    forecast = in_order(store.dataset(wanted), store.path, analysis, shown(config.analysis_store))
-    absent = len(wanted) - forecast.sizes[INIT_TIME]
+    verification = Verification.open(config)
+    forecast, absent = verification.forecast, verification.num_absent
     if absent:
-        print(f"verify: {absent:,} of {len(wanted):,} initial times are absent, so not scored")
-    leads = forecast[LEAD_TIME].values
-    climatology, baselines = fit_baselines(config, analysis, leads)
-    inits = forecast[INIT_TIME].values
-    # From the state before the first initial time, which the linear inverse model wants too.
-    period = slice(inits.min() - leads[0], inits.max() + leads[-1])
-    verified = analysis.sel(time=period)
-    drawn = DrawnField(forecast)
-    kept = KeptSums(output / ".sums", contents, analysis=analysis_content(config))
+        wanted = absent + forecast.sizes[INIT_TIME]
+        print(f"verify: {absent:,} of {wanted:,} initial times are absent, so not scored")
+    with workers(config) as pool:
+        if pool is not None:
+            tasks = scored_by(pool, verification)
+            for _ in track(tasks, description="verify", total=len(blocks_of(forecast)), **BLOCKS):
+                pass
+    kept, drawn = verification.sums(), DrawnField(forecast)
+    arguments = verification.arguments(drawn, kept)
     scores = evaluate(
         forecast,
-        verified,
-        climatology=climatology,
-        baselines=baselines,
+        verification.verified,
         metrics=config.verify.metrics,
-        regions={name: box.model_dump() for name, box in config.verify.regions.items()},
-        memory_gib=config.verify.memory_gib,
-        progress=lambda blocks: track(blocks, description="verify", unit="blocks"),
-        kept=kept,
-        drawn=drawn,
+        progress=lambda blocks: track(blocks, description="verify", **BLOCKS),
+        **arguments,
     )
-    if kept.taken:
+    if kept.taken and pool is None:
         num = len(kept.taken) + len(kept.made)
         print(f"verify: {len(kept.taken):,} of {num:,} blocks were kept")
     page = report_html(
         scores,
         forecast,
-        verified,
-        climatology,
+        verification.verified,
+        arguments["climatology"],
         title=output.resolve().name,
         facts={
             "Trained on": " to ".join(data.train),
             "Software": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
-            **notes(baselines),
+            **notes(arguments["baselines"]),
         },
         config=config.text,
         drawn=drawn,
@@ -123,56 +107,29 @@ def run(config: Config) -> None:
     print_scores(scores)
 
 
-def fit_baselines(
-    config: Config, analysis: xr.Dataset, lead_times: NDArray[np.timedelta64]
-) -> tuple[Climatology, dict[str, Baseline]]:
-    """The climatology and the baselines asked for, fitted on the training years or kept."""
-    assert config.data is not None
-    return baselines_of(
-        analysis.sel(time=slice(*config.data.train)),
-        config.verify.baselines,
-        lead_times=lead_times,
-        harmonics=config.verify.harmonics,
-        # Lead times count from one model step: the states that the network is given.
-        lag=lead_times[0],
-        memory_gib=config.verify.memory_gib,
-        kept=KeptFits(config.output / ".fitted", training_data(config)),
-    )
+def scored_by(pool: Executor, verification: Verification) -> Iterator[int]:
+    """Has workers fit and score; yields for each block that they scored."""
+    config, state = verification.config, verification.state
+    pool.submit(fit, config).result()
+    num = len(blocks_of(verification.forecast))
+    # A few tasks for each thread, so that a slow one is not waited for long.
+    length = max(1, num // (TASKS * max(1, config.cluster.workers * config.cluster.cores)))
+    tasks = [
+        pool.submit(score, config, state, first, min(first + length, num))
+        for first in range(0, num, length)
+    ]
+    try:
+        for task in as_completed(tasks):
+            yield from range(task.result())
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def notes(baselines: Mapping[str, Baseline]) -> dict[str, str]:
     """What a reader of the report should know of how the baselines were fitted."""
     found = {name: getattr(baseline, "note", None) for name, baseline in baselines.items()}
     return {model_name(name): note for name, note in found.items() if note}
-
-
-def in_order(forecast: xr.Dataset, path: Path, analysis: xr.Dataset, source: str) -> xr.Dataset:
-    """The forecast, its variables in the analysis's order.
-
-    Raises:
-        FileNotFoundError: there are none yet.
-        ValueError: the analysis lacks one of their variables or levels.
-    """
-    if not forecast.sizes[INIT_TIME]:
-        raise FileNotFoundError(
-            f"{path}: none of the initial times is complete; run the pipeline `forecast` first"
-        )
-    absent = sorted(set(map(str, forecast.data_vars)) - set(map(str, analysis.data_vars)))
-    if absent:
-        raise ValueError(
-            f"{path}: holds {absent[0]}, which {source} as opened lacks, with "
-            f"{', '.join(map(str, analysis.data_vars))}; add it to data.variables, or run the "
-            "pipeline `forecast` again"
-        )
-    levels = analysis[LEVEL].values.tolist() if LEVEL in analysis.coords else []
-    wanted = forecast[LEVEL].values.tolist() if LEVEL in forecast.coords else []
-    if lacking := [level for level in wanted if level not in levels]:
-        raise ValueError(
-            f"{path}: holds {lacking[0]:g} hPa, which {source} as opened lacks, with "
-            f"{', '.join(f'{level:g}' for level in levels) or 'no'} hPa; add it to data.levels, or "
-            "run the pipeline `forecast` again"
-        )
-    return forecast[[name for name in analysis.data_vars if name in forecast]]
 
 
 def write_netcdf(path: Path, scores: xr.Dataset) -> None:

@@ -25,10 +25,18 @@ from axialcast.scores.models import Models
 from axialcast.scores.passes import all_sums
 from axialcast.scores.pieces import PIECE_VALUES, Pieces
 from axialcast.scores.regions import Region, region_weights
-from axialcast.scores.sums import PairSums
+from axialcast.scores.sums import PairSums, Sums
 from axialcast.scores.work import Setting
 
-__all__ = ["evaluate", "masked_name", "num_pairs_name", "omissions", "skill_map", "to_table"]
+__all__ = [
+    "evaluate",
+    "keep_sums",
+    "masked_name",
+    "num_pairs_name",
+    "omissions",
+    "skill_map",
+    "to_table",
+]
 
 COLUMNS = ["model", "variable", "level", "lead_time_hours", "metric", "region", "value"]
 COLUMNS += ["num_pairs", "masked"]
@@ -88,12 +96,99 @@ def evaluate(
     if unknown or not metrics:
         got = f"unknown {unknown[0]!r}" if unknown else "none"
         raise ValueError(f"metrics: {got}; choose from {', '.join(METRICS)}")
-    given = analysis.dataset if isinstance(analysis, Analysis) else analysis
-    forecast, truths = matched(forecast, given)
-    given = given.transpose(TIME, LEVEL, LATITUDE, LONGITUDE, missing_dims="ignore")
-    weights = region_weights(grid_of(truths), regions or {})
-    shares = np.stack([areas / areas.sum() for areas in weights.values()])
+    forecast, truths = matched(forecast, _dataset(analysis))
     scored: dict[str, Baseline | None] = {"forecast": None, **(baselines or {})}
+    setting, sums = _sums(
+        forecast,
+        truths,
+        analysis,
+        scored,
+        climatology=climatology,
+        regions=regions or {},
+        block_values=block_values,
+        memory_gib=memory_gib,
+        num_threads=num_threads,
+        progress=progress,
+        kept=kept,
+        drawn=drawn,
+    )
+    names = list(region_weights(grid_of(truths), regions or {}))
+    scores = _labelled(
+        setting.pair_sums(sums), forecast, list(scored), list(dict.fromkeys(metrics)), names
+    )
+    missing = ~np.isin(valid_times(forecast), truths[TIME].values)
+    scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))
+    scores["num_missing_truth"].attrs = {"long_name": "pairs past the analysis", "units": "1"}
+    scores.attrs["num_init_times"] = forecast.sizes[INIT_TIME]
+    return scores
+
+
+def keep_sums(
+    forecast: xr.Dataset,
+    analysis: Analysis | xr.Dataset,
+    *,
+    only: slice,
+    kept: KeptSums,
+    climatology: Climatology,
+    baselines: Mapping[str, Baseline] | None = None,
+    regions: Mapping[str, Region] | None = None,
+    block_values: int = PIECE_VALUES,
+    memory_gib: float = 2.0,
+    num_threads: int | None = None,
+    drawn: DrawnField | None = None,
+) -> None:
+    """Scores some blocks of initial times and keeps their sums, for `evaluate` to take.
+
+    Any number of processes may do so for blocks of the same forecast. An `evaluate` of the same
+    arguments then finds all sums there, the same to the bit as if it had made them.
+
+    Args:
+        only: which of `blocks_of(forecast)`.
+        kept: where their sums are kept.
+        forecast, analysis, climatology, baselines, regions, block_values, memory_gib, num_threads,
+            drawn: as for `evaluate`.
+
+    Raises:
+        ValueError: as `evaluate`.
+    """
+    forecast, truths = matched(forecast, _dataset(analysis))
+    _sums(
+        forecast,
+        truths,
+        analysis,
+        {"forecast": None, **(baselines or {})},
+        climatology=climatology,
+        regions=regions or {},
+        block_values=block_values,
+        memory_gib=memory_gib,
+        num_threads=num_threads,
+        progress=iter,
+        kept=kept,
+        drawn=drawn,
+        only=only,
+    )
+
+
+def _sums(
+    forecast: xr.Dataset,
+    truths: xr.Dataset,
+    analysis: Analysis | xr.Dataset,
+    scored: Mapping[str, Baseline | None],
+    *,
+    climatology: Climatology,
+    regions: Mapping[str, Region],
+    block_values: int,
+    memory_gib: float,
+    num_threads: int | None,
+    progress: Callable[[list[Block]], Iterable[Block]],
+    kept: KeptSums | None,
+    drawn: DrawnField | None,
+    only: slice = slice(None),
+) -> tuple[Setting, Sums]:
+    """Sums over all blocks or some, and what they are of."""
+    given = _dataset(analysis).transpose(TIME, LEVEL, LATITUDE, LONGITUDE, missing_dims="ignore")
+    weights = region_weights(grid_of(truths), regions)
+    shares = np.stack([areas / areas.sum() for areas in weights.values()])
     models = Models(scored, climatology, given, Channels.of(forecast))
     pieces = Pieces(forecast, block_values, whole=bool(models.own))
     setting = Setting(pieces, pieces.cuts, models, shares, drawn)
@@ -105,15 +200,13 @@ def evaluate(
         num_threads=num_threads,
         progress=progress,
         kept=kept,
+        only=only,
     )
-    scores = _labelled(
-        setting.pair_sums(sums), forecast, list(scored), list(dict.fromkeys(metrics)), list(weights)
-    )
-    missing = ~np.isin(valid_times(forecast), truths[TIME].values)
-    scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))
-    scores["num_missing_truth"].attrs = {"long_name": "pairs past the analysis", "units": "1"}
-    scores.attrs["num_init_times"] = forecast.sizes[INIT_TIME]
-    return scores
+    return setting, sums
+
+
+def _dataset(analysis: Analysis | xr.Dataset) -> xr.Dataset:
+    return analysis.dataset if isinstance(analysis, Analysis) else analysis
 
 
 def to_table(scores: xr.Dataset) -> pd.DataFrame:

@@ -97,6 +97,7 @@ def all_sums(
     num_threads: int | None,
     progress: Progress,
     kept: KeptSums | None,
+    only: slice = slice(None),
 ) -> Sums:
     """Sums over all blocks, of all channels; the field that is drawn is filled on the way.
 
@@ -106,12 +107,15 @@ def all_sums(
         memory_bytes: that may be held.
         num_threads: that score; None: one a core, as far as memory allows.
         progress: goes through the blocks, once for each group of channels.
+        only: some of the blocks, which are then planned for as all are, so that what is kept of
+            them is what is looked for when all are scored.
     """
     models, leads = setting.models, setting.pieces.lead_times
     needed = [models.states(block.init_times, leads) for block in blocks]
     plan = _Plan.of(
         setting, blocks, analysis, needed, memory_bytes=memory_bytes, num_threads=num_threads
     )
+    blocks, needed = blocks[only], needed[only]
     alone = len(plan.groups) == 1
     starts = None if alone else _starts(models, blocks, analysis, plan.read_bytes)
     steps = iter(progress(list(blocks) * len(plan.groups)))
@@ -135,7 +139,7 @@ def all_sums(
         if one.drawn:
             one.drawn.finish(totals[-1])
     next(steps, None)  # so that progress comes to its end
-    if kept:
+    if kept and only == slice(None):
         kept.clean(list(blocks) * len(plan.groups), keys)
     return {
         name: np.concatenate([sums[name] for sums in totals], axis)

@@ -19,6 +19,7 @@ from axialcast.grid import LatLonGrid
 from axialcast.names import VARIABLES
 from axialcast.run.config import Config
 from axialcast.run.stages import run_stages
+from axialcast.run.verification import fit_baselines, in_order
 
 STAGE = runpy.run_path(str(Path(__file__).parents[2] / "pipelines" / "verify.py"))
 DAY = np.timedelta64(86_400_000_000_000, "ns")
@@ -94,10 +95,10 @@ def test_what_the_analysis_lacks_is_not_left_out(opened, told):
     forecast = xr.Dataset(fields, coords)
     analysis = opened(forecast.rename(init_time="time"))
     with pytest.raises(ValueError) as error:
-        STAGE["in_order"](forecast, Path("forecast.zarr"), analysis, "era5.nc")
+        in_order(forecast, Path("forecast.zarr"), analysis, "era5.nc")
     assert str(error.value).startswith(f"forecast.zarr: {told}")
     more = forecast.rename(init_time="time").reindex(level=[850.0, 250.0, 500.0]).assign(other=1)
-    found = STAGE["in_order"](forecast, Path("forecast.zarr"), more, "era5.nc")
+    found = in_order(forecast, Path("forecast.zarr"), more, "era5.nc")
     xr.testing.assert_identical(found, forecast)
 
 
@@ -155,11 +156,11 @@ def test_only_initial_times_that_are_asked_for_are_scored(config, capsys):
 
 def test_baselines_never_see_the_test_years(config, analysis_and_forecast):
     analysis, _ = analysis_and_forecast
-    climatology, baselines = STAGE["fit_baselines"](config, analysis, LEADS)
+    climatology, baselines = fit_baselines(config, analysis, LEADS)
     spoilt = analysis.copy(deep=True)
     spoilt["mean_sea_level_pressure"][730:] = 0.0
     elsewhere = config.model_copy(update={"output": config.output / "other"})
-    again, others = STAGE["fit_baselines"](elsewhere, spoilt, LEADS)
+    again, others = fit_baselines(elsewhere, spoilt, LEADS)
     xr.testing.assert_identical(climatology.coefficients, again.coefficients)
     xr.testing.assert_identical(
         baselines["damped_persistence"].damping, others["damped_persistence"].damping

@@ -1,0 +1,195 @@
+"""What a verification reads, opened from a config; and its parts as tasks of any process."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from axialcast.baselines import Baseline, Climatology, KeptFits
+from axialcast.baselines import fit_baselines as baselines_of
+from axialcast.data import open_analysis
+from axialcast.disclosure import shown
+from axialcast.forecast import ForecastStore, choose_init_times
+from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
+from axialcast.run.config import Config
+from axialcast.run.stamps import analysis_content, training_data
+from axialcast.scores import DrawnField, KeptSums, keep_sums
+from axialcast.times.dates import Leads
+
+__all__ = ["Verification", "fit", "fit_baselines", "in_order", "score"]
+
+_OPENING = threading.Lock()
+_kept: "tuple[str, Verification] | None" = None
+"""What the last task of this process opened, for the next one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """Forecasts and what they are compared with.
+
+    Args:
+        config: of the run.
+        forecast: that is verified, its variables in the analysis's order.
+        analysis: all of it.
+        verified: the part that verifies and starts forecasts.
+        contents: a checksum of each initial time of the store.
+        num_absent: initial times that were asked for and are not there.
+    """
+
+    config: Config
+    forecast: xr.Dataset
+    analysis: xr.Dataset
+    verified: xr.Dataset
+    contents: Mapping[str, str]
+    num_absent: int
+
+    @classmethod
+    def open(cls, config: Config) -> "Verification":
+        """What a config asks for.
+
+        Raises:
+            FileNotFoundError: there are no forecasts yet.
+            ValueError: the analysis lacks one of their variables or levels.
+        """
+        data = config.data
+        assert data is not None
+        store = ForecastStore(config.output / "forecast.zarr")
+        contents = store.contents()
+        analysis = open_analysis(config.analysis_store, **config.opening)
+        chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
+        wanted = choose_init_times(analysis, test=data.test, **chosen)
+        forecast = in_order(
+            store.dataset(wanted), store.path, analysis, shown(config.analysis_store)
+        )
+        inits, leads = forecast[INIT_TIME].values, forecast[LEAD_TIME].values
+        # From the state before the first initial time, which the linear inverse model wants too.
+        verified = analysis.sel(time=slice(inits.min() - leads[0], inits.max() + leads[-1]))
+        return cls(config, forecast, analysis, verified, contents, len(wanted) - len(inits))
+
+    @property
+    def state(self) -> str:
+        """Another text whenever what tasks would open is another."""
+        known = [dict(self.contents), analysis_content(self.config)]
+        return hashlib.sha256(json.dumps(known, default=str).encode()).hexdigest()
+
+    def fitted(self) -> tuple[Climatology, dict[str, Baseline]]:
+        """As `fit_baselines`."""
+        return fit_baselines(self.config, self.analysis, self.forecast[LEAD_TIME].values)
+
+    def arguments(self, drawn: DrawnField, kept: KeptSums) -> dict[str, Any]:
+        """Keywords that `evaluate` and `keep_sums` have in common."""
+        climatology, baselines = self.fitted()
+        return {
+            "climatology": climatology,
+            "baselines": baselines,
+            "regions": {n: box.model_dump() for n, box in self.config.verify.regions.items()},
+            "memory_gib": _memory_gib(self.config),
+            "kept": kept,
+            "drawn": drawn,
+        }
+
+    def sums(self) -> KeptSums:
+        """Where sums of blocks are kept."""
+        return KeptSums(
+            self.config.output / ".sums", self.contents, analysis=analysis_content(self.config)
+        )
+
+
+def fit_baselines(
+    config: Config, analysis: xr.Dataset, lead_times: Leads
+) -> tuple[Climatology, dict[str, Baseline]]:
+    """The climatology and the baselines asked for, fitted on the training years or kept."""
+    assert config.data is not None
+    return baselines_of(
+        analysis.sel(time=slice(*config.data.train)),
+        config.verify.baselines,
+        lead_times=lead_times,
+        harmonics=config.verify.harmonics,
+        # Lead times count from one model step: the states that the network is given.
+        lag=lead_times[0],
+        memory_gib=_memory_gib(config),
+        kept=KeptFits(config.output / ".fitted", training_data(config)),
+    )
+
+
+def _memory_gib(config: Config) -> float:
+    """What may be held at once, in this process or by one thread of a worker."""
+    cluster, most = config.cluster, config.verify.memory_gib
+    if cluster.workers or cluster.kind == "address":
+        # The rest is for libraries and fits.
+        return min(most, cluster.memory_gib / 2 / cluster.cores)
+    return most
+
+
+def fit(config: Config) -> None:
+    """Fits what is verified against, as a task; the fits are kept in the output folder."""
+    Verification.open(config).fitted()
+
+
+def score(config: Config, state: str, first: int, stop: int) -> int:
+    """Scores some blocks of initial times, as a task; their sums are kept in the output folder.
+
+    Args:
+        config: of the run.
+        state: of what is there, as the one who wants it scored has it.
+        first, stop: which blocks.
+
+    Returns:
+        How many.
+
+    Raises:
+        ValueError: the forecasts changed meanwhile.
+    """
+    global _kept
+    with _OPENING:
+        if _kept is None or _kept[0] != state:
+            opened = Verification.open(config)
+            if opened.state != state:
+                raise ValueError(
+                    f"{config.output / 'forecast.zarr'}: changed while it was verified; run again"
+                )
+            _kept = state, opened
+        verification = _kept[1]
+    forecast = verification.forecast
+    keep_sums(
+        forecast,
+        verification.verified,
+        only=slice(first, stop),
+        num_threads=1,
+        **verification.arguments(DrawnField(forecast), verification.sums()),
+    )
+    return stop - first
+
+
+def in_order(forecast: xr.Dataset, path: Path, analysis: xr.Dataset, source: str) -> xr.Dataset:
+    """The forecast, its variables in the analysis's order.
+
+    Raises:
+        FileNotFoundError: there are none yet.
+        ValueError: the analysis lacks one of their variables or levels.
+    """
+    if not forecast.sizes[INIT_TIME]:
+        raise FileNotFoundError(
+            f"{path}: none of the initial times is complete; run the pipeline `forecast` first"
+        )
+    absent = sorted(set(map(str, forecast.data_vars)) - set(map(str, analysis.data_vars)))
+    if absent:
+        raise ValueError(
+            f"{path}: holds {absent[0]}, which {source} as opened lacks, with "
+            f"{', '.join(map(str, analysis.data_vars))}; add it to data.variables, or run the "
+            "pipeline `forecast` again"
+        )
+    levels = analysis[LEVEL].values.tolist() if LEVEL in analysis.coords else []
+    wanted = forecast[LEVEL].values.tolist() if LEVEL in forecast.coords else []
+    if lacking := [level for level in wanted if level not in levels]:
+        raise ValueError(
+            f"{path}: holds {lacking[0]:g} hPa, which {source} as opened lacks, with "
+            f"{', '.join(f'{level:g}' for level in levels) or 'no'} hPa; add it to data.levels, or "
+            "run the pipeline `forecast` again"
+        )
+    return forecast[[name for name in analysis.data_vars if name in forecast]]
