@@ -3,6 +3,8 @@
 Run as a program, this file is one of the processes: it compares, and exits with an error.
 """
 
+import errno
+import io
 import os
 import runpy
 import signal
@@ -10,6 +12,7 @@ import socket
 import subprocess
 import sys
 import warnings
+from contextlib import redirect_stderr
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from safetensors.torch import load_file
 
 from axialcast import parallel
 from axialcast.data import Channels, States, WindowLoader, grid_of, open_analysis, statistics
+from axialcast.files.tensors import Snapshot
 from axialcast.model import ForecastNetwork
 from axialcast.run.config import load_config
 from axialcast.stopping import Stopped
@@ -240,14 +244,18 @@ def gradients(kind: str, path: str, domain_ranks: str) -> None:
     assert min(norms) > 0.5, "or clipping is not seen"
 
 
-def going_on(store: str, folder: str) -> None:
-    """Stopped by a signal that one process got and run again; then with other processes."""
-    pipeline = runpy.run_path(str(ROOT / "pipelines" / "train.py"))["run"]
-    write = Log.write
+class Runs:
+    """Trainings of one store, each with an output of its own in a folder."""
 
-    def run(name: str, *overrides: str, stop: int = 0) -> None:
-        settings = [*CONFTEST["SETTINGS"], f"data.store={store}", f"output={folder}/{name}"]
-        config = load_config(ROOT / "configs" / "smallest.yaml", [*settings, *overrides])
+    def __init__(self, store: str, folder: str) -> None:
+        self.store, self.folder = store, Path(folder)
+        self.pipeline = runpy.run_path(str(ROOT / "pipelines" / "train.py"))["run"]
+
+    def __call__(self, name: str, *overrides: str, stop: int = 0) -> None:
+        """Trains; the leader gets a signal when the line of step `stop` is written."""
+        settings = [*CONFTEST["SETTINGS"], f"data.store={self.store}"]
+        settings += [f"output={self.folder / name}", *overrides]
+        write = Log.write
 
         def write_and_stop(log, entry):
             write(log, entry)
@@ -256,23 +264,29 @@ def going_on(store: str, folder: str) -> None:
 
         Log.write = write_and_stop
         try:
-            pipeline(config)
+            self.pipeline(load_config(ROOT / "configs" / "smallest.yaml", settings))
             assert not stop
         except Stopped:
             assert stop
+        Log.write = write
         parallel.barrier()
 
-    def outcome(name: str) -> tuple[list, bytes]:
-        weights = Path(folder, name, "checkpoint", "weights.safetensors").read_bytes()
-        return entries(Path(folder, name)), weights
+    def outcome(self, name: str) -> tuple[list, bytes]:
+        weights = self.folder / name / "checkpoint" / "weights.safetensors"
+        return entries(self.folder / name), weights.read_bytes()
 
+
+def going_on(store: str, folder: str) -> None:
+    """Stopped by a signal that one process got and run again; then with other processes."""
+    run = Runs(store, folder)
     for kind, stops in (("ddp", (3, 10)), ("fsdp", (7,))):
         mine = f"train.parallel={kind}"
         run(kind, mine)
         for stop in stops:
             run(f"{kind}{stop}", mine, stop=stop)
             run(f"{kind}{stop}", mine)
-            assert outcome(f"{kind}{stop}") == outcome(kind), f"{kind}, stopped at {stop}"
+            assert run.outcome(f"{kind}{stop}") == run.outcome(kind), f"{kind}, {stop}"
+    with_a_full_disk(run)
     # What one kind of process saved, or another number of them, others go on from.
     run("reference", DRY, "train.parallel=ddp")
     for first, second in (("ddp", "fsdp"), ("fsdp", "ddp")):
@@ -280,13 +294,36 @@ def going_on(store: str, folder: str) -> None:
         run(first + second, DRY, f"train.parallel={second}")
     run("more", DRY)
     for name in ("ddpfsdp", "fsdpddp", "more"):
-        agree(entries(Path(folder, name)), entries(Path(folder, "reference")))
+        agree(entries(run.folder / name), entries(run.folder / "reference"))
     run("fewer", DRY, "train.parallel=fsdp", stop=5)
-    shared = bytes_in(Path(folder, "fewer", "states", "00000005"))
-    [complete] = bytes_in(Path(folder, "ddpfsdp", "states", "00000005"))
+    shared = bytes_in(run.folder / "fewer" / "states" / "00000005")
+    [complete] = bytes_in(run.folder / "ddpfsdp" / "states" / "00000005")
     assert len(shared) == 3
     assert sum(shared) == complete
     assert max(shared[1:]) < 0.4 * complete
+
+
+def with_a_full_disk(run: Runs) -> None:
+    """What one process has no room for is a state for nobody; training goes on."""
+    write, said = Snapshot.write, io.StringIO()
+
+    def full_at_first(snapshot, path):
+        if parallel.launch().rank == 1 and not said.getvalue():
+            said.write("full")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(snapshot, path)
+
+    Snapshot.write = full_at_first
+    with redirect_stderr(said):
+        run("full", "train.parallel=fsdp", "train.save_every=1 step", "train.keep_states=99")
+    Snapshot.write = write
+    assert run.outcome("full") == run.outcome("fsdp")
+    names = sorted(path.name for path in (run.folder / "full" / "states").iterdir())
+    assert names
+    assert all(name.isdigit() and name > "00000001" for name in names), names
+    if parallel.launch().rank == 0:
+        assert "train: step 1 not saved, training goes on: " in said.getvalue()
+        assert said.getvalue().count("the disk is full") == 1
 
 
 if __name__ == "__main__":
