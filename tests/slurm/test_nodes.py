@@ -116,3 +116,30 @@ def test_a_training_on_two_nodes_has_the_losses_of_one(
     )
     for name, values in weights.items():
         np.testing.assert_allclose(same[name], values, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_training_on_two_nodes_that_is_signalled_has_the_weights_of_one_that_is_not(
+    tmp_path: Path,
+    analysis: xr.Dataset,
+    submit: Callable[..., dict[str, str]],
+    ended: Callable[..., None],
+    wait_until: Callable[..., None],
+) -> None:
+    (tmp_path / "x.yaml").write_text(CONFIG)
+    analysis.to_netcdf(tmp_path / "analysis.nc")
+    chosen = ["pipeline=train", "train.schedule=[{steps: 900}]", "model.dropout=0.2"]
+    submit(tmp_path, "output=whole", *chosen)
+    ended(tmp_path)
+    number = submit(tmp_path, *chosen)["train"]
+    steps = tmp_path / "out" / "log.jsonl"
+    wait_until(lambda: steps.exists() and steps.read_text().count("\n") > 50, seconds=60)
+    subprocess.run(["scancel", "--batch", "--signal=USR1", number], check=True)
+    ended(tmp_path)
+    assert "train: runs on" in (tmp_path / "out" / "logs" / f"train-{number}.log").read_text()
+    expected, found = (
+        load_file(tmp_path / name / "checkpoint" / "weights.safetensors")
+        for name in ("whole", "out")
+    )
+    for name, values in expected.items():
+        assert (found[name] == values).all(), name
