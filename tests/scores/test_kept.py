@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from axialcast.files import clearing, inventory
+from axialcast.scores import blocks_of, keep_sums
 from axialcast.scores.kept import checksum
 from axialcast.verify import (
     Climatology,
@@ -107,6 +108,21 @@ def test_kept_sums_give_the_same_scores(forecast, analysis, models, once, tmp_pa
     assert again.computed == []
     names = sorted(path.name[:10] for path in tmp_path.glob("*.sums"))
     assert names == once.computed
+
+
+@pytest.mark.parametrize("memory_gib", [2.0, 1e-6])
+def test_sums_that_others_kept_are_all_taken(
+    forecast, analysis, models, once, tmp_path, memory_gib
+):
+    assert len(blocks_of(forecast)) == 8
+    # In any order, one of them twice, as tasks whose worker is lost.
+    for only in (slice(5, 8), slice(0, 2), slice(2, 5), slice(0, 2)):
+        kept = KeptSums(tmp_path, contents(forecast))
+        settings = {"memory_gib": memory_gib, "num_threads": 1, "drawn": DrawnField(forecast)}
+        keep_sums(forecast, analysis, only=only, kept=kept, **models, **settings)
+    run = Run(forecast, analysis, models, tmp_path, memory_gib=memory_gib)
+    assert run.computed == []
+    assert run.bits == once.bits
 
 
 @pytest.mark.parametrize("stop", range(8))
