@@ -87,6 +87,8 @@ def run(config: Config) -> None:
             made, unit = hindcast.write(dealt(blocks, hindcast.neighbours), opened), "parts"
         for _ in track(made, description="forecast", total=total, unit=unit):
             pass
+    if pool is not None:
+        ForecastStore(hindcast.store).sweep(alone=True)  # workers may have been killed
 
 
 def neighbours_in(config: Config) -> int:

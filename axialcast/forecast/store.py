@@ -222,6 +222,16 @@ class ForecastStore:
         with self._held():
             self._drop({date_text(time) for time in init_times})
 
+    def sweep(self, *, alone: bool = False) -> None:
+        """Removes what writers that are gone left.
+
+        Args:
+            alone: whether no process of another host writes here.
+        """
+        with self._held():
+            sweep(self.path, alone=alone)
+            sweep(self.path / inventory.FOLDER, alone=alone)
+
     def staging(self) -> Path:
         """A new folder in the store, for what is to be published."""
         folder = aside(self.path / "staged")
