@@ -3,10 +3,10 @@
     python tests/benchmarks/kills_parallel.py [NUMBER] [ddp|fsdp] [FOLDER]
 
 Both are forked from this one, which has imported everything and touched nothing, and run the
-command as torchrun would start it. A random one of them is killed (SIGKILL) at a random moment; the
-other must end by itself, and not well. They run again and may be killed again, half of the times;
-then they run to the end, and must have made the files of a run that nobody killed, byte for byte,
-and left no others. NUMBER kills in all, 50 by default.
+command as torchrun would start it. When they have met, a random one of them is killed (SIGKILL) at
+a random moment; the other must end by itself, and not well. They run again and may be killed again,
+half of the times; then they run to the end, and must have made the files of a run that nobody
+killed, byte for byte, and left no others. NUMBER kills in all, 50 by default.
 """
 
 import os
@@ -101,7 +101,10 @@ def main(number: int, kind: str, folder: Path) -> None:
     killed: Counter[str] = Counter()
     while sum(killed.values()) < number:
         for again in range(1 + (rng.random() < 0.5)):
+            said = log.stat().st_size
             pids, victim = started(arguments, log), rng.randrange(RANKS)
+            while log.stat().st_size == said:  # one that is alone waits for the other for minutes
+                time.sleep(0.005)
             time.sleep(rng.uniform(0, took / (1 + again)))
             os.kill(pids[victim], signal.SIGKILL)  # of one that has ended, too: nothing happens
             statuses = ended(pids)
