@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,14 @@ class Verification:
         known = [dict(self.contents), analysis_content(self.config)]
         return hashlib.sha256(json.dumps(known, default=str).encode()).hexdigest()
 
+    @cached_property
     def fitted(self) -> tuple[Climatology, dict[str, Baseline]]:
-        """As `fit_baselines`."""
+        """As `fit_baselines`: read once, however many tasks of a process need them."""
         return fit_baselines(self.config, self.analysis, self.forecast[LEAD_TIME].values)
 
     def arguments(self, drawn: DrawnField, kept: KeptSums) -> dict[str, Any]:
         """Keywords that `evaluate` and `keep_sums` have in common."""
-        climatology, baselines = self.fitted()
+        climatology, baselines = self.fitted
         return {
             "climatology": climatology,
             "baselines": baselines,
@@ -128,7 +130,7 @@ def _memory_gib(config: Config) -> float:
 
 def fit(config: Config) -> None:
     """Fits what is verified against, as a task; the fits are kept in the output folder."""
-    Verification.open(config).fitted()
+    _ = Verification.open(config).fitted
 
 
 def score(config: Config, state: str, first: int, stop: int) -> int:
@@ -155,14 +157,9 @@ def score(config: Config, state: str, first: int, stop: int) -> int:
                 )
             _kept = state, opened
         verification = _kept[1]
-    forecast = verification.forecast
-    keep_sums(
-        forecast,
-        verification.verified,
-        only=slice(first, stop),
-        num_threads=1,
-        **verification.arguments(DrawnField(forecast), verification.sums()),
-    )
+        forecast = verification.forecast
+        arguments = verification.arguments(DrawnField(forecast), verification.sums())
+    keep_sums(forecast, verification.verified, only=slice(first, stop), num_threads=1, **arguments)
     return stop - first
 
 

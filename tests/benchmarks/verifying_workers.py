@@ -48,7 +48,8 @@ def waves(numbers: np.ndarray, shift: int) -> np.ndarray:
     place = 2 * np.pi * (3 * columns / 240 - numbers[:, None, None] / 7 + shift / 5)
     season = np.cos(2 * np.pi * numbers / 365.25)[:, None, None]
     values = 280 + np.round(8 * season * np.sin(np.pi * rows / 120) + 4 * np.sin(place), 1)
-    return values.astype(np.float32)
+    result: np.ndarray = values.astype(np.float32)
+    return result
 
 
 def fields(numbers: np.ndarray) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]]:
