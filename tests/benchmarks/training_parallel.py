@@ -2,7 +2,8 @@
 
 Two processes of one thread each, on gloo, against one of them alone: updates of the same batches of
 16 windows (32 x 64 points, 2 channels), taken in turns, the other process waiting. Samples a second
-and their ratio, by DDP and by FSDP2. Target: at least 1.7.
+and their ratio, by DDP and by FSDP2; beside it the ratio of processor time of one process, which
+other work on the machine disturbs less. Target: at least 1.7.
 
 Then when DDP hands over each bucket of gradients to be added up, within a backward pass: at 0 % it
 has just begun, at 100 % it is over. What is handed over early is sent while the rest is computed.
@@ -12,7 +13,6 @@ Plain against reversible blocks.
 import itertools
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -86,38 +86,37 @@ def training(data: xr.Dataset, processes: Processes, **settings) -> Training:
     )
 
 
-def seconds(updates, count: int) -> float:
-    start = time.perf_counter()
+def seconds(updates, count: int) -> tuple[float, float]:
+    """Of some updates, and of the processor in them."""
+    start, work = time.perf_counter(), time.process_time()
     for entry in itertools.islice(updates, count):
         entry.values()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - work
 
 
 def speed(rounds: int) -> None:
     data = analysis(32)
     settings = {"dim": 64, "depth": 4, "heads": 2}
-    say = print if parallel.launch().is_leader else lambda *line: None
+    is_leader = parallel.launch().is_leader
     one = training(data, Processes(), **settings).updates()
     for kind in ("ddp", "fsdp"):
         many = training(data, Processes.joined(kind, batch_size=BATCH_SIZE), **settings).updates()
-        ratios, times = [], []
-        for number in range(rounds + 1):
-            # The other one waits.
-            alone = seconds(one, UPDATES) if parallel.launch().is_leader else 0.0
+        alone, together = [], []
+        for _ in range(rounds + 1):
+            if is_leader:  # the other one waits
+                alone.append(seconds(one, UPDATES))
             parallel.barrier()
-            together = seconds(many, UPDATES)
+            together.append(seconds(many, UPDATES))
             parallel.barrier()
-            if number:  # the first warms up
-                ratios.append(alone / together)
-                times.append((alone, together))
-        first, second = (
-            BATCH_SIZE * UPDATES / max(statistics.median(column), 1e-9)
-            for column in zip(*times, strict=True)
-        )
-        say(
-            f"{kind:5} one process {first:6.1f} samples/s, two {second:6.1f}, ratio "
-            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        )
+        if is_leader:
+            pairs = np.array([alone, together])[:, 1:]  # the first round warms up
+            rates = BATCH_SIZE * UPDATES / np.median(pairs[..., 0], 1)
+            ratios, of_work = np.moveaxis(pairs[0] / pairs[1], 1, 0)
+            print(
+                f"{kind:5} one process {rates[0]:6.1f} samples/s, two {rates[1]:6.1f}, ratio "
+                f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f}), by the work "
+                f"of each {np.median(of_work):.2f}"
+            )
 
 
 def overlap() -> None:
