@@ -10,6 +10,7 @@ their truth in common.
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby
 from typing import Any
 
@@ -117,7 +118,8 @@ def all_sums(
     )
     blocks, needed = blocks[only], needed[only]
     alone = len(plan.groups) == 1
-    starts = None if alone else _starts(models, blocks, analysis, plan.read_bytes)
+    # Once for all groups; not at all where all sums are known.
+    starts = None if alone else cache(lambda: _starts(models, blocks, analysis, plan.read_bytes))
     steps = iter(progress(list(blocks) * len(plan.groups)))
     fits = kept.fits(models.models, models.climatology) if kept else ""
     totals, keys = [], []

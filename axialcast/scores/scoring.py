@@ -5,7 +5,7 @@ are apart: so the sums are the same to the bit, however many threads there are.
 """
 
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +40,8 @@ class Scoring:
         window: on the states that the blocks need.
         num_threads: that score.
         num_ahead: groups of blocks in work at once, at most.
-        starts: what joint models start from, by block; None: it is found in the window.
+        starts: gives what joint models start from, by block, once a block is to be scored; None: it
+            is found in the window.
         kept: where sums are taken from, and kept from now on.
     """
 
@@ -48,7 +49,7 @@ class Scoring:
     window: Window
     num_threads: int
     num_ahead: int
-    starts: Sequence[Starts] | None = None
+    starts: Callable[[], Sequence[Starts]] | None = None
     kept: KeptSums | None = None
 
     def works(self, blocks: Sequence[Block], keys: Sequence[str] = ()) -> Generator[Work]:
@@ -86,16 +87,18 @@ class Scoring:
             works = []
             for block in together:
                 known = self.kept.load(block, keys[number]) if self.kept else None
+                is_same = bool(self.kept and known and self.kept.analysis == known.analysis)
+                starts = None if is_same or not self.starts else self.starts()[number]
                 work = Work(
                     self.setting,
                     block,
                     number,
                     self.window,
-                    starts=self.starts[number] if self.starts else None,
+                    starts=starts,
                     known=known,
                     with_states=self.kept is not None,
                 )
-                if self.kept and known and self.kept.analysis == known.analysis:
+                if is_same:
                     work.take()
                 works.append(work)
                 number += 1

@@ -125,6 +125,21 @@ def test_sums_that_others_kept_are_all_taken(
     assert run.bits == once.bits
 
 
+@pytest.mark.parametrize("memory_gib", [2.0, 1e-6])
+def test_sums_of_the_same_analysis_are_added_without_reading_it(
+    forecast, analysis, models, once, tmp_path, memory_gib, monkeypatch
+):
+    settings = {"known_as": "this", "memory_gib": memory_gib}
+    Run(forecast, analysis, models, tmp_path, **settings)
+
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError("was read")
+
+    monkeypatch.setattr("axialcast.scores.window.Window.begin", read)
+    again = Run(forecast, analysis, models, tmp_path, **settings)
+    assert again.bits == once.bits
+
+
 @pytest.mark.parametrize("stop", range(8))
 def test_stopped_after_any_block_it_goes_on(forecast, analysis, models, once, tmp_path, stop):
     with pytest.raises(KeyboardInterrupt):
