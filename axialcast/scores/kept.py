@@ -49,7 +49,7 @@ class Known:
 
 @dataclass(frozen=True)
 class KeptSums:
-    """A folder of sums. One process at a time writes there.
+    """A folder of sums. Processes that score different blocks may all write there.
 
     Args:
         folder: where; made if it is missing.
