@@ -6,6 +6,7 @@ import runpy
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from axialcast.grid import LatLonGrid
 from axialcast.names import VARIABLES
 from axialcast.run.config import Config
 from axialcast.run.stages import run_stages
-from axialcast.run.verification import fit_baselines, in_order
+from axialcast.run.verification import Verification, fit_baselines, in_order, score
 
 STAGE = runpy.run_path(str(Path(__file__).parents[2] / "pipelines" / "verify.py"))
 DAY = np.timedelta64(86_400_000_000_000, "ns")
@@ -152,6 +153,40 @@ def test_only_initial_times_that_are_asked_for_are_scored(config, capsys):
     assert "verify: 1 of 3 initial times are absent, so not scored" in capsys.readouterr().out
     table = pd.read_csv(config.output / "scores.csv")
     assert (table.num_pairs == 2).all()
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Six blocks of two days and less."""
+    monkeypatch.setattr("axialcast.scores.blocks.LONGEST_DAYS", 2)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_workers_leave_what_one_process_leaves(config, monkeypatch):
+    cluster = config.cluster.model_copy(update={"workers": 2})
+    shared = config.model_copy(update={"output": config.output / "shared", "cluster": cluster})
+    shutil.copytree(config.output / "forecast.zarr", shared.output / "forecast.zarr")
+    STAGE["run"](config)
+    with ThreadPoolExecutor(2) as pool:
+        own = STAGE["run"].__globals__
+        monkeypatch.setitem(own, "workers", lambda _: contextlib.nullcontext(pool))
+        STAGE["run"](shared)
+    # The report shows the config's output.
+    for name in ("scores.nc", "scores.csv"):
+        assert (shared.output / name).read_bytes() == (config.output / name).read_bytes()
+    found, expected = (
+        {path.name: path.read_bytes() for path in (output / ".sums").glob("*.sums")}
+        for output in (shared.output, config.output)
+    )
+    assert found == expected
+    assert len(found) == 6
+
+
+def test_forecasts_that_change_meanwhile_are_not_scored(config):
+    state = Verification.open(config).state
+    assert score(config, state, 0, 1) == 1
+    with pytest.raises(ValueError, match=r"forecast\.zarr: changed while .* run again"):
+        score(config, "of other forecasts", 0, 1)
 
 
 def test_baselines_never_see_the_test_years(config, analysis_and_forecast):
