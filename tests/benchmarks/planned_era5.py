@@ -183,8 +183,7 @@ def main() -> None:
                 output=folder / "run", store=folder / "era5.zarr", names=names, levels=levels
             )
         )
-        missing = {"missing_chunks": "nan"}
-        dataset = said("open", lambda: open_analysis(folder / "era5.zarr", **missing))
+        dataset = said("open", lambda: open_analysis(folder / "era5.zarr"))
         analysis = said("channels, chunks", lambda: Analysis(dataset))
         said("the same: which chunk a time is in", lambda: analysis.chunk)
         said("axialcast check, before it reads a sample", lambda: check_run(load_config(config)))
