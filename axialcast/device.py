@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 
-__all__ = ["autocast", "choose_device"]
+__all__ = ["autocast", "choose_device", "computes_in_bfloat16"]
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -32,7 +32,14 @@ def autocast(
     device: torch.device, precision: Literal["auto", "float32", "bfloat16"]
 ) -> contextlib.AbstractContextManager[object]:
     """Autocast to bfloat16 where asked; `auto` asks for it on GPUs that compute in it."""
-    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    if precision == "bfloat16" or (precision == "auto" and fast):
+    if computes_in_bfloat16(device, precision):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def computes_in_bfloat16(
+    device: torch.device, precision: Literal["auto", "float32", "bfloat16"]
+) -> bool:
+    """Whether `autocast` is to bfloat16."""
+    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return precision == "bfloat16" or (precision == "auto" and fast)

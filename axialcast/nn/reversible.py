@@ -167,7 +167,7 @@ class _Pass:
         self.random_states: list[_RandomState] = []
         self.updated: list[list[Tensor]] = []
         """Per branch, the buffers that it changed, such as running statistics."""
-        kind = device.type
+        kind = "cpu" if device.type == "meta" else device.type  # which has no autocast
         self.autocast = partial(
             torch.autocast,
             kind,

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 
 from axialcast.baselines.memory import fitted_bytes
 from axialcast.cores import available_cores
@@ -18,14 +17,16 @@ from axialcast.data.preparing.conversion import READ_BYTES
 from axialcast.data.preparing.planned import planned
 from axialcast.data.preparing.shards import shards_together
 from axialcast.data.reader import Analysis
-from axialcast.device import choose_device
+from axialcast.device import choose_device, computes_in_bfloat16
 from axialcast.files.atomic import readable_size
-from axialcast.forecast import calendar
 from axialcast.forecast.memory import held_bytes
 from axialcast.model import ForecastNetwork
-from axialcast.model.memory import installed_bytes, resident_bytes, saved_bytes, trained_bytes
+from axialcast.model.footprint import forecasting_bytes
+from axialcast.model.memory import installed_bytes, resident_bytes
+from axialcast.parallel import launch
 from axialcast.planet.nature_run import NatureRun
 from axialcast.run.config import Config, DataConfig
+from axialcast.run.training_costs import TrainingCosts
 from axialcast.times.calendars import time_text
 
 __all__ = ["BEYOND", "Preflight", "planned_nature_run"]
@@ -124,19 +125,16 @@ class Preflight:
         return parts
 
     def _training(self) -> dict[str, int]:
-        states, network = self.states("train"), self.network()
-        return {
-            "network and optimizer": trained_bytes(network),
-            "activations": self.activation_bytes(network),
-            "data": min(len(states) * states.bytes_per_state, states.buffer_bytes),
-        }
+        states = self.states("train")
+        parts = {name: round(size) for name, size in self.training.memory.items()}
+        # On a GPU, batches alone; on the CPU, what they are drawn from is beside them.
+        return parts | {"data": min(len(states) * states.bytes_per_state, states.buffer_bytes)}
 
     def _forecasting(self) -> dict[str, int]:
-        network, batch = self.network(), self.config.forecast.batch_size
-        one_layer = self.network(depth=1, reversible=False)
+        batch = self.config.forecast.batch_size
+        shape = (batch, self.data.input_steps, *self.analysis.shape)
         return {
-            "network": 4 * sum(p.numel() for p in network.parameters()),
-            "activations": batch * saved_bytes(one_layer, *self._window()),
+            "network": round(forecasting_bytes(self.network, shape, bfloat16=self._is_bfloat16)),
             f"states of {batch} initial times": held_bytes(
                 self.source,
                 input_steps=self.data.input_steps,
@@ -144,6 +142,24 @@ class Preflight:
                 batch_size=batch,
             ),
         }
+
+    @cached_property
+    def training(self) -> TrainingCosts:
+        """What training takes of each of its devices."""
+        cluster, ranks = self.config.cluster, launch().world_size
+        missing = None if self.scanned is None else self.scanned.missing
+        return TrainingCosts(
+            self.config,
+            len(self.analysis.channels),
+            self.analysis.grid,
+            masked=missing is not None and bool((missing > 0).any()),
+            bfloat16=self._is_bfloat16,
+            world_size=ranks if ranks > 1 else cluster.nodes * cluster.processes,
+        )
+
+    @property
+    def _is_bfloat16(self) -> bool:
+        return computes_in_bfloat16(choose_device(self.config.device), self.config.train.precision)
 
     def _verifying(self) -> dict[str, int]:
         verify = self.config.verify
@@ -179,14 +195,24 @@ class Preflight:
         installed = installed_bytes()
         if installed is None or choose_device(self.config.device).type != "cpu":
             return
+        if self.training.rough_bytes < installed / 4:
+            return  # far from it, and counting takes a second or two
         for name, parts_of in (("train", self._training), ("forecast", self._forecasting)):
             needed = sum(parts_of().values()) if name in self.config.pipeline else 0
             if needed > BEYOND * installed:
                 raise ValueError(
                     f"{name}.batch_size: {name} would take about {readable_size(needed)} of "
-                    f"memory, this machine has {readable_size(installed)}; choose a smaller "
-                    "batch_size, a larger model.patch or a smaller model"
+                    f"memory, this machine has {readable_size(installed)}; {self._smaller(name)}"
                 )
+
+    def _smaller(self, stage: str) -> str:
+        """What makes a stage smaller, the most useful first."""
+        remedies = ["choose a smaller batch_size", "a larger model.patch or a smaller model"]
+        if stage == "train":
+            remedies.insert(1, "a larger train.accumulate")
+            if not self.config.model.reversible:
+                remedies.insert(0, "set model.reversible: true")
+        return f"{', '.join(remedies[:-1])}, or choose {remedies[-1]}"
 
     def split(self, name: str) -> Any:
         """Times of a period of data."""
@@ -216,25 +242,6 @@ class Preflight:
             grid=self.analysis.grid,
             increment_scale=[1.0] * num_channels,
             **(settings | changes),
-        )
-
-    def activation_bytes(self, network: ForecastNetwork) -> int:
-        """What autograd keeps of one training batch at the longest rollout.
-
-        Counted on one window and one step. A reversible network also holds, while it runs
-        backwards, what one of its layers keeps.
-        """
-        kept = saved_bytes(network, *self._window())
-        if self.config.model.reversible:
-            kept += saved_bytes(self.network(depth=1, reversible=False), *self._window())
-        train = self.config.train
-        return kept * train.batch_size * max(stage.rollout_steps for stage in train.schedule)
-
-    def _window(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Input states of one window, all zero, and their calendar."""
-        steps = self.data.input_steps
-        return torch.zeros(1, steps, *self.analysis.shape), calendar(
-            self.analysis.times[None, :steps]
         )
 
     def _num_leads(self) -> int:

@@ -1,0 +1,172 @@
+"""What a step of training or forecasting holds at most, found without computing it.
+
+The step is made with tensors that have shapes and no memory, and every
+storage is counted from its first tensor to its last: what autograd keeps, temporaries, gradients.
+That is what an allocator hands out at most, kernels' own scratch apart.
+
+Shapes: b windows, t states in a window, c channels, h latitudes, w longitudes.
+"""
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from axialcast.model.loss import weighted_squares
+from axialcast.model.network import ForecastNetwork
+from axialcast.model.rollout import rollout
+
+__all__ = ["Footprint", "forecasting_bytes", "training_footprint"]
+
+NetworkOf = Callable[[], ForecastNetwork]
+DAY = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes of a training step on one device.
+
+    Args:
+        parameters: of the weights.
+        largest_block: of the weights of the largest block, and `rest` of those outside blocks.
+        working: gradients of all weights, batch, activations and temporaries, at most.
+    """
+
+    parameters: float
+    largest_block: float
+    rest: float
+    working: float
+
+
+def training_footprint(
+    network_of: NetworkOf,
+    shape: tuple[int, int, int, int, int],
+    *,
+    input_steps: int,
+    masked: bool,
+    bfloat16: bool,
+) -> Footprint:
+    """What a step on one batch holds, its gradients in place.
+
+    Args:
+        network_of: makes the network.
+        shape: (b, t, c, h, w) of the batch, input and target states.
+        input_steps: how many of the t states are given.
+        masked: whether values may be missing.
+        bfloat16: whether the network computes in it.
+    """
+    with _counted(bfloat16) as live:
+        network = network_of()
+        states = torch.zeros(shape)
+        valid = torch.ones(shape, dtype=torch.bool) if masked else None
+        known = None if valid is None else valid[:, input_steps - 1]
+        scale, area = torch.ones(shape[2], 1, 1), torch.ones(shape[3:])
+        parameters = [p for p in network.parameters() if p.requires_grad]
+        weights = sum(map(_size, parameters))
+        for _ in range(2):  # in the second, gradients are there and are added to
+            live.peak = live.now
+            with torch.autocast("cpu", torch.bfloat16) if bfloat16 else nullcontext():
+                steps = rollout(
+                    network,
+                    states[:, :input_steps],
+                    _times(shape[0], input_steps),
+                    step=DAY,
+                    num_steps=shape[1] - input_steps,
+                    valid=known,
+                )
+                forecast = torch.stack(list(steps), 1).float()
+            target = states[:, input_steps:]
+            judged = None
+            if valid is not None and known is not None:
+                judged = valid[:, input_steps:] & known[:, None]
+            loss = weighted_squares(forecast, target, area_weights=area, scale=scale, valid=judged)
+            loss.backward()  # type: ignore[no-untyped-call]
+            del steps, forecast, target, judged, loss
+        blocks = [sum(map(_size, b.parameters())) for b in network.transformer.layers.blocks]
+    return Footprint(weights, max(blocks), weights - sum(blocks), live.peak - weights)
+
+
+def forecasting_bytes(
+    network_of: NetworkOf, shape: tuple[int, int, int, int, int], *, bfloat16: bool
+) -> float:
+    """What one model step of a batch holds at most, weights and input states among it.
+
+    Args:
+        network_of: makes the network.
+        shape: (b, t, c, h, w) of the input states.
+        bfloat16: whether the network computes in it.
+    """
+    with _counted(bfloat16) as live, torch.inference_mode():
+        network = network_of()
+        states = torch.zeros(shape)
+        with torch.autocast("cpu", torch.bfloat16) if bfloat16 else nullcontext():
+            for _ in rollout(network, states, _times(*shape[:2]), step=DAY, num_steps=1):
+                pass
+    return live.peak
+
+
+class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts bytes of storages while they are in use.
+
+    Attributes:
+        now, peak: bytes.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # it would import torch's compiler, which takes a second
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now, self.peak = 0, 0
+        self._sizes: dict[int, int] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor):
+                self._add(tensor.untyped_storage())
+        return out
+
+    def _add(self, storage: Any) -> None:
+        key = storage._cdata
+        if key not in self._sizes:
+            self._sizes[key] = storage.nbytes()
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._drop, key)
+
+    def _drop(self, key: int) -> None:
+        self.now -= self._sizes.pop(key)
+
+
+@contextmanager
+def _counted(bfloat16: bool) -> Iterator[_Live]:
+    """Within the context, tensors have no memory, and what they would have is counted."""
+    without: AbstractContextManager[Any] = torch.device("meta")
+    if bfloat16:  # tensors of no device know no autocast
+        from torch._subclasses.fake_tensor import FakeTensorMode  # a second to import
+
+        without = FakeTensorMode(allow_non_fake_inputs=True)
+    state = torch.get_rng_state()
+    try:
+        with without, _Live() as live:
+            yield live
+    finally:
+        torch.set_rng_state(state)
+
+
+def _times(num_windows: int, num_states: int) -> Any:
+    times = np.datetime64("2001-01-01", "ns") + DAY * np.arange(num_states)
+    return np.broadcast_to(times, (num_windows, num_states))
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()

@@ -1,0 +1,208 @@
+"""What a training takes of each device: memory, messages, reading; and what batch would fit."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from axialcast.grid import LatLonGrid
+from axialcast.model import ForecastNetwork
+from axialcast.model.footprint import Footprint, training_footprint
+from axialcast.run.config import Config
+
+__all__ = ["TrainingCosts", "parse_bytes"]
+
+LIVE_COPIES = 4
+"""Of a band's tokens: what an exchange of rows holds beside them, sent and received."""
+FEW = 3
+"""Layers and rollout steps that a step is counted with; more add what these differ by."""
+MOST_FLOATS = 40
+"""Of each feature of a token that a layer keeps, at most, its perceptron apart."""
+_BYTES = re.compile(r"(\d+(?:\.\d+)?) *([kMGT]?)(i?)B?")
+_POWERS = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4}
+
+
+def parse_bytes(text: str, name: str) -> float:
+    """Bytes of a text such as 80GB, 16 GiB or 500M.
+
+    Raises:
+        ValueError: names the option.
+    """
+    match = _BYTES.fullmatch(text.strip())
+    if not match or not float(match[1]):
+        raise ValueError(f"{name}: got {text!r}, expected a size such as 80GB or 16GiB")
+    unit = 1024.0 if match[3] else 1000.0
+    return float(match[1]) * float(unit ** _POWERS[match[2]])
+
+
+@dataclass(frozen=True)
+class TrainingCosts:
+    """A training as a config has it, on a number of processes.
+
+    Args:
+        config: of the run.
+        num_channels: c.
+        grid: (h, w) of the states.
+        masked: whether values may be missing.
+        bfloat16: whether the network computes in it.
+        world_size: processes.
+    """
+
+    config: Config
+    num_channels: int
+    grid: LatLonGrid
+    masked: bool = False
+    bfloat16: bool = False
+    world_size: int = 1
+
+    @property
+    def data_ranks(self) -> int:
+        return max(1, self.world_size // self.config.train.domain_ranks)
+
+    @property
+    def windows(self) -> int:
+        """Windows that a process has in work at once, at most."""
+        train = self.config.train
+        own = -(-train.batch_size // self.data_ranks)
+        return -(-own // train.accumulate)
+
+    @property
+    def rollout_steps(self) -> int:
+        return max(stage.rollout_steps for stage in self.config.train.schedule)
+
+    @cached_property
+    def memory(self) -> dict[str, float]:
+        """Bytes on each device, by what they are for."""
+        return self._memory(self.windows)
+
+    @property
+    def peak(self) -> float:
+        return sum(self.memory.values())
+
+    @property
+    def rough_bytes(self) -> float:
+        """More than `peak`, from sizes alone."""
+        model = self.config.model
+        layers = 2 if model.reversible else model.depth
+        tokens = self.windows * self._tokens(self._band.shape[0])
+        token = 4 * model.dim * (MOST_FLOATS + 4 * model.mlp_ratio) * layers
+        states = self._input_steps + self.rollout_steps
+        cells = self.windows * states * self.num_channels * self.grid.shape[0] * self.grid.shape[1]
+        weights = 4 * model.depth * model.dim**2 * (12 + 2 * model.mlp_ratio)
+        return 6 * weights + self.rollout_steps * tokens * token + 40 * cells
+
+    def largest_windows(self, room: float) -> int:
+        """Windows at once that fit into so many bytes; 0: not even one."""
+        one, two = (sum(self._memory(count).values()) for count in (1, 2))
+        if one > room:
+            return 0
+        return 1 + int((room - one) / max(two - one, 1.0))
+
+    def largest_batch(self, room: float) -> int:
+        """`train.batch_size` that fits, with as many parts on as many processes."""
+        return self.largest_windows(room) * self.data_ranks * self.config.train.accumulate
+
+    def reduced_bytes(self) -> float:
+        """What each process sends in a step to add up the gradients, in a ring (Patarasuk & Yuan
+        2009): 2 (n - 1) / n of them; fsdp gathers the weights twice as well."""
+        share = (self.world_size - 1) / self.world_size
+        rounds = 3 if self.config.train.parallel == "fsdp" else 2
+        return rounds * share * self._footprint.parameters
+
+    def exchanged_bytes(self) -> float:
+        """What each process sends in a step to share an axis: the formula of `axialcast.nn.domain`,
+        of all layers and rollout steps and all of its windows."""
+        train, model = self.config.train, self.config.model
+        count = train.domain_ranks
+        tokens = self._tokens(self.grid.shape[0]) * self.windows * train.accumulate
+        rounds = 6 if model.reversible else 4
+        size = 2 if self.bfloat16 else 4
+        layers = model.depth * self.rollout_steps
+        return rounds * (count - 1) / count**2 * tokens * model.dim * size * layers
+
+    def read_bytes(self) -> float:
+        """Decoded states that a step uses, on all processes together."""
+        states = self._input_steps + self.rollout_steps
+        height, width = self.grid.shape
+        return 4.0 * self.config.train.batch_size * states * self.num_channels * height * width
+
+    def _memory(self, windows: int) -> dict[str, float]:
+        found = self._counted(windows)
+        count = self.world_size if self.config.train.parallel == "fsdp" else 1
+        # Weights, AdamW's two moments and the averaged weights; gradients are in `working`.
+        kept = 4 * found.parameters / count
+        working = found.working
+        if count > 1:
+            # Of its gradients a process keeps its part; two blocks and the rest are whole at once.
+            working -= found.parameters * (1 - 1 / count)
+            working += 3 * found.largest_block + 2 * found.rest
+        if self.config.train.domain_ranks > 1:
+            size = 2 if self.bfloat16 else 4
+            tokens = windows * self._tokens(self._band.shape[0])
+            working += LIVE_COPIES * tokens * self.config.model.dim * size
+        return {"weights and optimizer": kept, "gradients, activations and batch": working}
+
+    @cached_property
+    def _footprint(self) -> Footprint:
+        return self._counted(self.windows)
+
+    def _counted(self, windows: int) -> Footprint:
+        """Of so many windows; of many layers or steps by those of few, and what one more adds."""
+        depth, steps = self.config.model.depth, self.rollout_steps
+
+        def of(layers: int, rollout_steps: int) -> Footprint:
+            states = self._input_steps + rollout_steps
+            return training_footprint(
+                lambda: self._network(layers),
+                (windows, states, self.num_channels, *self._band.shape),
+                input_steps=self._input_steps,
+                masked=self.masked,
+                bfloat16=self.bfloat16,
+            )
+
+        def over_steps(layers: int) -> Footprint:
+            return _extended(lambda count: of(layers, count), steps)
+
+        return _extended(over_steps, depth)
+
+    def _network(self, depth: int) -> ForecastNetwork:
+        settings = {**self.config.model.model_dump(), "depth": depth}
+        return ForecastNetwork(
+            num_channels=self.num_channels,
+            grid=self._band,
+            increment_scale=[1.0] * self.num_channels,
+            input_steps=self._input_steps,
+            **settings,
+        )
+
+    @property
+    def _input_steps(self) -> int:
+        assert self.config.data is not None
+        return self.config.data.input_steps
+
+    @cached_property
+    def _band(self) -> LatLonGrid:
+        """What a process has of the grid: the widest band of latitudes."""
+        count, patch = self.config.train.domain_ranks, self.config.model.patch[1]
+        if count == 1:
+            return self.grid
+        rows = -(-self.grid.shape[0] // patch)
+        return LatLonGrid(self.grid.latitude[: -(-rows // count) * patch], self.grid.longitude)
+
+    def _tokens(self, height: int) -> int:
+        """Of a window, of so many latitudes."""
+        t, p, q = self.config.model.patch
+        return self._input_steps // t * -(-height // p) * -(-self.grid.shape[1] // q)
+
+
+def _extended(of: Callable[[int], Footprint], count: int) -> Footprint:
+    """What `of` tells of a count: of a large one by a straight line through two smaller ones."""
+    if count <= FEW:
+        return of(count)
+    low, high = of(FEW - 1), of(FEW)
+    more = count - FEW
+    known: dict[str, Any] = {
+        name: value + more * (value - getattr(low, name)) for name, value in vars(high).items()
+    }
+    return replace(high, **known)
