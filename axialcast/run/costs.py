@@ -132,9 +132,16 @@ class Preflight:
 
     def _forecasting(self) -> dict[str, int]:
         batch = self.config.forecast.batch_size
-        shape = (batch, self.data.input_steps, *self.analysis.shape)
+        one, two = (
+            forecasting_bytes(
+                self.network,
+                (count, self.data.input_steps, *self.analysis.shape),
+                bfloat16=self._is_bfloat16,
+            )
+            for count in (1, 2)
+        )
         return {
-            "network": round(forecasting_bytes(self.network, shape, bfloat16=self._is_bfloat16)),
+            "network": round(one + (batch - 1) * (two - one)),
             f"states of {batch} initial times": held_bytes(
                 self.source,
                 input_steps=self.data.input_steps,
@@ -195,7 +202,8 @@ class Preflight:
         installed = installed_bytes()
         if installed is None or choose_device(self.config.device).type != "cpu":
             return
-        if self.training.rough_bytes < installed / 4:
+        larger = max(1.0, self.config.forecast.batch_size / self.training.windows)
+        if larger * self.training.rough_bytes < installed / 4:
             return  # far from it, and counting takes a second or two
         for name, parts_of in (("train", self._training), ("forecast", self._forecasting)):
             needed = sum(parts_of().values()) if name in self.config.pipeline else 0
@@ -207,12 +215,11 @@ class Preflight:
 
     def _smaller(self, stage: str) -> str:
         """What makes a stage smaller, the most useful first."""
-        remedies = ["choose a smaller batch_size", "a larger model.patch or a smaller model"]
-        if stage == "train":
-            remedies.insert(1, "a larger train.accumulate")
-            if not self.config.model.reversible:
-                remedies.insert(0, "set model.reversible: true")
-        return f"{', '.join(remedies[:-1])}, or choose {remedies[-1]}"
+        less = "choose a smaller batch_size, a larger model.patch or a smaller model"
+        if stage != "train":
+            return less
+        less = less.replace("batch_size,", "batch_size, a larger train.accumulate,")
+        return less if self.config.model.reversible else f"set model.reversible: true, or {less}"
 
     def split(self, name: str) -> Any:
         """Times of a period of data."""

@@ -16,7 +16,7 @@ __all__ = ["TrainingCosts", "parse_bytes"]
 LIVE_COPIES = 4
 """Of a band's tokens: what an exchange of rows holds beside them, sent and received."""
 FEW = 3
-"""Layers and rollout steps that a step is counted with; more add what these differ by."""
+"""Windows, layers and rollout steps that a step is counted with; more add what these differ by."""
 MOST_FLOATS = 40
 """Of each feature of a token that a layer keeps, at most, its perceptron apart."""
 _BYTES = re.compile(r"(\d+(?:\.\d+)?) *([kMGT]?)(i?)B?")
@@ -148,23 +148,26 @@ class TrainingCosts:
         return self._counted(self.windows)
 
     def _counted(self, windows: int) -> Footprint:
-        """Of so many windows; of many layers or steps by those of few, and what one more adds."""
+        """Of so many windows; many of them, of layers or steps by few, and what one more adds."""
         depth, steps = self.config.model.depth, self.rollout_steps
 
-        def of(layers: int, rollout_steps: int) -> Footprint:
+        def of(batch: int, layers: int, rollout_steps: int) -> Footprint:
             states = self._input_steps + rollout_steps
             return training_footprint(
                 lambda: self._network(layers),
-                (windows, states, self.num_channels, *self._band.shape),
+                (batch, states, self.num_channels, *self._band.shape),
                 input_steps=self._input_steps,
                 masked=self.masked,
                 bfloat16=self.bfloat16,
             )
 
-        def over_steps(layers: int) -> Footprint:
-            return _extended(lambda count: of(layers, count), steps)
+        def over_steps(batch: int, layers: int) -> Footprint:
+            return _extended(lambda count: of(batch, layers, count), steps)
 
-        return _extended(over_steps, depth)
+        def over_layers(batch: int) -> Footprint:
+            return _extended(lambda count: over_steps(batch, count), depth)
+
+        return _extended(over_layers, windows)
 
     def _network(self, depth: int) -> ForecastNetwork:
         settings = {**self.config.model.model_dump(), "depth": depth}
