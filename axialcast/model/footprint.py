@@ -7,6 +7,8 @@ That is what an allocator hands out at most, kernels' own scratch apart.
 Shapes: b windows, t states in a window, c channels, h latitudes, w longitudes.
 """
 
+import statistics
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,10 +25,12 @@ from axialcast.model.loss import weighted_squares
 from axialcast.model.network import ForecastNetwork
 from axialcast.model.rollout import rollout
 
-__all__ = ["Footprint", "forecasting_bytes", "training_footprint"]
+__all__ = ["Footprint", "forecasting_bytes", "timed_step", "training_footprint"]
 
 NetworkOf = Callable[[], ForecastNetwork]
 DAY = np.timedelta64(1, "D")
+WITHOUT_MEMORY = True
+"""Whether tensors have shapes alone; otherwise the step is made."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def training_footprint(
         masked: whether values may be missing.
         bfloat16: whether the network computes in it.
     """
-    with _counted(bfloat16) as live:
+    with _counted() as live:
         network = network_of()
         states = torch.zeros(shape)
         valid = torch.ones(shape, dtype=torch.bool) if masked else None
@@ -103,13 +107,48 @@ def forecasting_bytes(
         shape: (b, t, c, h, w) of the input states.
         bfloat16: whether the network computes in it.
     """
-    with _counted(bfloat16) as live, torch.inference_mode():
+    with _counted() as live, torch.inference_mode():
         network = network_of()
         states = torch.zeros(shape)
         with torch.autocast("cpu", torch.bfloat16) if bfloat16 else nullcontext():
             for _ in rollout(network, states, _times(*shape[:2]), step=DAY, num_steps=1):
                 pass
     return live.peak
+
+
+def timed_step(
+    network: ForecastNetwork,
+    states: Tensor,
+    *,
+    input_steps: int,
+    context: Callable[[], AbstractContextManager[Any]],
+    count: int,
+) -> float:
+    """Median seconds of a forward and backward pass, after one that does not count.
+
+    Args:
+        states: (b, t, c, h, w) input and target states.
+        input_steps: how many of the t states are given.
+        context: that the network computes in.
+        count: passes that count.
+    """
+    seconds = []
+    for _ in range(count + 1):
+        begin = time.perf_counter()
+        with context():
+            steps = rollout(
+                network,
+                states[:, :input_steps],
+                _times(len(states), input_steps),
+                step=DAY,
+                num_steps=states.shape[1] - input_steps,
+            )
+            loss = torch.stack(list(steps)).float().square().mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if states.is_cuda:
+            torch.cuda.synchronize(states.device)
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds[1:])
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -148,13 +187,12 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 @contextmanager
-def _counted(bfloat16: bool) -> Iterator[_Live]:
+def _counted() -> Iterator[_Live]:
     """Within the context, tensors have no memory, and what they would have is counted."""
-    without: AbstractContextManager[Any] = torch.device("meta")
-    if bfloat16:  # tensors of no device know no autocast
-        from torch._subclasses.fake_tensor import FakeTensorMode  # a second to import
+    # Not the device `meta`, which knows no autocast, and where other kernels take other room.
+    from torch._subclasses.fake_tensor import FakeTensorMode
 
-        without = FakeTensorMode(allow_non_fake_inputs=True)
+    without = FakeTensorMode(allow_non_fake_inputs=True) if WITHOUT_MEMORY else nullcontext()
     state = torch.get_rng_state()
     try:
         with without, _Live() as live:

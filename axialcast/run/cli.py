@@ -163,7 +163,19 @@ def cp(
 
 @app.command()
 def check(
-    config: ConfigArgument, overrides: Overrides = None, traceback: Traceback = False
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(help="Memory of a device, e.g. 80GB: which batch would fit; else the GPU's."),
+    ] = None,
+    bandwidth: Annotated[
+        str, typer.Option(help="Bytes a second from one process to another, e.g. 25GB.")
+    ] = "10GB",
+    timed: Annotated[
+        bool, typer.Option("--timed", help="Time a few training steps on this machine.")
+    ] = False,
+    traceback: Traceback = False,
 ) -> None:
     """Check a config, its paths and its data before anything runs; say what the run will cost."""
     with _plain_errors(traceback):
@@ -175,6 +187,10 @@ def check(
         for line in [*preflight.facts(), *preflight.costs()] if preflight else []:
             _say(line)
         if preflight:
+            from axialcast.run.fit import fit
+
+            for line in fit(preflight, memory, bandwidth, timed=timed):
+                _say(line)
             preflight.refuse_small_memory()
             preflight.refuse_full_disk()
         typer.echo("all checks passed")

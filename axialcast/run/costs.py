@@ -205,21 +205,17 @@ class Preflight:
         larger = max(1.0, self.config.forecast.batch_size / self.training.windows)
         if larger * self.training.rough_bytes < installed / 4:
             return  # far from it, and counting takes a second or two
+        remedies = {
+            "train": self.training.smaller(self.training.windows),
+            "forecast": "choose a smaller batch_size, a larger model.patch or a smaller model",
+        }
         for name, parts_of in (("train", self._training), ("forecast", self._forecasting)):
             needed = sum(parts_of().values()) if name in self.config.pipeline else 0
             if needed > BEYOND * installed:
                 raise ValueError(
                     f"{name}.batch_size: {name} would take about {readable_size(needed)} of "
-                    f"memory, this machine has {readable_size(installed)}; {self._smaller(name)}"
+                    f"memory, this machine has {readable_size(installed)}; {remedies[name]}"
                 )
-
-    def _smaller(self, stage: str) -> str:
-        """What makes a stage smaller, the most useful first."""
-        less = "choose a smaller batch_size, a larger model.patch or a smaller model"
-        if stage != "train":
-            return less
-        less = less.replace("batch_size,", "batch_size, a larger train.accumulate,")
-        return less if self.config.model.reversible else f"set model.reversible: true, or {less}"
 
     def split(self, name: str) -> Any:
         """Times of a period of data."""

@@ -99,7 +99,7 @@ def read_record(output: Path) -> tuple[str, list[dict[str, Any]]]:
     try:
         known = read_document(output / RECORD, "kind", "jobs")
         jobs = [{key: job[key] for key in KNOWN} for job in known["jobs"]]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return "slurm", []
     return (known["kind"], jobs) if known["kind"] in SCHEDULERS else ("slurm", [])
 

@@ -1,39 +1,26 @@
 """What a training takes of each device: memory, messages, reading; and what batch would fit."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import torch
+
+from axialcast.device import autocast
 from axialcast.grid import LatLonGrid
 from axialcast.model import ForecastNetwork
-from axialcast.model.footprint import Footprint, training_footprint
+from axialcast.model.footprint import Footprint, timed_step, training_footprint
 from axialcast.run.config import Config
 
-__all__ = ["TrainingCosts", "parse_bytes"]
+__all__ = ["TrainingCosts"]
 
 LIVE_COPIES = 4
 """Of a band's tokens: what an exchange of rows holds beside them, sent and received."""
-FEW = 3
+FEW = 4
 """Windows, layers and rollout steps that a step is counted with; more add what these differ by."""
 MOST_FLOATS = 40
 """Of each feature of a token that a layer keeps, at most, its perceptron apart."""
-_BYTES = re.compile(r"(\d+(?:\.\d+)?) *([kMGT]?)(i?)B?")
-_POWERS = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4}
-
-
-def parse_bytes(text: str, name: str) -> float:
-    """Bytes of a text such as 80GB, 16 GiB or 500M.
-
-    Raises:
-        ValueError: names the option.
-    """
-    match = _BYTES.fullmatch(text.strip())
-    if not match or not float(match[1]):
-        raise ValueError(f"{name}: got {text!r}, expected a size such as 80GB or 16GiB")
-    unit = 1024.0 if match[3] else 1000.0
-    return float(match[1]) * float(unit ** _POWERS[match[2]])
 
 
 @dataclass(frozen=True)
@@ -99,6 +86,23 @@ class TrainingCosts:
             return 0
         return 1 + int((room - one) / max(two - one, 1.0))
 
+    @property
+    def least_bytes(self) -> float:
+        """What one window at a time takes."""
+        return sum(self._memory(1).values())
+
+    def smaller(self, windows: int) -> str:
+        """What makes a training of so many windows at once smaller, the most useful first."""
+        train, model = self.config.train, self.config.model
+        ways = [] if model.reversible else ["set model.reversible: true"]
+        if windows > 1:
+            ways.append("choose a larger train.accumulate or a smaller train.batch_size")
+        ways.append("choose a larger model.patch or a smaller model")
+        if self.world_size > 1 and train.parallel != "fsdp":
+            ways.append("set train.parallel: fsdp")
+        ways.append("start more processes and raise train.domain_ranks")
+        return f"{', '.join(ways[:-1])}, or {ways[-1]}"
+
     def largest_batch(self, room: float) -> int:
         """`train.batch_size` that fits, with as many parts on as many processes."""
         return self.largest_windows(room) * self.data_ranks * self.config.train.accumulate
@@ -126,6 +130,22 @@ class TrainingCosts:
         states = self._input_steps + self.rollout_steps
         height, width = self.grid.shape
         return 4.0 * self.config.train.batch_size * states * self.num_channels * height * width
+
+    def step_seconds(self, device: torch.device, count: int = 3) -> float:
+        """Median time of a few steps on windows of zeros, of this process's part, on a device."""
+        network = self._network(self.config.model.depth).to(device)
+        states = self._input_steps + self.rollout_steps
+        shape = (self.windows, states, self.num_channels, *self._band.shape)
+        return (
+            timed_step(
+                network,
+                torch.zeros(shape, device=device),
+                input_steps=self._input_steps,
+                context=lambda: autocast(device, self.config.train.precision),
+                count=count,
+            )
+            * self.config.train.accumulate
+        )
 
     def _memory(self, windows: int) -> dict[str, float]:
         found = self._counted(windows)
