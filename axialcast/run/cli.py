@@ -66,7 +66,10 @@ def run(
         start = time.monotonic()
         path, settings = _load(config, overrides)
         from axialcast.run.stages import follow_stages, run_part, run_stages
+        from axialcast.run.urls import mirrored, refuse_url
 
+        if part is not None:
+            refuse_url(settings, "parts are made beside one another")
         if part is not None:
             run_part(settings, part, folder=path.parent, say=_say)
             return
@@ -82,15 +85,16 @@ def run(
                 preflight.refuse_small_memory()
 
         _require_writable(settings.output)
-        run_stages(
-            settings,
-            folder=path.parent,
-            force=force,
-            verify=verify,
-            before=before,
-            say=_say,
-        )
-        _say(f"done in {time.monotonic() - start:.0f} s: {settings.output}")
+        with mirrored(settings):
+            run_stages(
+                settings,
+                folder=path.parent,
+                force=force,
+                verify=verify,
+                before=before,
+                say=_say,
+            )
+        _say(f"done in {time.monotonic() - start:.0f} s: {settings.address}")
 
 
 @app.command()

@@ -1,17 +1,19 @@
 """Reads a config file: YAML and dotted overrides in, a checked `Config` or plain errors out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
     BeforeValidator,
+    Field,
     PrivateAttr,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from axialcast.disclosure import concealed, shown
 from axialcast.files.atomic import write_text
 from axialcast.run.errors import ConfigError, describe_errors
 from axialcast.run.reading import read_values
@@ -29,8 +31,10 @@ from axialcast.run.sections import (
     VerifyConfig,
 )
 from axialcast.run.shipped import find_pipeline
+from axialcast.run.urls import at_url, is_url
 from axialcast.run.values import Device, Folder, Seed, each_once
 from axialcast.run.written import (
+    OUTPUT,
     STORE,
     Kept,
     as_text,
@@ -77,7 +81,10 @@ class Config(Section):
     ]
     """Pipelines in order: shipped names or paths to your own `.py`."""
     output: Folder
-    """Folder that everything is written to; by default runs/<name of the config>."""
+    """Folder, or URL of s3, gs or az, that everything is written to; by default runs/<name of the
+    config>."""
+    output_storage_options: dict[str, Any] = Field(default={})
+    """For a URL as output, in words of fsspec or obstore; the rest is from the environment."""
     seed: Seed = 0
     """Seed of everything random."""
     device: Device = "auto"
@@ -92,13 +99,32 @@ class Config(Section):
     verify: VerifyConfig = VerifyConfig()
     cluster: ClusterConfig = ClusterConfig()
     _kept: Kept = PrivateAttr(default_factory=dict)
+    _url: str | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any) -> None:
         self._kept = kept((context or {}).get("texts", {}), self.model_dump(mode="json"))
+        self._url = (context or {}).get("url")
+        if self._url is not None:
+            text, _ = self._kept.get(OUTPUT, (self._url, None))
+            self._kept[OUTPUT] = (text, str(self.output))
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, concealed(value) if name == "output_storage_options" else value
 
     def __eq__(self, other: object) -> bool:
         """Whether the values are the same, however they were written."""
         return isinstance(other, Config) and self.model_dump() == other.model_dump()
+
+    @property
+    def url(self) -> str | None:
+        """Where the outputs are copied to from `output`, their working folder; None: nowhere."""
+        return self._url
+
+    @property
+    def address(self) -> str:
+        """Where the outputs are, as it may be told."""
+        return shown(self._url or str(self.output))
 
     @property
     def source_store(self) -> str:
@@ -118,7 +144,7 @@ class Config(Section):
 
     @property
     def _output_address(self) -> str:
-        return told(("output",), str(self.output), self._kept)
+        return told(OUTPUT, str(self.output), self._kept)
 
     @property
     def text(self) -> str:
@@ -259,6 +285,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     path = Path(path)
     values, texts = read_values(path, overrides)
     values.setdefault("output", str(Path("runs") / path.stem))
+    url = None
+    if is_url(values["output"]):
+        url, values["output"] = at_url(values["output"])
     data, written_data = values.get("data"), texts.get("data")
     if isinstance(data, dict) and isinstance(data.get("store"), str):
         found = _find_store(data["store"], path.parent)
@@ -266,7 +295,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
             written_data["store"] = f"{path.parent}/{written_data['store']}"
         data["store"] = found
     interpolations = list(interpolated(texts, values))
-    context = {"folder": path.parent, "texts": texts}
+    context = {"folder": path.parent, "texts": texts, "url": url}
     errors = describe_errors(Config, values, context)
     if errors:
         overridden = [override.partition("=")[0] for override in overrides]

@@ -13,7 +13,6 @@ from typing import Any
 
 import yaml
 
-from axialcast.disclosure import shown
 from axialcast.files.atomic import write_json, write_text
 from axialcast.files.documents import read_document
 from axialcast.files.holding import hold, refuse_held
@@ -21,6 +20,7 @@ from axialcast.run.config import Config
 from axialcast.run.jobs import Job, jobs_of
 from axialcast.run.schedulers import SCHEDULERS, Scheduler
 from axialcast.run.scripts import LOGS, find_template, render
+from axialcast.run.urls import refuse_url
 
 __all__ = ["RECORD", "dry_run", "read_record", "submit"]
 
@@ -115,11 +115,7 @@ def _scheduler(config: Config) -> Scheduler:
 
 
 def _scripts(config: Config, folder: Path) -> list[tuple[Job, str]]:
-    if re.match(r"[a-z][a-z0-9+]+:/", str(config.output)):
-        raise ValueError(
-            f"output {shown(str(config.output))}: jobs keep their scripts and logs beside the "
-            "outputs; set output to a folder that all nodes share"
-        )
+    refuse_url(config, "jobs keep their scripts and logs beside the outputs")
     if "${" in str(yaml.safe_load(config.text)["cluster"]["prologue"]):
         raise ValueError(
             "cluster.prologue: takes a value from the environment, which no script is to hold; "

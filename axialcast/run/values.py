@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from axialcast.disclosure import shown
 from axialcast.names import canonical
 from axialcast.times.decoding import DAY_SECONDS
 
@@ -137,6 +138,14 @@ def _location(value: Any) -> Any:
     return str(Path(text).expanduser()) if text.startswith("~") else text
 
 
+def _folder(value: Any) -> Any:
+    """A path here; `load_config` has put a working folder in the place of a URL."""
+    text = _location(value)
+    if "://" in str(text):
+        raise ValueError(f"got {shown(str(text))}, expected a folder here, or a config's file")
+    return text
+
+
 def each_once(name_of: Callable[[Any], Any] = lambda item: item) -> AfterValidator:
     """Refuses a list, or the keys of a dict, where something occurs twice.
 
@@ -180,7 +189,7 @@ WholeHours = Annotated[int, _Number, Field(gt=0, le=CENTURY)]
 Location = Annotated[str, BeforeValidator(_location)]
 """A path or URL."""
 Device = Annotated[str, BeforeValidator(_device)]
-Folder = Annotated[Path, BeforeValidator(_location)]
+Folder = Annotated[Path, BeforeValidator(_folder)]
 Name = Annotated[str, AfterValidator(_name)]
 BatchName = Annotated[str, AfterValidator(_batch_name)]
 """A queue or an account, as batch systems name them."""

@@ -14,6 +14,7 @@ import yaml
 from axialcast.disclosure import SHORTEST, concealed, shown
 
 __all__ = [
+    "OUTPUT",
     "STORE",
     "Kept",
     "Place",
@@ -32,6 +33,8 @@ Kept = dict[Place, tuple[Any, Any]]
 """By place: what a config's file has there, with its interpolations, and the value that it gave."""
 
 STORE = ("data", "store")
+OUTPUT = ("output",)
+OUTPUT_OPTIONS = "output_storage_options"
 _DEFAULT = re.compile(r"(\$\{oc\.env:[^,{}]*),[^{}]*\}")
 """A variable with what it is where it is not set, which may be a secret in clear."""
 
@@ -84,6 +87,11 @@ def written(values: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
             if isinstance(options, Mapping)
             else options,
         }
+    own = found.get(OUTPUT_OPTIONS)
+    if isinstance(own, Mapping):
+        found[OUTPUT_OPTIONS] = concealed(
+            own, lambda place, value: _secret(place, value, OUTPUT_OPTIONS)
+        )
     return found
 
 
@@ -127,11 +135,11 @@ def _address(address: str) -> str:
     return shown(address, login=login, query=query)
 
 
-def _secret(place: tuple[str, ...], value: Any) -> str:
+def _secret(place: tuple[str, ...], value: Any, options: str = "storage_options") -> str:
     """What is written of a secret option: its interpolation, or a variable to read it from."""
     if isinstance(value, str) and "${" in value:
         return _DEFAULT.sub(r"\1}", value)
-    name = re.sub(r"\W", "_", "_".join(("STORAGE_OPTIONS", *place))).upper()
+    name = re.sub(r"\W", "_", "_".join((options, *place))).upper()
     text = _environment(name)
     return text if isinstance(value, str) else f"${{oc.decode:{text}}}"
 

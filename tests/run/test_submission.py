@@ -327,8 +327,7 @@ def test_secrets_stay_in_the_environment(batch: Path, monkeypatch: pytest.Monkey
 
 
 def test_an_output_folder_that_nodes_do_not_share(batch: Path) -> None:
-    config = load_config("x.yaml", ["cluster.kind=slurm"])
-    remote = config.model_copy(update={"output": "s3://me:word@bucket/run"})
+    remote = load_config("x.yaml", ["cluster.kind=slurm", "output=s3://bucket/run"])
     with pytest.raises(ValueError, match="output s3://bucket/run: jobs keep their scripts and"):
         dry_run(remote)
 

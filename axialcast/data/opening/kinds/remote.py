@@ -8,7 +8,8 @@ import os
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -23,7 +24,7 @@ from axialcast.data.arrays.fetching import refuse_fork
 from axialcast.data.opening.kinds.options import SERVICES, SPELLINGS, Options, translate
 from axialcast.disclosure import shown, silenced
 
-__all__ = ["can_list", "open_url", "unreadable"]
+__all__ = ["can_list", "failing", "open_url", "unreadable", "writable"]
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection."""
@@ -33,6 +34,10 @@ FIRST_RETRIES = 2
 """The same for the first request, so that a wrong address is soon told."""
 ASKING = ("169.254.169.254", "/latest/api/token", "computeMetadata")
 """What tells in an error that credentials were asked for, of the machine, for want of others."""
+WRITING_SECONDS = 60.0
+"""How long a request of one who writes waits for an answer, and is repeated."""
+ENDPOINTS = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+"""Variables of the environment that name a server of S3."""
 BUCKET = "https://{}.s3.amazonaws.com"
 """Where the region of a bucket of S3 is asked for."""
 
@@ -83,10 +88,54 @@ def open_url(url: str, options: Mapping[str, Any], timeout_seconds: float) -> St
     return store
 
 
+def writable(url: str, options: Mapping[str, Any]) -> Any:
+    """An obstore store to write to, whose prefix is the URL's path.
+
+    Args:
+        url: of s3, gs or az.
+        options: as for `open_url`; credentials are those of the environment where there are none.
+
+    Raises:
+        ValueError: an option is unknown, or wrong.
+    """
+    service = SERVICES[urlsplit(url).scheme]
+    names = {name.lower() for name in options}
+    signed = {} if names & {"anon", "skip_signature"} else {"anon": False}
+    try:
+        given = translate(service, {**signed, **options})
+        if service == "s3":
+            _set_region(urlsplit(url), given.config, WRITING_SECONDS)
+        return _client(service, url, given, WRITING_SECONDS, RETRIES)
+    except (ValueError, TypeError, obstore.exceptions.BaseError) as error:
+        why = silenced(reason(error), options).replace("storage_options: ", "")
+        raise ValueError(
+            f"output_storage_options: {why}; they are {', '.join(SPELLINGS[service])}, or those of "
+            f"obstore for {service}"
+        ) from None
+
+
+@contextmanager
+def failing(address: str) -> Iterator[None]:
+    """Turns what a store that is written to says into one line.
+
+    Raises:
+        ConnectionError: instead of any error of obstore.
+    """
+    try:
+        yield
+    except obstore.exceptions.BaseError as error:
+        remedy = "check the address, the network, and that output_storage_options or the "
+        remedy += "environment hold credentials that may read, write, list and delete there"
+        raise ConnectionError(
+            f"output {address}: cannot be used ({shown(reason(error))}); {remedy}"
+        ) from None
+
+
 def _client(service: str, url: str, given: Options, seconds: float, retries: int) -> Any:
     """An obstore store that waits and repeats no longer than so many seconds."""
     parts = urlsplit(url)
-    endpoints = (given.config.get(name, "") for name in ("endpoint", "base_url"))
+    endpoints = [given.config.get(name, "") for name in ("endpoint", "base_url")]
+    endpoints += [os.environ.get(name, "") for name in ENDPOINTS if service == "s3"]
     client = {
         "allow_http": any(str(text).startswith("http://") for text in (url, *endpoints)),
         "connect_timeout": timedelta(seconds=min(CONNECT_SECONDS, seconds)),

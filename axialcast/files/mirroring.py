@@ -1,0 +1,228 @@
+"""A folder here that an object store has a copy of: what is written here goes there, whole.
+
+Object stores know no folders, links, renames, locks, or files that grow; a working folder on this
+machine has them. `Mirror.pull` makes the folder what the store holds, `Mirror.push` the store what
+the folder holds, and a push that is killed leaves no inventory and no stamp beside files that are
+not theirs: those of what changes are taken away first, and come last.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import obstore
+
+from axialcast.files.atomic import SUFFIX, write_json, writing
+from axialcast.files.documents import read_document
+from axialcast.files.inventory import FOLDER
+from axialcast.files.leasing import LEASE
+
+__all__ = ["Mirror"]
+
+TOKEN = ".working_folder.json"
+"""Object that says which working folder wrote last."""
+MARK = ".ours"
+"""Object that stands for the `.inventory/` of a folder while its inventories may be away."""
+NUM_AT_ONCE = 8
+PART_BYTES, MOST_PARTS = 8 * 2**20, 9_000
+"""Files larger than one part are sent in parts, of which S3 takes ten thousand."""
+
+
+class Known(NamedTuple):
+    """A file as it was when it and its object were the same.
+
+    Args:
+        size, changed: bytes, and the time of its last change (ns).
+        tag: ETag of the object.
+    """
+
+    size: int
+    changed: int
+    tag: str
+
+
+class Mirror:
+    """A working folder and the prefix of an object store that it is copied to.
+
+    Args:
+        folder: the working folder; nothing but this mirror and one run writes there.
+        store: an obstore store, whose prefix is the folder's counterpart.
+        record: file beside the folder, for what is known of both.
+        stamps: name of the folder whose files say that all else is whole.
+    """
+
+    def __init__(self, folder: Path, store: Any, record: Path, stamps: str) -> None:
+        self.folder, self.store, self.stamps = folder, store, stamps
+        self._record = record
+        self._known: dict[str, Known] = {}
+        self._id, self._is_settled = uuid.uuid4().hex, False
+        with suppress(FileNotFoundError, ValueError):
+            found = read_document(record, "id", "settled", "files")
+            self._id, self._is_settled = found["id"], found["settled"]
+            self._known = {name: Known(*values) for name, values in found["files"].items()}
+
+    def pull(self) -> None:
+        """Makes the folder what the store holds, unless it is what a killed run left to be pushed.
+
+        Objects whose files are here already are not read again.
+        """
+        if self._wrote_last() and not self._is_settled:
+            return
+        there = {name: meta for name, meta in self._objects().items() if name not in (TOKEN, LEASE)}
+        here = self._files(marked=True)
+        for name in here.keys() - there.keys():
+            (self.folder / name).unlink(missing_ok=True)
+        _each(
+            lambda name: self._fetch(name, there[name]),
+            (name for name in there if not self._is_same(name, here, there[name]["e_tag"])),
+        )
+        self._known = {name: self._known[name] for name in there}
+        for top, _, _ in os.walk(self.folder, topdown=False):
+            if Path(top).name != FOLDER or f"{self._name(Path(top))}/{MARK}" not in there:
+                with suppress(OSError):
+                    os.rmdir(top)  # only if it is empty
+        self._save(settled=True)
+
+    def begin(self) -> None:
+        """Says that from now on this folder is ahead of the store."""
+        self._save(settled=False)
+        if not self._wrote_last():
+            obstore.put(self.store, TOKEN, json.dumps({"id": self._id}).encode())
+
+    def push(self, *, settled: bool = False) -> None:
+        """Makes the store hold what the folder holds; what changes meanwhile waits for the next.
+
+        Args:
+            settled: whether the run has ended, so that nothing here is ahead of the store.
+        """
+        here = self._files(marked=not settled)
+        last = {name: self._read(name) for name in here if self._comes_last(name)}
+        changed = [name for name in here if not self._is_same(name, here)]
+        gone = self._known.keys() - here.keys()
+        self._delete(self._outdated(changed, gone))
+        _each(lambda name: self._send(name, here[name]), (n for n in changed if n not in last))
+        for name in sorted((n for n in changed if n in last), key=self._is_stamp):
+            content = last[name]
+            if content is not None and _state(self.folder / name) == here[name]:
+                self._put(name, content, here[name])
+        self._delete(gone)
+        self._save(settled=settled)
+
+    def _wrote_last(self) -> bool:
+        try:
+            found = json.loads(bytes(obstore.get(self.store, TOKEN).bytes()))
+            return bool(found["id"] == self._id)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return False
+
+    def _objects(self) -> dict[str, Any]:
+        return {meta["path"]: meta for page in obstore.list(self.store) for meta in page}
+
+    def _files(self, *, marked: bool) -> dict[str, tuple[int, int]]:
+        """Size and time of change of each file in the folder that is to be in the store.
+
+        Args:
+            marked: also of marks, which are in the store alone.
+        """
+        found = {}
+        for top, _, names in os.walk(self.folder):
+            for name in names:
+                path = Path(top, name)
+                state = None if name.endswith(SUFFIX) or name == LEASE else _state(path)
+                if state is not None:
+                    found[self._name(path)] = state
+            if Path(top).name == FOLDER and (marked or not names):
+                found[f"{self._name(Path(top))}/{MARK}"] = (0, 0)
+        return found
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+    def _is_same(
+        self, name: str, here: Mapping[str, tuple[int, int]], tag: str | None = None
+    ) -> bool:
+        known = self._known.get(name)
+        return known is not None and here.get(name) == known[:2] and tag in (None, known.tag)
+
+    def _is_stamp(self, name: str) -> bool:
+        return name.startswith(f"{self.stamps}/") and not name.endswith(".progress.json")
+
+    def _comes_last(self, name: str) -> bool:
+        return self._is_stamp(name) or _is_inventory(name)
+
+    def _outdated(self, changed: Iterable[str], gone: Iterable[str]) -> list[str]:
+        """Objects that say of others what will not be so in a moment."""
+        replaced = [name for name in changed if name in self._known]
+        data = [name for name in (*replaced, *gone) if not self._comes_last(name)]
+        folders = {str(above) for name in data for above in Path(name).parents}
+        return [
+            name
+            for name in {*replaced, *gone}
+            if self._is_stamp(name)
+            or (_is_inventory(name) and str(Path(name).parent.parent) in folders)
+        ]
+
+    def _fetch(self, name: str, meta: Mapping[str, Any]) -> None:
+        path = self.folder / name
+        if path.name == MARK:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._known[name] = Known(0, 0, meta["e_tag"])
+            return
+        with writing(path, needed=meta["size"]) as partial, partial.open("wb") as file:
+            for part in obstore.get(self.store, name).stream(min_chunk_size=PART_BYTES):
+                file.write(part)
+        state = _state(path)
+        assert state is not None
+        self._known[name] = Known(*state, meta["e_tag"])
+
+    def _send(self, name: str, state: tuple[int, int]) -> None:
+        if name.endswith(f"/{MARK}"):
+            self._put(name, b"", state)
+            return
+        with suppress(FileNotFoundError):  # it was there, and is no more: the next push tells
+            self._put(name, self.folder / name, state)
+
+    def _put(self, name: str, content: Path | bytes, state: tuple[int, int]) -> None:
+        size = max(PART_BYTES, state[0] // MOST_PARTS)
+        sent = obstore.put(self.store, name, content, chunk_size=size)
+        self._known[name] = Known(*state, sent["e_tag"] or "")
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _delete(self, names: Iterable[str]) -> None:
+        for name in list(names):
+            with suppress(FileNotFoundError):
+                obstore.delete(self.store, name)
+            self._known.pop(name, None)
+
+    def _save(self, *, settled: bool) -> None:
+        files = {name: list(known) for name, known in sorted(self._known.items())}
+        write_json(self._record, {"id": self._id, "settled": settled, "files": files})
+
+
+def _is_inventory(name: str) -> bool:
+    path = Path(name)
+    return path.parent.name == FOLDER and path.name != MARK
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _each(work: Callable[[str], None], names: Iterable[str]) -> None:
+    with ThreadPoolExecutor(NUM_AT_ONCE, "axialcast-mirror") as pool:
+        for done in [pool.submit(work, name) for name in names]:
+            done.result()

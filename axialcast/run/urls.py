@@ -1,0 +1,147 @@
+"""Outputs behind a URL: held there, made in a working folder here, and copied as they come."""
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from axialcast.disclosure import shown
+
+if TYPE_CHECKING:
+    from axialcast.run.config import Config
+
+__all__ = ["SCRATCH", "at_url", "is_url", "mirrored", "refuse_url"]
+
+SCRATCH = "AXIALCAST_SCRATCH"
+"""Variable of the environment: the folder for working folders, else one below ~/.cache."""
+SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss")
+PUSH_SECONDS = 30.0
+"""From the end of one copying to the beginning of the next while a stage runs."""
+
+
+def is_url(output: Any) -> bool:
+    """Whether an output is more than a path."""
+    return isinstance(output, str) and "://" in output
+
+
+def at_url(output: str) -> tuple[str | None, str]:
+    """The URL that outputs go to, and their folder on this machine.
+
+    Args:
+        output: URL; of `file://` there is a folder alone.
+
+    Raises:
+        ValueError: it cannot be written to.
+    """
+    parts = urlsplit(output)
+    if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost") or not parts.path:
+            raise ValueError(f"output: got {output}, expected file:///path of a folder")
+        return None, url2pathname(parts.path)
+    address, path = shown(output), parts.path.strip("/")
+    if parts.scheme not in SCHEMES or parts.query or parts.fragment:
+        raise ValueError(
+            f"output: got {address}, expected a folder or a URL of s3, gs or az such as "
+            "s3://bucket/run"
+        )
+    if parts.password is not None or ("@" in parts.netloc and not parts.scheme.startswith("abfs")):
+        raise ValueError(
+            f"output: {address} was given with a login; pass it as output_storage_options, or in "
+            "the environment"
+        )
+    if not parts.netloc or not path:
+        raise ValueError(
+            f"output: got {address}, expected a bucket and a name within it, such as "
+            f"{parts.scheme}://bucket/run"
+        )
+    scratch = os.environ.get(SCRATCH)
+    above = Path(scratch) if scratch else Path("~/.cache/axialcast/outputs").expanduser()
+    name = hashlib.sha256(f"{parts.scheme}://{parts.netloc}/{path}".encode()).hexdigest()[:16]
+    return f"{parts.scheme}://{parts.netloc}/{path}", str(above / name / Path(path).name)
+
+
+def refuse_url(config: "Config", why: str) -> None:
+    """Raises where the outputs go to a URL, for what needs a folder that all see.
+
+    Args:
+        config: the run.
+        why: it does.
+    """
+    if config.url is not None:
+        raise ValueError(
+            f"output {config.address}: {why}; set output to a folder that all nodes share"
+        )
+
+
+@contextmanager
+def mirrored(config: "Config") -> Iterator[None]:
+    """Holds what is behind the config's URL, makes its working folder that, and copies it back.
+
+    Copies while the context lasts and once when it ends, however it does. Does nothing of a config
+    whose output is a folder.
+
+    Raises:
+        FolderHeldError: another run holds it.
+        ConnectionError: the server cannot be reached, or refuses.
+        ValueError: an option is wrong.
+    """
+    if config.url is None:
+        yield
+        return
+    from axialcast.data.opening.kinds.remote import failing, writable
+    from axialcast.files.leasing import lease
+    from axialcast.files.mirroring import Mirror
+    from axialcast.run.stamps import STAMPS
+
+    address = config.address
+    store = writable(config.url, config.output_storage_options)
+    with failing(address), lease(store, address) as mine:
+        mirror = Mirror(config.output, store, config.output.parent / "record.json", STAMPS)
+        mirror.pull()
+        mirror.begin()
+        with _pushing(mirror, mine):
+            yield
+        mine.require()
+        mirror.push(settled=True)
+
+
+@contextmanager
+def _pushing(mirror: Any, mine: Any) -> Iterator[None]:
+    """Pushes now and then while in the context, and once more if an error ends it."""
+    done, met = threading.Event(), list[Exception]()
+
+    def push() -> None:
+        while not done.wait(PUSH_SECONDS):
+            try:
+                mine.require()
+                mirror.push()
+                met.clear()
+            except Exception as error:  # the next time, or the last one, tells
+                met[:] = [error]
+
+    pushing = threading.Thread(target=push, daemon=True, name="axialcast-push")
+    pushing.start()
+    try:
+        yield
+    except BaseException:
+        done.set()
+        pushing.join()
+        try:
+            mine.require()
+            mirror.push()
+        except Exception as error:  # the one that ends the run is told
+            logging.getLogger("axialcast").warning(
+                "%s: not all was copied there (%s); run again on this machine to go on",
+                mine.address,
+                error,
+            )
+        raise
+    finally:
+        done.set()
+        pushing.join()
