@@ -102,11 +102,13 @@ class Heartbeats:
 
         What it met itself is told to the others.
         """
-        if _is_lost_connection(error):
-            failure = self._failure or self._who_is_lost()
-            if failure is None:
-                failure = Failure(self._rank, socket.gethostname(), f"lost another rank ({error})")
-            if failure.rank != self._rank:
+        if isinstance(error, RuntimeError):
+            # However its loss is worded: what another one said comes first.
+            failure = self._failure or self._heard()
+            if failure is None and _is_lost_connection(error):
+                lost = Failure(self._rank, socket.gethostname(), f"lost another rank ({error})")
+                failure = self._who_is_lost() or lost
+            if failure is not None and failure.rank != self._rank:
                 return self._ended(failure)
         line, status = str(error).partition("\n")[0] or type(error).__name__, 2
         if not isinstance(error, ValueError | OSError):
@@ -153,6 +155,13 @@ class Heartbeats:
         except Exception:
             return  # nobody is there to be told
 
+    def _heard(self) -> Failure | None:
+        """What another process said, if the store is still there."""
+        try:
+            return self._told()
+        except Exception:
+            return None
+
     def _told(self) -> Failure | None:
         if not self._store.check(["failure"]):
             return None
@@ -190,7 +199,5 @@ class Heartbeats:
 
 def _is_lost_connection(error: BaseException) -> bool:
     """Whether an error says that another process could not be reached."""
-    if not isinstance(error, RuntimeError):
-        return False
     words = ("closed by peer", "reset by peer", "gloo", "nccl", "broken pipe", "timed out", "store")
     return any(word in str(error).lower() for word in words)
