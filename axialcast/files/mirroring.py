@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +47,10 @@ class Known(NamedTuple):
     tag: str
 
 
+UNKNOWN = Known(-1, -1, "")
+"""Of an object that is this folder's, and may hold anything."""
+
+
 class Mirror:
     """A working folder and the prefix of an object store that it is copied to.
 
@@ -72,6 +77,7 @@ class Mirror:
         Objects whose files are here already are not read again.
         """
         if self._wrote_last() and not self._is_settled:
+            self._compare()
             return
         there = {name: meta for name, meta in self._objects().items() if name not in (TOKEN, LEASE)}
         here = self._files(marked=True)
@@ -105,6 +111,7 @@ class Mirror:
         changed = [name for name in here if not self._is_same(name, here)]
         gone = self._known.keys() - here.keys()
         self._delete(self._outdated(changed, gone))
+        self._announce(changed)
         _each(lambda name: self._send(name, here[name]), (n for n in changed if n not in last))
         for name in sorted((n for n in changed if n in last), key=self._is_stamp):
             content = last[name]
@@ -112,6 +119,21 @@ class Mirror:
                 self._put(name, content, here[name])
         self._delete(gone)
         self._save(settled=settled)
+
+    def _compare(self) -> None:
+        """Forgets what a killed run knew of objects that are gone, or others, by now."""
+        there = self._objects()
+        self._known = {
+            name: known if there[name]["e_tag"] == known.tag else UNKNOWN
+            for name, known in self._known.items()
+            if name in there
+        }
+
+    def _announce(self, names: Iterable[str]) -> None:
+        """Notes what is about to be sent: killed after that, it is still known to be ours."""
+        if new := [name for name in names if name not in self._known]:
+            self._known |= dict.fromkeys(new, UNKNOWN)
+            self._save(settled=False)
 
     def _wrote_last(self) -> bool:
         try:
@@ -158,7 +180,7 @@ class Mirror:
     def _outdated(self, changed: Iterable[str], gone: Iterable[str]) -> list[str]:
         """Objects that say of others what will not be so in a moment."""
         replaced = [name for name in changed if name in self._known]
-        data = [name for name in (*replaced, *gone) if not self._comes_last(name)]
+        data = [name for name in replaced if not self._comes_last(name)]
         folders = {str(above) for name in data for above in Path(name).parents}
         return [
             name
@@ -199,10 +221,20 @@ class Mirror:
             return None
 
     def _delete(self, names: Iterable[str]) -> None:
-        for name in list(names):
+        """Stamps first, then inventories, then what they speak of."""
+
+        def delete(name: str) -> None:
             with suppress(FileNotFoundError):
                 obstore.delete(self.store, name)
-            self._known.pop(name, None)
+
+        def rank(name: str) -> tuple[bool, bool]:
+            return not self._is_stamp(name), not _is_inventory(name)
+
+        for _, alike in groupby(sorted(names, key=rank), key=rank):
+            gone = list(alike)
+            _each(delete, gone)
+            for name in gone:
+                self._known.pop(name, None)
 
     def _save(self, *, settled: bool) -> None:
         files = {name: list(known) for name, known in sorted(self._known.items())}

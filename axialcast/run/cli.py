@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axialcast import parallel, stopping
-from axialcast.disclosure import printable
+from axialcast.disclosure import printable, shown
 from axialcast.run import shipped
 
 if TYPE_CHECKING:
@@ -202,7 +202,9 @@ def check(
 
 @app.command()
 def inspect(
-    path: Annotated[Path, typer.Argument(help="Checkpoint, forecast or analysis, or a run.")],
+    path: Annotated[
+        str, typer.Argument(help="Checkpoint, forecast or analysis, or a run; of a URL, a copy.")
+    ],
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Compare every byte with its checksum; status 1 if damaged."),
@@ -212,34 +214,43 @@ def inspect(
     """Say what a checkpoint or a store holds, or whether it is whole."""
     with _plain_errors(traceback):
         from axialcast.run import inspection
+        from axialcast.run.urls import seen
 
-        if not verify:
-            for line in inspection.describe(path):
-                _say(line)
-            return
-        broken, what = inspection.verify(path)
-        for part in broken:
-            _say(str(part))
+        with seen(path, whole=True) as here:
+            name = shown(path)
+
+            def say(line: str) -> None:
+                _say(line.replace(str(here), name))
+
+            if not verify:
+                for line in inspection.describe(here):
+                    say(line)
+                return
+            broken, what = inspection.verify(here)
+            for part in broken:
+                say(str(part))
         if broken:
             _say(
-                f"{path}: {len(broken)} damaged or missing among {what}; "
+                f"{name}: {len(broken)} damaged or missing among {what}; "
                 "axialcast run --verify makes them again"
             )
             raise typer.Exit(1)
-        _say(f"{path}: whole, {what}")
+        _say(f"{name}: whole, {what}")
 
 
 @app.command()
 def status(
-    output: Annotated[Path, typer.Argument(help="The output folder of a run.")],
+    output: Annotated[str, typer.Argument(help="The output folder of a run, or its URL.")],
     traceback: Traceback = False,
 ) -> None:
     """Say which stages of a run are done, running, stopped or damaged, and what its jobs do."""
     with _plain_errors(traceback):
         from axialcast.run.status import status
+        from axialcast.run.urls import seen
 
-        for line in status(output):
-            _say(line)
+        with seen(output, whole=False) as here:
+            for line in status(here):
+                _say(line.replace(str(here), shown(output)))
 
 
 def main() -> None:
@@ -291,7 +302,8 @@ def _plain_errors(traceback: bool) -> Iterator[None]:
             typer.echo(f"axialcast: error: {printable(ended.line)}", err=True)
         raise typer.Exit(ended.status) from None
     except KeyboardInterrupt:
-        typer.echo("axialcast: interrupted; the unfinished stage will run again", err=True)
+        if _speaks():
+            typer.echo("axialcast: interrupted; the unfinished stage will run again", err=True)
         raise typer.Exit(130) from None
     except BrokenPipeError:
         raise

@@ -5,18 +5,20 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from axialcast.disclosure import shown
+from axialcast.files.holding import holder
 
 if TYPE_CHECKING:
     from axialcast.run.config import Config
 
-__all__ = ["SCRATCH", "at_url", "is_url", "mirrored", "refuse_url"]
+__all__ = ["SCRATCH", "at_url", "is_url", "mirrored", "refuse_url", "seen"]
 
 SCRATCH = "AXIALCAST_SCRATCH"
 """Variable of the environment: the folder for working folders, else one below ~/.cache."""
@@ -80,6 +82,39 @@ def refuse_url(config: "Config", why: str) -> None:
 
 
 @contextmanager
+def seen(place: str, *, whole: bool) -> Iterator[Path]:
+    """A folder or file as it is, or one here that looks like what is behind a URL.
+
+    Args:
+        place: path, or URL of what lies in a run's output; credentials are of the environment.
+        whole: with the contents of all files; otherwise of those that `status` reads.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ConnectionError: the server cannot be reached, or refuses.
+    """
+    url, folder = at_url(place) if is_url(place) else (None, place)
+    if url is None:
+        yield Path(folder)
+        return
+    held = holder(Path(folder))
+    if not whole and held is not None and held.is_alive:
+        yield Path(folder)  # it is ahead of what is there
+        return
+    from axialcast.data.opening.kinds.remote import failing, writable
+    from axialcast.files.outline import outline
+    from axialcast.run.stamps import READ_BYTES
+
+    with TemporaryDirectory(prefix="axialcast-") as above:
+        here = Path(above) / Path(folder).name
+        with failing(shown(place)):
+            num = outline(writable(url, {}), here, None if whole else READ_BYTES)
+        if not num:
+            raise FileNotFoundError(f"{shown(place)}: there is nothing")
+        yield here
+
+
+@contextmanager
 def mirrored(config: "Config") -> Iterator[None]:
     """Holds what is behind the config's URL, makes its working folder that, and copies it back.
 
@@ -101,14 +136,17 @@ def mirrored(config: "Config") -> Iterator[None]:
 
     address = config.address
     store = writable(config.url, config.output_storage_options)
-    with failing(address), lease(store, address) as mine:
-        mirror = Mirror(config.output, store, config.output.parent / "record.json", STAMPS)
-        mirror.pull()
-        mirror.begin()
+    with ExitStack() as held:
+        with failing(address):
+            mine = held.enter_context(lease(store, address))
+            mirror = Mirror(config.output, store, config.output.parent / "record.json", STAMPS)
+            mirror.pull()
+            mirror.begin()
         with _pushing(mirror, mine):
             yield
         mine.require()
-        mirror.push(settled=True)
+        with failing(address):
+            mirror.push(settled=True)
 
 
 @contextmanager

@@ -119,11 +119,11 @@ def failing(address: str) -> Iterator[None]:
     """Turns what a store that is written to says into one line.
 
     Raises:
-        ConnectionError: instead of any error of obstore.
+        ConnectionError: instead of any error of obstore, such as of a bucket that is not there.
     """
     try:
         yield
-    except obstore.exceptions.BaseError as error:
+    except (obstore.exceptions.BaseError, FileNotFoundError) as error:
         remedy = "check the address, the network, and that output_storage_options or the "
         remedy += "environment hold credentials that may read, write, list and delete there"
         raise ConnectionError(

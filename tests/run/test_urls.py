@@ -1,0 +1,240 @@
+"""Outputs behind URLs, on a server of S3 that runs here."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from axialcast.run import preflight
+from axialcast.run.cli import app
+from axialcast.run.config import ConfigError, load_config, save_config
+from axialcast.run.urls import at_url
+
+PIPELINE = """
+import time
+from axialcast.files import inventory
+from axialcast.files.atomic import write_text
+READS = ("seed",)
+OUTPUTS = ("made", "single")
+RESUMES = ("state",)
+def run(config):
+    state = config.output / "state"
+    write_text(state, (state.read_text() if state.exists() else "") + "begun ")
+    while (config.output.parent.parent / "wait").exists():
+        time.sleep(0.05)
+    for index in range(3):
+        write_text(config.output / f"made/c/{index}", f"{config.seed} " * index)
+    inventory.write(config.output / "made", inventory.take(config.output / "made"))
+    write_text(config.output / "single", state.read_text())
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """Address of a server with an empty bucket."""
+    moto = pytest.importorskip("moto.server")
+    import boto3
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    address = f"http://127.0.0.1:{running.get_host_and_port()[1]}"
+    words = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    boto3.client("s3", endpoint_url=address, **words).create_bucket(Bucket="bucket")
+    yield address
+    running.stop()
+
+
+@pytest.fixture
+def here(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AXIALCAST_SCRATCH", str(tmp_path / "scratch"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    Path("make.py").write_text(PIPELINE)
+    Path("x.yaml").write_text(
+        f"pipeline: [make.py]\noutput: s3://bucket/{tmp_path.name}/run\n"
+        "data: {store: store.nc, variables: [a], train: [2001, 2001], validate: [2002, 2002], "
+        "test: [2003, 2003]}\n"
+    )
+    monkeypatch.setattr(preflight, "check_run", lambda *given, **words: None)
+    return tmp_path
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def run(*words: str) -> str:
+    result = call("run", "x.yaml", *words)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def bucket(server: str, prefix: str) -> dict[str, bytes]:
+    import obstore
+    from obstore.store import S3Store
+
+    config: Any = {"endpoint": server, "access_key_id": "a", "secret_access_key": "b"}
+    store = S3Store("bucket", prefix=prefix, config=config, client_options={"allow_http": True})
+    names = [meta["path"] for page in obstore.list(store) for meta in page]
+    return {name: bytes(obstore.get(store, name).bytes()) for name in names}
+
+
+def folder(path: Path) -> dict[str, bytes]:
+    files = [file for file in path.rglob("*") if file.is_file()]
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
+
+
+def test_a_run_leaves_there_what_it_leaves_in_a_folder(here: Path, server: str) -> None:
+    assert run().splitlines()[-1].endswith(f"s: s3://bucket/{here.name}/run")
+    run("output=here")
+    there, local = bucket(server, f"{here.name}/run"), folder(Path("here"))
+    assert there.keys() - local.keys() == {".working_folder.json"}
+    assert local.keys() <= there.keys()
+    assert {name for name in local if there[name] != local[name]} == {"config.yaml"}
+    assert there["config.yaml"].decode() == local["config.yaml"].decode().replace(
+        "output: here\n", f"output: s3://bucket/{here.name}/run\n"
+    )
+    assert not bucket(server, f"{here.name}/ru")
+
+
+def test_what_is_up_to_date_there_is_skipped_on_any_machine(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    assert "make: up to date, skipped" in run()
+    monkeypatch.setenv("AXIALCAST_SCRATCH", str(here / "another"))
+    assert "make: up to date, skipped" in run()
+    assert "make: runs again, for seed changed" in run("seed=2")
+    monkeypatch.setenv("AXIALCAST_SCRATCH", str(here / "scratch"))
+    assert "make: up to date, skipped" in run("seed=2")
+    assert "make: runs" in run("seed=2", "--force")
+
+
+def test_killed_and_gone_on_with_on_another_machine(
+    here: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = (
+        "from axialcast.run import preflight, urls\nurls.PUSH_SECONDS = 0.1\n"
+        "preflight.check_run = lambda *given, **words: None\n"
+        "from axialcast.run.cli import app\napp()"
+    )
+    wait = here / "scratch/wait"
+    wait.parent.mkdir()
+    wait.touch()
+    words = [sys.executable, "-c", program, "run", "x.yaml"]
+    first = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        end = time.monotonic() + 60
+        while "state" not in bucket(server, f"{here.name}/run") and time.monotonic() < end:
+            time.sleep(0.1)
+        second = call("run", "x.yaml")
+        assert second.exit_code == 2
+        assert f"s3://bucket/{here.name}/run: held by process {first.pid} on" in second.output
+        told = call("status", f"s3://bucket/{here.name}/run").output
+        assert f"s3://bucket/{here.name}/run: held by process {first.pid} on" in told
+        assert "make: running" in told
+    finally:
+        os.kill(first.pid, signal.SIGKILL)
+        first.communicate()
+    wait.unlink()
+    monkeypatch.setenv("AXIALCAST_SCRATCH", str(here / "another"))
+    told = call("status", f"s3://bucket/{here.name}/run").output
+    assert "its run ended without a word" in told
+    assert "make: runs on, from state" in run()
+    there = bucket(server, f"{here.name}/run")
+    assert there["single"] == b"begun begun "
+    assert "state" not in there
+    assert ".held.json" not in there
+
+
+def test_status_and_inspect_of_what_is_there(here: Path, server: str) -> None:
+    run()
+    address = f"s3://bucket/{here.name}/run"
+    assert call("status", address).output.splitlines() == [
+        f"{address}: no run is at work",
+        "make: done",
+    ]
+    whole = call("inspect", address, "--verify")
+    assert (whole.exit_code, whole.output[: len(address) + 7]) == (0, f"{address}: whole")
+    import obstore
+    from obstore.store import S3Store
+
+    config: Any = {"endpoint": server, "access_key_id": "a", "secret_access_key": "b"}
+    store = S3Store("bucket", config=config, client_options={"allow_http": True})
+    obstore.delete(store, f"{here.name}/run/made/c/1")
+    assert "made/c/1: missing" in call("status", address).output
+    assert call("inspect", address, "--verify").exit_code == 1
+    assert call("status", f"{address}2").exit_code == 2
+    assert "make: runs again, for a part of its outputs is damaged" in run()
+    assert call("inspect", address, "--verify").exit_code == 0
+
+
+def test_secrets_are_neither_written_nor_told(here: Path, server: str) -> None:
+    overrides = ["output_storage_options={key: AKIAKEY, secret: whisper}"]
+    config = load_config("x.yaml", overrides)
+    assert "whisper" not in repr(config)
+    save_config(config, "written.yaml")
+    text = Path("written.yaml").read_text()
+    assert "whisper" not in text
+    assert "AKIAKEY" not in text
+    assert "${oc.env:AXIALCAST_OUTPUT_STORAGE_OPTIONS_SECRET}" in text
+    output = run(*overrides)
+    files = {**bucket(server, f"{here.name}/run"), **folder(here / "scratch")}
+    assert "whisper" not in output
+    assert not [name for name, text in files.items() if b"whisper" in text or b"hush" in text]
+
+
+def test_a_file_url_is_a_folder(here: Path) -> None:
+    run(f"output=file://{here}/plain")
+    assert Path("plain/single").exists()
+    assert load_config("x.yaml", [f"output=file://{here}/plain"]).url is None
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("s3://bucket", "expected a bucket and a name within it"),
+        ("ftp://host/run", "expected a folder or a URL of s3, gs or az"),
+        ("https://host/run", "expected a folder or a URL of s3, gs or az"),
+        ("s3://bucket/run?x=1", "expected a folder or a URL of s3, gs or az"),
+        ("s3://me:word@bucket/run", "s3://bucket/run was given with a login"),
+        ("file://host/run", "expected file:///path"),
+    ],
+)
+def test_urls_that_nothing_can_be_written_to(here: Path, output: str, line: str) -> None:
+    with pytest.raises((ConfigError, ValueError)) as raised:
+        load_config("x.yaml", [f"output={output}"])
+    assert line in str(raised.value)
+    assert "word" not in str(raised.value)
+
+
+def test_folders_of_urls_are_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AXIALCAST_SCRATCH", "/scratch")
+    addresses = ["s3://b/run", "s3://b/run2", "s3://c/run", "gs://b/run", "s3://b/x/run"]
+    assert len({at_url(address)[1] for address in addresses}) == len(addresses)
+    assert at_url("s3://b/run/") == at_url("s3://b/run")
+
+
+def test_what_needs_a_folder_and_who_cannot_be_reached(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = call("run", "x.yaml", "--part", "1/2")
+    assert parts.exit_code == 2
+    assert "parts are made beside one another; set output to a folder" in parts.output
+    wrong = call("run", "x.yaml", "output_storage_options={colour: red}")
+    assert (wrong.exit_code, "output_storage_options: " in wrong.output) == (2, True)
+    nowhere = call("run", "x.yaml", f"output=s3://nobucket/{here.name}")
+    assert nowhere.exit_code == 2
+    assert f"output s3://nobucket/{here.name}: cannot be used" in nowhere.output
