@@ -141,7 +141,8 @@ def joined() -> Iterator[Launch]:
         world_size=me.world_size,
         timeout=WAIT,
     )
-    with Heartbeats(stores[1], me.rank, me.world_size) as hearts:
+    holds_store = me.is_leader and not _is_launchers_store()
+    with Heartbeats(stores[1], me.rank, me.world_size, holds_store=holds_store) as hearts:
         _talk = _Talk(stores[2], hearts)
         try:
             yield me
@@ -308,11 +309,9 @@ def _met(me: Launch) -> Any:
     from torch.distributed.distributed_c10d import PrefixStore
 
     address, port = _meeting_point(os.environ)
-    agents = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    serves = me.is_leader and not _is_launchers_store()
     try:
-        store = TCPStore(
-            address, port, me.world_size, me.is_leader and not agents, MEET, multi_tenant=True
-        )
+        store = TCPStore(address, port, me.world_size, serves, MEET, multi_tenant=True)
     except RuntimeError as error:
         raise OSError(
             f"rank {me.rank} of {me.world_size} cannot meet the others at {address}:{port} "
@@ -322,6 +321,11 @@ def _met(me: Launch) -> Any:
     # A job that torchrun starts again finds what the last one said.
     again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     return PrefixStore(f"axialcast/{again}", store)
+
+
+def _is_launchers_store() -> bool:
+    """Whether the store is torchrun's, and outlives this process."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
 def _meeting_point(environment: Mapping[str, str]) -> tuple[str, int]:

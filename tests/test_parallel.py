@@ -87,6 +87,11 @@ def test_an_error_of_a_follower_is_said_by_the_leader() -> None:
     assert outcomes("error") == [(2, "", line), (2, "", ""), (2, "", "")]
 
 
+def test_an_error_of_the_leader_is_all_that_is_said() -> None:
+    """Though it holds the store that the others, at work alone, hear of it by."""
+    assert outcomes("lead_err", 0) == [(2, "", "axialcast: error: 4 is wrong")] + 2 * [(2, "", "")]
+
+
 def test_an_error_of_all_is_said_once() -> None:
     assert outcomes("all_err") == [
         (2, "", "axialcast: error: 4 is wrong"),
@@ -96,7 +101,7 @@ def test_an_error_of_all_is_said_once() -> None:
 
 
 @pytest.mark.parametrize("where", ["exchange", "telling", "busy"])
-@pytest.mark.parametrize("killed", [0, 1])
+@pytest.mark.parametrize("killed", [0, 2])
 def test_when_one_is_killed_all_end_and_one_speaks(where: str, killed: int) -> None:
     """Whether the others want something of it, wait for the leader, or are at work alone."""
     if where == "telling" and killed == 0:
@@ -183,6 +188,11 @@ def play(case: str, target: int) -> None:
             if me.rank == 2:
                 raise ValueError("data.store x: is not there; give another")
             parallel.told(parallel.gathered(0))
+        case "lead_err":
+            if is_target:
+                raise ValueError("4 is wrong")
+            time.sleep(1.5)
+            parallel.told(0)
         case "all_err":
             raise ValueError("4 is wrong")
         case "kill_exchange":
