@@ -186,6 +186,9 @@ def check(
         path, settings = _load(config, overrides)
         _require_writable(settings.output)
         from axialcast.run.preflight import check_run
+        from axialcast.run.urls import require_reachable
+
+        require_reachable(settings)
 
         preflight = check_run(settings, folder=path.parent, scan=True)
         for line in [*preflight.facts(), *preflight.costs()] if preflight else []:

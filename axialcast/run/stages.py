@@ -33,6 +33,7 @@ from axialcast.run.stamps import (
     store_of,
     write_stamp,
 )
+from axialcast.run.urls import SCRATCH
 
 __all__ = [
     "Stage",
@@ -194,7 +195,8 @@ def _wait_for(path: Path) -> None:
         if time.monotonic() > end:
             raise FileNotFoundError(
                 f"output {path.parent}: written by rank 0, but not seen by rank "
-                f"{parallel.launch().rank}; set output= to a folder that all nodes share"
+                f"{parallel.launch().rank}; set output= (of a URL, the variable {SCRATCH}) to a "
+                "folder that all nodes share"
             )
         time.sleep(0.5)
 

@@ -18,7 +18,7 @@ from axialcast.files.holding import holder
 if TYPE_CHECKING:
     from axialcast.run.config import Config
 
-__all__ = ["SCRATCH", "at_url", "is_url", "mirrored", "refuse_url", "seen"]
+__all__ = ["SCRATCH", "at_url", "is_url", "mirrored", "refuse_url", "require_reachable", "seen"]
 
 SCRATCH = "AXIALCAST_SCRATCH"
 """Variable of the environment: the folder for working folders, else one below ~/.cache."""
@@ -79,6 +79,23 @@ def refuse_url(config: "Config", why: str) -> None:
         raise ValueError(
             f"output {config.address}: {why}; set output to a folder that all nodes share"
         )
+
+
+def require_reachable(config: "Config") -> None:
+    """Raises where the URL that outputs go to does not answer; changes nothing there.
+
+    Raises:
+        ConnectionError: the server cannot be reached, or refuses.
+        ValueError: an option is wrong.
+    """
+    if config.url is None:
+        return
+    import obstore
+
+    from axialcast.data.opening.kinds.remote import failing, writable
+
+    with failing(config.address):
+        next(iter(obstore.list(writable(config.url, config.output_storage_options))), None)
 
 
 @contextmanager

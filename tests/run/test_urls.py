@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from axialcast.data.opening.kinds.remote import writable
 from axialcast.run import preflight
 from axialcast.run.cli import app
 from axialcast.run.config import ConfigError, load_config, save_config
@@ -238,3 +239,14 @@ def test_what_needs_a_folder_and_who_cannot_be_reached(
     nowhere = call("run", "x.yaml", f"output=s3://nobucket/{here.name}")
     assert nowhere.exit_code == 2
     assert f"output s3://nobucket/{here.name}: cannot be used" in nowhere.output
+    checked = call("check", "x.yaml", f"output=s3://nobucket/{here.name}")
+    assert f"output s3://nobucket/{here.name}: cannot be used" in checked.output
+
+
+def test_each_service_has_its_store() -> None:
+    google = writable("gs://bucket/a/run", {"anon": True})
+    azure = writable("abfs://box@account.dfs.core.windows.net/a/run", {"sas_token": "sig=x"})
+    assert [(type(store).__name__, store.prefix) for store in (google, azure)] == [
+        ("GCSStore", "a/run"),
+        ("AzureStore", "a/run"),
+    ]
