@@ -9,8 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from axialcast.disclosure import shown
 from axialcast.files.holding import holder
@@ -45,7 +44,7 @@ def at_url(output: str) -> tuple[str | None, str]:
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost") or not parts.path:
             raise ValueError(f"output: got {output}, expected file:///path of a folder")
-        return None, url2pathname(parts.path)
+        return None, unquote(parts.path)
     address, path = shown(output), parts.path.strip("/")
     if parts.scheme not in SCHEMES or parts.query or parts.fragment:
         raise ValueError(
@@ -146,6 +145,8 @@ def mirrored(config: "Config") -> Iterator[None]:
     if config.url is None:
         yield
         return
+    if config.cluster.workers and config.cluster.kind != "local":
+        refuse_url(config, f"workers of cluster.kind {config.cluster.kind} write there themselves")
     from axialcast.data.opening.kinds.remote import failing, writable
     from axialcast.files.leasing import lease
     from axialcast.files.mirroring import Mirror

@@ -198,7 +198,7 @@ def test_secrets_are_neither_written_nor_told(here: Path, server: str) -> None:
 
 
 def test_a_file_url_is_a_folder(here: Path) -> None:
-    run(f"output=file://{here}/plain")
+    run(f"output=file://{here}/pl%61in")
     assert Path("plain/single").exists()
     assert load_config("x.yaml", [f"output=file://{here}/plain"]).url is None
 
@@ -234,6 +234,8 @@ def test_what_needs_a_folder_and_who_cannot_be_reached(
     parts = call("run", "x.yaml", "--part", "1/2")
     assert parts.exit_code == 2
     assert "parts are made beside one another; set output to a folder" in parts.output
+    workers = call("run", "x.yaml", "cluster={kind: slurm, workers: 2}")
+    assert "workers of cluster.kind slurm write there themselves; set output" in workers.output
     wrong = call("run", "x.yaml", "output_storage_options={colour: red}")
     assert (wrong.exit_code, "output_storage_options: " in wrong.output) == (2, True)
     nowhere = call("run", "x.yaml", f"output=s3://nobucket/{here.name}")
