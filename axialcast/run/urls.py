@@ -103,13 +103,15 @@ def seen(place: str, *, whole: bool) -> Iterator[Path]:
 
     Args:
         place: path, or URL of what lies in a run's output; credentials are of the environment.
+            Of other URLs whoever is given the path says that they are none.
         whole: with the contents of all files; otherwise of those that `status` reads.
 
     Raises:
         FileNotFoundError: nothing is there.
         ConnectionError: the server cannot be reached, or refuses.
     """
-    url, folder = at_url(place) if is_url(place) else (None, place)
+    is_ours = is_url(place) and urlsplit(place).scheme in ("file", *SCHEMES)
+    url, folder = at_url(place) if is_ours else (None, place)
     if url is None:
         yield Path(folder)
         return

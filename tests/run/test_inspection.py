@@ -66,7 +66,9 @@ def test_a_chunk_that_is_no_chunk(here: Path, analysis: xr.Dataset) -> None:
 
 def test_folders_and_places_that_hold_nothing(here: Path) -> None:
     assert refused(".").startswith(".: neither a checkpoint, a Zarr store nor")
-    assert "gs:/bucket/x.zarr: inspect reads files of this machine" in refused("gs://bucket/x.zarr")
+    assert "https:/host/x.zarr: inspect reads files of this machine" in refused(
+        "https://host/x.zarr"
+    )
     Path("run").mkdir()
     Path("run/config.yaml").write_text("pipeline: [train]\n")
     assert refused("run") == "run: a run without a checkpoint so far; see axialcast status run"
