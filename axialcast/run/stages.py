@@ -4,6 +4,8 @@ See `axialcast.run.stage` for what a pipeline says of itself, `axialcast.run.sta
 kept of it.
 """
 
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -75,6 +77,7 @@ def run_stages(
         ConfigError: the pipelines contradict one another or the config.
         FolderHeldError: another run holds the output folder.
     """
+    _refuse_others(config)
     stages = stages_of(config, folder)
     names, output = [stage.name for stage in stages], config.output
 
@@ -134,8 +137,10 @@ def follow_stages(config: Config, *, folder: Path = Path()) -> None:
         config, folder: as the leader was given.
 
     Raises:
+        ConfigError: as for the leader.
         FileNotFoundError: the output folder is another one here than where the leader is.
     """
+    _refuse_others(config)
     stages = {stage.name: stage for stage in stages_of(config, folder)}
     with _silence():
         while (name := parallel.told(None)) is not None:
@@ -179,6 +184,25 @@ def run_part(
             stage.run(config)
     with suppress(OSError):
         (output / PARTS).rmdir()  # only the last of them can
+
+
+def _refuse_others(config: Config) -> None:
+    """Raises where processes have unlike configs: they would wait for ever, or train on unlikes."""
+    known = config.model_dump(
+        mode="json",
+        include={"pipeline", "seed", "data", "prepare", "model", "train", "forecast"},
+        exclude={"data": {"store", "storage_options"}},  # each may have a copy of its own
+    )
+    texts = {key: json.dumps(value, default=str).encode() for key, value in known.items()}
+    leaders, *others = parallel.gathered(
+        {key: hashlib.sha256(text).hexdigest() for key, text in texts.items()}
+    )
+    for rank, theirs in enumerate(others, start=1):
+        if unlike := [key for key in leaders if theirs.get(key) != leaders[key]]:
+            raise ValueError(
+                f"{', '.join(unlike)}: rank {rank} was given another value than rank 0; start all "
+                "by the same command with the same config"
+            )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -109,12 +110,20 @@ def test_a_wrong_config_is_said_once(config: Path) -> None:
     assert second[1:] == ("", "")
 
 
+def test_unlike_configs_are_refused_before_anything_is_written(config: Path) -> None:
+    first, second = run(config, of_second=("train.batch_size=9", "seed=5"))
+    assert first[:2] == (2, "")
+    assert first[2].startswith("axialcast: error: seed, train: rank 1 was given another value")
+    assert second == (2, "", "")
+    assert not (config.parent / "out").exists()
+
+
 def command(config: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "axialcast", "run", str(config), *more]
 
 
-def run(config: Path, *more: str) -> list[tuple[int, str, str]]:
-    """Status, stdout and stderr of two processes."""
+def run(config: Path, *more: str, of_second: Sequence[str] = ()) -> list[tuple[int, str, str]]:
+    """Status, stdout and stderr of two processes, the second one's command going on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -122,7 +131,7 @@ def run(config: Path, *more: str) -> list[tuple[int, str, str]]:
     environment |= {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
     processes = [
         subprocess.Popen(
-            command(config, *more),
+            command(config, *more, *(of_second if rank else ())),
             env=environment | {"RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
