@@ -56,7 +56,7 @@ def at_url(output: str) -> tuple[str | None, str]:
             f"output: {address} was given with a login; pass it as output_storage_options, or in "
             "the environment"
         )
-    if not parts.netloc or not path:
+    if not parts.netloc or any(part in ("", ".", "..") for part in path.split("/")):
         raise ValueError(
             f"output: got {address}, expected a bucket and a name within it, such as "
             f"{parts.scheme}://bucket/run"

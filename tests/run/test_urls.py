@@ -207,6 +207,8 @@ def test_a_file_url_is_a_folder(here: Path) -> None:
     ("output", "line"),
     [
         ("s3://bucket", "expected a bucket and a name within it"),
+        ("s3://bucket/a/..", "expected a bucket and a name within it"),
+        ("s3://bucket/a//b", "expected a bucket and a name within it"),
         ("ftp://host/run", "expected a folder or a URL of s3, gs or az"),
         ("https://host/run", "expected a folder or a URL of s3, gs or az"),
         ("s3://bucket/run?x=1", "expected a folder or a URL of s3, gs or az"),
@@ -245,6 +247,19 @@ def test_what_needs_a_folder_and_who_cannot_be_reached(
     assert f"output s3://nobucket/{here.name}: cannot be used" in checked.output
 
 
+def test_objects_whose_names_lead_out_are_refused(here: Path, server: str) -> None:
+    import boto3
+
+    words = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    client = boto3.client("s3", endpoint_url=server, **words)
+    key = f"{here.name}/run/../../evil"
+    client.put_object(Bucket="bucket", Key=key, Body=b"evil")
+    result = call("run", "x.yaml")
+    client.delete_object(Bucket="bucket", Key=key)
+    assert not list(here.rglob("evil"))
+    assert (result.exit_code, "cannot be used" in result.output) == (2, True)
+
+
 def test_each_service_has_its_store() -> None:
     google = writable("gs://bucket/a/run", {"anon": True})
     azure = writable("abfs://box@account.dfs.core.windows.net/a/run", {"sas_token": "sig=x"})
@@ -252,3 +267,28 @@ def test_each_service_has_its_store() -> None:
         ("GCSStore", "a/run"),
         ("AzureStore", "a/run"),
     ]
+
+
+@pytest.mark.slow
+def test_the_smallest_line_there_is_that_of_a_folder(
+    here: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    for name, value in (("ENDPOINT_URL", server), ("REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "a")
+    monkeypatch.setenv("AXIALCAST_SCRATCH", str(here / "scratch"))
+    address = f"s3://bucket/{here.name}/run"
+    words = [sys.executable, "-c", "from axialcast.run.cli import app\napp()", "run"]
+    for output in (address, "here"):
+        subprocess.run([*words, "smallest.yaml", f"output={output}"], check=True, timeout=300)
+    there, local = bucket(server, f"{here.name}/run"), folder(Path("here"))
+    assert there.keys() - local.keys() == {".working_folder.json"}
+    assert local.keys() <= there.keys()
+    # What says where the data are, or how long a step took, and the checksums of that.
+    told = {"config.yaml", "log.jsonl", "report.html", "checkpoint/model.json"}
+    told |= {f".stages/{name}.json" for name in ("train", "forecast", "verify")}
+    differing = {name for name in local if there[name] != local[name]} - told
+    assert not {name for name in differing if "/.inventory/" not in name}
