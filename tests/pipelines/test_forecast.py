@@ -162,7 +162,7 @@ def test_killed_at_any_event_the_stage_goes_on(
     The network is made before and left out, for torch's threads do not survive a fork.
     """
     forecaster = load(folder / "run" / "checkpoint", device="cpu")
-    monkeypatch.setattr("axialcast.forecast.load", lambda path, device: forecaster)
+    monkeypatch.setattr("axialcast.forecast.hindcast.load", lambda path, **options: forecaster)
 
     def hindcast(self, analysis, *, init_times, lead_times, batch_size, leads_together):
         template = self.template(init_times, lead_times) if len(init_times) else None
