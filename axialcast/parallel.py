@@ -8,6 +8,7 @@ exchange JSON and tensors.
 import itertools
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -311,8 +312,9 @@ def _met(me: Launch) -> Any:
     address, port = _meeting_point(os.environ)
     serves = me.is_leader and not _is_launchers_store()
     try:
+        socket.getaddrinfo(address, port)  # of a name that is not known, TCPStore makes ten minutes
         store = TCPStore(address, port, me.world_size, serves, MEET, multi_tenant=True)
-    except RuntimeError as error:
+    except (RuntimeError, socket.gaierror) as error:
         raise OSError(
             f"rank {me.rank} of {me.world_size} cannot meet the others at {address}:{port} "
             f"({str(error).partition(chr(10))[0]}); set MASTER_ADDR to the first node's address, "

@@ -75,12 +75,12 @@ class Lease:
 
     def beat(self) -> None:
         """Says that this process lives; errors of the network pass until the next time."""
-        try:
-            self._version = obstore.put(self.store, LEASE, self._text, mode=_mode(self._version))
-        except (PreconditionError, FileNotFoundError):
-            self._is_lost = not self._is_mine()
-        except (BaseError, OSError):
-            pass
+        with suppress(BaseError, OSError):
+            try:
+                mode = _mode(self._version)
+                self._version = obstore.put(self.store, LEASE, self._text, mode=mode)
+            except (PreconditionError, FileNotFoundError):
+                self._is_lost = not self._is_mine()
 
     def require(self) -> None:
         """Makes sure that the prefix is still this process's.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import obstore
@@ -23,7 +23,7 @@ from axialcast.files.documents import read_document
 from axialcast.files.inventory import FOLDER
 from axialcast.files.leasing import LEASE
 
-__all__ = ["Mirror"]
+__all__ = ["Mirror", "objects"]
 
 TOKEN = ".working_folder.json"
 """Object that says which working folder wrote last."""
@@ -113,16 +113,28 @@ class Mirror:
         self._delete(self._outdated(changed, gone))
         self._announce(changed)
         _each(lambda name: self._send(name, here[name]), (n for n in changed if n not in last))
-        for name in sorted((n for n in changed if n in last), key=self._is_stamp):
-            content = last[name]
-            if content is not None and _state(self.folder / name) == here[name]:
-                self._put(name, content, here[name])
+        stamps = [name for name in changed if self._is_stamp(name)]
+        for name in (name for name in changed if name in last and name not in stamps):
+            self._put_last(name, last[name], here[name])
+        # After what says that its successor is whole, and before what says that nothing is left.
         self._delete(gone)
+        for name in stamps:
+            self._put_last(name, last[name], here[name])
         self._save(settled=settled)
 
     def _compare(self) -> None:
-        """Forgets what a killed run knew of objects that are gone, or others, by now."""
-        there = self._objects()
+        """Forgets what a killed run knew of objects that are gone, or others, by now.
+
+        Files that are not here any more are fetched: a folder for scratch may have been purged.
+        """
+        there, here = self._objects(), self._files(marked=True)
+        lost = [
+            name
+            for name, known in self._known.items()
+            if name in there and name not in here and there[name]["e_tag"] == known.tag
+            if not name.endswith(f"/{MARK}")
+        ]
+        _each(lambda name: self._fetch(name, there[name]), lost)
         self._known = {
             name: known if there[name]["e_tag"] == known.tag else UNKNOWN
             for name, known in self._known.items()
@@ -143,7 +155,7 @@ class Mirror:
             return False
 
     def _objects(self) -> dict[str, Any]:
-        return {meta["path"]: meta for page in obstore.list(self.store) for meta in page}
+        return objects(self.store)
 
     def _files(self, *, marked: bool) -> dict[str, tuple[int, int]]:
         """Size and time of change of each file in the folder that is to be in the store.
@@ -152,7 +164,8 @@ class Mirror:
             marked: also of marks, which are in the store alone.
         """
         found = {}
-        for top, _, names in os.walk(self.folder):
+        for top, folders, names in os.walk(self.folder):
+            folders[:] = [name for name in folders if not name.endswith(SUFFIX)]
             for name in names:
                 path = Path(top, name)
                 state = None if name.endswith(SUFFIX) or name == LEASE else _state(path)
@@ -214,6 +227,11 @@ class Mirror:
         sent = obstore.put(self.store, name, content, chunk_size=size)
         self._known[name] = Known(*state, sent["e_tag"] or "")
 
+    def _put_last(self, name: str, content: bytes | None, state: tuple[int, int]) -> None:
+        """Puts what speaks of others, unless it changed meanwhile: the next push tells."""
+        if content is not None and _state(self.folder / name) == state:
+            self._put(name, content, state)
+
     def _read(self, name: str) -> bytes | None:
         try:
             return (self.folder / name).read_bytes()
@@ -239,6 +257,13 @@ class Mirror:
     def _save(self, *, settled: bool) -> None:
         files = {name: list(known) for name, known in sorted(self._known.items())}
         write_json(self._record, {"id": self._id, "settled": settled, "files": files})
+
+
+def objects(store: Any) -> dict[str, Any]:
+    """What a prefix holds, by name, without the empty objects that consoles make for folders."""
+    found = {meta["path"]: meta for page in obstore.list(store) for meta in page}
+    folders = {str(above) for name in found for above in PurePosixPath(name).parents} | {""}
+    return {n: meta for n, meta in found.items() if meta["size"] or n not in folders}
 
 
 def _is_inventory(name: str) -> bool:

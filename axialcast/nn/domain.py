@@ -10,11 +10,12 @@ exchange sends all of it but a P-th. Attention along the shared axis exchanges t
 pass twice more; a reversible block, which evaluates it again, twice more. So a layer sends from
 each process
 
-    V = e · (P - 1) / P² · n · d · s        e = 2 forward, 4 in training, 6 if reversible (the last layer 4)
+    V = e · (P - 1) / P² · n · d · s        e = 2 forward, 4 in training, 6 if reversible
 
-which falls with P as the work does. Windows of ±k tokens that exchange halos send 2 k rows beyond
-the band each way instead, of n / l tokens where the axis has l: 2 · k / l · n · d · s forward. That
-does not fall with P, and sees no farther than k; it is less than V while P < l / k, about.
+(the last layer 4, which is not evaluated again), which falls with P as the work does. Windows of ±k
+tokens that exchange halos send 2 k rows beyond the band instead, of n / l tokens where the axis has
+l: 2 · k / l · n · d · s forward. That does not fall with P, and sees no farther than k; it is less
+than V while P < l / k, about.
 
 d features, n tokens of the shared axis, m tokens of it in a band, r rows.
 """

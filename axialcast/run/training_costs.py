@@ -109,9 +109,10 @@ class TrainingCosts:
 
     def reduced_bytes(self) -> float:
         """What each process sends in a step to add up the gradients, in a ring (Patarasuk & Yuan
-        2009): 2 (n - 1) / n of them; fsdp gathers the weights twice as well."""
+        2009): 2 (n - 1) / n of them; fsdp gathers the weights twice and gives gradients away once,
+        in every part of a batch."""
         share = (self.world_size - 1) / self.world_size
-        rounds = 3 if self.config.train.parallel == "fsdp" else 2
+        rounds = 3 * self.config.train.accumulate if self.config.train.parallel == "fsdp" else 2
         return rounds * share * self._footprint.parameters
 
     def exchanged_bytes(self) -> float:
@@ -157,6 +158,11 @@ class TrainingCosts:
             # Of its gradients a process keeps its part; two blocks and the rest are whole at once.
             working -= found.parameters * (1 - 1 / count)
             working += 3 * found.largest_block + 2 * found.rest
+            if self.config.model.reversible:
+                # Blocks that are shared are checkpointed: each keeps its two streams.
+                tokens = windows * self._tokens(self._band.shape[0])
+                steps = self.config.model.depth * self.rollout_steps
+                working += 2 * steps * tokens * self.config.model.dim * 4
         if self.config.train.domain_ranks > 1:
             size = 2 if self.bfloat16 else 4
             tokens = windows * self._tokens(self._band.shape[0])

@@ -246,3 +246,36 @@ def test_a_file_that_changes_while_it_is_sent_is_sent_again(
     assert ".stages/made.json" not in objects(store)
     one.push(settled=True)
     assert objects(store) == contents(here / "run")
+
+
+def test_a_purged_working_folder_is_filled_again(tmp_path: Path) -> None:
+    """Of a run that was killed: its record is there, files of it are not any more."""
+    store, here = MemoryStore(), tmp_path / "here"
+    one = mirror(here, store)
+    one.begin()
+    made(here / "run", "a")
+    one.push()
+    expected = objects(store)
+    for name in ("made/c/1", ".stages/made.json"):
+        (here / "run" / name).unlink()
+    again = mirror(here, store)
+    again.pull()
+    again.push()
+    assert objects(store) == expected
+    assert (here / "run/made/c/1").read_text() == "aa"
+
+
+def test_unfinished_folders_are_not_sent(tmp_path: Path) -> None:
+    store, here = MemoryStore(), tmp_path / "here"
+    write_text(here / "run/made/.staged.host-1-2-3.partial/0/x", "half")
+    write_text(here / "run/made/x", "whole")
+    mirror(here, store).push()
+    assert set(objects(store)) == {"made/x"}
+
+
+def test_objects_that_consoles_make_for_folders_are_none(tmp_path: Path) -> None:
+    listed = [("", 0), ("made", 0), ("made/c", 0), ("made/c/0", 3), ("made/empty", 0)]
+    pages = [[{"path": name, "size": size} for name, size in listed]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mirroring, "obstore", SimpleNamespace(list=lambda store: pages))
+        assert set(mirroring.objects(None)) == {"made/c/0", "made/empty"}
