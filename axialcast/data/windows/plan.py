@@ -170,11 +170,16 @@ def plan_epoch(
         rows: (n,) row of the store in which each window starts, increasing.
         pool: what is in memory together.
         batch_size: windows in a batch of all ranks together, at most; batches are as equal as can
-            be, or full where `drop_last` leaves windows out.
+            be, or full where `drop_last` leaves windows out. More where they are not shuffled and
+            some rank would have none.
 
     Raises:
         ValueError: a batch has fewer windows than there are ranks.
     """
+    if not (shuffle or drop_last):
+        # By time, who shares a batch matters to nobody: none is left without a window.
+        steps = min(-(-len(rows) // batch_size), len(rows) // world_size)
+        batch_size = max(batch_size, -(-len(rows) // max(1, steps)))
     bounds = _bounds(len(rows), batch_size, drop_last)
     fewest = int(np.diff(bounds).min(initial=batch_size))
     if fewest < world_size:

@@ -62,6 +62,12 @@ def test_ranks_share_every_batch(
     options = {"batch_size": batch_size, "shuffle": shuffle, "seed": seed, "drop_last": drop_last}
     (whole,) = plans(rows, pool, world_size=1, **options)
     sizes = np.diff(whole.bounds)
+    grows = not (shuffle or drop_last) and len(rows) >= world_size
+    if grows and sizes.min() < world_size:
+        made = plans(rows, pool, world_size=world_size, **options)
+        assert np.concatenate([plan.order for plan in made]).tolist() == list(range(len(rows)))
+        assert min(np.diff(plan.bounds).min() for plan in made) >= 1
+        return
     if len(sizes) and sizes.min() < world_size:
         with pytest.raises(ValueError, match=f"{sizes.min()} of one batch cannot be shared"):
             plans(rows, pool, world_size=world_size, **options)
@@ -96,7 +102,6 @@ def test_ranks_share_every_batch(
     ("num_windows", "batch_size", "drop_last", "told"),
     [
         (3, 32, False, "3 windows in batches of 32: 3 of one batch .* choose a longer period or"),
-        (9, 8, False, "9 windows in batches of 8: 4 of one batch .* choose a larger batch_size or"),
         (90, 4, True, "90 windows in batches of 4: 4 of one .* choose a larger batch_size or"),
     ],
 )
@@ -241,3 +246,27 @@ def test_a_pool_of_everything_is_one_permutation():
     assert len(plan.blocks) == 1
     # The mean distance to the sorted place of a random permutation is n / 3.
     assert abs(np.abs(plan.order - np.arange(97)).mean() - 97 / 3) < 8
+
+
+@pytest.mark.parametrize(("windows", "batch_size", "ranks"), [(37, 8, 8), (13, 1, 5), (7, 3, 7)])
+def test_by_time_every_rank_has_windows_of_every_batch(
+    windows: int, batch_size: int, ranks: int
+) -> None:
+    pool = Pool(page=windows, starts=windows, pages=1, num_blocks=1, chain=1, ahead=0)
+    plans = [
+        plan_epoch(
+            np.arange(windows),
+            pool,
+            batch_size=batch_size,
+            shuffle=False,
+            drop_last=False,
+            seed=0,
+            epoch=0,
+            rank=rank,
+            world_size=ranks,
+        )
+        for rank in range(ranks)
+    ]
+    assert np.concatenate([plan.order for plan in plans]).tolist() == list(range(windows))
+    assert len({len(plan) for plan in plans}) == 1
+    assert min(np.diff(plan.bounds).min() for plan in plans) == 1
