@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import ProfilerActivity, profile
 
 from axialcast.grid import LatLonGrid
 from axialcast.model import ForecastNetwork
@@ -99,6 +100,7 @@ def shared(world_size: int) -> None:
         for engine in ("none", "ddp", "fsdp"):
             check_network(group, options, engine)
     check_rows(group)
+    check_exchanges(group)
     with pytest.raises(ValueError, match=f"{world_size} processes cannot share an axis of"):
         Domain(group, 0, world_size - 1)
 
@@ -114,6 +116,19 @@ def check_rows(group) -> None:
         assert torch.equal(domain.to_bands(rows, num_rows), whole[:, domain.band])
         sizes = [band.stop - band.start for band in domain.bands]
         assert torch.equal(domain.put_together(whole[:, domain.band], 1, sizes), whole)
+
+
+def check_exchanges(group) -> None:
+    """One each way for a layer, again for its gradient, and again where it is evaluated again."""
+    for reversible, expected in ((False, 4 + 4), (True, 4 + 4 + 2)):  # the last layer is not
+        network = network_of({"reversible": reversible})
+        rows = network.share(group)
+        states = torch.randn(2, 2, 3, *network.head.shape, dtype=torch.float64)[..., rows, :]
+        calendar = torch.rand(2, 2, 2, dtype=torch.float64)
+        with profile(activities=[ProfilerActivity.CPU]) as seen:
+            network(states, calendar).sum().backward()
+        names = [event.name for event in seen.events()]
+        assert names.count("_c10d_functional::all_to_all_single") == expected
 
 
 def check_attention(axis: int, group, options: dict, *, masked: bool) -> None:

@@ -1,0 +1,79 @@
+"""Forecasts of states that processes share are those of one process.
+
+Run as a program, this file is one of the processes: it compares, and exits with an error.
+"""
+
+import os
+import runpy
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from axialcast import parallel
+from axialcast.data import open_analysis
+from axialcast.forecast import Forecaster
+
+make_checkpoint = runpy.run_path(str(Path(__file__).with_name("conftest.py")))["make_checkpoint"]
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_neighbours_get_what_one_process_gets(make_analysis, tmp_path, world_size):
+    """Over land unknown, over seven latitudes that neither patches nor processes divide."""
+    analysis = make_analysis(num_times=11)
+    pressure = analysis["mean_sea_level_pressure"]
+    land = np.zeros(pressure.shape[1:], bool)
+    land[2:4, 3:6] = land[6, 0] = True
+    analysis[pressure.name] = pressure.where(~land)
+    analysis.to_netcdf(tmp_path / "analysis.nc")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world_size)},
+        **{"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", __file__, str(tmp_path / "analysis.nc")],
+            env=environment | {"RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(world_size)
+    ]
+    try:
+        errors = [process.communicate(timeout=120)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    for process, error in zip(processes, errors, strict=True):
+        assert process.returncode == 0, error
+
+
+def forecasts(path: str) -> None:
+    checkpoint = make_checkpoint(xr.load_dataset(path))
+    alone = Forecaster(checkpoint, device="cpu")
+    shared = Forecaster(checkpoint, device="cpu", neighbours=parallel.launch().world_size)
+    wanted = {"init_times": ["2001-01-03", "2001-01-05"], "lead_times": ["24h", "72h"]}
+    want, got = (one.predict(open_analysis(path), **wanted) for one in (alone, shared))
+    start = open_analysis(path).sel(time=want["init_time"].values)
+    for name, values in want.data_vars.items():
+        change = np.nanstd(values.values - start[name].values[:, None])
+        assert change > 50, "or nothing is computed"
+        np.testing.assert_allclose(
+            got[name].values, values.values, rtol=0, atol=1e-4 * change, err_msg=name
+        )
+    assert np.isnan(want["mean_sea_level_pressure"].values).sum() == 2 * 2 * 7
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    with parallel.joined():
+        forecasts(sys.argv[1])
