@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention as fused
+from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
 from axialcast.nn.masking import among, spread
@@ -28,6 +28,15 @@ TINY_PRODUCT = 400
 
 QUERIES, SCORES = 128, 2**19
 """Queries of a long row, and scores in all, that are held at a time where scores must be held."""
+
+GPU_SCORES = 2**26
+"""The same on an accelerator, which wants much to do at a time."""
+
+GPU_TINY = 9
+"""Scores of a row, n m, up to which it is no work for a GPU's fused kernel, which pads n to 128."""
+
+GPU_ROWS, GPU_NUMBERS = 65_535, 2**31 - 1
+"""Rows, and numbers padded to whole tiles, that a GPU's fused kernels take in one call."""
 
 
 def attend(
@@ -79,7 +88,8 @@ def attend_heads(
     n, m = q.shape[axis], k.shape[axis]
     plain = bias is None and mask is None and dropout == 0
     on_cpu = q.device.type == "cpu"
-    kernel = plain_kernel(n, m, q.shape[-1]) if plain and not causal and on_cpu else None
+    choose = plain_kernel if on_cpu else gpu_kernel
+    kernel = choose(n, m, q.shape[-1]) if plain and not causal else None
     if kernel == "elements":
         return _attend_elementwise(q, k, v, axis)
     # (b, rest..., heads, n, e): a view, copied by a reshape that folds it into rows if it must be.
@@ -96,15 +106,15 @@ def attend_heads(
         out = _attend_products(q, k, v)
     elif bias is None and dropout == 0:
         seen_keys = None if mask is None else mask[:, None, None]
-        out = fused(q, k, v, seen_keys, is_causal=causal, scale=1.0)
-    elif max(n, m) < FLASH_LENGTH:
+        out = fused(q, k, v, seen_keys, is_causal=causal)
+    elif max(n, m) < FLASH_LENGTH or not (on_cpu or _has_scores(bias, mask)):
         out = _attend_part(q, k, v, mask, 0, bias, dropout)
-    elif bias is None or mask is not None or dropout > 0 or _is_trained(bias) or not on_cpu:
+    elif bias is None or mask is not None or dropout > 0 or _is_trained(bias):
         out = in_parts(_attend_part, q, k, v, mask, bias, dropout, random=dropout > 0)
     else:
         # Keys backwards: then all (n, n) biases are a view of those by step, row i from its ith.
         view = _numbers(bias, q.dtype).flip(-1).unfold(-1, n, 1)
-        out = fused(q, k.flip(-2), v.flip(-2), view.view(1, -1, n, n), scale=1.0)
+        out = fused(q, k.flip(-2), v.flip(-2), view.view(1, -1, n, n))
     return out.view(folded).movedim((-3, -2), (-2, axis))
 
 
@@ -117,6 +127,52 @@ def plain_kernel(n: int, m: int, e: int) -> Literal["elements", "products", "fus
         return "elements"
     short = e < FLASH_HEAD and max(n, m) < FLASH_TOKENS and m * e < FLASH_ROW
     return "products" if short else "fused"
+
+
+def gpu_kernel(n: int, m: int, e: int) -> Literal["elements", "fused"]:
+    """The same on any other device: flash in 16 bits, or the memory-efficient kernel in float32.
+
+    By reasoning, for want of measurements: a fused kernel computes 128 x 128 scores for a row of
+    two tokens, and a few multiplications of whole tensors are bound by the memory they read.
+    """
+    return "elements" if n * m <= GPU_TINY else "fused"
+
+
+def fused(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias: Tensor | None = None,
+    *,
+    dropout: float = 0.0,
+    is_causal: bool = False,
+) -> Tensor:
+    """torch's fused kernel of rows (r, heads, n, e), as many at a time as the device takes.
+
+    Args:
+        bias: (r or 1, heads or 1, n or 1, m), added to the scores; booleans say what is seen.
+    """
+    call = partial(scaled_dot_product_attention, dropout_p=dropout, is_causal=is_causal, scale=1.0)
+    rows = rows_at_once(q, k)
+    if len(q) <= rows:
+        return call(q, k, v, bias)
+    parts: list[Any] = [torch.split(t, rows) for t in (q, k, v)]
+    split = bias is not None and len(bias) > 1
+    parts.append(torch.split(bias, rows) if split and bias is not None else [bias] * len(parts[0]))
+    return torch.cat([call(*part) for part in zip(*parts, strict=True)])
+
+
+def rows_at_once(q: Tensor, k: Tensor) -> int:
+    """Rows of q and k (r, heads, n, e) that one call of a fused kernel takes.
+
+    A GPU's grid of blocks has at most 65,535 rows (torch up to 2.7 refuses more), and the flash
+    kernel's backward pass counts its accumulator, padded to whole tiles, in 32 bits.
+    """
+    if q.device.type == "cpu":
+        return max(len(q), 1)
+    tokens = -(-max(q.shape[2], k.shape[2]) // 128) * 128
+    features = -(-q.shape[-1] // 64) * 64
+    return max(min(GPU_ROWS, GPU_NUMBERS // (q.shape[1] * tokens * features)), 1)
 
 
 def _attend_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -147,11 +203,16 @@ def _attend_part(
     if mask is not None:
         seen = mask[:, None, None]
         bias = seen if bias is None else bias.masked_fill(~seen, -torch.inf)
-    return fused(q, k, v, bias, dropout_p=dropout, scale=1.0)
+    return fused(q, k, v, bias, dropout=dropout)
 
 
 def _is_trained(bias: Tensor) -> bool:
     return bias.requires_grad and torch.is_grad_enabled()
+
+
+def _has_scores(bias: Tensor | None, mask: Tensor | None) -> bool:
+    """Whether a number for each score of each row is made: a bias with masks, or its gradient."""
+    return bias is not None and (mask is not None or _is_trained(bias))
 
 
 def _numbers(bias: Tensor, dtype: torch.dtype) -> Tensor:
@@ -179,8 +240,9 @@ def in_parts(
     Args:
         random: whether the part draws random numbers.
     """
-    queries = max(min(QUERIES, SCORES // (q.shape[1] * k.shape[2])), 1)
-    rows = max(SCORES // (q.shape[1] * k.shape[2] * queries), 1)
+    scores = SCORES if q.device.type == "cpu" else GPU_SCORES
+    queries = max(min(QUERIES, scores // (q.shape[1] * k.shape[2])), 1)
+    rows = max(scores // (q.shape[1] * k.shape[2] * queries), 1)
     if torch.is_grad_enabled():
         part = partial(checkpoint, part, use_reentrant=False, preserve_rng_state=random)
     # Split once: the gradients of slices would each be as large as the whole.

@@ -20,6 +20,9 @@ from axialcast.nn.domain import Domain
 
 __all__ = ["AxialPositionalEmbedding", "AxialSinusoidalEmbedding"]
 
+WITHOUT_FLOAT64 = {"mps"}
+"""Kinds of devices that have no float64: positions are computed on the CPU for them."""
+
 LONGEST_WAVE = 100.0
 """Ratio of the longest to the shortest wavelength on an axis that is not periodic.
 
@@ -132,7 +135,7 @@ class AxialSinusoidalEmbedding(nn.Module):
         for index, (periodic, reference) in enumerate(zip(self.periodic, self.shape, strict=True)):
             size = _whole(x.shape[index + 1], index, self.domain)
             phase = phases(size, self.pairs, periodic, reference, x.device)
-            waves = torch.cat([phase.sin(), phase.cos()], dim=-1).to(x.dtype)
+            waves = torch.cat([phase.sin(), phase.cos()], dim=-1).to(x.dtype).to(x.device)
             waves = _own(waves, 0, index, self.domain)
             share = position[..., 2 * self.pairs * index : 2 * self.pairs * (index + 1)]
             share.add_(waves.reshape(len(waves), *[1] * (x.ndim - index - 3), -1))
@@ -156,13 +159,14 @@ def phases(
 ) -> Tensor:
     """(n, count) phases in radians of `count` waves at the n = `size` indices of an axis.
 
+    In float64, on the device if it has that, else on the CPU.
+
     On a periodic axis 2π k i / n for whole wavenumbers k from 1 to half the reference size,
     repeated where there are fewer of them than `count`; elsewhere i ω with wavelengths from 2π to
     2π `LONGEST_WAVE` indices of the reference size.
     """
     reference = size if reference is None else reference
-    index = torch.arange(size, device=device, dtype=torch.float64)
-    steps = torch.arange(count, device=device, dtype=torch.float64)
+    index, steps = _counted(size, device), _counted(count, device)
     if periodic:
         longest = max(reference // 2, 1)
         wavenumbers = (longest ** (steps / max(count - 1, 1))).round()
@@ -176,7 +180,10 @@ def phases(
 def rotary_table(
     size: int, dim_heads: int, *, periodic: bool, reference: int | None, device: torch.device
 ) -> Tensor:
-    """(n, e / 2) unit complex numbers that turn the feature pairs of a head at each index."""
+    """(n, e / 2) unit complex numbers that turn the feature pairs of a head at each index.
+
+    As `phases`, in complex128 on the device or on the CPU.
+    """
     phase = phases(size, dim_heads // 2, periodic, reference, device)
     return torch.polar(torch.ones_like(phase), phase)
 
@@ -190,7 +197,8 @@ def apply_rotary(x: Tensor, table: Tensor, *, axis: int) -> Tensor:
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     pairs = torch.view_as_complex(wide.view(*x.shape[:-1], -1, 2))
     table = table.reshape(len(table), *[1] * (x.ndim - axis - 2), table.shape[-1])
-    return torch.view_as_real(pairs * table.to(pairs.dtype)).flatten(-2).to(x.dtype)
+    table = table.to(pairs.dtype).to(x.device)
+    return torch.view_as_real(pairs * table).flatten(-2).to(x.dtype)
 
 
 class RelativeBias(nn.Module):
@@ -221,7 +229,7 @@ class RelativeBias(nn.Module):
             return torch.cat([around[:, 1:], around], dim=1)
         if n == self.size:
             return self.bias
-        place = torch.arange(1 - n, n, device=self.bias.device, dtype=torch.float64)
+        place = _counted(2 * n - 1, self.bias.device) + (1 - n)
         place = (place * (self.size / n)).clamp(1 - self.size, self.size - 1) + self.size - 1
         return _between(self.bias, 1, place, periodic=False)
 
@@ -229,7 +237,7 @@ class RelativeBias(nn.Module):
 def _resample(vectors: Tensor, axis: int, size: int, *, periodic: bool) -> Tensor:
     """`vectors` taken linearly at `size` places evenly spread over the same axis."""
     old = vectors.shape[axis]
-    place = torch.arange(size, device=vectors.device, dtype=torch.float64)
+    place = _counted(size, vectors.device)
     if periodic:
         place = place * (old / size)
     else:
@@ -243,4 +251,11 @@ def _between(vectors: Tensor, axis: int, place: Tensor, *, periodic: bool) -> Te
     below = place.floor().long()
     above = (below + 1) % old if periodic else (below + 1).clamp(max=old - 1)
     share = (place - below).to(vectors.dtype).view(-1, *[1] * (vectors.ndim - axis - 1))
+    below, above, share = (part.to(vectors.device) for part in (below, above, share))
     return torch.lerp(vectors.index_select(axis, below), vectors.index_select(axis, above), share)
+
+
+def _counted(count: int, device: torch.device) -> Tensor:
+    """(count,) 0, 1, 2, … in float64, on the device if it has that, else on the CPU."""
+    where = "cpu" if device.type in WITHOUT_FLOAT64 else device
+    return torch.arange(count, device=where, dtype=torch.float64)

@@ -28,7 +28,7 @@ def products(qkv: Tensor) -> Tensor:
 
 
 def fused(qkv: Tensor) -> Tensor:
-    return kernels.fused(*(part.transpose(1, 2) for part in qkv.unbind(2)), scale=1.0)
+    return kernels.fused(*(part.transpose(1, 2) for part in qkv.unbind(2)))
 
 
 def main() -> None:
