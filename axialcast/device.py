@@ -5,14 +5,19 @@ from typing import Literal
 
 import torch
 
+from axialcast.parallel import launch
+
 __all__ = ["autocast", "choose_device", "computes_in_bfloat16"]
 
 
 def choose_device(name: str = "auto") -> torch.device:
     """The named device; for `auto` CUDA, else Apple's MPS, else the CPU.
 
+    Of several GPUs without a number, that of this process among those started together on a host;
+    where they are more than the GPUs, some share one.
+
     Raises:
-        ValueError: this machine has no such device.
+        ValueError: this machine has no such device; or as `axialcast.parallel.launch`.
     """
     available = {"cpu": True, "cuda": torch.cuda.is_available()}
     available["mps"] = torch.backends.mps.is_available()
@@ -25,6 +30,8 @@ def choose_device(name: str = "auto") -> torch.device:
     index, count = torch.device(name).index, torch.cuda.device_count()
     if kind == "cuda" and index is not None and index >= count:
         raise ValueError(f"device: {name!r}: this machine has {count}, counted from cuda:0")
+    if name == "cuda" and launch().world_size > 1:
+        return torch.device("cuda", launch().local_rank % count)
     return torch.device(name)
 
 
