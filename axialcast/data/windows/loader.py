@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from axialcast.data.arrays.memory import Lender
 from axialcast.data.windows.batch import Batch
+from axialcast.data.windows.copies import Coming, Copies
 from axialcast.data.windows.paging import Memory, PageBuffer
 from axialcast.data.windows.plan import Missing, Plan, Positions, WindowRows, plan_epoch
 from axialcast.data.windows.pool import Pool
@@ -89,7 +89,7 @@ class WindowLoader:
         most = REMOTE if states.is_remote else LOCAL
         self.num_threads = most if num_threads is None else num_threads
         self.read_ahead = most if read_ahead is None else read_ahead
-        self.device = torch.device(device)
+        self._copies = Copies(torch.device(device), AHEAD + 1)
         self.rows = WindowRows(
             states.times,
             input_steps=input_steps,
@@ -108,7 +108,6 @@ class WindowLoader:
         }
         self._part: dict[str, Any] = {"rank": rank, "world_size": world_size}
         self._memory: Memory | None = None
-        self._lender = Lender(AHEAD + 1)
         self._epoch, self._batch = 0, 0
         self._num_batches = len(self._plan(0))
         if not self._num_batches:
@@ -164,20 +163,20 @@ class WindowLoader:
         plan = self._plan(epoch)
         threads = ThreadPoolExecutor(self.num_threads, thread_name_prefix="axialcast-windows")
         gather = self._gather_held if self.states.in_memory else self._gather_streamed
-        begun: deque[Future[Batch]] = deque()
+        begun: deque[Future[Coming]] = deque()
         try:
             for batch in gather(plan, first_batch, threads):
                 begun.append(batch)
                 if len(begun) > AHEAD:
-                    yield begun.popleft().result()
+                    yield self._copies.awaited(begun.popleft().result())
             while begun:
-                yield begun.popleft().result()
+                yield self._copies.awaited(begun.popleft().result())
         finally:
             threads.shutdown(cancel_futures=True)
 
     def _gather_held(
         self, plan: Plan, first_batch: int, threads: ThreadPoolExecutor
-    ) -> Iterator[Future[Batch]]:
+    ) -> Iterator[Future[Coming]]:
         memory = self.states.held(self.num_threads)
         for batch in range(first_batch, len(plan)):
             rows = self.rows[plan.order[plan.batch(batch)]]
@@ -185,7 +184,7 @@ class WindowLoader:
 
     def _gather_streamed(
         self, plan: Plan, first_batch: int, threads: ThreadPoolExecutor
-    ) -> Iterator[Future[Batch]]:
+    ) -> Iterator[Future[Coming]]:
         first, last = plan.uses()
         coming = [int(b) for b in np.argsort(first, kind="stable") if last[b] >= first_batch][::-1]
         slots = min(plan.most_blocks() + self._pool.ahead, len(coming)) * self._pool.pages
@@ -193,7 +192,7 @@ class WindowLoader:
         memory, self._memory = self._memory, None
         buffer = PageBuffer(self.states, slots, threads, memory)
         held: dict[int, range] = {}
-        begun: deque[tuple[int, Future[Batch]]] = deque()
+        begun: deque[tuple[int, Future[Coming]]] = deque()
 
         def enter_blocks() -> None:
             while coming and buffer.room >= self._pool.pages:
@@ -232,7 +231,7 @@ class WindowLoader:
 
     def _gather(
         self, rows: Positions, places: Positions, memory: Memory, reads: list[Future[None]]
-    ) -> Batch:
+    ) -> Coming:
         """Windows of rows, copied from their places in a buffer once these are read.
 
         The last place of a buffer stands for a missing state, -1.
@@ -244,27 +243,22 @@ class WindowLoader:
             index = np.where(index < 0, len(memory[0]) - 1, index)
 
         def pick(source: Tensor) -> Tensor:
-            shape = (*places.shape, *source.shape[1:])
-            is_pinned = self.device.type == "cuda"
-            if is_pinned:
-                out = torch.empty(shape, dtype=source.dtype, pin_memory=True)
-            else:
-                # Lent now and not before, when the last batch but one has been given back.
-                out = torch.from_numpy(self._lender.lend(shape, source.numpy().dtype))
+            # Lent now and not before, when the last batch but one has been given back.
+            out = self._copies.lend((*places.shape, *source.shape[1:]), source.dtype)
             # Of numpy, for torch would start threads of its own.
             into = out.numpy().reshape(len(index), *source.shape[1:])
             source.numpy().take(index, 0, into, "clip")
-            # What is not pinned may be lent again at once, before a copy that goes on has read it.
-            return out.to(self.device, non_blocking=is_pinned)
+            return out
 
         values = pick(memory[0])
         valid = None
         if memory[1] is not None:
             valid = pick(memory[1])
         elif self.masked:
-            there = torch.from_numpy(places >= 0).to(self.device)
+            there = self._copies.lend(places.shape, torch.bool)
+            there.numpy()[...] = places >= 0
             valid = there[:, :, None, None, None].expand_as(values)
-        return Batch(values, self.rows.times(rows), valid, self.input_steps)
+        return self._copies.begun(Batch(values, self.rows.times(rows), valid, self.input_steps))
 
     def _plan(self, epoch: int) -> Plan:
         starts = self.rows.first + self.states.phase
