@@ -36,11 +36,22 @@ def rollout(
             elsewhere, as the inputs are: what the network says of land is not fed back to it.
             None: everywhere.
     """
-    for _ in range(num_steps):
-        following = network(states, calendar(times).to(states.device))
+    length = times.shape[1]
+    coming = later(times[:, -1:], np.arange(1, num_steps) * step)
+    times = np.concatenate([times, coming], 1)
+    # Of all steps at once: a copy in each of them would wait for the device.
+    dates = _sent(calendar(times), states.device)
+    for first in range(num_steps):
+        following = network(states, dates[:, first : first + length])
         if valid is not None:
             following = torch.where(valid, following, 0.0)
         yield following
         states = torch.cat([states[:, 1:], following[:, None]], 1)
         del following  # not held while the network computes
-        times = np.concatenate([times[:, 1:], later(times[:, -1:], step)], 1)
+
+
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """Values on a device; CUDA reads them when it comes to them, and nobody waits."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from axialcast.data import Batch, WindowLoader
+from axialcast.training.averaging import Averages
 from axialcast.training.entry import Coming, Entry
 from axialcast.training.optimization import load_optimizer, optimizer_tensors
 from axialcast.training.parallel import Processes, is_shared, own_part, shared_like, whole
@@ -57,7 +57,7 @@ class Training:
         processes: Processes = Processes(),  # noqa: B008, it is frozen
     ) -> None:
         self.network, self.task, self.processes = network, task, processes
-        self.averaged = AveragedModel(network, multi_avg_fn=_average(ema_decay), use_buffers=True)
+        self.averaged = Averages(network, ema_decay)
         processes.shard(network)
         processes.shard(self.averaged.module)
         self.optimizer = optimizer(network)
@@ -193,13 +193,3 @@ class _Objective(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         return self.task.squares(self.network, batch)
-
-
-def _average(decay: float) -> Callable[..., None]:
-    """Moves averages towards the current values, each process its part of them."""
-    move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-
-    def average(averages: list[Tensor], current: list[Tensor], count: Any) -> None:
-        move(list(map(own_part, averages)), list(map(own_part, current)), count)
-
-    return average

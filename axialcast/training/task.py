@@ -83,7 +83,7 @@ class ForecastTask:
         with torch.inference_mode():
             for batch in windows.epoch(0):
                 pair = [self.squares(model, batch), self.weight(batch)]
-                sums += torch.stack(pair).to("cpu", torch.float64)
+                sums += torch.stack(pair).cpu().double()  # in this order: MPS has no float64
         model.train(was_training)
         squares, weight = total(sums).tolist()
         return float(squares / weight) if weight else 0.0
