@@ -107,7 +107,7 @@ def attend_heads(
     elif bias is None and dropout == 0:
         seen_keys = None if mask is None else mask[:, None, None]
         out = fused(q, k, v, seen_keys, is_causal=causal)
-    elif max(n, m) < FLASH_LENGTH or not (on_cpu or _has_scores(bias, mask)):
+    elif max(n, m) < FLASH_LENGTH or not (on_cpu or n * m > GPU_SCORES or _has_scores(bias, mask)):
         out = _attend_part(q, k, v, mask, 0, bias, dropout)
     elif bias is None or mask is not None or dropout > 0 or _is_trained(bias):
         out = in_parts(_attend_part, q, k, v, mask, bias, dropout, random=dropout > 0)
