@@ -5,7 +5,6 @@ x1, x2 are the two streams that enter a block, y1, y2 those that leave it, all o
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -14,6 +13,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
+
+from axialcast.nn.random_states import RandomState, random_state_kept
 
 __all__ = ["ReversibleBlock", "ReversibleSequence"]
 
@@ -78,10 +79,12 @@ class ReversibleSequence(nn.Module):
     keep the input in float32 or better. A drop-in for
     `axial_attention.reversible.ReversibleSequence`.
 
-    Where blocks or parts of them are sharded by FSDP2 (`fully_shard`), whose parameters exist in
-    whole only inside the call of the sharded module, each block is checkpointed instead: it keeps
-    the streams that enter it. Sharding the network around the sequence changes nothing. A compiled
-    graph (`torch.compile`) breaks at the sequence; values stay the same.
+    FSDP2: apply `fully_shard` to the branches `block.f` and `block.g`, or to parts of them; each is
+    gathered once in the forward and once in the backward pass. A block that is sharded itself is
+    checkpointed instead and keeps the streams that enter it: its parameters are there in whole only
+    inside a call of it, which begins with what the way back finds last. Sharding the network
+    around the sequence changes nothing. A compiled graph (`torch.compile`) breaks at the sequence;
+    values stay the same.
 
     Branches must be functions of their inputs, parameters and buffers; buffers that one updates
     (batch normalisation's statistics) are updated once. Gradients of gradients are not available;
@@ -113,7 +116,7 @@ class ReversibleSequence(nn.Module):
     ) -> Tensor:
         """Mean of the last block's streams; `kwargs` go to every f and g that `arg_route` names."""
         f_kwargs, g_kwargs = (kwargs if route else {} for route in arg_route)
-        if _has_sharded_parts(self.blocks):
+        if any(_is_sharded(block) for block in self.blocks):
             return self._checkpointed(x, f_kwargs, g_kwargs)
         branches: list[_Branch] = []
         for block in self.blocks:
@@ -140,13 +143,13 @@ class ReversibleSequence(nn.Module):
         return (x1 + x2) / 2
 
 
-def _has_sharded_parts(module: nn.Module) -> bool:
-    """Whether `fully_shard` was applied to the module or anything in it."""
+def _is_sharded(module: nn.Module) -> bool:
+    """Whether `fully_shard` was applied to the module itself."""
     if not (dist.is_available() and dist.is_initialized()):
         return False
     from torch.distributed.fsdp import FSDPModule  # slow to import, so only where it can matter
 
-    return any(isinstance(part, FSDPModule) for part in module.modules())
+    return isinstance(module, FSDPModule)
 
 
 _Branch = tuple[nn.Module, dict[str, Any]]
@@ -164,7 +167,9 @@ class _Pass:
     def __init__(self, branches: Sequence[_Branch], device: torch.device) -> None:
         self.branches, self.device = branches, device
         self.recovered: tuple[Tensor, Tensor] | None = None
-        self.random_states: list[_RandomState] = []
+        self.random_states: list[RandomState] = []
+        self.sharded: list[bool] = []
+        """Per branch, whether processes share it, or parts of it."""
         self.updated: list[list[Tensor]] = []
         """Per branch, the buffers that it changed, such as running statistics."""
         kind = "cpu" if device.type == "meta" else device.type  # which has no autocast
@@ -181,14 +186,20 @@ class _Pass:
         apply = cast(Callable[..., tuple[Tensor, Tensor]], _Node.apply)
         for index, (branch, kwargs) in enumerate(self.branches):
             inputs = [value for value in kwargs.values() if isinstance(value, Tensor)]
-            wanted = [t for t in (*branch.parameters(), *inputs) if t.requires_grad]
+            sharded = any(_is_sharded(part) for part in branch.modules())
+            self.sharded.append(sharded)
+            if sharded and any(p.requires_grad for p in branch.parameters()):
+                # Parameters get their gradients by themselves, but the node must be reached.
+                inputs.append(torch.zeros((), device=x1.device, requires_grad=True))
+            parameters = [] if sharded else [*branch.parameters()]
+            wanted = [t for t in (*parameters, *inputs) if t.requires_grad]
             x1, x2 = apply(self, index, x1, x2, *wanted)
         return x1, x2
 
     def first(self, index: int, x: Tensor) -> Tensor:
         """Branch `index` of x, noting what its replay takes."""
         branch, kwargs = self.branches[index]
-        self.random_states.append(_RandomState.now(self.device))
+        self.random_states.append(RandomState.now(self.device))
         versions = [(buffer, buffer._version) for buffer in branch.buffers()]
         with self.autocast():
             out: Tensor = branch(x, **kwargs)
@@ -199,13 +210,34 @@ class _Pass:
         self.updated.append(list({id(buffer): buffer for buffer in updated}.values()))
         return out
 
-    def again(self, index: int, x: Tensor) -> Tensor:
-        """Branch `index` of x once more, with a graph."""
+    def again(self, index: int, x: Tensor, **others: Tensor) -> Tensor:
+        """Branch `index` of x once more, with a graph; some keyword arguments by others."""
         branch, kwargs = self.branches[index]
-        with _random_state_kept(self.device), torch.enable_grad(), self.autocast():
+        kwargs = {**kwargs, **others}
+        with random_state_kept(self.device), torch.enable_grad(), self.autocast():
             self.random_states[index].restore()
             out: Tensor = branch(x, **kwargs)
         return out
+
+    def again_backwards(
+        self, index: int, x: Tensor, grad: Tensor
+    ) -> tuple[Tensor, Tensor | None, list[Tensor | None]]:
+        """Branch `index`, sharded, of x once more, and the gradients of x and of its arguments.
+
+        Parameters that `fully_shard` shares among processes are there in whole only while the
+        branch is called or its backward pass is on, and what adds up their gradients hangs on them:
+        they get theirs by themselves, in a backward pass of the branch's own.
+        """
+        named = self.branches[index][1].items()
+        others = {
+            name: value.detach().requires_grad_()
+            for name, value in named
+            if isinstance(value, Tensor) and value.requires_grad
+        }
+        out = self.again(index, x, **others)
+        if out.requires_grad:
+            torch.autograd.backward(out, grad.to(out.dtype))
+        return out, x.grad, [value.grad for value in others.values()]
 
     @contextmanager
     def buffers_kept(self, index: int) -> Iterator[None]:
@@ -243,8 +275,12 @@ class _Node(torch.autograd.Function):
         run.recovered = None
         x2 = y1.detach().requires_grad_()
         with run.buffers_kept(ctx.index):
-            out = run.again(ctx.index, x2)
-            dx2, *grads = _gradients(out, [x2, *ctx.tensors], dy2)
+            if run.sharded[ctx.index]:
+                out, dx2, grads = run.again_backwards(ctx.index, x2, dy2)
+                grads += [None] * (len(ctx.tensors) - len(grads))
+            else:
+                out = run.again(ctx.index, x2)
+                dx2, *grads = _gradients(out, [x2, *ctx.tensors], dy2)
         run.recovered = (y2 - out.detach(), x2.detach()) if ctx.index else None
         return None, None, dy2, _total(dy1, dx2), *grads
 
@@ -261,39 +297,3 @@ def _total(total: Any, grad: Any) -> Any:
     if total is None or grad is None:
         return grad if total is None else total
     return total + grad
-
-
-@dataclass(frozen=True)
-class _RandomState:
-    """State of the random generators that a branch on `device` can draw from."""
-
-    cpu: Tensor
-    accelerator: Tensor | None
-    device: torch.device
-
-    @classmethod
-    def now(cls, device: torch.device) -> "_RandomState":
-        accelerator = None
-        if device.type not in ("cpu", "meta"):
-            module = torch.get_device_module(device)
-            accelerator = module.get_rng_state(*_which(device))
-        return cls(torch.get_rng_state(), accelerator, device)
-
-    def restore(self) -> None:
-        torch.set_rng_state(self.cpu)
-        if self.accelerator is not None:
-            module = torch.get_device_module(self.device)
-            module.set_rng_state(self.accelerator, *_which(self.device))
-
-
-def _which(device: torch.device) -> tuple[torch.device, ...]:
-    return () if device.type == "mps" else (device,)  # torch.mps has one device and takes none
-
-
-@contextmanager
-def _random_state_kept(device: torch.device) -> Iterator[None]:
-    state = _RandomState.now(device)
-    try:
-        yield
-    finally:
-        state.restore()

@@ -158,11 +158,6 @@ class TrainingCosts:
             # Of its gradients a process keeps its part; two blocks and the rest are whole at once.
             working -= found.parameters * (1 - 1 / count)
             working += 3 * found.largest_block + 2 * found.rest
-            if self.config.model.reversible:
-                # Blocks that are shared are checkpointed: each keeps its two streams.
-                tokens = windows * self._tokens(self._band.shape[0])
-                steps = self.config.model.depth * self.rollout_steps
-                working += 2 * steps * tokens * self.config.model.dim * 4
         if self.config.train.domain_ranks > 1:
             size = 2 if self.bfloat16 else 4
             tokens = windows * self._tokens(self._band.shape[0])

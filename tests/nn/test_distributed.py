@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from axialcast.nn import AxialTransformer
+from axialcast.nn import AxialTransformer, ReversibleSequence
 
 DDP_OPTIONS = [
     {},
@@ -27,11 +27,11 @@ DDP_OPTIONS = [
 ]
 
 
-def pair_of() -> tuple[AxialTransformer, AxialTransformer]:
+def pair_of(depth: int = 2) -> tuple[AxialTransformer, AxialTransformer]:
     """The same network, plain and reversible, in float64 and with dropout."""
     torch.manual_seed(0)
     plain = AxialTransformer(
-        8, 2, num_dimensions=2, heads=2, shape=(1, 5), dropout=0.2, reversible=False
+        8, depth, num_dimensions=2, heads=2, shape=(1, 5), dropout=0.2, reversible=False
     ).double()
     reversible = copy.deepcopy(plain)
     reversible.layers.reversible = True
@@ -162,6 +162,74 @@ def fully_sharded(rank: int) -> None:
             sharded.zero_grad()
             backward(sharded, step[rank], rank)
             compare(sharded, averaged_gradients(plain, [step]), shard.__name__)
+
+    # More blocks keep no more, and gradients of two backward passes add up.
+    kept = []
+    for depth in (3, 5):
+        plain, sharded = pair_of(depth)
+        branches_and_rest(sharded)
+        steps = list(torch.randn(2, 2, 2, 1, 5, 8, dtype=torch.float64))
+        for step in steps:
+            backward(sharded, step[rank], rank)
+        compare(sharded, averaged_gradients(plain, steps), f"{depth} blocks")
+        kept.append(kept_bytes(sharded, steps[0][rank]))
+    assert kept[0] == kept[1], kept
+    arguments_of_sharded_branches(rank)
+
+
+class Shifted(nn.Module):
+    """A branch that takes another tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor, shift: Tensor) -> Tensor:
+        out: Tensor = self.linear(x + shift)
+        return out
+
+
+def arguments_of_sharded_branches(rank: int) -> None:
+    """Gradients of what branches take besides the stream, some of them frozen."""
+    from torch.distributed.fsdp import fully_shard
+
+    torch.manual_seed(0)
+    plain = ReversibleSequence([(Shifted(), Shifted()) for _ in range(3)], reversible=False)
+    plain.double().blocks[1].requires_grad_(False)
+    sharded = copy.deepcopy(plain)
+    sharded.reversible = True
+    for block in sharded.blocks:
+        fully_shard(block.f)
+        fully_shard(block.g)
+    x = torch.randn(2, 5, 8, dtype=torch.float64)
+    shift = torch.randn(5, 8, dtype=torch.float64, requires_grad=True)
+    want = [
+        torch.autograd.grad(plain(x[i], shift=2 * shift).pow(3).sum(), shift)[0] for i in (0, 1)
+    ]
+    sharded(x[rank], shift=2 * shift).pow(3).sum().backward()
+    torch.testing.assert_close(shift.grad, want[rank], rtol=1e-10, atol=1e-10)
+    for i in (0, 1):
+        (plain(x[i], shift=2 * shift.detach()).pow(3).sum() / 2).backward()
+    for name, parameter in plain.named_parameters():
+        grad = sharded.get_parameter(name).grad
+        assert (grad is None) == (parameter.grad is None), name
+        if grad is not None:
+            torch.testing.assert_close(grad.full_tensor(), parameter.grad, rtol=1e-10, atol=1e-10)
+
+
+def kept_bytes(module: nn.Module, x: Tensor) -> int:
+    """Bytes that a forward pass keeps for the backward pass."""
+    sizes: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        out = module(x.clone().requires_grad_())
+    del out
+    return sum(sizes.values())
 
 
 def compare(module: nn.Module, want: dict[str, Tensor], message: str) -> None:
