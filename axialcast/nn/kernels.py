@@ -184,7 +184,7 @@ def _attend_elementwise(q: Tensor, k: Tensor, v: Tensor, axis: int) -> Tensor:
     """`attend_heads` where the tensors lie, without a product of matrices."""
     q, k, v = q.unsqueeze(axis + 1), k.unsqueeze(axis), v.unsqueeze(axis)
     weights = (q * k).sum(-1, keepdim=True).softmax(axis + 1)
-    return (weights * v).sum(axis + 1)
+    return (weights * v).sum(axis + 1).to(v.dtype)  # CUDA's autocast sums in float32
 
 
 def _attend_part(

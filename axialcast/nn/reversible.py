@@ -57,10 +57,17 @@ class ReversibleBlock(nn.Module):
         x2: Tensor,
         f_kwargs: dict[str, Any] | None = None,
         g_kwargs: dict[str, Any] | None = None,
+        run: "_Pass | None" = None,
     ) -> tuple[Tensor, Tensor]:
-        """(y1, y2), each of the shape of x1 and x2; keyword arguments go to f and to g."""
-        y1 = x1 + self.f(x2, **f_kwargs or {})
-        return y1, x2 + self.g(y1, **g_kwargs or {})
+        """(y1, y2), each of the shape of x1 and x2; keyword arguments go to f and to g.
+
+        With a `run` the graph of the branches is not kept.
+        """
+        if run is None:
+            y1 = x1 + self.f(x2, **f_kwargs or {})
+            return y1, x2 + self.g(y1, **g_kwargs or {})
+        y1 = run(self.f, f_kwargs or {}, x1, x2)
+        return y1, run(self.g, g_kwargs or {}, x2, y1)
 
     def inverse(self, y1: Tensor, y2: Tensor) -> tuple[Tensor, Tensor]:
         x2 = y2 - self.g(y1)
@@ -79,12 +86,10 @@ class ReversibleSequence(nn.Module):
     keep the input in float32 or better. A drop-in for
     `axial_attention.reversible.ReversibleSequence`.
 
-    FSDP2: apply `fully_shard` to the branches `block.f` and `block.g`, or to parts of them; each is
-    gathered once in the forward and once in the backward pass. A block that is sharded itself is
-    checkpointed instead and keeps the streams that enter it: its parameters are there in whole only
-    inside a call of it, which begins with what the way back finds last. Sharding the network
-    around the sequence changes nothing. A compiled graph (`torch.compile`) breaks at the sequence;
-    values stay the same.
+    FSDP2: apply `fully_shard` to each block; it is gathered once in the forward and once in the
+    backward pass. Where parts of a block are sharded by themselves, which exist in whole only
+    inside a call of them, blocks are checkpointed instead and keep the streams that enter them. A
+    compiled graph (`torch.compile`) breaks at the sequence; values stay the same.
 
     Branches must be functions of their inputs, parameters and buffers; buffers that one updates
     (batch normalisation's statistics) are updated once. Gradients of gradients are not available;
@@ -116,44 +121,33 @@ class ReversibleSequence(nn.Module):
     ) -> Tensor:
         """Mean of the last block's streams; `kwargs` go to every f and g that `arg_route` names."""
         f_kwargs, g_kwargs = (kwargs if route else {} for route in arg_route)
-        if any(_is_sharded(block) for block in self.blocks):
-            return self._checkpointed(x, f_kwargs, g_kwargs)
-        branches: list[_Branch] = []
-        for block in self.blocks:
-            assert isinstance(block, ReversibleBlock)
-            branches += [(block.f, f_kwargs), (block.g, g_kwargs)]
-        count = max(len(branches) - 2 * self.keep, 0)
-        x1 = x2 = x
+        count = max(len(self.blocks) - self.keep, 0)
+        run, call = None, _called
         if self.reversible and torch.is_grad_enabled():
-            x1, x2 = _Pass(branches[:count], x.device)(x1, x2)
-            branches = branches[count:]
-        for branch, inputs in branches:
-            x1, x2 = x2, x1 + branch(x2, **inputs)
-        return (x1 + x2) / 2
-
-    def _checkpointed(
-        self, x: Tensor, f_kwargs: dict[str, Any], g_kwargs: dict[str, Any]
-    ) -> Tensor:
+            if _has_sharded_branches(self.blocks):
+                count, call = len(self.blocks), partial(checkpoint, use_reentrant=False)
+            else:
+                run = _Pass(2 * count, x.device)
         x1 = x2 = x
-        for block in self.blocks:
-            if self.reversible:
-                x1, x2 = checkpoint(block, x1, x2, f_kwargs, g_kwargs, use_reentrant=False)
+        for index, block in enumerate(self.blocks):
+            if index < count:
+                x1, x2 = call(block, x1, x2, f_kwargs, g_kwargs, run)
             else:
                 x1, x2 = block(x1, x2, f_kwargs, g_kwargs)
         return (x1 + x2) / 2
 
 
-def _is_sharded(module: nn.Module) -> bool:
-    """Whether `fully_shard` was applied to the module itself."""
+def _called(block: nn.Module, *args: Any) -> Any:
+    return block(*args)
+
+
+def _has_sharded_branches(blocks: nn.ModuleList) -> bool:
+    """Whether `fully_shard` was applied to branches of the blocks, or to anything in them."""
     if not (dist.is_available() and dist.is_initialized()):
         return False
     from torch.distributed.fsdp import FSDPModule  # slow to import, so only where it can matter
 
-    return isinstance(module, FSDPModule)
-
-
-_Branch = tuple[nn.Module, dict[str, Any]]
-"""A branch and the keyword arguments it is called with."""
+    return any(isinstance(m, FSDPModule) and m is not b for b in blocks for m in b.modules())
 
 
 class _Pass:
@@ -162,14 +156,18 @@ class _Pass:
     Of the streams between the branches none is kept: each node takes those that left it from the
     node after it, which recovered them, and the last keeps its own. A pass has its own state, for a
     sequence may be used twice in one graph.
+
+    Args:
+        count: branches in all.
+        device: of the streams.
     """
 
-    def __init__(self, branches: Sequence[_Branch], device: torch.device) -> None:
-        self.branches, self.device = branches, device
+    def __init__(self, count: int, device: torch.device) -> None:
+        self.count, self.device = count, device
+        self.branches: list[tuple[nn.Module, dict[str, Any]]] = []
+        """Those that have run, with the keyword arguments they were called with."""
         self.recovered: tuple[Tensor, Tensor] | None = None
         self.random_states: list[RandomState] = []
-        self.sharded: list[bool] = []
-        """Per branch, whether processes share it, or parts of it."""
         self.updated: list[list[Tensor]] = []
         """Per branch, the buffers that it changed, such as running statistics."""
         kind = "cpu" if device.type == "meta" else device.type  # which has no autocast
@@ -182,19 +180,15 @@ class _Pass:
             cache_enabled=False,
         )
 
-    def __call__(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
-        apply = cast(Callable[..., tuple[Tensor, Tensor]], _Node.apply)
-        for index, (branch, kwargs) in enumerate(self.branches):
-            inputs = [value for value in kwargs.values() if isinstance(value, Tensor)]
-            sharded = any(_is_sharded(part) for part in branch.modules())
-            self.sharded.append(sharded)
-            if sharded and any(p.requires_grad for p in branch.parameters()):
-                # Parameters get their gradients by themselves, but the node must be reached.
-                inputs.append(torch.zeros((), device=x1.device, requires_grad=True))
-            parameters = [] if sharded else [*branch.parameters()]
-            wanted = [t for t in (*parameters, *inputs) if t.requires_grad]
-            x1, x2 = apply(self, index, x1, x2, *wanted)
-        return x1, x2
+    def __call__(
+        self, branch: nn.Module, kwargs: dict[str, Any], x1: Tensor, x2: Tensor
+    ) -> Tensor:
+        """x1 + branch(x2), which is the x2 of the next call, whose x1 is this x2."""
+        self.branches.append((branch, kwargs))
+        inputs = [value for value in kwargs.values() if isinstance(value, Tensor)]
+        wanted = [t for t in (*branch.parameters(), *inputs) if t.requires_grad]
+        apply = cast(Callable[..., Tensor], _Node.apply)
+        return apply(self, len(self.branches) - 1, x1, x2, *wanted)
 
     def first(self, index: int, x: Tensor) -> Tensor:
         """Branch `index` of x, noting what its replay takes."""
@@ -210,34 +204,13 @@ class _Pass:
         self.updated.append(list({id(buffer): buffer for buffer in updated}.values()))
         return out
 
-    def again(self, index: int, x: Tensor, **others: Tensor) -> Tensor:
-        """Branch `index` of x once more, with a graph; some keyword arguments by others."""
+    def again(self, index: int, x: Tensor) -> Tensor:
+        """Branch `index` of x once more, with a graph."""
         branch, kwargs = self.branches[index]
-        kwargs = {**kwargs, **others}
         with random_state_kept(self.device), torch.enable_grad(), self.autocast():
             self.random_states[index].restore()
             out: Tensor = branch(x, **kwargs)
         return out
-
-    def again_backwards(
-        self, index: int, x: Tensor, grad: Tensor
-    ) -> tuple[Tensor, Tensor | None, list[Tensor | None]]:
-        """Branch `index`, sharded, of x once more, and the gradients of x and of its arguments.
-
-        Parameters that `fully_shard` shares among processes are there in whole only while the
-        branch is called or its backward pass is on, and what adds up their gradients hangs on them:
-        they get theirs by themselves, in a backward pass of the branch's own.
-        """
-        named = self.branches[index][1].items()
-        others = {
-            name: value.detach().requires_grad_()
-            for name, value in named
-            if isinstance(value, Tensor) and value.requires_grad
-        }
-        out = self.again(index, x, **others)
-        if out.requires_grad:
-            torch.autograd.backward(out, grad.to(out.dtype))
-        return out, x.grad, [value.grad for value in others.values()]
 
     @contextmanager
     def buffers_kept(self, index: int) -> Iterator[None]:
@@ -249,7 +222,7 @@ class _Pass:
 
 
 class _Node(torch.autograd.Function):
-    """(x1, x2) → (x2, x1 + branch(x2)), which keeps neither.
+    """x1, x2 → x1 + branch(x2), which keeps neither.
 
     The parameters are inputs of the node and their gradients its results. They reach `.grad` by
     the way of any other gradient, as soon as the branch is done: hooks on it
@@ -259,30 +232,26 @@ class _Node(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, run: _Pass, index: int, x1: Tensor, x2: Tensor, *tensors: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Tensor:
         ctx.run, ctx.index, ctx.tensors = run, index, tensors
-        y1, y2 = x2, x1 + run.first(index, x2)
-        if index == len(run.branches) - 1:
-            ctx.save_for_backward(y1, y2)
-        return y1, y2
+        y2 = x1 + run.first(index, x2)
+        if index == run.count - 1:
+            ctx.save_for_backward(x2, y2)
+        return y2
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy1: Tensor, dy2: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, dy2: Tensor) -> tuple[Tensor | None, ...]:
         run: _Pass = ctx.run
-        is_last = ctx.index == len(run.branches) - 1
-        y1, y2 = ctx.saved_tensors if is_last else cast(tuple[Tensor, Tensor], run.recovered)
+        is_last = ctx.index == run.count - 1
+        x2, y2 = ctx.saved_tensors if is_last else cast(tuple[Tensor, Tensor], run.recovered)
         run.recovered = None
-        x2 = y1.detach().requires_grad_()
+        x2 = x2.detach().requires_grad_()
         with run.buffers_kept(ctx.index):
-            if run.sharded[ctx.index]:
-                out, dx2, grads = run.again_backwards(ctx.index, x2, dy2)
-                grads += [None] * (len(ctx.tensors) - len(grads))
-            else:
-                out = run.again(ctx.index, x2)
-                dx2, *grads = _gradients(out, [x2, *ctx.tensors], dy2)
+            out = run.again(ctx.index, x2)
+            dx2, *grads = _gradients(out, [x2, *ctx.tensors], dy2)
         run.recovered = (y2 - out.detach(), x2.detach()) if ctx.index else None
-        return None, None, dy2, _total(dy1, dx2), *grads
+        return None, None, dy2, dx2, *grads
 
 
 def _gradients(out: Tensor, inputs: list[Tensor], grad: Tensor) -> Sequence[Tensor | None]:
@@ -290,10 +259,3 @@ def _gradients(out: Tensor, inputs: list[Tensor], grad: Tensor) -> Sequence[Tens
         return [None] * len(inputs)
     # Under autocast a branch may return another dtype than the stream it is added to.
     return torch.autograd.grad(out, inputs, grad.to(out.dtype), allow_unused=True)
-
-
-def _total(total: Any, grad: Any) -> Any:
-    """Sum of two gradients, None being zero."""
-    if total is None or grad is None:
-        return grad if total is None else total
-    return total + grad

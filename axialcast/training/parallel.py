@@ -109,10 +109,8 @@ class Processes:
             return
         from torch.distributed.fsdp import fully_shard
 
-        # Of whole blocks, which are not called on the way back, streams would have to be kept.
         for block in [part for part in network.modules() if isinstance(part, ReversibleBlock)]:
-            fully_shard(block.f)
-            fully_shard(block.g)
+            fully_shard(block)
         # Averages are never in a backward pass, which would share the rest again.
         fully_shard(network, reshard_after_forward=True)
 

@@ -11,6 +11,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 K = TypeVar("K", bound=Hashable)
+CPU = torch.device("cpu")
 
 
 def machine() -> str:
@@ -28,29 +29,44 @@ def one_thread() -> str:
     return f"{machine()}, torch {torch.__version__}, 1 thread"
 
 
-def milliseconds(run: Callable[[], object], count: int = 1) -> float:
-    """Processor time of one of `count` runs."""
-    start = time.process_time()
+def clock(device: torch.device) -> float:
+    """Seconds: processor time on the CPU; on a GPU those on the wall when it has done all."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def milliseconds(run: Callable[[], object], count: int = 1, device: torch.device = CPU) -> float:
+    """Time of one of `count` runs."""
+    start = clock(device)
     for _ in range(count):
         run()
-    return 1e3 * (time.process_time() - start) / count
+    return 1e3 * (clock(device) - start) / count
 
 
 def medians(
-    runs: Mapping[K, Callable[[], object]], *, rounds: int = 5, seconds: float = 0.0
+    runs: Mapping[K, Callable[[], object]],
+    *,
+    rounds: int = 5,
+    seconds: float = 0.0,
+    device: torch.device = CPU,
 ) -> dict[K, float]:
     """Median milliseconds of each, interleaved, after a round that does not count.
 
     Args:
         runs: what to run.
         rounds: times that each is measured, at least.
-        seconds: processor time to go on for, at least.
+        seconds: to go on for, at least.
+        device: that computes.
     """
-    once = max(milliseconds(run) for run in runs.values())
+    for run in runs.values():
+        run()
+    once = max(milliseconds(run, device=device) for run in runs.values())
     count = max(1, round(20 / once))  # at least 20 ms between two readings of the clock
-    times, end = [], time.process_time() + seconds
-    while len(times) < rounds or time.process_time() < end:
-        times.append([milliseconds(run, count) for run in runs.values()])
+    times, end = [], clock(device) + seconds
+    while len(times) < rounds or clock(device) < end:
+        times.append([milliseconds(run, count, device) for run in runs.values()])
     return dict(zip(runs, map(statistics.median, zip(*times, strict=True)), strict=True))
 
 

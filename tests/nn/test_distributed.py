@@ -167,7 +167,7 @@ def fully_sharded(rank: int) -> None:
     kept = []
     for depth in (3, 5):
         plain, sharded = pair_of(depth)
-        branches_and_rest(sharded)
+        blocks_and_rest(sharded)
         steps = list(torch.randn(2, 2, 2, 1, 5, 8, dtype=torch.float64))
         for step in steps:
             backward(sharded, step[rank], rank)
@@ -199,8 +199,7 @@ def arguments_of_sharded_branches(rank: int) -> None:
     sharded = copy.deepcopy(plain)
     sharded.reversible = True
     for block in sharded.blocks:
-        fully_shard(block.f)
-        fully_shard(block.g)
+        fully_shard(block)
     x = torch.randn(2, 5, 8, dtype=torch.float64)
     shift = torch.randn(5, 8, dtype=torch.float64, requires_grad=True)
     want = [
