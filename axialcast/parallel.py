@@ -130,13 +130,12 @@ def joined() -> Iterator[Launch]:
         return
     # A connection that broke is a line of ours.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    import torch
     import torch.distributed as dist
     from torch.distributed.distributed_c10d import PrefixStore
 
     stores = [_met(me) for _ in range(3)]
     dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+        _engine(me, stores[0]),
         store=PrefixStore("group", stores[0]),
         rank=me.rank,
         world_size=me.world_size,
@@ -323,6 +322,19 @@ def _met(me: Launch) -> Any:
     # A job that torchrun starts again finds what the last one said.
     again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     return PrefixStore(f"axialcast/{again}", store)
+
+
+def _engine(me: Launch, store: Any) -> str:
+    """What moves tensors: NCCL those on GPUs, if each process has one of its own."""
+    import torch
+
+    mine = ""
+    if torch.cuda.is_available():
+        number = me.local_rank % torch.cuda.device_count()
+        mine = f"{socket.gethostname()} {torch.cuda.get_device_properties(number).uuid}"
+    store.set(f"gpus/{me.rank}", mine)
+    gpus = [store.get(f"gpus/{rank}") for rank in range(me.world_size)]
+    return "cpu:gloo,cuda:nccl" if all(gpus) and len(set(gpus)) == len(gpus) else "gloo"
 
 
 def _is_launchers_store() -> bool:

@@ -190,7 +190,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 def _misfit(checkpoint: Checkpoint) -> str | None:
     """What in a checkpoint does not fit the rest, None if all does."""
-    if checkpoint.step <= np.timedelta64(0):
+    if checkpoint.step <= np.timedelta64(0, "ns"):
         return f"step_hours: expected a positive step, got {checkpoint.step}"
     num, statistics = len(checkpoint.channels), checkpoint.statistics
     for name, values in statistics.to_dict().items():

@@ -39,7 +39,7 @@ def choose_init_times(
     times: Times = dataset[TIME].sel({TIME: slice(*test)}).values
     if init_every_hours is not None:
         since = (times - times[:1]).astype("timedelta64[s]")
-        times = times[since % np.timedelta64(init_every_hours, "h") == np.timedelta64(0)]
+        times = times[since % np.timedelta64(init_every_hours, "h") == np.timedelta64(0, "ns")]
     return times
 
 
@@ -78,7 +78,7 @@ def parse_lead_times(values: Any, step: np.timedelta64) -> NDArray[np.timedelta6
         raise ValueError(
             f"lead_times: expected timedeltas such as '24h', got {values!r} ({error})"
         ) from None
-    bad = [lead for lead in leads if lead <= np.timedelta64(0) or lead % step]
+    bad = [lead for lead in leads if lead <= np.timedelta64(0, "ns") or lead % step]
     if bad or not len(leads) or len(np.unique(leads)) < len(leads):
         got = ", ".join(f"{lead / np.timedelta64(1, 'h'):g} h" for lead in leads)
         raise ValueError(

@@ -25,7 +25,7 @@ def calendar(times: Times) -> Tensor:
         return torch.tensor(pairs, dtype=torch.float32).reshape(*times.shape, 2)
     year = times.astype("datetime64[Y]")
     start = year.astype("datetime64[s]")
-    length = (year + 1).astype("datetime64[s]") - start
+    length = (year + np.timedelta64(1, "Y")).astype("datetime64[s]") - start
     in_year = (times.astype("datetime64[s]") - start) / length
     day = np.timedelta64(1, "D")
     in_day = ((times - times.astype("datetime64[D]")) / day) % 1.0

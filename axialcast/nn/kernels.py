@@ -32,8 +32,11 @@ QUERIES, SCORES = 128, 2**19
 GPU_SCORES = 2**26
 """The same on an accelerator, which wants much to do at a time."""
 
-GPU_TINY = 9
-"""Scores of a row, n m, up to which it is no work for a GPU's fused kernel, which pads n to 128."""
+GPU_TINY, GPU_SHORT = 9, 32
+"""Scores of a row, n m, and tokens, up to which a GPU's fused kernel, which pads n to 128, loses.
+
+By the table of tests/benchmarks/attention_kernels.py --cuda.
+"""
 
 GPU_ROWS, GPU_NUMBERS = 65_535, 2**31 - 1
 """Rows, and numbers padded to whole tiles, that a GPU's fused kernels take in one call."""
@@ -96,9 +99,14 @@ def attend_heads(
     q, k, v = (part.movedim((-2, axis), (-3, -2)) for part in (q, k, v))
     folded = (*q.shape[:-1], v.shape[-1])
     q, k, v = (part.reshape(-1, *part.shape[-3:]) for part in (q, k, v))
+    blind = None
     if mask is not None:
         # The fused kernel spreads a mask out to (r, n, m) unless its last stride is 1.
         mask = mask.movedim(axis, -1).reshape(-1, m).contiguous()
+        if not on_cpu:
+            # Of keys of which none is seen cuDNN's kernel takes the mean.
+            blind = ~mask.any(-1, keepdim=True)
+            mask = mask | blind
     if causal and not plain:
         seen = torch.arange(1 - n, n, device=q.device) <= 0
         bias, causal = seen if bias is None else among(bias, seen), False
@@ -115,6 +123,8 @@ def attend_heads(
         # Keys backwards: then all (n, n) biases are a view of those by step, row i from its ith.
         view = _numbers(bias, q.dtype).flip(-1).unfold(-1, n, 1)
         out = fused(q, k.flip(-2), v.flip(-2), view.view(1, -1, n, n))
+    if blind is not None:
+        out = out.masked_fill(blind[:, :, None, None], 0.0)
     return out.view(folded).movedim((-3, -2), (-2, axis))
 
 
@@ -123,19 +133,20 @@ def plain_kernel(n: int, m: int, e: int) -> Literal["elements", "products", "fus
 
     By the table of tests/benchmarks/attention_kernels.py.
     """
-    if n * m * e < TINY_PRODUCT:
+    if m == 2 or n * m * e < TINY_PRODUCT:
         return "elements"
     short = e < FLASH_HEAD and max(n, m) < FLASH_TOKENS and m * e < FLASH_ROW
     return "products" if short else "fused"
 
 
-def gpu_kernel(n: int, m: int, e: int) -> Literal["elements", "fused"]:
-    """The same on any other device: flash in 16 bits, or the memory-efficient kernel in float32.
+def gpu_kernel(n: int, m: int, e: int) -> Literal["elements", "products", "fused"]:
+    """The same on any other device, for e = 16 to 64.
 
-    By reasoning, for want of measurements: a fused kernel computes 128 x 128 scores for a row of
-    two tokens, and a few multiplications of whole tensors are bound by the memory they read.
+    The fused kernel is flash in 16 bits, the memory-efficient one in float32.
     """
-    return "elements" if n * m <= GPU_TINY else "fused"
+    if n * m <= GPU_TINY:
+        return "elements"
+    return "products" if max(n, m) < GPU_SHORT else "fused"
 
 
 def fused(
@@ -182,9 +193,19 @@ def _attend_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def _attend_elementwise(q: Tensor, k: Tensor, v: Tensor, axis: int) -> Tensor:
     """`attend_heads` where the tensors lie, without a product of matrices."""
+    if k.shape[axis] == 2:
+        return _attend_pair(q, k, v, axis)
     q, k, v = q.unsqueeze(axis + 1), k.unsqueeze(axis), v.unsqueeze(axis)
-    weights = (q * k).sum(-1, keepdim=True).softmax(axis + 1)
-    return (weights * v).sum(axis + 1).to(v.dtype)  # CUDA's autocast sums in float32
+    # CUDA's autocast adds up in float32.
+    weights = (q * k).sum(-1, keepdim=True).softmax(axis + 1).to(v.dtype)
+    return (weights * v).sum(axis + 1).to(v.dtype)
+
+
+def _attend_pair(q: Tensor, k: Tensor, v: Tensor, axis: int) -> Tensor:
+    """The same for two keys: v₀ + σ(q (k₁ - k₀)) (v₁ - v₀), the softmax over two written out."""
+    (k_0, k_1), (v_0, v_1) = k.split(1, axis), v.split(1, axis)
+    weight = (q * (k_1 - k_0)).sum(-1, keepdim=True).sigmoid().to(v.dtype)
+    return torch.addcmul(v_0, weight, v_1 - v_0)
 
 
 def _attend_part(

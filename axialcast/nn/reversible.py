@@ -180,9 +180,7 @@ class _Pass:
             cache_enabled=False,
         )
 
-    def __call__(
-        self, branch: nn.Module, kwargs: dict[str, Any], x1: Tensor, x2: Tensor
-    ) -> Tensor:
+    def __call__(self, branch: nn.Module, kwargs: dict[str, Any], x1: Tensor, x2: Tensor) -> Tensor:
         """x1 + branch(x2), which is the x2 of the next call, whose x1 is this x2."""
         self.branches.append((branch, kwargs))
         inputs = [value for value in kwargs.values() if isinstance(value, Tensor)]

@@ -165,7 +165,7 @@ def gapless_axis(times: NDArray[Any]) -> tuple[NDArray[np.int64], Any]:
     if not len(spacing):
         return np.arange(len(times)), np.timedelta64(0, "ns")
     values, counts = np.unique(spacing, return_counts=True)
-    if values[0] <= np.timedelta64(0):
+    if values[0] <= np.timedelta64(0, "ns"):
         raise ValueError("times: not sorted or not unique; open the store with open_analysis")
     cadence = values[np.argmax(counts)]
     if (values % cadence).any():

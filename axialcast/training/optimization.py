@@ -14,7 +14,9 @@ __all__ = ["adamw", "learning_rate", "load_optimizer", "optimizer_tensors", "par
 
 def adamw(network: nn.Module, *, weight_decay: float) -> AdamW:
     """AdamW for a network; its learning rate is set at each step."""
-    return AdamW(parameter_groups(network, weight_decay), betas=(0.9, 0.95))
+    on_gpu = all(p.device.type == "cuda" for p in network.parameters())
+    groups = parameter_groups(network, weight_decay)
+    return AdamW(groups, betas=(0.9, 0.95), fused=on_gpu or None)
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -34,7 +34,8 @@ DAY = np.timedelta64(1, "D")
 CASES = {(32, 64): 32, (121, 240): 4}
 """Windows in a batch, by latitudes and longitudes."""
 TINY = {(8, 16): 2, (13, 24): 1}
-STATES, ROUNDS = 64, 10
+BATCHES, ROUNDS = 8, 10
+"""Batches' worth of states in the store, beside some; three quarters of it are held."""
 
 
 class Variant:
@@ -155,9 +156,10 @@ def main():
         size = {"batch": batch, "dim": 32 if tiny else 256, "depth": 2 if tiny else 8}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "analysis.zarr"
-            write(path, grid, channels, STATES)
+            states = 64 + BATCHES * batch
+            write(path, grid, channels, states)
             # Less than all of it, so that it is streamed.
-            size["buffer"] = STATES * channels * shape[0] * shape[1] * 4 * 3 // 4
+            size["buffer"] = states * channels * shape[0] * shape[1] * 4 * 3 // 4
             ways = {
                 f"{'reversible' if r else 'plain'}, {'compiled' if c else 'eager'}": (r, c)
                 for c in ((False,) if arguments.eager else (False, True))

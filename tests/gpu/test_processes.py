@@ -39,11 +39,11 @@ def compare(rank: int, device: torch.device) -> None:
     plain = plain.to(device)
     reversible = copy.deepcopy(plain)
     reversible.layers.reversible = True
-    batches = torch.randn(2, 3, 5, 7, 16).to(device)
+    batches, weights = torch.randn(2, 2, 3, 5, 7, 16).to(device)
     parallel = DistributedDataParallel(reversible)
-    parallel(batches[rank]).square().sum().backward()
-    for batch in batches:
-        plain(batch).square().sum().backward()
+    (parallel(batches[rank]) * weights[rank]).sum().backward()
+    for batch, weight in zip(batches, weights, strict=True):
+        (plain(batch) * weight).sum().backward()
     for name, want in plain.named_parameters():
         got = reversible.get_parameter(name).grad
         torch.testing.assert_close(got, want.grad / 2, rtol=1e-3, atol=1e-4, msg=name)

@@ -191,7 +191,7 @@ def _refuse_others(path: Path, same: list[Header]) -> None:
 def _look_at_leads(path: Path, fields: list[Header]) -> None:
     """Refuses lead times whose valid times make no even axis; says which others there are."""
     leads = sorted({field.lead for field in fields})
-    if leads == [np.timedelta64(0)]:
+    if leads == [np.timedelta64(0, "ns")]:
         return
     hours = [f"{lead / HOUR:g}" for lead in leads]
     if len(leads) > 1:

@@ -84,7 +84,7 @@ def at_valid_times(dataset: xr.Dataset) -> xr.Dataset:
     times = _valid_times(dataset, axes, leads)
     if times is None:
         return dataset
-    if leads is not None and (leads != np.timedelta64(0)).any():
+    if leads is not None and (leads != np.timedelta64(0, "ns")).any():
         logger.info("time: forecasts of %s, at the times they are valid at", _told(leads))
     return _with_times(dataset, axes, times)
 
@@ -101,7 +101,7 @@ def _dimension_of_leads(dataset: xr.Dataset, axes: Axes) -> Any:
 
 def _refuse_unclear(dataset: xr.Dataset, axes: Axes, leads: Leads) -> None:
     """Refuses lead times beside a `time` that calls itself the valid one, but is not called so."""
-    if axes.init is not None or axes.valid is None or (leads == np.timedelta64(0)).all():
+    if axes.init is not None or axes.valid is None or (leads == np.timedelta64(0, "ns")).all():
         return
     is_cf = dataset[axes.lead].attrs.get("standard_name") == LEAD_STANDARD
     if is_cf or axes.valid in VALID_TIMES:
