@@ -203,7 +203,7 @@ def _attend_elementwise(q: Tensor, k: Tensor, v: Tensor, axis: int) -> Tensor:
 
 def _attend_pair(q: Tensor, k: Tensor, v: Tensor, axis: int) -> Tensor:
     """The same for two keys: v₀ + σ(q (k₁ - k₀)) (v₁ - v₀), the softmax over two written out."""
-    (k_0, k_1), (v_0, v_1) = k.split(1, axis), v.split(1, axis)
+    (k_0, k_1), (v_0, v_1) = torch.split(k, 1, axis), torch.split(v, 1, axis)
     weight = (q * (k_1 - k_0)).sum(-1, keepdim=True).sigmoid().to(v.dtype)
     return torch.addcmul(v_0, weight, v_1 - v_0)
 

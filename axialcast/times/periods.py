@@ -21,7 +21,7 @@ def period_bounds(period: tuple[str, str]) -> tuple[np.datetime64, np.datetime64
         (np.datetime64('2001-01-01T00:00:00'), np.datetime64('2001-02-28T23:59:59'))
     """
     first, last = (np.datetime64(date) for date in period)
-    unit, _ = np.datetime_data(last)
+    unit: Any = np.datetime_data(last)
     end = (last + np.timedelta64(1, unit)).astype("datetime64[s]")
     return first.astype("datetime64[s]"), end - np.timedelta64(1, "s")
 

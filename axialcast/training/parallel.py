@@ -104,9 +104,19 @@ class Processes:
             raise ValueError(f"train.domain_ranks: {error}") from None
 
     def shard(self, network: nn.Module) -> None:
-        """Shares a network's parameters among the processes, where that is the kind."""
+        """Shares a network's parameters among the processes, where that is the kind.
+
+        Raises:
+            ValueError: some of the processes share a GPU.
+        """
         if self.kind != "fsdp":
             return
+        on_gpu = next(network.parameters()).device.type == "cuda"
+        if on_gpu and "nccl" not in str(dist.get_backend_config()):
+            raise ValueError(
+                f"train.parallel: fsdp wants a GPU for each of the {self.world_size} processes, "
+                "and some share one; start as many as there are GPUs, or choose ddp"
+            )
         from torch.distributed.fsdp import fully_shard
 
         for block in [part for part in network.modules() if isinstance(part, ReversibleBlock)]:
