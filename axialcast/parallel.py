@@ -194,13 +194,32 @@ def neighbours(count: int, kind: str) -> Any:
     Args:
         count: divides the number of processes.
         kind: of the device that they compute on, such as cpu or cuda.
+
+    Raises:
+        ValueError: as `check_own_gpus`.
     """
     if count == 1 or not is_joined():
         return None
+    check_own_gpus(kind)
     from torch.distributed.device_mesh import init_device_mesh
 
     shape = (launch().world_size // count, count)
     return init_device_mesh(kind, shape, mesh_dim_names=("data", "domain")).get_group("domain")
+
+
+def check_own_gpus(kind: str) -> None:
+    """Makes sure that what is on devices of the kind can be exchanged, not only added up.
+
+    Raises:
+        ValueError: processes share a GPU.
+    """
+    import torch.distributed as dist
+
+    if kind == "cuda" and "nccl" not in str(dist.get_backend_config()):
+        raise ValueError(
+            f"wants a GPU for each of the {launch().world_size} processes, and some share one; "
+            "start as many as there are GPUs"
+        )
 
 
 def dealt(items: Sequence[T], together: int = 1) -> Iterator[T]:

@@ -52,6 +52,6 @@ def blocks_of(forecast: xr.Dataset) -> list[Block]:
     numbers = (times[order].astype("datetime64[D]") - EPOCH).astype(np.int64) // days
     starts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
     return [
-        Block(EPOCH + int(numbers[start]) * days, positions, times[positions])
+        Block(EPOCH + np.timedelta64(numbers[start] * days, "D"), positions, times[positions])
         for start, positions in zip(starts, np.split(order, starts[1:]), strict=True)
     ]

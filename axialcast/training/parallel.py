@@ -111,12 +111,10 @@ class Processes:
         """
         if self.kind != "fsdp":
             return
-        on_gpu = next(network.parameters()).device.type == "cuda"
-        if on_gpu and "nccl" not in str(dist.get_backend_config()):
-            raise ValueError(
-                f"train.parallel: fsdp wants a GPU for each of the {self.world_size} processes, "
-                "and some share one; start as many as there are GPUs, or choose ddp"
-            )
+        try:
+            parallel.check_own_gpus(next(network.parameters()).device.type)
+        except ValueError as error:
+            raise ValueError(f"train.parallel: fsdp {error}, or choose ddp") from None
         from torch.distributed.fsdp import fully_shard
 
         for block in [part for part in network.modules() if isinstance(part, ReversibleBlock)]:

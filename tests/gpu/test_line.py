@@ -84,10 +84,9 @@ def test_the_forecast_of_a_gpu_is_that_of_the_cpu(in_one: Path, precision: str) 
     assert far_apart(made[1], made[0]) < (1e-4 if precision == "float32" else 1e-2)
 
 
-@pytest.mark.parametrize("option", ["model.reversible=true", "train.domain_ranks=2"])
-def test_two_processes_on_one_card(option: str, in_one: Path, tmp_path: Path) -> None:
+def test_two_processes_on_one_card(in_one: Path, tmp_path: Path) -> None:
     """Forecasts are those of one process that trained and forecast alone, to bfloat16's digits."""
-    outcomes = run(tmp_path / "two", 2, "train.parallel=ddp", option)
+    outcomes = run(tmp_path / "two", 2, "train.parallel=ddp", "model.reversible=true")
     assert [status for status, _ in outcomes] == [0, 0], outcomes
     one, two = forecasts(in_one), forecasts(tmp_path / "two")
     assert (one.init_time == two.init_time).all()
@@ -95,11 +94,17 @@ def test_two_processes_on_one_card(option: str, in_one: Path, tmp_path: Path) ->
     assert far_apart(one, two) < 1e-2
 
 
-def test_weights_are_not_shared_on_a_shared_card(tmp_path: Path, gpu: torch.device) -> None:
-    """gloo, which moves what is on one card, cannot do what FSDP2 asks for."""
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [("train.parallel=fsdp", "train.parallel: fsdp"), ("train.domain_ranks=2", "domain_ranks:")],
+)
+def test_what_is_not_shared_on_a_shared_card(
+    option: str, said: str, tmp_path: Path, gpu: torch.device
+) -> None:
+    """gloo, which adds up what is on one card, exchanges nothing there."""
     if torch.cuda.device_count() > 1:
         pytest.skip("each process would have a GPU of its own")
-    outcomes = run(tmp_path, 2, "train.parallel=fsdp")
+    outcomes = run(tmp_path, 2, option)
     assert [status for status, _ in outcomes] == [2, 2], outcomes
-    assert "train.parallel: fsdp wants a GPU for each of the 2 processes" in outcomes[0][1]
+    assert f"{said} wants a GPU for each of the 2 processes" in outcomes[0][1]
     assert "Traceback" not in outcomes[0][1]
