@@ -27,6 +27,7 @@ from axialcast.parallel import launch
 from axialcast.planet.nature_run import NatureRun
 from axialcast.run.config import Config, DataConfig
 from axialcast.run.training_costs import TrainingCosts
+from axialcast.run.verification import verifying_gib
 from axialcast.times.calendars import time_text
 
 __all__ = ["BEYOND", "Preflight", "planned_nature_run"]
@@ -174,8 +175,11 @@ class Preflight:
         fitted = fitted_bytes(
             training, verify.baselines, num_leads=self._num_leads(), harmonics=verify.harmonics
         )
-        held = round(verify.memory_gib * 2**30)
-        return {"at most verify.memory_gib": held, "fitted baselines": fitted}
+        held = verifying_gib(self.config) * 2**30
+        if self.config.cluster.workers:
+            held *= self.config.cluster.cores
+            return {"at most in a worker": round(held), "fitted baselines": fitted}
+        return {"at most verify.memory_gib": round(held), "fitted baselines": fitted}
 
     def refuse_full_disk(self) -> None:
         """Raises where the disk has less room than the run will write, uncompressed.

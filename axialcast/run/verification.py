@@ -22,7 +22,7 @@ from axialcast.run.stamps import analysis_content, training_data
 from axialcast.scores import DrawnField, KeptSums, keep_sums
 from axialcast.times.dates import Leads
 
-__all__ = ["Verification", "fit", "fit_baselines", "in_order", "score"]
+__all__ = ["Verification", "fit", "fit_baselines", "in_order", "score", "verifying_gib"]
 
 _OPENING = threading.Lock()
 _kept: "tuple[str, Verification] | None" = None
@@ -90,7 +90,7 @@ class Verification:
             "climatology": climatology,
             "baselines": baselines,
             "regions": {n: box.model_dump() for n, box in self.config.verify.regions.items()},
-            "memory_gib": _memory_gib(self.config),
+            "memory_gib": verifying_gib(self.config),
             "kept": kept,
             "drawn": drawn,
         }
@@ -114,13 +114,13 @@ def fit_baselines(
         harmonics=config.verify.harmonics,
         # Lead times count from one model step: the states that the network is given.
         lag=lead_times[0],
-        memory_gib=_memory_gib(config),
+        memory_gib=verifying_gib(config),
         kept=KeptFits(config.output / ".fitted", training_data(config)),
     )
 
 
-def _memory_gib(config: Config) -> float:
-    """What may be held at once, in this process or by one thread of a worker."""
+def verifying_gib(config: Config) -> float:
+    """What verifying may hold at once, in this process or in one thread of a worker."""
     cluster, most = config.cluster, config.verify.memory_gib
     if cluster.workers or cluster.kind == "address":
         # The rest is for libraries and fits.

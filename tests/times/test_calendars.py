@@ -81,7 +81,7 @@ def test_what_are_no_dates_is_refused(analysis):
     with pytest.raises(ValueError, match="expected dates, got int64; decode them"):
         open_analysis(analysis.assign_coords(time=np.arange(40)))
     holes = analysis.time.values.copy()
-    holes[3] = np.datetime64("NaT")
+    holes[3] = np.datetime64("NaT", "ns")
     with pytest.raises(ValueError, match="holds 1 missing dates"):
         open_analysis(analysis.assign_coords(time=holes))
 
