@@ -170,7 +170,21 @@ VARIABLES: dict[str, Variable] = {
         ("phis",),
         limits=(-4e4, 3e5),
     ),
+    "land_sea_mask": Variable(
+        "land_area_fraction", "1", "land-sea mask", ("lsm", "sftlf"), limits=(-0.05, 1.05)
+    ),
 }
+
+COMPUTED: dict[str, Variable] = {
+    "cosine_of_solar_zenith_angle": Variable(None, "1", "cosine of the solar zenith angle"),
+    "toa_incoming_shortwave_flux": Variable(
+        "toa_incoming_shortwave_flux", "W m-2", "insolation at the top of the atmosphere"
+    ),
+    "daily_mean_toa_incoming_shortwave_flux": Variable(
+        None, "W m-2", "daily mean insolation at the top of the atmosphere"
+    ),
+}
+"""Forcings that follow from time and place: `axialcast.model.sun` computes them."""
 
 ON_LEVELS = frozenset(
     {

@@ -29,6 +29,7 @@ from axialcast.parallel import launch, leader_first, told
 from axialcast.run.config import Config
 from axialcast.run.progress import track
 from axialcast.run.stamps import differences, made_from, training_data
+from axialcast.run.static_fields import static_fields
 from axialcast.times.calendars import times_per_step
 from axialcast.training import (
     ForecastTask,
@@ -48,6 +49,8 @@ READS = (
     "seed",
     "model",
     "data.variables",
+    "data.static",
+    "data.forcings",
     "data.levels",
     "data.region",
     "data.member",
@@ -103,11 +106,20 @@ def run(config: Config) -> None:
     for channel, share in zip(channels, stats.missing, strict=True):
         if share:
             print(f"train: {channel} is NaN on {100 * share:.3g} % of the area: masked in the loss")
+    static = static_fields(config, grid)
     settings = {"input_steps": data.input_steps, **config.model.model_dump()}
+    if data.forcings:
+        settings["forcings"] = data.forcings
     scale = stats.increment_scale.tolist()
     network = ForecastNetwork(
-        num_channels=len(channels), grid=grid, increment_scale=scale, **settings
-    ).to(device)
+        num_channels=len(channels),
+        num_static=len(static.channels),
+        grid=grid,
+        increment_scale=scale,
+        **settings,
+    )
+    network.set_static(static.values)
+    network.to(device)
     rows = processes.share(network)
     states, watched = (
         States(
@@ -200,6 +212,7 @@ def run(config: Config) -> None:
                 weights=weights,
                 network=settings,
                 channels=channels,
+                static=static.channels,
                 statistics=stats,
                 grid=grid,
                 step=step,

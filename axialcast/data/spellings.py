@@ -91,6 +91,10 @@ UNITS: dict[str, tuple[Unit, ...]] = {
         Unit("percent", ("%", "percentage", "pct", "0-100")),
         Unit("1", ("0-1", "fraction", "ratio", "dimensionless", "unitless"), 100.0),
     ),
+    "1": (
+        Unit("1", ("0-1", "fraction", "ratio", "proportion", "dimensionless", "unitless")),
+        Unit("percent", ("%", "percentage", "pct", "0-100"), 1e-2),
+    ),
     "Pa s-1": (
         Unit("Pa s-1", ("pa/s", "pa/sec")),
         Unit("hPa s-1", ("hpa/s", "mb/s", "mbs-1", "mbar/s", "mbars-1"), 100.0),

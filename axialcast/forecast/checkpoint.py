@@ -30,8 +30,8 @@ from axialcast.model import ForecastNetwork
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
-FORMAT = 1
-KEYS = ("network", "channels", "statistics", "grid", "step_hours", "provenance")
+FORMAT = 2
+KEYS = ("network", "channels", "static", "statistics", "grid", "step_hours", "provenance")
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
 
@@ -47,6 +47,7 @@ class Checkpoint:
         grid: latitudes and longitudes, in order.
         step: time from one state to the next.
         provenance: free JSON: training period, versions, losses.
+        static: names and units of the static fields, whose values are among the weights.
     """
 
     weights: Mapping[str, Tensor]
@@ -56,6 +57,7 @@ class Checkpoint:
     grid: LatLonGrid
     step: np.timedelta64
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    static: Channels = Channels([])  # noqa: RUF009, it never changes
 
     def build(self) -> ForecastNetwork:
         """The network with its weights, in evaluation mode on the CPU."""
@@ -67,6 +69,7 @@ class Checkpoint:
         """The network without its weights."""
         return ForecastNetwork(
             num_channels=len(self.channels),
+            num_static=len(self.static),
             grid=self.grid,
             increment_scale=self.statistics.increment_scale.tolist(),
             **self.network,
@@ -92,6 +95,7 @@ def save_checkpoint(
         "format": FORMAT,
         "network": dict(checkpoint.network),
         "channels": checkpoint.channels.to_list(),
+        "static": checkpoint.static.to_list(),
         "statistics": checkpoint.statistics.to_dict(),
         "grid": checkpoint.grid.to_dict(),
         "step_hours": checkpoint.step / np.timedelta64(1, "h"),
@@ -155,13 +159,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if (path / inventory.FOLDER).is_dir():
         for damage in inventory.problems(path, read_all=True):
             raise ValueError(f"{damage}: the checkpoint is damaged; train again")
-    description = read_document(path / DESCRIPTION, "format")
-    if description["format"] != FORMAT:
-        raise ValueError(
-            f"{path}: checkpoint format {description['format']}, this version reads {FORMAT}; "
-            "install the axialcast that wrote it, or train again"
-        )
-    description = read_document(path / DESCRIPTION, *KEYS)
+    description = _described(path / DESCRIPTION)
     try:
         weights = load_file(path / WEIGHTS)
     except (ValueError, SafetensorError) as error:
@@ -174,6 +172,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             weights=weights,
             network=description["network"],
             channels=Channels.from_list(description["channels"]),
+            static=Channels.from_list(description["static"]),
             statistics=Statistics.from_dict(description["statistics"]),
             grid=LatLonGrid.from_dict(description["grid"]),
             step=np.timedelta64(seconds, "s").astype("timedelta64[ns]"),
@@ -186,6 +185,23 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if problem:
         raise ValueError(f"{path / DESCRIPTION}: {problem}; train again, or copy it again")
     return checkpoint
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """The description as this version writes it.
+
+    Raises:
+        ValueError: it is damaged, or of a later version.
+    """
+    description = read_document(path, "format")
+    if description["format"] == 1:  # of axialcast 0.1: networks were told of states alone
+        return {"static": [], **read_document(path, *(key for key in KEYS if key != "static"))}
+    if description["format"] != FORMAT:
+        raise ValueError(
+            f"{path.parent}: checkpoint format {description['format']}, this version reads 1 to "
+            f"{FORMAT}; install the axialcast that wrote it, or train again"
+        )
+    return read_document(path, *KEYS)
 
 
 def _misfit(checkpoint: Checkpoint) -> str | None:

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from axialcast.model.sun import sun
 from axialcast.times.dates import Times
 
-__all__ = ["calendar"]
+__all__ = ["calendar", "dates"]
 
 
 def calendar(times: Times) -> Tensor:
@@ -30,6 +31,18 @@ def calendar(times: Times) -> Tensor:
     day = np.timedelta64(1, "D")
     in_day = ((times - times.astype("datetime64[D]")) / day) % 1.0
     return torch.from_numpy(np.stack([in_year, in_day], -1).astype(np.float32))
+
+
+def dates(times: Times) -> Tensor:
+    """All that a network is told of times: their `calendar`, and where the `sun` stands.
+
+    Args:
+        times: datetime64 or cftime, of any shape.
+
+    Returns:
+        (*times.shape, 5) float32.
+    """
+    return torch.cat([calendar(times), torch.from_numpy(sun(times)).float()], -1)
 
 
 def _fractions(time: Any) -> tuple[float, float]:

@@ -1,16 +1,19 @@
 """The forecast network: embed → axial transformer → head, one model step at a time.
 
-Shapes: b windows, t input states, c channels, h latitudes, w longitudes; T, H, W the same counted
-in patches; d features.
+Shapes: b windows, t input states, c channels, s static fields, h latitudes, w longitudes; T, H, W
+the same counted in patches; d features.
 """
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from axialcast.grid import LatLonGrid
+from axialcast.model import sun
 from axialcast.model.embedding import PatchEmbedding, PatchHead, SphereFeatures, num_patches
 from axialcast.nn import AxialTransformer
 from axialcast.nn.domain import Domain, share_axis
@@ -22,7 +25,8 @@ class ForecastNetwork(nn.Module):
     """Predicts the next normalised state from the last t of them.
 
     The head predicts the change over one step in units of its standard deviation:
-    next = last + increment_scale · head(transformer(embed(states) + features)).
+    next = last + increment_scale · head(transformer(embed(states) + features)). With each state it
+    is told static fields, and forcings that follow from its time.
 
     Args:
         num_channels: c.
@@ -38,12 +42,18 @@ class ForecastNetwork(nn.Module):
         mlp_ratio: width of a layer's perceptron over `dim`.
         dropout: of residual branches.
         reversible: recompute activations in backward instead of keeping them.
+        num_static: s; zero until `set_static`, and then part of the state dict.
+        forcings: computed ones, by their names in `axialcast.names.COMPUTED`.
 
     Raises:
-        ValueError: `patch` does not divide `input_steps`, or as AxialTransformer.
+        ValueError: `patch` does not divide `input_steps`, a forcing is not known, or as
+            AxialTransformer.
     """
 
     increment_scale: Tensor
+    static: Tensor
+    latitude: Tensor
+    longitude: Tensor
 
     def __init__(
         self,
@@ -60,8 +70,15 @@ class ForecastNetwork(nn.Module):
         mlp_ratio: float = 2.0,
         dropout: float = 0.0,
         reversible: bool = True,
+        num_static: int = 0,
+        forcings: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        if unknown := sorted(set(forcings) - set(sun.FORCINGS)):
+            raise ValueError(
+                f"forcings: {unknown[0]} is not computed here, expected some of "
+                f"{', '.join(sun.FORCINGS)}"
+            )
         if input_steps % patch[0]:
             raise ValueError(
                 f"patch: {patch[0]} times do not divide input_steps={input_steps}; "
@@ -70,7 +87,17 @@ class ForecastNetwork(nn.Module):
         self.input_steps, self.patch = input_steps, tuple(patch)
         scale = torch.as_tensor(increment_scale, dtype=torch.float32)[:, None, None]
         self.register_buffer("increment_scale", scale)
-        self.embed = PatchEmbedding(num_channels, dim, patch=patch, is_periodic=grid.is_periodic)
+        self.forcings = tuple(forcings)
+        if num_static:
+            self.register_buffer("static", torch.zeros(num_static, *grid.shape))
+        for name, degrees in (("latitude", grid.latitude), ("longitude", grid.longitude)):
+            radians = torch.tensor(degrees).deg2rad().float()
+            self.register_buffer(name, radians, persistent=False)
+        self.num_static = num_static
+        num_told = num_static + len(self.forcings)
+        self.embed = PatchEmbedding(
+            num_channels + num_told, dim, patch=patch, is_periodic=grid.is_periodic
+        )
         self.features = SphereFeatures(grid, dim, patch=patch[1:])
         self.transformer = AxialTransformer(
             dim,
@@ -87,6 +114,12 @@ class ForecastNetwork(nn.Module):
         self.head = PatchHead(dim, num_channels, patch=patch[1:], shape=grid.shape)
         self._domain: Domain | None = None
         self._rows: list[slice] = []
+        self._band = slice(None)
+
+    def set_static(self, values: NDArray[np.float32]) -> None:
+        """Fills in the static fields, (s, h, w) normalised."""
+        if self.num_static:
+            self.static.copy_(torch.from_numpy(values))
 
     def share(self, group: Any) -> slice:
         """Lets the processes of a group share every state: each gives a band of latitudes.
@@ -106,7 +139,8 @@ class ForecastNetwork(nn.Module):
         domain = Domain(group, axis=1, length=-(-height // patch))
         share_axis(self.transformer, domain)
         self._rows = [slice(b.start * patch, min(b.stop * patch, height)) for b in domain.bands]
-        self._domain, rows = domain, self._rows[domain.rank]
+        self._domain, self._band = domain, self._rows[domain.rank]
+        rows = self._band
         self.features.band, self.head.rows = domain.band, rows
         return rows
 
@@ -117,18 +151,34 @@ class ForecastNetwork(nn.Module):
         sizes = [rows.stop - rows.start for rows in self._rows]
         return self._domain.put_together(state, -2, sizes)
 
-    def forward(self, states: Tensor, calendar: Tensor) -> Tensor:
+    def forward(self, states: Tensor, dates: Tensor) -> Tensor:
         """The state one step after the last.
 
         Args:
             states: (b, t, c, h, w) normalised; where states are shared, h is this process's.
-            calendar: (b, t, 2) fractions of the year and of the UTC day of the states' times.
+            dates: (b, t, 5) of the states' times, see `axialcast.model.calendar.dates`; the first
+                two numbers are enough where there are no forcings.
 
         Returns:
             (b, c, h, w) normalised.
         """
         latest = self.patch[0] - 1
-        tokens = self.embed(states) + self.features(calendar[:, latest :: self.patch[0]])
+        told = self._told(states, dates)
+        given = states if not told else torch.cat([states, *told], 2)
+        tokens = self.embed(given) + self.features(dates[:, latest :: self.patch[0], :2])
         features = self.transformer(tokens)
         increment: Tensor = self.head(features[:, -1])
         return states[:, -1] + self.increment_scale * increment.to(states.dtype)
+
+    def _told(self, states: Tensor, dates: Tensor) -> list[Tensor]:
+        """(b, t, s, h, w) static fields, and each forcing (b, t, 1, h, w), if there are any."""
+        size, place = states.shape[:2], states.shape[-2:]
+        told = []
+        if self.num_static:
+            fields = self.static[:, self._band].to(states.dtype)
+            told.append(fields.expand(*size, self.num_static, *place))
+        latitude = self.latitude[self._band, None]
+        for name in self.forcings:
+            field = sun.FORCINGS[name](dates[..., 2:], latitude, self.longitude)
+            told.append(field.expand(*size, *place).unsqueeze(2).to(states.dtype))
+        return told

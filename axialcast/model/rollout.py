@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from axialcast.model.calendar import calendar
+from axialcast.model.calendar import dates
 from axialcast.times.dates import Times, later
 
 __all__ = ["rollout"]
@@ -27,7 +27,7 @@ def rollout(
     """Yields the states one, two, … steps after the last input, each from the ones before it.
 
     Args:
-        network: maps (b, t, c, h, w) states and their (b, t, 2) calendar to (b, c, h, w).
+        network: maps (b, t, c, h, w) states and their (b, t, 5) dates to (b, c, h, w).
         states: (b, t, c, h, w) normalised.
         times: (b, t) datetime64 or cftime of the states.
         step: time from one state to the next.
@@ -40,9 +40,9 @@ def rollout(
     coming = later(times[:, -1:], np.arange(1, num_steps) * step)
     times = np.concatenate([times, coming], 1)
     # Of all steps at once: a copy in each of them would wait for the device.
-    dates = _sent(calendar(times), states.device)
+    told = _sent(dates(times), states.device)
     for first in range(num_steps):
-        following = network(states, dates[:, first : first + length])
+        following = network(states, told[:, first : first + length])
         if valid is not None:
             following = torch.where(valid, following, 0.0)
         yield following

@@ -138,6 +138,11 @@ class Config(Section):
         return told(STORE, store, self._kept) if store else f"{self._output_address}/analysis.zarr"
 
     @property
+    def static_store(self) -> str:
+        """Where static fields come from."""
+        return (self.data and self.data.static_store) or self.source_store
+
+    @property
     def analysis_address(self) -> str:
         """`analysis_store` as it may be told."""
         return f"{self._output_address}/training.zarr" if self.prepare else self.source_address
@@ -252,6 +257,11 @@ def _simulate_problems(config: Config, data: DataConfig) -> list[str]:
             f"data.store: {data.store} would be read, not what simulate writes; "
             "leave out data.store, or simulate from the pipeline"
         )
+    if data.static and data.static_store is None:
+        lines.append(
+            f"data.static: {data.static[0]} is not among what simulate writes; set "
+            "data.static_store to where it is"
+        )
     start, end = period_bounds((config.simulate.start, config.simulate.end))
     for name in ("train", "validate", "test"):
         period = getattr(data, name)
@@ -289,11 +299,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     if is_url(values["output"]):
         url, values["output"] = at_url(values["output"])
     data, written_data = values.get("data"), texts.get("data")
-    if isinstance(data, dict) and isinstance(data.get("store"), str):
-        found = _find_store(data["store"], path.parent)
-        if found != data["store"] and isinstance(written_data, dict):
-            written_data["store"] = f"{path.parent}/{written_data['store']}"
-        data["store"] = found
+    for key in ("store", "static_store"):
+        if isinstance(data, dict) and isinstance(data.get(key), str):
+            found = _find_store(data[key], path.parent)
+            if found != data[key] and isinstance(written_data, dict):
+                written_data[key] = f"{path.parent}/{written_data[key]}"
+            data[key] = found
     interpolations = list(interpolated(texts, values))
     context = {"folder": path.parent, "texts": texts, "url": url}
     errors = describe_errors(Config, values, context)

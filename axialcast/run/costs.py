@@ -246,6 +246,8 @@ class Preflight:
         settings = {"input_steps": self.data.input_steps, **self.config.model.model_dump()}
         return ForecastNetwork(
             num_channels=num_channels,
+            num_static=len(self.data.static),
+            forcings=self.data.forcings,
             grid=self.analysis.grid,
             increment_scale=[1.0] * num_channels,
             **(settings | changes),

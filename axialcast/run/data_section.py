@@ -12,6 +12,8 @@ from axialcast.disclosure import concealed, shown
 from axialcast.names import COORDINATE_ALIASES, LEVEL, canonical
 from axialcast.run.values import (
     Count,
+    Fields,
+    Forcings,
     Gibibytes,
     Hours,
     Levels,
@@ -70,6 +72,12 @@ with warnings.catch_warnings():
         """File, Zarr folder or URL; null: the analysis.zarr that simulate writes into output."""
         variables: Variables
         """Variables to forecast, by canonical name."""
+        static: Fields = []
+        """Fields that do not change in time and that the network is told of, by canonical name."""
+        static_store: Location | None = None
+        """File, Zarr folder or URL of them, on points of the store's grid; null: the store."""
+        forcings: Forcings = []
+        """What the network is told of the sun at each place and time, by name."""
         levels: Levels | None = None
         """Pressure levels (hPa); null: all in the store."""
         region: RegionConfig | None = None
@@ -102,7 +110,7 @@ with warnings.catch_warnings():
 
         def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
             told: dict[str | None, Callable[[Any], Any]]
-            told = {"store": shown, "storage_options": concealed}
+            told = {"store": shown, "static_store": shown, "storage_options": concealed}
             for name, value in super().__repr_args__():
                 yield name, told[name](value) if value and name in told else value
 
@@ -114,6 +122,7 @@ with warnings.catch_warnings():
         @classmethod
         def _are_of_variables(cls, units: dict[str, str], info: ValidationInfo) -> dict[str, str]:
             names = set(map(canonical, info.data.get("variables", units)))
+            names |= set(map(canonical, info.data.get("static", ())))
             names |= {LEVEL, *COORDINATE_ALIASES[LEVEL]}  # whose units may be stated as well
             for name in units:
                 if canonical(name) not in names:

@@ -98,9 +98,11 @@ def _describe_checkpoint(path: Path) -> list[str]:
     checkpoint = load_checkpoint(path)
     num_parameters = sum(p.numel() for p in checkpoint.build().parameters())
     hours = checkpoint.step / np.timedelta64(1, "h")
+    static = [f"{field} ({field.units})" for field in checkpoint.static]
     lines = [
         f"checkpoint {path}",
         f"channels: {', '.join(f'{c} ({c.units})' for c in checkpoint.channels)}",
+        *([f"static fields: {', '.join(static)}"] if static else []),
         f"grid: {checkpoint.grid}",
         f"step: {hours:g} h",
         f"parameters: {num_parameters:,}",

@@ -18,6 +18,7 @@ from axialcast.run.costs import Preflight, planned_nature_run
 from axialcast.run.line import stages_of
 from axialcast.run.misfits import misfits
 from axialcast.run.sample import sample
+from axialcast.run.static_fields import static_fields
 
 __all__ = ["Preflight", "check_run"]
 
@@ -50,6 +51,8 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
         preflight = _planned(config, config.data, analysis, forecaster)
     if lines := misfits(preflight, forecaster):
         raise ConfigError([f"{config.analysis_address}: {line}" for line in lines])
+    if "train" in config.pipeline:
+        static_fields(config, preflight.source.grid)
     if not scan or is_simulated:
         return preflight
     try:

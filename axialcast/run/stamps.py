@@ -45,7 +45,7 @@ STAMPS = ".stages"
 ORDER = ("simulate", "prepare", "train", "forecast", "verify")
 """Each shipped stage depends on those before it."""
 
-ADDRESS = ("data.store", "data.storage_options")
+ADDRESS = ("data.store", "data.static_store", "data.storage_options")
 """Keys that may hold secrets."""
 
 ZARR_METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zattrs", ".zarray")
@@ -175,6 +175,8 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
     store = store_of(config, stage)
     if store is not None:
         inputs["store"] = _store_state(config, store)
+    if "data.static" in stage.reads and config.data and config.data.static:
+        inputs["static store"] = _store_state(config, config.static_store)
     return inputs | _needed(config, stage, earlier)
 
 

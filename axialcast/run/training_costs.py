@@ -191,9 +191,12 @@ class TrainingCosts:
         return _extended(over_layers, windows)
 
     def _network(self, depth: int) -> ForecastNetwork:
-        settings = {**self.config.model.model_dump(), "depth": depth}
+        settings, data = {**self.config.model.model_dump(), "depth": depth}, self.config.data
+        assert data is not None
         return ForecastNetwork(
             num_channels=self.num_channels,
+            num_static=len(data.static),
+            forcings=data.forcings,
             grid=self._band,
             increment_scale=[1.0] * self.num_channels,
             input_steps=self._input_steps,

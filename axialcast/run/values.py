@@ -13,14 +13,16 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from axialcast.disclosure import shown
-from axialcast.names import canonical
+from axialcast.names import COMPUTED, canonical
 from axialcast.times.decoding import DAY_SECONDS
 
 __all__ = [
     "BatchName",
     "Count",
     "Device",
+    "Fields",
     "Folder",
+    "Forcings",
     "Gibibytes",
     "Hours",
     "Levels",
@@ -84,6 +86,12 @@ def _level(value: float) -> float:
 def _name(value: str) -> str:
     if not value.strip() or value != value.strip() or not value.isprintable():
         raise ValueError(f"got {value!r}, expected text without blanks around it")
+    return value
+
+
+def _forcing(value: str) -> str:
+    if value not in COMPUTED:
+        raise ValueError(f"got {value!r}, expected some of {', '.join(COMPUTED)}")
     return value
 
 
@@ -200,6 +208,10 @@ RegionName = Annotated[str, AfterValidator(_region_name)]
 Units = Annotated[dict[Name, Name], each_once(canonical)]
 """By variable."""
 Variables = Annotated[list[Name], Field(min_length=1), each_once(canonical)]
+Fields = Annotated[list[Name], each_once(canonical)]
+"""Variables, or none."""
+Forcings = Annotated[list[Annotated[str, AfterValidator(_forcing)]], each_once()]
+"""Computed of time and place."""
 Patch = Annotated[tuple[Count, Count, Count], BeforeValidator(_patch)]
 Levels = Annotated[
     list[Annotated[float, _Number, AfterValidator(_level)]], Field(min_length=1), each_once()

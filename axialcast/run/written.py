@@ -82,7 +82,7 @@ def written(values: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
         options = data["storage_options"]
         found["data"] = {
             **data,
-            "store": data["store"] and _address(data["store"]),
+            **{key: data[key] and _address(data[key]) for key in ("store", "static_store")},
             "storage_options": concealed(options, _secret)
             if isinstance(options, Mapping)
             else options,

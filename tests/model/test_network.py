@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from axialcast.grid import LatLonGrid
-from axialcast.model import ForecastNetwork, area_weighted_mse
+from axialcast.model import ForecastNetwork, area_weighted_mse, dates
 
 SIZES = {"dim": 16, "depth": 2, "heads": 2}
 
@@ -86,3 +86,26 @@ def _stirred(network):
     with torch.no_grad():
         network.head.project.weight.normal_()
     return network
+
+
+def test_it_listens_to_static_fields_and_the_sun():
+    """Each changes the forecast: the field where it is changed, the sun where its angle is."""
+    network = _stirred(
+        make_network(num_static=2, forcings=["cosine_of_solar_zenith_angle"], position="none")
+    )
+    states = torch.randn(1, 2, 3, 5, 8)
+    noon = dates(np.array([["2001-03-20T12", "2001-03-20T12"]], "datetime64[ns]"))
+    first = network(states, noon)
+    network.set_static(np.random.default_rng(0).standard_normal((2, 5, 8)))
+    second = network(states, noon)
+    assert not torch.isclose(first, second).any()
+    noon[..., 3] += 0.25  # a quarter of a turn
+    assert not torch.isclose(second, network(states, noon)).all()
+    again = make_network(num_static=2, forcings=["cosine_of_solar_zenith_angle"], position="none")
+    again.load_state_dict(network.state_dict())
+    torch.testing.assert_close(again(states, noon), network(states, noon))
+
+
+def test_forcings_that_are_not_known_are_refused():
+    with pytest.raises(ValueError, match="forcings: moonlight is not computed here, expected some"):
+        make_network(forcings=["moonlight"])

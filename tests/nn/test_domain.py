@@ -39,6 +39,7 @@ NETWORKS = {
     "plain": {"reversible": False, "position": "rotary"},
     "time patches": {"patch": (2, 3, 2), "input_steps": 2, "position": "sinusoidal"},
     "region": {"longitudes": 60, "position": "none"},
+    "told": {"num_static": 2, "forcings": ["toa_incoming_shortwave_flux"]},
 }
 
 
@@ -124,7 +125,7 @@ def check_exchanges(group) -> None:
         network = network_of({"reversible": reversible})
         rows = network.share(group)
         states = torch.randn(2, 2, 3, *network.head.shape, dtype=torch.float64)[..., rows, :]
-        calendar = torch.rand(2, 2, 2, dtype=torch.float64)
+        calendar = torch.rand(2, 2, 5, dtype=torch.float64)
         with profile(activities=[ProfilerActivity.CPU]) as seen:
             network(states, calendar).sum().backward()
         names = [event.name for event in seen.events()]
@@ -158,6 +159,7 @@ def network_of(options: dict) -> ForecastNetwork:
     settings = {"dim": DIM, "depth": 2, "heads": 2, "patch": (1, 2, 2), **options}
     network = ForecastNetwork(num_channels=3, grid=grid, increment_scale=[0.5, 1, 2], **settings)
     nn.init.normal_(network.head.project.weight)
+    network.set_static(np.random.default_rng(0).standard_normal((network.num_static, *grid.shape)))
     return network.double()
 
 
@@ -165,7 +167,7 @@ def check_network(group, options: dict, engine: str) -> None:
     network = network_of(options)
     alone = copy.deepcopy(network)
     states = torch.randn(2, 2, 3, *alone.head.shape, dtype=torch.float64)
-    calendar = torch.rand(2, 2, 2, dtype=torch.float64)
+    calendar = torch.rand(2, 2, 5, dtype=torch.float64)
     rows = network.share(group)
     model = network
     if engine == "ddp":

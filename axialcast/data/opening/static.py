@@ -1,0 +1,111 @@
+"""Opens static fields from any store, in the project's names and units, on a grid's points."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.data.opening.kinds.backends import Reading, open_raw
+from axialcast.data.opening.selection import chosen_variables
+from axialcast.data.opening.standard.naming import rename
+from axialcast.data.opening.store import open_analysis
+from axialcast.disclosure import shown
+from axialcast.grid import TOLERANCE_DEGREES, LatLonGrid, grid_of
+from axialcast.names import LATITUDE, LONGITUDE, TIME
+
+__all__ = ["open_static"]
+
+ANY_TIME = np.datetime64("2000-01-01", "ns")
+
+
+def open_static(
+    store: str | Path | Sequence[str | Path] | xr.Dataset,
+    variables: Sequence[str],
+    grid: LatLonGrid,
+    *,
+    units: Mapping[str, str] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Fields (latitude, longitude) in the project's names and units, on the points of a grid.
+
+    Args:
+        store: as of `open_analysis`; its fields may have times, if they are the same at all.
+        variables: which, in this order; foreign names are accepted.
+        grid: whose points are taken; the store may hold more, in another order.
+        units: by variable, those that the store does not state, or states wrongly.
+        storage_options: for a URL, as of `open_analysis`.
+
+    Raises:
+        FileNotFoundError, ConnectionError: there is no such store, or it cannot be reached.
+        ValueError: a field is not there, changes in time, or lies on other points.
+    """
+    name = "static store" if isinstance(store, xr.Dataset) else shown(str(store))
+    try:
+        fields = _fields(store, variables, Reading(storage_options, variables=variables))
+        opened = open_analysis(fields, variables=variables, units=units)
+        return _on_points(opened.isel({TIME: 0}, drop=True), grid)
+    except ValueError as error:
+        text = str(error).removeprefix("analysis: ")
+        raise ValueError(f"{text}" if text.startswith(name) else f"{name}: {text}") from None
+
+
+def _fields(store: Any, variables: Sequence[str], reading: Reading) -> xr.Dataset:
+    """The variables, whichever files they are in, each at one time."""
+    parts = [store] if isinstance(store, xr.Dataset) else open_raw(store, reading).values()
+    found: dict[str, xr.DataArray] = {}
+    for raw in parts:
+        named = rename(raw, variables)
+        for name, array in named.data_vars.items():
+            if {LATITUDE, LONGITUDE} <= set(array.dims):
+                found.setdefault(str(name), array)
+    wanted = chosen_variables(variables, list(found))
+    return xr.Dataset({name: _at_one_time(found[name]) for name in wanted})
+
+
+def _at_one_time(array: xr.DataArray) -> xr.DataArray:
+    """The field with one time.
+
+    Raises:
+        ValueError: the first of its times is another field than the last.
+    """
+    if TIME in array.dims:
+        first, last = array.isel({TIME: 0}), array.isel({TIME: -1})
+        if not np.array_equal(first.values, last.values, equal_nan=True):
+            raise ValueError(f"{array.name}: changes in time, so it is no static field")
+        array = first
+    array = array.reset_coords(drop=True)
+    return array.expand_dims({TIME: [ANY_TIME]}).assign_attrs(array.attrs)
+
+
+def _on_points(fields: xr.Dataset, grid: LatLonGrid) -> xr.Dataset:
+    """The fields at the points of a grid.
+
+    Raises:
+        ValueError: they are not given at one of them.
+    """
+    own = grid_of(fields)
+    rows = _nearest(own.latitude, grid.latitude)
+    columns = _nearest(own.longitude, grid.longitude, turn=360.0)
+    if rows is None or columns is None:
+        what = grid.difference(own)
+        raise ValueError(
+            f"lies on another grid than the analysis: {what}; regrid it, for instance with: "
+            "cdo remapcon,analysis.nc in.nc out.nc"
+        )
+    chosen = fields.isel({LATITUDE: rows, LONGITUDE: columns}).compute()
+    return chosen.assign_coords({LATITUDE: grid.latitude, LONGITUDE: grid.longitude})
+
+
+def _nearest(
+    have: NDArray[np.float64], want: NDArray[np.float64], turn: float | None = None
+) -> NDArray[np.int64] | None:
+    """Where the wanted coordinates are among those there; None: one is not."""
+    apart = np.abs(want[:, None] - have[None, :])
+    if turn is not None:
+        apart = np.minimum(apart % turn, turn - apart % turn)
+    places = apart.argmin(1)
+    is_there = apart[np.arange(len(want)), places] <= TOLERANCE_DEGREES
+    return places if is_there.all() else None

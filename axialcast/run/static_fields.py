@@ -1,0 +1,34 @@
+"""The static fields that a config names, on the grid that it trains on."""
+
+from axialcast.data.opening.static import open_static
+from axialcast.data.static import Static
+from axialcast.grid import LatLonGrid
+from axialcast.names import canonical
+from axialcast.run.config import Config
+
+__all__ = ["static_fields"]
+
+
+def static_fields(config: Config, grid: LatLonGrid) -> Static:
+    """What `data.static` names, normalised.
+
+    Raises:
+        FileNotFoundError, ConnectionError: there is no such store, or it cannot be reached.
+        ValueError: as `open_static`, or as `Static.of`.
+    """
+    data = config.data
+    assert data is not None
+    if not data.static:
+        return Static.none(grid)
+    names = {*data.static, *map(canonical, data.static)}
+    fields = open_static(
+        config.static_store,
+        data.static,
+        grid,
+        units={name: unit for name, unit in data.units.items() if name in names},
+        storage_options=data.storage_options,
+    )
+    try:
+        return Static.of(fields)
+    except ValueError as error:
+        raise ValueError(f"data.static: {error}") from None
