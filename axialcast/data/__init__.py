@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from axialcast.data.channels import Channel, Channels
     from axialcast.data.normalize import Statistics, normalize_, statistics, unnormalize
+    from axialcast.data.opening.static import open_static
     from axialcast.data.opening.store import open_analysis
     from axialcast.data.reader import Analysis
+    from axialcast.data.static import Static
     from axialcast.data.windows.batch import Batch
     from axialcast.data.windows.loader import WindowLoader
     from axialcast.data.windows.reading import States
@@ -23,12 +25,14 @@ __all__ = [
     "Channel",
     "Channels",
     "States",
+    "Static",
     "Statistics",
     "WindowLoader",
     "cadence",
     "grid_of",
     "normalize_",
     "open_analysis",
+    "open_static",
     "statistics",
     "unnormalize",
 ]
@@ -39,12 +43,14 @@ _HOMES = {
     "Channel": "data.channels",
     "Channels": "data.channels",
     "States": "data.windows.reading",
+    "Static": "data.static",
     "Statistics": "data.normalize",
     "WindowLoader": "data.windows.loader",
     "cadence": "times.calendars",
     "grid_of": "grid",
     "normalize_": "data.normalize",
     "open_analysis": "data.opening.store",
+    "open_static": "data.opening.static",
     "statistics": "data.normalize",
     "unnormalize": "data.normalize",
 }

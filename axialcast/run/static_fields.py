@@ -1,7 +1,6 @@
 """The static fields that a config names, on the grid that it trains on."""
 
-from axialcast.data.opening.static import open_static
-from axialcast.data.static import Static
+from axialcast.data import Static, open_static
 from axialcast.grid import LatLonGrid
 from axialcast.names import canonical
 from axialcast.run.config import Config

@@ -254,7 +254,10 @@ def test_sections_have_their_constructors_keywords_and_defaults() -> None:
         (
             ModelConfig,
             ForecastNetwork,
-            {"num_channels", "grid", "increment_scale", "input_steps"},
+            {
+                *("num_channels", "num_static", "forcings"),
+                *("grid", "increment_scale", "input_steps"),
+            },
         ),
     ):
         parameters = inspect.signature(constructor).parameters
