@@ -9,6 +9,8 @@ import pytest
 import xarray as xr
 
 import axialcast
+from axialcast.forecast import load_checkpoint
+from axialcast.grid import LatLonGrid
 from axialcast.run.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -130,3 +132,49 @@ def test_statistics_are_gathered_once(pipeline, store, tmp_path, monkeypatch):
     assert again.to_dict() == first.to_dict()
     with pytest.raises(AssertionError, match="gathered again"):
         train(pipeline, store, tmp_path / "run", "data.train=[2001-01-01,2001-03-30]")
+
+
+def test_it_hears_of_static_fields(pipeline, tmp_path):
+    """What comes next depends on a field that the states do not show and that is elsewhere."""
+    grid, rng = LatLonGrid.regular(5, 8, poles=False), np.random.default_rng(0)
+    hidden = rng.choice([-1.0, 1.0], grid.shape)
+    times = np.datetime64("2001-01-01", "ns") + np.arange(150) * np.timedelta64(1, "D")
+    noise = rng.standard_normal((150, *grid.shape))
+    values = noise.copy()
+    values[1:] += 3 * hidden * np.sign(noise[:-1])
+    dims, places = (
+        ("time", "latitude", "longitude"),
+        {
+            "latitude": ("latitude", grid.latitude, {"units": "degrees_north"}),
+            "longitude": ("longitude", grid.longitude, {"units": "degrees_east"}),
+        },
+    )
+    units = {"units": "m2 s-2"}
+    xr.Dataset(
+        {"geopotential": (dims, values.astype("f4"), units)}, {"time": times, **places}
+    ).to_netcdf(tmp_path / "analysis.nc")
+    xr.Dataset({"lsm": (dims[1:], hidden, {"units": "1"})}, places).isel(
+        latitude=slice(None, None, -1)
+    ).to_netcdf(tmp_path / "static.nc")
+    losses = []
+    for number, told in enumerate(
+        ([], ["data.static=[lsm]", f"data.static_store={tmp_path}/static.nc"])
+    ):
+        log = train(
+            pipeline,
+            tmp_path / "analysis.nc",
+            tmp_path / str(number),
+            "data.variables=[geopotential]",
+            "model={position: none, patch: [1, 1, 1], dim: 16, depth: 1, heads: 2}",
+            "train.schedule=[{steps: 200, rollout_steps: 1}]",
+            "train.learning_rate=1e-2",
+            "train.ema_decay=0.9",
+            "train.warmup_steps=5",
+            "train.validate_every=200",
+            *told,
+        )
+        losses.append(log[-1]["validation_loss"])
+    assert losses[1] < 0.85 * losses[0], losses
+    checkpoint = load_checkpoint(tmp_path / "1" / "checkpoint")
+    assert [str(field) for field in checkpoint.static] == ["land_sea_mask"]
+    np.testing.assert_array_equal(np.sign(checkpoint.weights["static"][0]), hidden)
