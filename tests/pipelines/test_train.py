@@ -177,4 +177,4 @@ def test_it_hears_of_static_fields(pipeline, tmp_path):
     assert losses[1] < 0.85 * losses[0], losses
     checkpoint = load_checkpoint(tmp_path / "1" / "checkpoint")
     assert [str(field) for field in checkpoint.static] == ["land_sea_mask"]
-    np.testing.assert_array_equal(np.sign(checkpoint.weights["static"][0]), hidden)
+    np.testing.assert_array_equal(np.sign(checkpoint.weights["static"][0].numpy()), hidden)
