@@ -6,7 +6,10 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from axialcast.baselines.kept import KeptFits
 from axialcast.data import (
@@ -51,6 +54,7 @@ READS = (
     "data.variables",
     "data.static",
     "data.forcings",
+    "data.weights",
     "data.levels",
     "data.region",
     "data.member",
@@ -146,7 +150,7 @@ def run(config: Config) -> None:
         ForecastTask(
             step=step,
             area_weights=torch.tensor(grid.area_weights[rows], dtype=torch.float32, device=device),
-            scale=network.increment_scale,
+            scale=error_scale(network, channels.weights(data.weights)),
             precision=config.train.precision,
         ),
         optimizer=partial(adamw, weight_decay=config.train.weight_decay),
@@ -226,6 +230,14 @@ def run(config: Config) -> None:
             ),
             make_room=saving.drop_older,
         )
+
+
+def error_scale(network: ForecastNetwork, weights: NDArray[np.float64] | None) -> Tensor:
+    """(c, 1, 1) the error of each channel that counts as one."""
+    if weights is None:
+        return network.increment_scale
+    root = torch.as_tensor(weights**0.5, dtype=torch.float32)[:, None, None]
+    return network.increment_scale / root.to(network.increment_scale.device)
 
 
 def state_to_go_on_from(config: Config, made: Mapping[str, Any]) -> SavedState | None:

@@ -11,7 +11,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.names import CHANNEL, COORDINATE_ATTRS, LATITUDE, LEVEL, LONGITUDE, VARIABLES
+from axialcast.names import (
+    CHANNEL,
+    COORDINATE_ATTRS,
+    LATITUDE,
+    LEVEL,
+    LONGITUDE,
+    VARIABLES,
+    canonical,
+)
 
 __all__ = ["Channel", "Channels"]
 
@@ -187,6 +195,35 @@ class Channels(Sequence[Channel]):
         known = VARIABLES.get(variable)
         return {**(known.attrs if known else {"long_name": variable}), "units": units}
 
+    def weights(self, given: Mapping[str, float]) -> NDArray[np.float64] | None:
+        """What each channel counts for beside the others, with mean 1; None: all alike.
+
+        Args:
+            given: by variable, or by variable and level (hPa), "temperature 850", which comes
+                first; 1 for what is not named.
+
+        Raises:
+            ValueError: a name is none of the channels'.
+        """
+        if not given:
+            return None
+        found = np.ones(len(self))
+        of_levels: dict[int, float] = {}
+        for name, weight in given.items():
+            whole = [i for i, channel in enumerate(self) if _is_named(channel.variable, name)]
+            one = [i for i, channel in enumerate(self) if _is_at_level(channel, name)]
+            if not whole and not one:
+                known = ", ".join(str(channel).removesuffix(" hPa") for channel in self)
+                raise ValueError(
+                    f"data.weights: {name} is none of {known}, nor a variable of them; leave it out"
+                )
+            found[whole] = weight
+            of_levels |= dict.fromkeys(one, weight)
+        for index, weight in of_levels.items():
+            found[index] = weight
+        weights: NDArray[np.float64] = found / found.mean()
+        return weights
+
     def difference(self, other: "Channels") -> str | None:
         """What differs between these channels (expected) and the others (got), or None."""
         if self == other:
@@ -209,3 +246,14 @@ class Channels(Sequence[Channel]):
     @classmethod
     def from_list(cls, values: Sequence[Mapping[str, Any]]) -> "Channels":
         return cls([Channel(**value) for value in values])
+
+
+def _is_named(variable: str, name: str) -> bool:
+    return variable in (name, canonical(name))
+
+
+def _is_at_level(channel: Channel, name: str) -> bool:
+    """Whether the channel goes by a name such as `temperature 850`."""
+    if channel.level is None or not name.endswith(end := f" {channel.level:g}"):
+        return False
+    return _is_named(channel.variable, name.removesuffix(end))

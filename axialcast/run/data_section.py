@@ -22,6 +22,7 @@ from axialcast.run.values import (
     Seconds,
     Units,
     Variables,
+    Weights,
 )
 from axialcast.times.periods import Period, period_bounds
 
@@ -78,6 +79,9 @@ with warnings.catch_warnings():
         """File, Zarr folder or URL of them, on points of the store's grid; null: the store."""
         forcings: Forcings = []
         """What the network is told of the sun at each place and time, by name."""
+        weights: Weights = {}
+        """What counts for how much in the loss, by variable or as `temperature 850` by level (hPa);
+        1 where nothing is said: errors as large as the changes over a step count alike."""
         levels: Levels | None = None
         """Pressure levels (hPa); null: all in the store."""
         region: RegionConfig | None = None

@@ -53,6 +53,7 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
         raise ConfigError([f"{config.analysis_address}: {line}" for line in lines])
     if "train" in config.pipeline:
         static_fields(config, preflight.source.grid)
+        preflight.source.channels.weights(config.data.weights)
     if not scan or is_simulated:
         return preflight
     try:

@@ -38,6 +38,7 @@ __all__ = [
     "Share",
     "Units",
     "Variables",
+    "Weights",
     "Whole",
     "WholeHours",
     "each_once",
@@ -208,6 +209,8 @@ RegionName = Annotated[str, AfterValidator(_region_name)]
 Units = Annotated[dict[Name, Name], each_once(canonical)]
 """By variable."""
 Variables = Annotated[list[Name], Field(min_length=1), each_once(canonical)]
+Weights = Annotated[dict[Name, Positive], each_once(canonical)]
+"""By variable, or by variable and level such as `temperature 850`."""
 Fields = Annotated[list[Name], each_once(canonical)]
 """Variables, or none."""
 Forcings = Annotated[list[Annotated[str, AfterValidator(_forcing)]], each_once()]

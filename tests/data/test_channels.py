@@ -143,3 +143,23 @@ def test_equal_channels_are_one(states):
 def test_a_variable_without_units():
     field = xr.Dataset({"x": (("time", "latitude", "longitude"), np.zeros((1, 1, 1)))})
     assert list(Channels.of(field)) == [Channel("x", None, "1")]
+
+
+def test_weights_by_variable_and_level():
+    """With mean 1; foreign names are accepted."""
+    channels = Channels(
+        [
+            Channel("geopotential", 500.0, "m2 s-2"),
+            Channel("geopotential", 850.0, "m2 s-2"),
+            Channel("mean_sea_level_pressure", None, "Pa"),
+        ]
+    )
+    assert channels.weights({}) is None
+    np.testing.assert_allclose(channels.weights({"msl": 4.0}), [0.5, 0.5, 2.0])
+    np.testing.assert_allclose(channels.weights({"z 850": 7.0}), [1 / 3, 7 / 3, 1 / 3])
+    np.testing.assert_allclose(channels.weights({"geopotential": 2.0}), [1.2, 1.2, 0.6])
+    of_both = channels.weights({"geopotential": 2.0, "geopotential 500": 3.0})
+    np.testing.assert_allclose(of_both, [1.5, 1.0, 0.5])
+    for name in ("t", "z 700", "msl 850"):
+        with pytest.raises(ValueError, match=f"data.weights: {name} is none of geopotential 500, "):
+            channels.weights({name: 2.0})

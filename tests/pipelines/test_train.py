@@ -178,3 +178,20 @@ def test_it_hears_of_static_fields(pipeline, tmp_path):
     checkpoint = load_checkpoint(tmp_path / "1" / "checkpoint")
     assert [str(field) for field in checkpoint.static] == ["land_sea_mask"]
     np.testing.assert_array_equal(np.sign(checkpoint.weights["static"][0].numpy()), hidden)
+
+
+def test_the_first_loss_is_the_weighted_mean_over_channels(pipeline, store, tmp_path):
+    """Before the first step all forecasts are persistence: a mean that weights make."""
+    of = {"geopotential 500": 2.0, "geopotential 850": 3.0, "msl": 7.0}
+    alone = []
+    for number, name in enumerate(of):
+        # Others count for next to nothing.
+        weights = "{" + ", ".join(f"{n}: {1 if n == name else 1e-9}" for n in of) + "}"
+        log = train(pipeline, store, tmp_path / str(number), f"data.weights={weights}")
+        alone.append(log[0]["loss"])
+    weights = "{" + ", ".join(f"{name}: {weight}" for name, weight in of.items()) + "}"
+    log = train(pipeline, store, tmp_path / "all", f"data.weights={weights}")
+    expected = np.average(alone, weights=list(of.values()))
+    assert log[0]["loss"] == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match="data.weights: t is none of geopotential 500, geop"):
+        train(pipeline, store, tmp_path / "2", "data.weights={t: 2}")
