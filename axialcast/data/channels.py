@@ -23,6 +23,8 @@ from axialcast.names import (
 
 __all__ = ["Channel", "Channels"]
 
+Bounds = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -223,6 +225,28 @@ class Channels(Sequence[Channel]):
             found[index] = weight
         weights: NDArray[np.float64] = found / found.mean()
         return weights
+
+    def bounds(self, given: Mapping[str, tuple[float | None, float | None]]) -> Bounds | None:
+        """(c, 2) lowest and highest value of each channel, infinite where there is none.
+
+        Args:
+            given: by variable; None stands for no bound.
+
+        Returns:
+            None if nothing is given.
+
+        Raises:
+            ValueError: a variable is none of the channels'.
+        """
+        found = np.tile([-np.inf, np.inf], (len(self), 1))
+        for name, (low, high) in given.items():
+            places = [i for i, channel in enumerate(self) if _is_named(channel.variable, name)]
+            if not places:
+                raise ValueError(
+                    f"data.bounds: {name} is none of {', '.join(self.variables)}; leave it out"
+                )
+            found[places] = [-np.inf if low is None else low, np.inf if high is None else high]
+        return found if given else None
 
     def difference(self, other: "Channels") -> str | None:
         """What differs between these channels (expected) and the others (got), or None."""

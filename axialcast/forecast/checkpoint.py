@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -31,7 +32,10 @@ from axialcast.model import ForecastNetwork
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = 2
-KEYS = ("network", "channels", "static", "statistics", "grid", "step_hours", "provenance")
+KEYS = (
+    *("network", "channels", "static", "bounds", "statistics", "grid", "step_hours"),
+    "provenance",
+)
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
 
@@ -48,6 +52,7 @@ class Checkpoint:
         step: time from one state to the next.
         provenance: free JSON: training period, versions, losses.
         static: names and units of the static fields, whose values are among the weights.
+        bounds: (c, 2) lowest and highest values that forecasts keep to; None: any.
     """
 
     weights: Mapping[str, Tensor]
@@ -58,6 +63,7 @@ class Checkpoint:
     step: np.timedelta64
     provenance: Mapping[str, Any] = field(default_factory=dict)
     static: Channels = Channels([])  # noqa: RUF009, it never changes
+    bounds: NDArray[np.float64] | None = None
 
     def build(self) -> ForecastNetwork:
         """The network with its weights, in evaluation mode on the CPU."""
@@ -96,6 +102,7 @@ def save_checkpoint(
         "network": dict(checkpoint.network),
         "channels": checkpoint.channels.to_list(),
         "static": checkpoint.static.to_list(),
+        "bounds": None if checkpoint.bounds is None else _ends(checkpoint.bounds),
         "statistics": checkpoint.statistics.to_dict(),
         "grid": checkpoint.grid.to_dict(),
         "step_hours": checkpoint.step / np.timedelta64(1, "h"),
@@ -173,6 +180,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             network=description["network"],
             channels=Channels.from_list(description["channels"]),
             static=Channels.from_list(description["static"]),
+            bounds=_bounds(description["bounds"]),
             statistics=Statistics.from_dict(description["statistics"]),
             grid=LatLonGrid.from_dict(description["grid"]),
             step=np.timedelta64(seconds, "s").astype("timedelta64[ns]"),
@@ -195,7 +203,8 @@ def _described(path: Path) -> dict[str, Any]:
     """
     description = read_document(path, "format")
     if description["format"] == 1:  # of axialcast 0.1: networks were told of states alone
-        return {"static": [], **read_document(path, *(key for key in KEYS if key != "static"))}
+        missing: dict[str, Any] = {"static": [], "bounds": None}
+        return missing | read_document(path, *(key for key in KEYS if key not in missing))
     if description["format"] != FORMAT:
         raise ValueError(
             f"{path.parent}: checkpoint format {description['format']}, this version reads 1 to "
@@ -204,11 +213,27 @@ def _described(path: Path) -> dict[str, Any]:
     return read_document(path, *KEYS)
 
 
+def _ends(bounds: NDArray[np.float64]) -> list[list[float | None]]:
+    """JSON knows no infinity."""
+    return [[end if np.isfinite(end) else None for end in pair] for pair in bounds.tolist()]
+
+
+def _bounds(ends: list[list[float | None]] | None) -> NDArray[np.float64] | None:
+    if ends is None:
+        return None
+    pairs = [
+        (-np.inf if low is None else low, np.inf if high is None else high) for low, high in ends
+    ]
+    return np.array(pairs, np.float64)
+
+
 def _misfit(checkpoint: Checkpoint) -> str | None:
     """What in a checkpoint does not fit the rest, None if all does."""
     if checkpoint.step <= np.timedelta64(0, "ns"):
         return f"step_hours: expected a positive step, got {checkpoint.step}"
     num, statistics = len(checkpoint.channels), checkpoint.statistics
+    if checkpoint.bounds is not None and checkpoint.bounds.shape != (num, 2):
+        return f"bounds: holds {len(checkpoint.bounds)} pairs for {num} channels"
     for name, values in statistics.to_dict().items():
         if len(values) != num:
             return f"statistics.{name}: holds {len(values)} values for {num} channels"

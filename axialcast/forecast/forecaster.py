@@ -69,6 +69,9 @@ class Forecaster:
         self.network = checkpoint.build().to(self.device)
         group = parallel.neighbours(neighbours, self.device.type)
         self._band = slice(None) if group is None else self.network.share(group)
+        bounds = checkpoint.bounds
+        # (2, c, 1, 1) in physical units.
+        self._ends = None if bounds is None else torch.tensor(bounds.T[:, :, None, None])
 
     def __repr__(self) -> str:
         channels = ", ".join(map(str, self.checkpoint.channels))
@@ -301,6 +304,7 @@ class Forecaster:
             step=self.checkpoint.step,
             num_steps=max(wanted),
             valid=valid,
+            bounds=self._bounds(),
         )
         del windows, states
         for number in range(1, max(wanted) + 1):
@@ -310,10 +314,19 @@ class Forecaster:
             else:
                 self._following(steps, valid)
 
+    def _bounds(self) -> tuple[Tensor, Tensor] | None:
+        """(c, 1, 1) the least and the largest values of the channels, normalised."""
+        if self._ends is None:
+            return None
+        low, high = normalize_(self._ends.clone(), self.checkpoint.statistics).float()
+        return low.to(self.device), high.to(self.device)
+
     def _following(self, steps: Iterator[Tensor], valid: Tensor | None) -> Tensor:
         """(b, c, h, w) the next states of a rollout in physical units, NaN where not valid."""
         with torch.inference_mode(), autocast(self.device, self.precision):
             state = unnormalize(next(steps).float(), self.checkpoint.statistics)
+            if self._ends is not None:
+                state = state.clamp_(*self._ends.to(state))  # as normalised, but for rounding
             return state if valid is None else state.masked_fill_(~valid, np.nan)
 
 

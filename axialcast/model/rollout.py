@@ -23,6 +23,7 @@ def rollout(
     step: np.timedelta64,
     num_steps: int,
     valid: Tensor | None = None,
+    bounds: tuple[Tensor, Tensor] | None = None,
 ) -> Iterator[Tensor]:
     """Yields the states one, two, … steps after the last input, each from the ones before it.
 
@@ -35,6 +36,8 @@ def rollout(
         valid: (b, c, h, w) bool, where the last input state is known. States that follow are 0
             elsewhere, as the inputs are: what the network says of land is not fed back to it.
             None: everywhere.
+        bounds: (c, 1, 1) lowest and highest value of each channel, normalised; states that follow
+            are held within. None: as the network says.
     """
     length = times.shape[1]
     coming = later(times[:, -1:], np.arange(1, num_steps) * step)
@@ -43,6 +46,8 @@ def rollout(
     told = _sent(dates(times), states.device)
     for first in range(num_steps):
         following = network(states, told[:, first : first + length])
+        if bounds is not None:
+            following = following.clamp(*bounds)
         if valid is not None:
             following = torch.where(valid, following, 0.0)
         yield following

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, mod
 from axialcast.disclosure import concealed, shown
 from axialcast.names import COORDINATE_ALIASES, LEVEL, canonical
 from axialcast.run.values import (
+    Bounds,
     Count,
     Fields,
     Forcings,
@@ -79,6 +80,9 @@ with warnings.catch_warnings():
         """File, Zarr folder or URL of them, on points of the store's grid; null: the store."""
         forcings: Forcings = []
         """What the network is told of the sun at each place and time, by name."""
+        bounds: Bounds = {}
+        """Lowest and highest value that forecasts of a variable keep to, such as [0, null] for
+        specific_humidity; in its canonical units."""
         weights: Weights = {}
         """What counts for how much in the loss, by variable or as `temperature 850` by level (hPa);
         1 where nothing is said: errors as large as the changes over a step count alike."""

@@ -54,6 +54,7 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
     if "train" in config.pipeline:
         static_fields(config, preflight.source.grid)
         preflight.source.channels.weights(config.data.weights)
+        preflight.source.channels.bounds(config.data.bounds)
     if not scan or is_simulated:
         return preflight
     try:

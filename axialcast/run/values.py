@@ -18,6 +18,7 @@ from axialcast.times.decoding import DAY_SECONDS
 
 __all__ = [
     "BatchName",
+    "Bounds",
     "Count",
     "Device",
     "Fields",
@@ -48,6 +49,7 @@ LARGEST = 10**9
 """Of counts: more of anything is a slip of the pen."""
 SECOND, CENTURY = 1 / 3600, 876_600
 """Shortest and longest time in hours."""
+Ends = tuple[float | None, float | None]
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 _BATCH_NAME = re.compile(r"\w[\w.+:@,-]*", re.ASCII)
 _ONE_SLASH = re.compile(r"([a-z][a-z0-9+]+):/(?!/)")
@@ -87,6 +89,15 @@ def _level(value: float) -> float:
 def _name(value: str) -> str:
     if not value.strip() or value != value.strip() or not value.isprintable():
         raise ValueError(f"got {value!r}, expected text without blanks around it")
+    return value
+
+
+def _ends(value: Ends) -> Ends:
+    low, high = value
+    if low is None and high is None:
+        raise ValueError("got [null, null], expected a lowest value, a highest, or both")
+    if low is not None and high is not None and not low < high:
+        raise ValueError(f"got [{low:g}, {high:g}], expected the lowest value first")
     return value
 
 
@@ -209,6 +220,8 @@ RegionName = Annotated[str, AfterValidator(_region_name)]
 Units = Annotated[dict[Name, Name], each_once(canonical)]
 """By variable."""
 Variables = Annotated[list[Name], Field(min_length=1), each_once(canonical)]
+Bounds = Annotated[dict[Name, Annotated[Ends, AfterValidator(_ends)]], each_once(canonical)]
+"""By variable: the lowest and the highest value, null where there is none."""
 Weights = Annotated[dict[Name, Positive], each_once(canonical)]
 """By variable, or by variable and level such as `temperature 850`."""
 Fields = Annotated[list[Name], each_once(canonical)]

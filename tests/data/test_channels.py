@@ -161,5 +161,7 @@ def test_weights_by_variable_and_level():
     of_both = channels.weights({"geopotential": 2.0, "geopotential 500": 3.0})
     np.testing.assert_allclose(of_both, [1.5, 1.0, 0.5])
     for name in ("t", "z 700", "msl 850"):
-        with pytest.raises(ValueError, match=f"data.weights: {name} is none of geopotential 500, "):
+        with pytest.raises(
+            ValueError, match=rf"data\.weights: {name} is none of geopotential 500, "
+        ):
             channels.weights({name: 2.0})

@@ -193,5 +193,5 @@ def test_the_first_loss_is_the_weighted_mean_over_channels(pipeline, store, tmp_
     log = train(pipeline, store, tmp_path / "all", f"data.weights={weights}")
     expected = np.average(alone, weights=list(of.values()))
     assert log[0]["loss"] == pytest.approx(expected, rel=1e-5)
-    with pytest.raises(ValueError, match="data.weights: t is none of geopotential 500, geop"):
+    with pytest.raises(ValueError, match=r"data\.weights: t is none of geopotential 500, geop"):
         train(pipeline, store, tmp_path / "2", "data.weights={t: 2}")
