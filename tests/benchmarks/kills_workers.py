@@ -20,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 CONFIG = Path(__file__).parents[2] / "configs" / "smallest.yaml"
+COMMAND = (sys.executable, "-m", "axialcast", "run", str(CONFIG))
 SETTINGS = (
     "device=cpu",
     "simulate.end=2001-06-30",
@@ -41,8 +42,7 @@ def started(output: Path, log: Path, *more: str) -> subprocess.Popen[str]:
     """The command, with a process group of its own."""
     with log.open("a") as file:
         return subprocess.Popen(
-            [sys.executable, "-m", "axialcast", "run", str(CONFIG)]
-            + [f"output={output}", *SETTINGS, *more],
+            [*COMMAND, f"output={output}", *SETTINGS, *more],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=file,
             stderr=subprocess.STDOUT,
