@@ -10,7 +10,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -59,10 +59,18 @@ class Mirror:
         store: an obstore store, whose prefix is the folder's counterpart.
         record: file beside the folder, for what is known of both.
         stamps: name of the folder whose files say that all else is whole.
+        require: called before each change of the store; raises where it is not this mirror's.
     """
 
-    def __init__(self, folder: Path, store: Any, record: Path, stamps: str) -> None:
-        self.folder, self.store, self.stamps = folder, store, stamps
+    def __init__(
+        self,
+        folder: Path,
+        store: Any,
+        record: Path,
+        stamps: str,
+        require: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.folder, self.store, self.stamps, self._require = folder, store, stamps, require
         self._record = record
         self._known: dict[str, Known] = {}
         self._id, self._is_settled = uuid.uuid4().hex, False
@@ -98,6 +106,7 @@ class Mirror:
         """Says that from now on this folder is ahead of the store."""
         self._save(settled=False)
         if not self._wrote_last():
+            self._require()
             obstore.put(self.store, TOKEN, json.dumps({"id": self._id}).encode())
 
     def push(self, *, settled: bool = False) -> None:
@@ -224,6 +233,7 @@ class Mirror:
 
     def _put(self, name: str, content: Path | bytes, state: tuple[int, int]) -> None:
         size = max(PART_BYTES, state[0] // MOST_PARTS)
+        self._require()
         sent = obstore.put(self.store, name, content, chunk_size=size)
         self._known[name] = Known(*state, sent["e_tag"] or "")
 
@@ -242,6 +252,7 @@ class Mirror:
         """Stamps first, then inventories, then what they speak of."""
 
         def delete(name: str) -> None:
+            self._require()
             with suppress(FileNotFoundError):
                 obstore.delete(self.store, name)
 
@@ -280,6 +291,9 @@ def _state(path: Path) -> tuple[int, int] | None:
 
 
 def _each(work: Callable[[str], None], names: Iterable[str]) -> None:
+    """Does so with all names; what has not begun when one fails is left."""
     with ThreadPoolExecutor(NUM_AT_ONCE, "axialcast-mirror") as pool:
-        for done in [pool.submit(work, name) for name in names]:
-            done.result()
+        jobs = [pool.submit(work, name) for name in names]
+        wait(jobs, return_when=FIRST_EXCEPTION)
+        for begun in [job for job in jobs if not job.cancel()]:
+            begun.result()

@@ -159,7 +159,8 @@ def mirrored(config: "Config") -> Iterator[None]:
     with ExitStack() as held:
         with failing(address):
             mine = held.enter_context(lease(store, address))
-            mirror = Mirror(config.output, store, config.output.parent / "record.json", STAMPS)
+            record = config.output.parent / "record.json"
+            mirror = Mirror(config.output, store, record, STAMPS, mine.require)
             mirror.pull()
             mirror.begin()
         with _pushing(mirror, mine):

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from axialcast.data.opening.kinds.remote import writable
+from axialcast.files import leasing
 from axialcast.run import preflight
 from axialcast.run.cli import app
 from axialcast.run.config import ConfigError, load_config, save_config
@@ -158,6 +159,53 @@ def test_killed_and_gone_on_with_on_another_machine(
     assert there["single"] == b"begun begun "
     assert "state" not in there
     assert ".held.json" not in there
+
+
+STOPS = """
+import os, signal
+import obstore
+from axialcast.files import holding, leasing
+from axialcast.run import preflight, urls
+preflight.check_run = lambda *given, **words: None
+leasing.this_host = lambda: "elsewhere"  # of this host, a process that stands still is alive
+leasing.SILENT_SECONDS = 2
+put = obstore.put
+def stopping(store, name, *given, **words):
+    sent = put(store, name, *given, **words)
+    if name == "made/c/1":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return sent
+obstore.put = stopping
+from axialcast.run.cli import app
+app()
+"""
+
+
+def test_one_that_stands_still_within_a_push_leaves_the_next_run_alone(
+    here: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [sys.executable, "-c", STOPS, "run", "x.yaml"]
+    first = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WNOWAIT)
+        monkeypatch.setenv("AXIALCAST_SCRATCH", str(here / "another"))
+        monkeypatch.setattr(leasing, "SILENT_SECONDS", 2)
+        time.sleep(3.1)  # the server tells seconds
+        run("seed=2")
+        expected = bucket(server, f"{here.name}/run")
+        os.kill(first.pid, signal.SIGCONT)
+        out, line = first.communicate(timeout=60)
+    finally:
+        first.kill()
+        first.communicate()
+    assert first.returncode == 2
+    assert "done" not in out
+    assert line == (
+        f"axialcast: error: s3://bucket/{here.name}/run: taken by another run while this one stood "
+        "still; wait for it, and run again\n"
+    )
+    assert bucket(server, f"{here.name}/run") == expected
+    assert call("inspect", f"s3://bucket/{here.name}/run", "--verify").exit_code == 0
 
 
 def test_status_and_inspect_of_what_is_there(here: Path, server: str) -> None:
