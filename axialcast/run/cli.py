@@ -73,9 +73,6 @@ def run(
         if part is not None:
             run_part(settings, part, folder=path.parent, say=_say)
             return
-        if not me.is_leader:
-            follow_stages(settings, folder=path.parent)
-            return
 
         def before() -> None:
             from axialcast.run.preflight import check_run
@@ -84,8 +81,12 @@ def run(
             if preflight:
                 preflight.refuse_small_memory()
 
-        _require_writable(settings.output)
+        if me.is_leader:
+            _require_writable(settings.output)
         with mirrored(settings):
+            if not me.is_leader:
+                follow_stages(settings, folder=path.parent)
+                return
             run_stages(
                 settings,
                 folder=path.parent,

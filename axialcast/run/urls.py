@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from axialcast import parallel
 from axialcast.disclosure import shown
+from axialcast.files.atomic import aside, sweep
 from axialcast.files.holding import holder
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ SCRATCH = "AXIALCAST_SCRATCH"
 SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss")
 PUSH_SECONDS = 30.0
 """From the end of one copying to the beginning of the next while a stage runs."""
+SEEN_SECONDS = 10.0
+"""Within which hosts that share a folder see a new file in it."""
 
 
 def is_url(output: Any) -> bool:
@@ -137,18 +142,25 @@ def mirrored(config: "Config") -> Iterator[None]:
     """Holds what is behind the config's URL, makes its working folder that, and copies it back.
 
     Copies while the context lasts and once when it ends, however it does. Does nothing of a config
-    whose output is a folder.
+    whose output is a folder. Of several processes the leader does so, and the others, which enter
+    it as well, wait for it.
 
     Raises:
         FolderHeldError: another run holds it.
         ConnectionError: the server cannot be reached, or refuses.
-        ValueError: an option is wrong.
+        ValueError: an option is wrong, or processes do not see the working folder.
     """
+    _require_shared(config)
     if config.url is None:
         yield
         return
     if config.cluster.workers and config.cluster.kind != "local":
         refuse_url(config, f"workers of cluster.kind {config.cluster.kind} write there themselves")
+    if not parallel.launch().is_leader:
+        parallel.told(None)
+        yield
+        parallel.told(None)
+        return
     from axialcast.data.opening.kinds.remote import failing, writable
     from axialcast.files.leasing import lease
     from axialcast.files.mirroring import Mirror
@@ -163,11 +175,47 @@ def mirrored(config: "Config") -> Iterator[None]:
             mirror = Mirror(config.output, store, record, STAMPS, mine.require)
             mirror.pull()
             mirror.begin()
+        parallel.told(None)
         with _pushing(mirror, mine):
             yield
         mine.require()
         with failing(address):
             mirror.push(settled=True)
+        parallel.told(None)
+
+
+def _require_shared(config: "Config") -> None:
+    """Raises where processes have working folders of their own: each would see another run."""
+    if not parallel.is_joined():
+        return
+    urls, folder = parallel.gathered(config.url), config.output.parent
+    for rank, url in enumerate(urls):
+        if url != urls[0]:
+            raise ValueError(
+                f"output: rank {rank} was given another value than rank 0; start all by the same "
+                "command with the same config"
+            )
+    if config.url is None:
+        return
+    is_leader, end = parallel.launch().is_leader, time.monotonic() + SEEN_SECONDS
+    sign = folder / parallel.told(aside(folder / "seen").name)
+    try:
+        if is_leader:
+            folder.mkdir(parents=True, exist_ok=True)
+            sweep(folder)
+            sign.touch()
+        parallel.told(None)
+        while not (is_seen := sign.exists()) and time.monotonic() < end:
+            time.sleep(0.1)
+        blind = [rank for rank, seen in enumerate(parallel.gathered(is_seen)) if not seen]
+    finally:
+        if is_leader:
+            sign.unlink(missing_ok=True)
+    if blind:
+        raise ValueError(
+            f"output {config.address}: rank {blind[0]} does not see the working folder of rank 0, "
+            f"{folder}; set {SCRATCH} for all to a folder that they share, or output to one"
+        )
 
 
 @contextmanager

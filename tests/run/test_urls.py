@@ -2,11 +2,13 @@
 
 import logging
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +208,90 @@ def test_one_that_stands_still_within_a_push_leaves_the_next_run_alone(
     )
     assert bucket(server, f"{here.name}/run") == expected
     assert call("inspect", f"s3://bucket/{here.name}/run", "--verify").exit_code == 0
+
+
+RANKS = """
+from axialcast import parallel
+EVERY_RANK = True
+READS = ("seed",)
+OUTPUTS = ("ranks",)
+def run(config):
+    rank = parallel.launch().rank
+    (config.output / "ranks").mkdir(exist_ok=True)
+    (config.output / "ranks" / str(rank)).write_text(str(parallel.gathered(rank)))
+"""
+FEW = """
+from axialcast.run import preflight, urls
+urls.SEEN_SECONDS = 0.5
+preflight.check_run = lambda *given, **words: None
+from axialcast.run.cli import app
+app()
+"""
+
+
+@pytest.fixture
+def ranks(here: Path) -> Callable[..., list[tuple[int, str, str]]]:
+    """A function that runs two processes with a URL as output; of each what it came to.
+
+    Arguments: the environments of both besides what they have.
+    """
+    Path("make.py").write_text(RANKS)
+
+    def start(*of_each: dict[str, str]) -> list[tuple[int, str, str]]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+        common |= {"WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", FEW, "run", "x.yaml"],
+                env={**os.environ, **common, "RANK": str(rank), **more},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank, more in enumerate(of_each)
+        ]
+        try:
+            said = [process.communicate(timeout=90) for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+        pairs = zip(processes, said, strict=True)
+        return [(process.returncode, *lines) for process, lines in pairs]
+
+    return start
+
+
+def test_ranks_share_the_working_folder(here: Path, server: str, ranks: Any) -> None:
+    """On one host, or on nodes that share the folder for working folders."""
+    leader, follower = ranks({"LOCAL_WORLD_SIZE": "1"}, {"LOCAL_WORLD_SIZE": "1"})
+    assert leader[0] == 0, leader
+    assert leader[1].startswith("make: runs\ndone in ")
+    assert follower == (0, "", "")
+    there = bucket(server, f"{here.name}/run")
+    assert [there[f"ranks/{rank}"] for rank in range(2)] == [b"[0, 1]"] * 2
+    assert not list(here.glob("scratch/*/.*"))
+    assert "make: up to date" in run()
+
+
+def test_ranks_with_working_folders_of_their_own_are_refused(
+    here: Path, server: str, ranks: Any
+) -> None:
+    """Though each has one of an earlier run, as nodes may."""
+    run("output=here")
+    another = load_config("x.yaml").output.parent.name
+    shutil.copytree("here", here / "another" / another / "run")
+    other = {"LOCAL_WORLD_SIZE": "1", "AXIALCAST_SCRATCH": str(here / "another")}
+    leader, follower = ranks({"LOCAL_WORLD_SIZE": "1"}, other)
+    line = (
+        f"axialcast: error: output s3://bucket/{here.name}/run: rank 1 does not see the working "
+        f"folder of rank 0, {here}/scratch/{another}; set AXIALCAST_SCRATCH for all to a folder "
+        "that they share, or output to one\n"
+    )
+    assert leader == (2, "", line)
+    assert follower == (2, "", "")
+    assert bucket(server, f"{here.name}/run") == {}
 
 
 def test_status_and_inspect_of_what_is_there(here: Path, server: str) -> None:
