@@ -22,9 +22,11 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from axialcast.files.atomic import is_running, start_of, this_host, this_writer
 from axialcast.files.holding import SILENT_SECONDS, FolderHeldError, Holder
 
-__all__ = ["LEASE", "Lease", "held", "lease"]
+__all__ = ["LEASE", "PROBE", "Lease", "held", "lease"]
 
 LEASE = ".held.json"
+PROBE = ".clock."
+"""How objects begin that are put to learn the time, and left by who is killed in between."""
 BEAT_SECONDS = 20.0
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """One that goes on while the machine sleeps."""
@@ -178,11 +180,11 @@ def _mode(version: Any) -> Any:
 
 def _now(store: Any) -> datetime:
     """The store's own time."""
-    probe = f".clock.{this_writer()}"
+    probe = f"{PROBE}{this_writer()}"
     obstore.put(store, probe, b"")
-    try:
+    with suppress(FileNotFoundError):
         now: datetime = obstore.head(store, probe)["last_modified"]
-        return now
-    finally:
         with suppress(FileNotFoundError):
             obstore.delete(store, probe)
+        return now
+    return _now(store)  # whoever took the prefix meanwhile has tidied up

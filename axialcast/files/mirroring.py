@@ -17,11 +17,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import obstore
+from obstore.exceptions import BaseError
 
 from axialcast.files.atomic import SUFFIX, write_json, writing
 from axialcast.files.documents import read_document
 from axialcast.files.inventory import FOLDER
-from axialcast.files.leasing import LEASE
+from axialcast.files.leasing import LEASE, PROBE
 
 __all__ = ["Mirror", "objects"]
 
@@ -30,6 +31,8 @@ TOKEN = ".working_folder.json"
 MARK = ".ours"
 """Object that stands for the `.inventory/` of a folder while its inventories may be away."""
 NUM_AT_ONCE = 8
+NUM_TOGETHER = 1_000
+"""Objects that S3 deletes by one request."""
 PART_BYTES, MOST_PARTS = 8 * 2**20, 9_000
 """Files larger than one part are sent in parts, of which S3 takes ten thousand."""
 
@@ -88,6 +91,8 @@ class Mirror:
             self._compare()
             return
         there = {name: meta for name, meta in self._objects().items() if name not in (TOKEN, LEASE)}
+        self._delete([name for name in there if name.startswith(PROBE)])
+        there = {name: meta for name, meta in there.items() if not name.startswith(PROBE)}
         here = self._files(marked=True)
         for name in here.keys() - there.keys():
             (self.folder / name).unlink(missing_ok=True)
@@ -251,19 +256,29 @@ class Mirror:
     def _delete(self, names: Iterable[str]) -> None:
         """Stamps first, then inventories, then what they speak of."""
 
-        def delete(name: str) -> None:
-            self._require()
-            with suppress(FileNotFoundError):
-                obstore.delete(self.store, name)
-
         def rank(name: str) -> tuple[bool, bool]:
             return not self._is_stamp(name), not _is_inventory(name)
 
         for _, alike in groupby(sorted(names, key=rank), key=rank):
             gone = list(alike)
-            _each(delete, gone)
+            for start in range(0, len(gone), NUM_TOGETHER):
+                self._delete_together(gone[start : start + NUM_TOGETHER])
             for name in gone:
                 self._known.pop(name, None)
+
+    def _delete_together(self, names: list[str]) -> None:
+        """In one request where the store knows such, and all of them are there."""
+
+        def delete(name: str) -> None:
+            self._require()
+            with suppress(FileNotFoundError):
+                obstore.delete(self.store, name)
+
+        self._require()
+        try:
+            obstore.delete(self.store, names)
+        except (BaseError, FileNotFoundError):
+            _each(delete, names)
 
     def _save(self, *, settled: bool) -> None:
         files = {name: list(known) for name, known in sorted(self._known.items())}

@@ -40,6 +40,14 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Keys to change, e.g. train.batch_size=8."),
 ]
+Options = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[output_storage_options.KEY=VALUE]...",
+        help="Of a URL, what the run was given; the rest is from the environment.",
+        show_default=False,
+    ),
+]
 Traceback = Annotated[
     bool, typer.Option("--traceback", help="Show where in the program an error arose.")
 ]
@@ -209,6 +217,7 @@ def inspect(
     path: Annotated[
         str, typer.Argument(help="Checkpoint, forecast or analysis, or a run; of a URL, a copy.")
     ],
+    options: Options = None,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Compare every byte with its checksum; status 1 if damaged."),
@@ -220,7 +229,7 @@ def inspect(
         from axialcast.run import inspection
         from axialcast.run.urls import seen
 
-        with seen(path, whole=True) as here:
+        with seen(path, options or [], whole=True) as here:
             name = shown(path)
 
             def say(line: str) -> None:
@@ -245,6 +254,7 @@ def inspect(
 @app.command()
 def status(
     output: Annotated[str, typer.Argument(help="The output folder of a run, or its URL.")],
+    options: Options = None,
     traceback: Traceback = False,
 ) -> None:
     """Say which stages of a run are done, running, stopped or damaged, and what its jobs do."""
@@ -252,7 +262,7 @@ def status(
         from axialcast.run.status import status
         from axialcast.run.urls import seen
 
-        with seen(output, whole=False) as here:
+        with seen(output, options or [], whole=False) as here:
             for line in status(here):
                 _say(line.replace(str(here), shown(output)))
 

@@ -3,9 +3,10 @@
 import hashlib
 import logging
 import os
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,13 +16,14 @@ from urllib.parse import unquote, urlsplit
 from axialcast import parallel
 from axialcast.disclosure import shown
 from axialcast.files.atomic import aside, sweep
-from axialcast.files.holding import holder
+from axialcast.files.holding import FolderHeldError, holder
 
 if TYPE_CHECKING:
     from axialcast.run.config import Config
 
 __all__ = ["SCRATCH", "at_url", "is_url", "mirrored", "refuse_url", "require_reachable", "seen"]
 
+OPTIONS = "output_storage_options"
 SCRATCH = "AXIALCAST_SCRATCH"
 """Variable of the environment: the folder for working folders, else one below ~/.cache."""
 SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss")
@@ -103,18 +105,21 @@ def require_reachable(config: "Config") -> None:
 
 
 @contextmanager
-def seen(place: str, *, whole: bool) -> Iterator[Path]:
+def seen(place: str, overrides: Sequence[str] = (), *, whole: bool) -> Iterator[Path]:
     """A folder or file as it is, or one here that looks like what is behind a URL.
 
     Args:
-        place: path, or URL of what lies in a run's output; credentials are of the environment.
-            Of other URLs whoever is given the path says that they are none.
+        place: path, or URL of what lies in a run's output. Of other URLs whoever is given the
+            path says that they are none.
+        overrides: of output_storage_options, `KEY=VALUE`; the rest is from the environment.
         whole: with the contents of all files; otherwise of those that `status` reads.
 
     Raises:
         FileNotFoundError: nothing is there.
         ConnectionError: the server cannot be reached, or refuses.
+        ValueError: an override is of something else.
     """
+    options = _options(overrides)
     is_ours = is_url(place) and urlsplit(place).scheme in ("file", *SCHEMES)
     url, folder = at_url(place) if is_ours else (None, place)
     if url is None:
@@ -131,10 +136,24 @@ def seen(place: str, *, whole: bool) -> Iterator[Path]:
     with TemporaryDirectory(prefix="axialcast-") as above:
         here = Path(above) / Path(folder).name
         with failing(shown(place)):
-            num = outline(writable(url, {}), here, None if whole else READ_BYTES)
+            num = outline(writable(url, options), here, None if whole else READ_BYTES)
         if not num:
             raise FileNotFoundError(f"{shown(place)}: there is nothing")
         yield here
+
+
+def _options(overrides: Sequence[str]) -> dict[str, Any]:
+    if not overrides:
+        return {}
+    from axialcast.run.reading import read_values
+
+    values, _ = read_values(None, overrides)
+    options = values.pop(OPTIONS, {})
+    if values or not isinstance(options, dict):
+        raise ValueError(
+            f"command line: {next(iter(values), OPTIONS)}: expected {OPTIONS}.KEY=VALUE"
+        )
+    return options
 
 
 @contextmanager
@@ -161,6 +180,8 @@ def mirrored(config: "Config") -> Iterator[None]:
         yield
         parallel.told(None)
         return
+    from obstore.exceptions import BaseError
+
     from axialcast.data.opening.kinds.remote import failing, writable
     from axialcast.files.leasing import lease
     from axialcast.files.mirroring import Mirror
@@ -178,10 +199,22 @@ def mirrored(config: "Config") -> Iterator[None]:
         parallel.told(None)
         with _pushing(mirror, mine):
             yield
-        mine.require()
-        with failing(address):
+        try:
+            mine.require()
             mirror.push(settled=True)
+        except (BaseError, FileNotFoundError, ConnectionError) as error:
+            raise ConnectionError(f"output {_uncopied(mirror, mine, error)}") from None
         parallel.told(None)
+
+
+def _uncopied(mirror: Any, mine: Any, error: Exception) -> str:
+    """What is said where not all that was made is behind the URL."""
+    from axialcast.data.arrays.failures import reason
+
+    return (
+        f"{mine.address}: not all was copied there ({reason(error)}); it is in {mirror.folder}, "
+        "and the same command on this machine copies the rest"
+    )
 
 
 def _require_shared(config: "Config") -> None:
@@ -220,17 +253,24 @@ def _require_shared(config: "Config") -> None:
 
 @contextmanager
 def _pushing(mirror: Any, mine: Any) -> Iterator[None]:
-    """Pushes now and then while in the context, and once more if an error ends it."""
-    done, met = threading.Event(), list[Exception]()
+    """Pushes now and then while in the context, and once more if an error ends it.
+
+    Raises:
+        FolderHeldError: another run took what is behind the URL, which ends this one.
+    """
+    done = threading.Event()
 
     def push() -> None:
         while not done.wait(PUSH_SECONDS):
             try:
                 mine.require()
                 mirror.push()
-                met.clear()
-            except Exception as error:  # the next time, or the last one, tells
-                met[:] = [error]
+            except FolderHeldError:
+                if callable(signal.getsignal(signal.SIGTERM)) and not done.is_set():
+                    os.kill(os.getpid(), signal.SIGTERM)
+                return
+            except Exception:  # the next time, or the last one, tells
+                continue
 
     pushing = threading.Thread(target=push, daemon=True, name="axialcast-push")
     pushing.start()
@@ -242,12 +282,10 @@ def _pushing(mirror: Any, mine: Any) -> Iterator[None]:
         try:
             mine.require()
             mirror.push()
+        except FolderHeldError:
+            raise
         except Exception as error:  # the one that ends the run is told
-            logging.getLogger("axialcast").warning(
-                "%s: not all was copied there (%s); run again on this machine to go on",
-                mine.address,
-                error,
-            )
+            logging.getLogger("axialcast").warning(_uncopied(mirror, mine, error))
         raise
     finally:
         done.set()

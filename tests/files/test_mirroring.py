@@ -17,8 +17,9 @@ from axialcast.files import inventory, leasing, mirroring
 from axialcast.files.atomic import write_json, write_text
 from axialcast.files.clearing import clear
 from axialcast.files.holding import SILENT_SECONDS, FolderHeldError
-from axialcast.files.leasing import LEASE, Lease
+from axialcast.files.leasing import LEASE, PROBE, Lease
 from axialcast.files.mirroring import MARK, TOKEN, Mirror
+from axialcast.files.outline import outline
 
 
 def mirror(host: Path, store: Any, require: Callable[[], None] = lambda: None) -> Mirror:
@@ -157,6 +158,36 @@ def test_what_others_removed_or_put_there_is_so_here(tmp_path: Path) -> None:
     assert (here / "run/notes.txt").read_text() == "a user's"
 
 
+def test_what_is_gone_is_deleted_by_few_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, here, asked = MemoryStore(), tmp_path / "here", list[int]()
+    one = mirror(here, store)
+    made(here / "run", "a", num=17)
+    one.push()
+    clear(here / "run/made")
+
+    def delete(store: Any, names: list[str]) -> None:
+        asked.append(len(names))
+        obstore.delete(store, names)
+
+    counted = SimpleNamespace(put=obstore.put, get=obstore.get, list=obstore.list, delete=delete)
+    monkeypatch.setattr(mirroring, "obstore", counted)
+    monkeypatch.setattr(mirroring, "NUM_TOGETHER", 7)
+    one.push(settled=True)
+    assert asked == [1, 7, 7, 4]  # the inventory, then data and the mark
+    assert set(objects(store)) == {".stages/made.json"}
+
+
+def test_probes_of_the_time_are_no_files(tmp_path: Path) -> None:
+    store, here = MemoryStore(), tmp_path / "here"
+    obstore.put(store, f"{PROBE}host-1-2", b"")  # of a process that was killed
+    obstore.put(store, "notes.txt", b"a user's")
+    assert outline(store, tmp_path / "seen", None) == 1
+    mirror(here, store).pull()
+    assert contents(here / "run") == contents(tmp_path / "seen") == objects(store)
+
+
 class Killed(BaseException):
     """What stands for SIGKILL."""
 
@@ -172,9 +203,10 @@ class Dying:
         self._count()
         return obstore.put(*given, **words)
 
-    def delete(self, *given: Any) -> None:
-        self._count()
-        obstore.delete(*given)
+    def delete(self, store: Any, names: str | list[str]) -> None:
+        for name in [names] if isinstance(names, str) else names:
+            self._count()
+            obstore.delete(store, name)
 
     def _count(self) -> None:
         with self.lock:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 from typer.testing import CliRunner, Result
 
-from axialcast.data.opening.kinds.remote import writable
+from axialcast.data.opening.kinds.remote import failing, writable
 from axialcast.files import leasing
-from axialcast.run import preflight
+from axialcast.files.mirroring import Mirror
+from axialcast.run import preflight, urls
 from axialcast.run.cli import app
 from axialcast.run.config import ConfigError, load_config, save_config
 from axialcast.run.urls import at_url
@@ -86,7 +88,6 @@ def run(*words: str) -> str:
 
 
 def bucket(server: str, prefix: str) -> dict[str, bytes]:
-    import obstore
     from obstore.store import S3Store
 
     config: Any = {"endpoint": server, "access_key_id": "a", "secret_access_key": "b"}
@@ -303,7 +304,6 @@ def test_status_and_inspect_of_what_is_there(here: Path, server: str) -> None:
     ]
     whole = call("inspect", address, "--verify")
     assert (whole.exit_code, whole.output[: len(address) + 7]) == (0, f"{address}: whole")
-    import obstore
     from obstore.store import S3Store
 
     config: Any = {"endpoint": server, "access_key_id": "a", "secret_access_key": "b"}
@@ -376,9 +376,92 @@ def test_what_needs_a_folder_and_who_cannot_be_reached(
     assert (wrong.exit_code, "output_storage_options: " in wrong.output) == (2, True)
     nowhere = call("run", "x.yaml", f"output=s3://nobucket/{here.name}")
     assert nowhere.exit_code == 2
-    assert f"output s3://nobucket/{here.name}: cannot be used" in nowhere.output
-    checked = call("check", "x.yaml", f"output=s3://nobucket/{here.name}")
-    assert f"output s3://nobucket/{here.name}: cannot be used" in checked.output
+    line = f"output s3://nobucket/{here.name}: there is no bucket nobucket; make it, set another"
+    assert line in nowhere.output
+    assert line in call("check", "x.yaml", f"output=s3://nobucket/{here.name}").output
+    assert line in call("status", f"s3://nobucket/{here.name}").output
+
+
+@pytest.mark.parametrize("code", ["NoSuchBucket", "AccessDenied"])
+def test_what_a_store_answers_is_said_in_its_words(code: str) -> None:
+    answer = f'404: <?xml version="1.0"?>\n<Error><Code>{code}</Code><Message>x</Message></Error>'
+    with pytest.raises(ConnectionError) as raised, failing("gs://bucket/run"):
+        raise obstore.exceptions.GenericError(answer)
+    expected = {
+        "NoSuchBucket": "output gs://bucket/run: there is no bucket bucket; make it",
+        "AccessDenied": "output gs://bucket/run: cannot be used (404: AccessDenied); check the",
+    }
+    assert str(raised.value).startswith(expected[code])
+
+
+def test_a_network_that_is_away_at_the_end_costs_nothing(here: Path, server: str) -> None:
+    def away(*given: object, **words: object) -> None:
+        raise obstore.exceptions.GenericError("no route")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Mirror, "push", away)
+        result = call("run", "x.yaml")
+    made = load_config("x.yaml").output
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1] == (
+        f"axialcast: error: output s3://bucket/{here.name}/run: not all was copied there (no "
+        f"route); it is in {made}, and the same command on this machine copies the rest"
+    )
+    assert "made/c/1" not in bucket(server, f"{here.name}/run")
+    assert "make: up to date" in run()
+    assert bucket(server, f"{here.name}/run")["made/c/1"] == b"0 "
+
+
+LOSES = """
+import os
+import time
+import obstore
+from axialcast.data.opening.kinds.remote import failing, writable
+from axialcast.files import leasing
+from axialcast.files.mirroring import Mirror
+OUTPUTS = ("made",)
+def run(config):
+    obstore.put(writable(config.url, {}), ".held.json", b"another's")
+    leasing.SILENT_SECONDS = 0
+    time.sleep(30)
+"""
+
+
+def test_one_that_lost_what_is_there_ends(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("make.py").write_text(LOSES)
+    monkeypatch.setattr(urls, "PUSH_SECONDS", 0.1)
+    monkeypatch.setattr(leasing, "SILENT_SECONDS", 120.0)
+    begun = time.monotonic()
+    result = call("run", "x.yaml")
+    assert result.exit_code == 2
+    assert result.output == (
+        f"make: runs\naxialcast: error: s3://bucket/{here.name}/run: taken by another run while "
+        "this one stood still; wait for it, and run again\n"
+    )
+    assert time.monotonic() - begun < 25
+
+
+def test_options_of_status_and_inspect(
+    here: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    address = f"s3://bucket/{here.name}/run"
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WORD", "hush")
+    given = f"output_storage_options={{endpoint_url: '{server}', key: a}}"
+    secret = "output_storage_options.secret=${oc.env:WORD}"
+    told = call("status", address, given, secret)
+    assert told.output.splitlines()[1:] == ["make: done"]
+    assert f"{address}: whole" in call("inspect", address, given, secret, "--verify").output
+    for wrong, line in (
+        ("seed=1", "command line: seed: expected output_storage_options.KEY=VALUE"),
+        ("output_storage_options=1", "command line: output_storage_options: expected"),
+        ("here", "command line: here: expected KEY=VALUE"),
+        ("output_storage_options.colour=red", "output_storage_options: "),
+    ):
+        refused = call("status", address, wrong)
+        assert (refused.exit_code, line in refused.output) == (2, True), refused.output
 
 
 def test_objects_whose_names_lead_out_are_refused(here: Path, server: str) -> None:
