@@ -180,8 +180,6 @@ def mirrored(config: "Config") -> Iterator[None]:
         yield
         parallel.told(None)
         return
-    from obstore.exceptions import BaseError
-
     from axialcast.data.opening.kinds.remote import failing, writable
     from axialcast.files.leasing import lease
     from axialcast.files.mirroring import Mirror
@@ -199,22 +197,29 @@ def mirrored(config: "Config") -> Iterator[None]:
         parallel.told(None)
         with _pushing(mirror, mine):
             yield
-        try:
+        with _all_copied(mirror, address):
             mine.require()
             mirror.push(settled=True)
-        except (BaseError, FileNotFoundError, ConnectionError) as error:
-            raise ConnectionError(f"output {_uncopied(mirror, mine, error)}") from None
         parallel.told(None)
 
 
-def _uncopied(mirror: Any, mine: Any, error: Exception) -> str:
-    """What is said where not all that was made is behind the URL."""
-    from axialcast.data.arrays.failures import reason
+@contextmanager
+def _all_copied(mirror: Any, address: str) -> Iterator[None]:
+    """Says where what was made is, if it cannot be copied.
 
-    return (
-        f"{mine.address}: not all was copied there ({reason(error)}); it is in {mirror.folder}, "
-        "and the same command on this machine copies the rest"
-    )
+    Raises:
+        ConnectionError: instead of any error of the store.
+    """
+    from axialcast.data.opening.kinds.remote import failing
+
+    try:
+        with failing(address):
+            yield
+    except ConnectionError as error:
+        raise ConnectionError(
+            f"{error}; not all was copied there, but is in {mirror.folder}, and the same command "
+            "on this machine copies the rest"
+        ) from None
 
 
 def _require_shared(config: "Config") -> None:
@@ -280,12 +285,13 @@ def _pushing(mirror: Any, mine: Any) -> Iterator[None]:
         done.set()
         pushing.join()
         try:
-            mine.require()
-            mirror.push()
+            with _all_copied(mirror, mine.address):
+                mine.require()
+                mirror.push()
         except FolderHeldError:
             raise
         except Exception as error:  # the one that ends the run is told
-            logging.getLogger("axialcast").warning(_uncopied(mirror, mine, error))
+            logging.getLogger("axialcast").warning("%s", error)
         raise
     finally:
         done.set()

@@ -394,18 +394,33 @@ def test_what_a_store_answers_is_said_in_its_words(code: str) -> None:
     assert str(raised.value).startswith(expected[code])
 
 
-def test_a_network_that_is_away_at_the_end_costs_nothing(here: Path, server: str) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_network_that_is_away_at_the_end_costs_nothing(
+    here: Path, server: str, fails: bool
+) -> None:
     def away(*given: object, **words: object) -> None:
         raise obstore.exceptions.GenericError("no route")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Mirror, "push", away)
+        if fails:
+            Path("make.py").write_text(PIPELINE + "    raise ValueError('a mistake')\n")
         result = call("run", "x.yaml")
+    if fails:
+        warning, error = result.output.splitlines()[-2:]
+        assert error == "axialcast: error: a mistake"
+        assert warning.startswith("axialcast: warning: output s3://bucket/")
+        assert warning.endswith("the same command on this machine copies the rest")
+        return
     made = load_config("x.yaml").output
     assert result.exit_code == 2
-    assert result.output.splitlines()[-1] == (
-        f"axialcast: error: output s3://bucket/{here.name}/run: not all was copied there (no "
-        f"route); it is in {made}, and the same command on this machine copies the rest"
+    line = result.output.splitlines()[-1]
+    assert line.startswith(
+        f"axialcast: error: output s3://bucket/{here.name}/run: cannot be used (no route); check "
+    )
+    assert line.endswith(
+        f"; not all was copied there, but is in {made}, and the same command on this machine "
+        "copies the rest"
     )
     assert "made/c/1" not in bucket(server, f"{here.name}/run")
     assert "make: up to date" in run()
