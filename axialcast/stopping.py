@@ -10,6 +10,7 @@ changes.
 import math
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from typing import Any
 __all__ = ["Noted", "Stopped", "noted", "raised"]
 
 NAMES = ("SIGTERM", "SIGUSR1")
+AGAIN_SECONDS = 0.05
+"""After which a signal comes again that nobody could be told of."""
 ECHO_SECONDS = 0.5
 """Within which a Ctrl-C is the one before it, sent once more."""
 _AGAIN = b"\naxialcast: stops at the next good moment; Ctrl-C again to stop at once\n"
@@ -76,7 +79,17 @@ def raised() -> Iterator[None]:
     handlers: dict[str, Handler] = dict.fromkeys(NAMES, stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
         handlers["SIGINT"] = interrupt
-    with _handling(handlers):
+
+    def listen(number: int) -> None:
+        global _interrupted
+        if number == signal.SIGINT:
+            _interrupted = -math.inf
+            return
+        for name in NAMES:
+            with suppress(AttributeError):
+                signal.signal(getattr(signal, name), stop)
+
+    with _handling(handlers), _repeated(listen):
         yield
 
 
@@ -105,6 +118,37 @@ def noted() -> Iterator[Noted]:
         yield found
     if found.signal is not None:
         raise Stopped(found.signal)
+
+
+@contextmanager
+def _repeated(listen: Callable[[int], None]) -> Iterator[None]:
+    """Within the context, what a signal raised while an object was destroyed is raised once more.
+
+    Python prints such an exception, and goes on as if there had been none.
+
+    Args:
+        listen: called with the signal's number before it comes again.
+    """
+    before = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        error = unraisable.exc_value
+        if isinstance(error, Stopped | KeyboardInterrupt):
+            number = error.signal if isinstance(error, Stopped) else signal.SIGINT
+            listen(number)
+            again = threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+        else:
+            before(unraisable)
+
+    if threading.current_thread() is threading.main_thread():
+        sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        if sys.unraisablehook is hook:
+            sys.unraisablehook = before
 
 
 def _is_echo() -> bool:

@@ -53,6 +53,29 @@ def test_only_the_first_is_raised():
     assert cleaned
 
 
+@pytest.mark.parametrize("number", [*SIGNALS, signal.SIGINT])
+def test_one_that_comes_while_an_object_is_destroyed_is_not_lost(number, monkeypatch, capfd):
+    """What is raised there Python prints and forgets."""
+
+    class Dying:
+        def __del__(self):
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+
+    def work():
+        with raised():
+            Dying()
+            time.sleep(60)
+
+    monkeypatch.setattr(stopping, "ECHO_SECONDS", 60.0)
+    monkeypatch.setattr(stopping, "_interrupted", -100.0)
+    hook = sys.unraisablehook
+    with pytest.raises((Stopped, KeyboardInterrupt)):
+        work()
+    assert sys.unraisablehook is hook
+    assert capfd.readouterr().err == ""
+
+
 def test_an_interrupt_stays_one():
     with pytest.raises(KeyboardInterrupt), raised():
         signal.raise_signal(signal.SIGINT)
