@@ -235,7 +235,7 @@ def _require_shared(config: "Config") -> None:
             )
     if config.url is None:
         return
-    is_leader, end = parallel.launch().is_leader, time.monotonic() + SEEN_SECONDS
+    is_leader = parallel.launch().is_leader
     sign = folder / parallel.told(aside(folder / "seen").name)
     try:
         if is_leader:
@@ -243,6 +243,7 @@ def _require_shared(config: "Config") -> None:
             sweep(folder)
             sign.touch()
         parallel.told(None)
+        end = time.monotonic() + SEEN_SECONDS
         while not (is_seen := sign.exists()) and time.monotonic() < end:
             time.sleep(0.1)
         blind = [rank for rank, seen in enumerate(parallel.gathered(is_seen)) if not seen]
