@@ -2,12 +2,17 @@
 
 SIGTERM and SIGUSR1 become an exception, as Ctrl-C is one, so that what is open is closed and what
 is half written is removed. Whoever can save first waits for a good moment and asks `noted` whether
-to stop. Outside the main thread, which alone may listen to signals, nothing changes.
+to stop. A launcher passes on the Ctrl-C that a terminal has sent to all: one that comes again
+within moments is the same. Outside the main thread, which alone may listen to signals, nothing
+changes.
 """
 
+import math
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -16,9 +21,16 @@ from typing import Any
 __all__ = ["Noted", "Stopped", "noted", "raised"]
 
 NAMES = ("SIGTERM", "SIGUSR1")
+AGAIN_SECONDS = 0.05
+"""After which a signal comes again that nobody could be told of."""
+ECHO_SECONDS = 0.5
+"""Within which a Ctrl-C is the one before it, sent once more."""
 _AGAIN = b"\naxialcast: stops at the next good moment; Ctrl-C again to stop at once\n"
 
 Handler = Callable[[int, FrameType | None], Any]
+
+_interrupted = -math.inf
+"""When the last Ctrl-C came that was one of its own, by the monotonic clock."""
 
 
 class Stopped(BaseException):
@@ -50,7 +62,8 @@ class Noted:
 def raised() -> Iterator[None]:
     """Within the context, SIGTERM and SIGUSR1 raise Stopped in the main thread, once.
 
-    What unwinds after the first is not disturbed by another; SIGKILL still ends the process.
+    What unwinds after the first is not disturbed by another; SIGKILL still ends the process. Nor is
+    it by a Ctrl-C that is sent once more.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -59,7 +72,24 @@ def raised() -> Iterator[None]:
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
         raise Stopped(number)
 
-    with _handling(dict.fromkeys(NAMES, stop)):
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if not _is_echo():
+            raise KeyboardInterrupt
+
+    handlers: dict[str, Handler] = dict.fromkeys(NAMES, stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
+        handlers["SIGINT"] = interrupt
+
+    def listen(number: int) -> None:
+        global _interrupted
+        if number == signal.SIGINT:
+            _interrupted = -math.inf
+            return
+        for name in NAMES:
+            with suppress(AttributeError):
+                signal.signal(getattr(signal, name), stop)
+
+    with _handling(handlers), _repeated(listen):
         yield
 
 
@@ -74,6 +104,8 @@ def noted() -> Iterator[Noted]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT:
+            if _is_echo():
+                return
             if found.signal == signal.SIGINT:
                 raise KeyboardInterrupt
             # Not print: the signal may have come in the middle of one.
@@ -86,6 +118,47 @@ def noted() -> Iterator[Noted]:
         yield found
     if found.signal is not None:
         raise Stopped(found.signal)
+
+
+@contextmanager
+def _repeated(listen: Callable[[int], None]) -> Iterator[None]:
+    """Within the context, what a signal raised while an object was destroyed is raised once more.
+
+    Python prints such an exception, and goes on as if there had been none.
+
+    Args:
+        listen: called with the signal's number before it comes again.
+    """
+    before = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        error = unraisable.exc_value
+        if isinstance(error, Stopped | KeyboardInterrupt):
+            number = error.signal if isinstance(error, Stopped) else signal.SIGINT
+            listen(number)
+            again = threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+        else:
+            before(unraisable)
+
+    if threading.current_thread() is threading.main_thread():
+        sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        if sys.unraisablehook is hook:
+            sys.unraisablehook = before
+
+
+def _is_echo() -> bool:
+    """Whether a Ctrl-C that comes now is the one before it."""
+    global _interrupted
+    now = time.monotonic()
+    if now - _interrupted < ECHO_SECONDS:
+        return True
+    _interrupted = now
+    return False
 
 
 @contextmanager

@@ -81,10 +81,8 @@ def run(config: Config) -> None:
         if pool is not None:
             made, total, unit = shared(pool, hindcast, blocks), len(blocks), "blocks"
         else:
-            # Of several processes, about as many as come to each.
-            teams = launch().world_size // hindcast.neighbours
-            total = hindcast.num_parts(opened) * -(-len(blocks) // teams)
-            made, unit = hindcast.write(dealt(blocks, hindcast.neighbours), opened), "parts"
+            made, unit = dealt_out(hindcast, blocks, opened), "parts"
+            total = hindcast.num_parts(opened) * len(blocks)
         for _ in track(made, description="forecast", total=total, unit=unit):
             pass
     if pool is not None:
@@ -137,6 +135,26 @@ def shared(pool: Executor, hindcast: Hindcast, blocks: list[list[str]]) -> Itera
     finally:
         for task in tasks:
             task.cancel()
+
+
+def dealt_out(
+    hindcast: Hindcast, blocks: list[list[str]], opened: tuple[Forecaster, Analysis]
+) -> Iterator[int]:
+    """Makes the blocks that come to this process; yields for each part, the others' among them."""
+    num_parts, at, counted = hindcast.num_parts(opened), 0, 0
+
+    def own() -> Iterator[list[str]]:
+        nonlocal at
+        for number, block in dealt(list(enumerate(blocks)), hindcast.neighbours):
+            at = number
+            yield block
+        at = len(blocks)
+
+    for size in chain(hindcast.write(own(), opened), [0]):
+        # Blocks before this one, if they did not come here, were begun elsewhere.
+        others = max(0, at * num_parts - counted)
+        yield from [size] * (others + (size > 0))
+        counted += others + (size > 0)
 
 
 def discard_other(path: Path, belongs_to: dict[str, Any]) -> None:

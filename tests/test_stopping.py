@@ -1,9 +1,11 @@
 """Signals: raised for who holds nothing, noted for who can save first."""
 
+import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -11,6 +13,11 @@ from axialcast import stopping
 from axialcast.stopping import Stopped, noted, raised
 
 SIGNALS = [signal.SIGTERM, signal.SIGUSR1]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_an_echo(monkeypatch):
+    monkeypatch.setattr(stopping, "ECHO_SECONDS", 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +53,29 @@ def test_only_the_first_is_raised():
     assert cleaned
 
 
+@pytest.mark.parametrize("number", [*SIGNALS, signal.SIGINT])
+def test_one_that_comes_while_an_object_is_destroyed_is_not_lost(number, monkeypatch, capfd):
+    """What is raised there Python prints and forgets."""
+
+    class Dying:
+        def __del__(self):
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+
+    def work():
+        with raised():
+            Dying()
+            time.sleep(60)
+
+    monkeypatch.setattr(stopping, "ECHO_SECONDS", 60.0)
+    monkeypatch.setattr(stopping, "_interrupted", -100.0)
+    hook = sys.unraisablehook
+    with pytest.raises((Stopped, KeyboardInterrupt)):
+        work()
+    assert sys.unraisablehook is hook
+    assert capfd.readouterr().err == ""
+
+
 def test_an_interrupt_stays_one():
     with pytest.raises(KeyboardInterrupt), raised():
         signal.raise_signal(signal.SIGINT)
@@ -69,6 +99,38 @@ def test_a_second_interrupt_is_one_at_once(capfd):
 
     with pytest.raises(KeyboardInterrupt):
         work()
+
+
+@pytest.mark.parametrize("listening", [raised, noted])
+def test_an_interrupt_that_the_launcher_passes_on_is_the_same(listening, monkeypatch):
+    """The terminal sends one to every process, torchrun another: what is saved goes on."""
+    saved = []
+
+    def work():
+        with listening():
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+                saved.append(True)
+
+    monkeypatch.setattr(stopping, "ECHO_SECONDS", 60.0)
+    monkeypatch.setattr(stopping, "_interrupted", -100.0)
+    with pytest.raises(KeyboardInterrupt if listening is raised else Stopped):
+        work()
+    assert saved
+
+
+def test_one_sent_on_after_what_noted_it_is_the_same(monkeypatch):
+    monkeypatch.setattr(stopping, "ECHO_SECONDS", 60.0)
+    monkeypatch.setattr(stopping, "_interrupted", -100.0)
+    with raised():
+        with noted() as found:
+            signal.raise_signal(signal.SIGINT)
+            found.signal = None  # somebody looked, and saved
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_terms_may_come_often_and_an_interrupt_after_them():

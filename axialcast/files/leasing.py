@@ -2,12 +2,14 @@
 
 The object `.held.json` is made by a PUT that fails where there is one, and put again every few
 seconds by one that fails where it is another's. What was not put for two minutes, by the store's
-own clock, or was by a process of this host that is gone, is taken over by such a PUT.
+own clock, or was by a process of this host that is gone, is taken over by such a PUT. So whoever
+put it less than that ago may write, and who did not, for it stood still, has to put it first.
 """
 
 import json
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,10 +22,14 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from axialcast.files.atomic import is_running, start_of, this_host, this_writer
 from axialcast.files.holding import SILENT_SECONDS, FolderHeldError, Holder
 
-__all__ = ["LEASE", "Lease", "held", "lease"]
+__all__ = ["LEASE", "PROBE", "Lease", "held", "lease"]
 
 LEASE = ".held.json"
+PROBE = ".clock."
+"""How objects begin that are put to learn the time, and left by who is killed in between."""
 BEAT_SECONDS = 20.0
+CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""One that goes on while the machine sleeps."""
 
 
 class Lease:
@@ -46,6 +52,7 @@ class Lease:
         self._text = json.dumps(known).encode()
         self._version: Any = None
         self._is_lost = False
+        self._lock, self._put_at = threading.Lock(), time.clock_gettime(CLOCK)
 
     def take(self) -> None:
         """Takes the prefix.
@@ -75,24 +82,35 @@ class Lease:
 
     def beat(self) -> None:
         """Says that this process lives; errors of the network pass until the next time."""
-        with suppress(BaseError, OSError):
+        with self._lock, suppress(BaseError, OSError):
+            begun = time.clock_gettime(CLOCK)
             try:
                 mode = _mode(self._version)
                 self._version = obstore.put(self.store, LEASE, self._text, mode=mode)
             except (PreconditionError, FileNotFoundError):
                 self._is_lost = not self._is_mine()
+            self._put_at = begun
 
     def require(self) -> None:
-        """Makes sure that the prefix is still this process's.
+        """Makes sure that the prefix is still this process's; to be called before each change.
 
         Raises:
             FolderHeldError: it stood still for so long that another took it.
+            ConnectionError: nobody can tell.
         """
+        if self._silent() > SILENT_SECONDS / 2:
+            self.beat()
         if self._is_lost:
             raise FolderHeldError(
                 f"{self.address}: taken by another run while this one stood still; wait for it, "
                 "and run again"
             )
+        if self._silent() > SILENT_SECONDS:
+            raise ConnectionError(f"{self.address}: does not answer")
+
+    def _silent(self) -> float:
+        """Seconds since it was put."""
+        return time.clock_gettime(CLOCK) - self._put_at
 
     def give_back(self) -> None:
         """Ends it, if it is still this process's."""
@@ -162,11 +180,11 @@ def _mode(version: Any) -> Any:
 
 def _now(store: Any) -> datetime:
     """The store's own time."""
-    probe = f".clock.{this_writer()}"
+    probe = f"{PROBE}{this_writer()}"
     obstore.put(store, probe, b"")
-    try:
+    with suppress(FileNotFoundError):
         now: datetime = obstore.head(store, probe)["last_modified"]
-        return now
-    finally:
         with suppress(FileNotFoundError):
             obstore.delete(store, probe)
+        return now
+    return _now(store)  # whoever took the prefix meanwhile has tidied up

@@ -10,18 +10,19 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import obstore
+from obstore.exceptions import BaseError
 
 from axialcast.files.atomic import SUFFIX, write_json, writing
 from axialcast.files.documents import read_document
 from axialcast.files.inventory import FOLDER
-from axialcast.files.leasing import LEASE
+from axialcast.files.leasing import LEASE, PROBE
 
 __all__ = ["Mirror", "objects"]
 
@@ -30,6 +31,8 @@ TOKEN = ".working_folder.json"
 MARK = ".ours"
 """Object that stands for the `.inventory/` of a folder while its inventories may be away."""
 NUM_AT_ONCE = 8
+NUM_TOGETHER = 1_000
+"""Objects that S3 deletes by one request."""
 PART_BYTES, MOST_PARTS = 8 * 2**20, 9_000
 """Files larger than one part are sent in parts, of which S3 takes ten thousand."""
 
@@ -59,10 +62,18 @@ class Mirror:
         store: an obstore store, whose prefix is the folder's counterpart.
         record: file beside the folder, for what is known of both.
         stamps: name of the folder whose files say that all else is whole.
+        require: called before each change of the store; raises where it is not this mirror's.
     """
 
-    def __init__(self, folder: Path, store: Any, record: Path, stamps: str) -> None:
-        self.folder, self.store, self.stamps = folder, store, stamps
+    def __init__(
+        self,
+        folder: Path,
+        store: Any,
+        record: Path,
+        stamps: str,
+        require: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.folder, self.store, self.stamps, self._require = folder, store, stamps, require
         self._record = record
         self._known: dict[str, Known] = {}
         self._id, self._is_settled = uuid.uuid4().hex, False
@@ -80,6 +91,8 @@ class Mirror:
             self._compare()
             return
         there = {name: meta for name, meta in self._objects().items() if name not in (TOKEN, LEASE)}
+        self._delete([name for name in there if name.startswith(PROBE)])
+        there = {name: meta for name, meta in there.items() if not name.startswith(PROBE)}
         here = self._files(marked=True)
         for name in here.keys() - there.keys():
             (self.folder / name).unlink(missing_ok=True)
@@ -98,6 +111,7 @@ class Mirror:
         """Says that from now on this folder is ahead of the store."""
         self._save(settled=False)
         if not self._wrote_last():
+            self._require()
             obstore.put(self.store, TOKEN, json.dumps({"id": self._id}).encode())
 
     def push(self, *, settled: bool = False) -> None:
@@ -224,6 +238,7 @@ class Mirror:
 
     def _put(self, name: str, content: Path | bytes, state: tuple[int, int]) -> None:
         size = max(PART_BYTES, state[0] // MOST_PARTS)
+        self._require()
         sent = obstore.put(self.store, name, content, chunk_size=size)
         self._known[name] = Known(*state, sent["e_tag"] or "")
 
@@ -241,18 +256,29 @@ class Mirror:
     def _delete(self, names: Iterable[str]) -> None:
         """Stamps first, then inventories, then what they speak of."""
 
-        def delete(name: str) -> None:
-            with suppress(FileNotFoundError):
-                obstore.delete(self.store, name)
-
         def rank(name: str) -> tuple[bool, bool]:
             return not self._is_stamp(name), not _is_inventory(name)
 
         for _, alike in groupby(sorted(names, key=rank), key=rank):
             gone = list(alike)
-            _each(delete, gone)
+            for start in range(0, len(gone), NUM_TOGETHER):
+                self._delete_together(gone[start : start + NUM_TOGETHER])
             for name in gone:
                 self._known.pop(name, None)
+
+    def _delete_together(self, names: list[str]) -> None:
+        """In one request where the store knows such, and all of them are there."""
+
+        def delete(name: str) -> None:
+            self._require()
+            with suppress(FileNotFoundError):
+                obstore.delete(self.store, name)
+
+        self._require()
+        try:
+            obstore.delete(self.store, names)
+        except (BaseError, FileNotFoundError):
+            _each(delete, names)
 
     def _save(self, *, settled: bool) -> None:
         files = {name: list(known) for name, known in sorted(self._known.items())}
@@ -280,6 +306,9 @@ def _state(path: Path) -> tuple[int, int] | None:
 
 
 def _each(work: Callable[[str], None], names: Iterable[str]) -> None:
+    """Does so with all names; what has not begun when one fails is left."""
     with ThreadPoolExecutor(NUM_AT_ONCE, "axialcast-mirror") as pool:
-        for done in [pool.submit(work, name) for name in names]:
-            done.result()
+        jobs = [pool.submit(work, name) for name in names]
+        wait(jobs, return_when=FIRST_EXCEPTION)
+        for begun in [job for job in jobs if not job.cancel()]:
+            begun.result()

@@ -7,6 +7,7 @@ from typing import Any
 import obstore
 
 from axialcast.files.inventory import FOLDER
+from axialcast.files.leasing import PROBE
 from axialcast.files.mirroring import objects
 
 __all__ = ["outline"]
@@ -21,7 +22,7 @@ def outline(store: Any, folder: Path, most_bytes: int | None) -> int:
         most_bytes: of larger ones, and of those that an inventory names, the contents are left
             out; None: of none.
     """
-    found = objects(store)
+    found = {name: meta for name, meta in objects(store).items() if not name.startswith(PROBE)}
     kept = tuple(name.partition(FOLDER)[0] for name in found if f"/{FOLDER}/" in name)
     for name, meta in found.items():
         path = folder / name

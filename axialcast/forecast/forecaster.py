@@ -53,6 +53,10 @@ class Forecaster:
         precision: auto (bfloat16 on GPUs that compute in it), float32 or bfloat16.
         neighbours: processes started together that share every state, a band of latitudes each
             (see `axialcast.parallel`). All of them make the same calls; each gets whole forecasts.
+
+    Raises:
+        ValueError: this machine lacks the device; the grid has fewer rows of patches than there
+            are neighbours, or some of them share a GPU.
     """
 
     def __init__(
@@ -67,8 +71,11 @@ class Forecaster:
         self.device = choose_device(device)
         self.precision = precision
         self.network = checkpoint.build().to(self.device)
-        group = parallel.neighbours(neighbours, self.device.type)
-        self._band = slice(None) if group is None else self.network.share(group)
+        try:
+            group = parallel.neighbours(neighbours, self.device.type)
+            self._band = slice(None) if group is None else self.network.share(group)
+        except ValueError as error:
+            raise ValueError(f"neighbours {neighbours} (train.domain_ranks): {error}") from None
         bounds = checkpoint.bounds
         # (2, c, 1, 1) in physical units.
         self._ends = None if bounds is None else torch.tensor(bounds.T[:, :, None, None])

@@ -136,7 +136,14 @@ class ForecastNetwork(nn.Module):
             ValueError: there are more processes than rows of patches.
         """
         height, patch = self.head.shape[0], self.patch[1]
-        domain = Domain(group, axis=1, length=-(-height // patch))
+        length = -(-height // patch)
+        try:
+            domain = Domain(group, axis=1, length=length)
+        except ValueError:
+            raise ValueError(
+                f"more processes than rows of patches, of which {height} latitudes have {length}, "
+                f"{patch} latitudes each; choose at most {length}"
+            ) from None
         share_axis(self.transformer, domain)
         self._rows = [slice(b.start * patch, min(b.stop * patch, height)) for b in domain.bands]
         self._domain, self._band = domain, self._rows[domain.rank]

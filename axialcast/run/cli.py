@@ -40,6 +40,14 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Keys to change, e.g. train.batch_size=8."),
 ]
+Options = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[output_storage_options.KEY=VALUE]...",
+        help="Of a URL, what the run was given; the rest is from the environment.",
+        show_default=False,
+    ),
+]
 Traceback = Annotated[
     bool, typer.Option("--traceback", help="Show where in the program an error arose.")
 ]
@@ -73,9 +81,6 @@ def run(
         if part is not None:
             run_part(settings, part, folder=path.parent, say=_say)
             return
-        if not me.is_leader:
-            follow_stages(settings, folder=path.parent)
-            return
 
         def before() -> None:
             from axialcast.run.preflight import check_run
@@ -84,8 +89,12 @@ def run(
             if preflight:
                 preflight.refuse_small_memory()
 
-        _require_writable(settings.output)
+        if me.is_leader:
+            _require_writable(settings.output)
         with mirrored(settings):
+            if not me.is_leader:
+                follow_stages(settings, folder=path.parent)
+                return
             run_stages(
                 settings,
                 folder=path.parent,
@@ -208,6 +217,7 @@ def inspect(
     path: Annotated[
         str, typer.Argument(help="Checkpoint, forecast or analysis, or a run; of a URL, a copy.")
     ],
+    options: Options = None,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Compare every byte with its checksum; status 1 if damaged."),
@@ -219,7 +229,7 @@ def inspect(
         from axialcast.run import inspection
         from axialcast.run.urls import seen
 
-        with seen(path, whole=True) as here:
+        with seen(path, options or [], whole=True) as here:
             name = shown(path)
 
             def say(line: str) -> None:
@@ -244,6 +254,7 @@ def inspect(
 @app.command()
 def status(
     output: Annotated[str, typer.Argument(help="The output folder of a run, or its URL.")],
+    options: Options = None,
     traceback: Traceback = False,
 ) -> None:
     """Say which stages of a run are done, running, stopped or damaged, and what its jobs do."""
@@ -251,7 +262,7 @@ def status(
         from axialcast.run.status import status
         from axialcast.run.urls import seen
 
-        with seen(output, whole=False) as here:
+        with seen(output, options or [], whole=False) as here:
             for line in status(here):
                 _say(line.replace(str(here), shown(output)))
 

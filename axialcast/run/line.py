@@ -12,10 +12,13 @@ from axialcast.run.shipped import find_pipeline, pipelines
 from axialcast.run.stage import Stage
 from axialcast.run.stamps import STAMPS, read_stamp
 
-__all__ = ["stages_of"]
+__all__ = ["stages_of", "workers_uninstalled"]
 
 OURS = {"config.yaml", "logs", ".jobs.json", ".parts", STAMPS, holding.NAME, inventory.FOLDER}
 """Names in an output folder that no stage may make or remove."""
+
+SHARED = {"prepare", "forecast", "verify"}
+"""Stages that the Dask workers of `cluster:` share."""
 
 FILES = {".csv", ".html", ".json", ".jsonl", ".nc"}
 """How the names end of what shipped pipelines write that is no folder."""
@@ -35,6 +38,8 @@ def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
     stages = [Stage.load(find_pipeline(name, folder)) for name in config.pipeline]
     of_each = (_unknown_keys, _foreign_names, _uninstalled)
     lines = [line for stage in stages for find in of_each for line in find(stage)]
+    if SHARED & {stage.name for stage in stages}:
+        lines += workers_uninstalled(config)
     lines = lines or [*_written_twice(stages), *_overwritten(config, stages)]
     lines = lines or [*_never_made(config, stages), *_in_the_way(config, stages)]
     if lines:
@@ -80,6 +85,19 @@ def _uninstalled(stage: Stage) -> Iterator[str]:
             is_there = False
         if not is_there:
             yield f"{stage.path}: imports {name}, which is not installed; install it"
+
+
+def workers_uninstalled(config: Config) -> Iterator[str]:
+    """A line if a config wants workers, and what they need is not installed."""
+    cluster = config.cluster
+    needed = ["distributed", *(["dask_jobqueue"] if cluster.kind in ("slurm", "pbs") else [])]
+    wanted = cluster.workers or cluster.kind == "address"
+    if wanted and any(find_spec(name) is None for name in needed):
+        instead = "cluster.kind to local" if cluster.kind == "address" else "it to 0"
+        yield (
+            f"cluster.{'workers' if cluster.workers else 'kind'}: workers need pip install "
+            f"'axialcast[hpc]'; or set {instead}"
+        )
 
 
 def _written_twice(stages: Sequence[Stage]) -> Iterator[str]:

@@ -27,18 +27,20 @@ _NO_KEY = re.compile(r"Interpolation key '(.*)' not found")
 _NO_RESOLVER = re.compile(r"Unsupported interpolation type (.*)")
 
 
-def read_values(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_values(
+    path: Path | None, overrides: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The values in a YAML file, with overrides merged in; and the same before interpolation.
 
     Args:
-        path: YAML file.
+        path: YAML file; None: there are overrides alone.
         overrides: `KEY=VALUE` with dotted keys.
 
     Raises:
         FileNotFoundError: there is no such file.
         ConfigError: it is no YAML of KEY: VALUE pairs, or an override is none.
     """
-    loaded = _load(path)
+    loaded = OmegaConf.create() if path is None else _load(path)
     if lines := [line for text in overrides if (line := _malformed(text))]:
         raise ConfigError([f"command line: {line}" for line in lines])
     for text in overrides:

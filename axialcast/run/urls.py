@@ -3,27 +3,34 @@
 import hashlib
 import logging
 import os
+import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from axialcast import parallel
 from axialcast.disclosure import shown
-from axialcast.files.holding import holder
+from axialcast.files.atomic import aside, sweep
+from axialcast.files.holding import FolderHeldError, holder
 
 if TYPE_CHECKING:
     from axialcast.run.config import Config
 
 __all__ = ["SCRATCH", "at_url", "is_url", "mirrored", "refuse_url", "require_reachable", "seen"]
 
+OPTIONS = "output_storage_options"
 SCRATCH = "AXIALCAST_SCRATCH"
 """Variable of the environment: the folder for working folders, else one below ~/.cache."""
 SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss")
 PUSH_SECONDS = 30.0
 """From the end of one copying to the beginning of the next while a stage runs."""
+SEEN_SECONDS = 10.0
+"""Within which hosts that share a folder see a new file in it."""
 
 
 def is_url(output: Any) -> bool:
@@ -98,18 +105,21 @@ def require_reachable(config: "Config") -> None:
 
 
 @contextmanager
-def seen(place: str, *, whole: bool) -> Iterator[Path]:
+def seen(place: str, overrides: Sequence[str] = (), *, whole: bool) -> Iterator[Path]:
     """A folder or file as it is, or one here that looks like what is behind a URL.
 
     Args:
-        place: path, or URL of what lies in a run's output; credentials are of the environment.
-            Of other URLs whoever is given the path says that they are none.
+        place: path, or URL of what lies in a run's output. Of other URLs whoever is given the
+            path says that they are none.
+        overrides: of output_storage_options, `KEY=VALUE`; the rest is from the environment.
         whole: with the contents of all files; otherwise of those that `status` reads.
 
     Raises:
         FileNotFoundError: nothing is there.
         ConnectionError: the server cannot be reached, or refuses.
+        ValueError: an override is of something else.
     """
+    options = _options(overrides)
     is_ours = is_url(place) and urlsplit(place).scheme in ("file", *SCHEMES)
     url, folder = at_url(place) if is_ours else (None, place)
     if url is None:
@@ -126,10 +136,24 @@ def seen(place: str, *, whole: bool) -> Iterator[Path]:
     with TemporaryDirectory(prefix="axialcast-") as above:
         here = Path(above) / Path(folder).name
         with failing(shown(place)):
-            num = outline(writable(url, {}), here, None if whole else READ_BYTES)
+            num = outline(writable(url, options), here, None if whole else READ_BYTES)
         if not num:
             raise FileNotFoundError(f"{shown(place)}: there is nothing")
         yield here
+
+
+def _options(overrides: Sequence[str]) -> dict[str, Any]:
+    if not overrides:
+        return {}
+    from axialcast.run.reading import read_values
+
+    values, _ = read_values(None, overrides)
+    options = values.pop(OPTIONS, {})
+    if values or not isinstance(options, dict):
+        raise ValueError(
+            f"command line: {next(iter(values), OPTIONS)}: expected {OPTIONS}.KEY=VALUE"
+        )
+    return options
 
 
 @contextmanager
@@ -137,18 +161,25 @@ def mirrored(config: "Config") -> Iterator[None]:
     """Holds what is behind the config's URL, makes its working folder that, and copies it back.
 
     Copies while the context lasts and once when it ends, however it does. Does nothing of a config
-    whose output is a folder.
+    whose output is a folder. Of several processes the leader does so, and the others, which enter
+    it as well, wait for it.
 
     Raises:
         FolderHeldError: another run holds it.
         ConnectionError: the server cannot be reached, or refuses.
-        ValueError: an option is wrong.
+        ValueError: an option is wrong, or processes do not see the working folder.
     """
+    _require_shared(config)
     if config.url is None:
         yield
         return
     if config.cluster.workers and config.cluster.kind != "local":
         refuse_url(config, f"workers of cluster.kind {config.cluster.kind} write there themselves")
+    if not parallel.launch().is_leader:
+        parallel.told(None)
+        yield
+        parallel.told(None)
+        return
     from axialcast.data.opening.kinds.remote import failing, writable
     from axialcast.files.leasing import lease
     from axialcast.files.mirroring import Mirror
@@ -159,29 +190,93 @@ def mirrored(config: "Config") -> Iterator[None]:
     with ExitStack() as held:
         with failing(address):
             mine = held.enter_context(lease(store, address))
-            mirror = Mirror(config.output, store, config.output.parent / "record.json", STAMPS)
+            record = config.output.parent / "record.json"
+            mirror = Mirror(config.output, store, record, STAMPS, mine.require)
             mirror.pull()
             mirror.begin()
+        parallel.told(None)
         with _pushing(mirror, mine):
             yield
-        mine.require()
-        with failing(address):
+        with _all_copied(mirror, address):
+            mine.require()
             mirror.push(settled=True)
+        parallel.told(None)
+
+
+@contextmanager
+def _all_copied(mirror: Any, address: str) -> Iterator[None]:
+    """Says where what was made is, if it cannot be copied.
+
+    Raises:
+        ConnectionError: instead of any error of the store.
+    """
+    from axialcast.data.opening.kinds.remote import failing
+
+    try:
+        with failing(address):
+            yield
+    except ConnectionError as error:
+        raise ConnectionError(
+            f"{error}; not all was copied there, but is in {mirror.folder}, and the same command "
+            "on this machine copies the rest"
+        ) from None
+
+
+def _require_shared(config: "Config") -> None:
+    """Raises where processes have working folders of their own: each would see another run."""
+    if not parallel.is_joined():
+        return
+    urls, folder = parallel.gathered(config.url), config.output.parent
+    for rank, url in enumerate(urls):
+        if url != urls[0]:
+            raise ValueError(
+                f"output: rank {rank} was given another value than rank 0; start all by the same "
+                "command with the same config"
+            )
+    if config.url is None:
+        return
+    is_leader = parallel.launch().is_leader
+    sign = folder / parallel.told(aside(folder / "seen").name)
+    try:
+        if is_leader:
+            folder.mkdir(parents=True, exist_ok=True)
+            sweep(folder)
+            sign.touch()
+        parallel.told(None)
+        end = time.monotonic() + SEEN_SECONDS
+        while not (is_seen := sign.exists()) and time.monotonic() < end:
+            time.sleep(0.1)
+        blind = [rank for rank, seen in enumerate(parallel.gathered(is_seen)) if not seen]
+    finally:
+        if is_leader:
+            sign.unlink(missing_ok=True)
+    if blind:
+        raise ValueError(
+            f"output {config.address}: rank {blind[0]} does not see the working folder of rank 0, "
+            f"{folder}; set {SCRATCH} for all to a folder that they share, or output to one"
+        )
 
 
 @contextmanager
 def _pushing(mirror: Any, mine: Any) -> Iterator[None]:
-    """Pushes now and then while in the context, and once more if an error ends it."""
-    done, met = threading.Event(), list[Exception]()
+    """Pushes now and then while in the context, and once more if an error ends it.
+
+    Raises:
+        FolderHeldError: another run took what is behind the URL, which ends this one.
+    """
+    done = threading.Event()
 
     def push() -> None:
         while not done.wait(PUSH_SECONDS):
             try:
                 mine.require()
                 mirror.push()
-                met.clear()
-            except Exception as error:  # the next time, or the last one, tells
-                met[:] = [error]
+            except FolderHeldError:
+                if callable(signal.getsignal(signal.SIGTERM)) and not done.is_set():
+                    os.kill(os.getpid(), signal.SIGTERM)
+                return
+            except Exception:  # the next time, or the last one, tells
+                continue
 
     pushing = threading.Thread(target=push, daemon=True, name="axialcast-push")
     pushing.start()
@@ -191,14 +286,13 @@ def _pushing(mirror: Any, mine: Any) -> Iterator[None]:
         done.set()
         pushing.join()
         try:
-            mine.require()
-            mirror.push()
+            with _all_copied(mirror, mine.address):
+                mine.require()
+                mirror.push()
+        except FolderHeldError:
+            raise
         except Exception as error:  # the one that ends the run is told
-            logging.getLogger("axialcast").warning(
-                "%s: not all was copied there (%s); run again on this machine to go on",
-                mine.address,
-                error,
-            )
+            logging.getLogger("axialcast").warning("%s", error)
         raise
     finally:
         done.set()

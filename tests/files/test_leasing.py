@@ -1,7 +1,9 @@
 """One run at a time holds a prefix, by PUTs that fail; the store lives in memory."""
 
 import json
+import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import obstore
 import pytest
@@ -59,6 +61,34 @@ def test_who_stood_still_and_lost_it_is_told_and_takes_nothing_away() -> None:
         with pytest.raises(FolderHeldError, match="taken by another run while this one stood"):
             mine.require()
     assert bytes(obstore.get(store, LEASE).bytes()) == another()
+
+
+def test_who_stood_still_asks_before_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, put, asked = MemoryStore(), obstore.put, list[str]()
+    mine = Lease(store, "s3://b/run")
+    mine.take()
+    monkeypatch.setattr(
+        obstore, "put", lambda *given, **words: (asked.append(""), put(*given, **words))[1]
+    )
+    mine.require()
+    assert not asked  # nobody else can have it yet
+    later(monkeypatch, SILENT_SECONDS)
+    mine.require()
+    mine.require()
+    assert len(asked) == 1
+    later(monkeypatch, 3 * SILENT_SECONDS)
+    monkeypatch.setattr(obstore, "put", unreachable)
+    with pytest.raises(ConnectionError, match="s3://b/run: does not answer"):
+        mine.require()
+
+
+def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    clock = SimpleNamespace(clock_gettime=lambda which: time.clock_gettime(which) + seconds)
+    monkeypatch.setattr(leasing, "time", clock)
+
+
+def unreachable(*given: object, **words: object) -> None:
+    raise obstore.exceptions.GenericError("no connection")
 
 
 def test_of_two_that_take_over_one_does() -> None:

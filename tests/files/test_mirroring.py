@@ -2,6 +2,8 @@
 
 import os
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,15 +13,18 @@ import obstore
 import pytest
 from obstore.store import MemoryStore
 
-from axialcast.files import inventory, mirroring
+from axialcast.files import inventory, leasing, mirroring
 from axialcast.files.atomic import write_json, write_text
 from axialcast.files.clearing import clear
+from axialcast.files.holding import SILENT_SECONDS, FolderHeldError
+from axialcast.files.leasing import LEASE, PROBE, Lease
 from axialcast.files.mirroring import MARK, TOKEN, Mirror
+from axialcast.files.outline import outline
 
 
-def mirror(host: Path, store: Any) -> Mirror:
+def mirror(host: Path, store: Any, require: Callable[[], None] = lambda: None) -> Mirror:
     """That of a host, as a process that begins there finds it."""
-    return Mirror(host / "run", store, host / "record.json", ".stages")
+    return Mirror(host / "run", store, host / "record.json", ".stages", require)
 
 
 def made(folder: Path, text: str, num: int = 3) -> None:
@@ -153,6 +158,36 @@ def test_what_others_removed_or_put_there_is_so_here(tmp_path: Path) -> None:
     assert (here / "run/notes.txt").read_text() == "a user's"
 
 
+def test_what_is_gone_is_deleted_by_few_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, here, asked = MemoryStore(), tmp_path / "here", list[int]()
+    one = mirror(here, store)
+    made(here / "run", "a", num=17)
+    one.push()
+    clear(here / "run/made")
+
+    def delete(store: Any, names: list[str]) -> None:
+        asked.append(len(names))
+        obstore.delete(store, names)
+
+    counted = SimpleNamespace(put=obstore.put, get=obstore.get, list=obstore.list, delete=delete)
+    monkeypatch.setattr(mirroring, "obstore", counted)
+    monkeypatch.setattr(mirroring, "NUM_TOGETHER", 7)
+    one.push(settled=True)
+    assert asked == [1, 7, 7, 4]  # the inventory, then data and the mark
+    assert set(objects(store)) == {".stages/made.json"}
+
+
+def test_probes_of_the_time_are_no_files(tmp_path: Path) -> None:
+    store, here = MemoryStore(), tmp_path / "here"
+    obstore.put(store, f"{PROBE}host-1-2", b"")  # of a process that was killed
+    obstore.put(store, "notes.txt", b"a user's")
+    assert outline(store, tmp_path / "seen", None) == 1
+    mirror(here, store).pull()
+    assert contents(here / "run") == contents(tmp_path / "seen") == objects(store)
+
+
 class Killed(BaseException):
     """What stands for SIGKILL."""
 
@@ -168,9 +203,10 @@ class Dying:
         self._count()
         return obstore.put(*given, **words)
 
-    def delete(self, *given: Any) -> None:
-        self._count()
-        obstore.delete(*given)
+    def delete(self, store: Any, names: str | list[str]) -> None:
+        for name in [names] if isinstance(names, str) else names:
+            self._count()
+            obstore.delete(store, name)
 
     def _count(self) -> None:
         with self.lock:
@@ -221,6 +257,61 @@ def test_killed_anywhere_nothing_there_counts_as_whole_that_is_not(
         if dying.left >= 0:
             break
     assert 5 < kill < 99
+
+
+def test_who_stood_still_within_a_push_changes_nothing_of_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands still after each of the changes that a push makes, and another run takes over."""
+    monkeypatch.setattr(mirroring, "NUM_AT_ONCE", 1)
+    for stop in range(1, 100):
+        store, here, there = MemoryStore(), tmp_path / f"{stop}/here", tmp_path / f"{stop}/there"
+        mine, changes = Lease(store, "s3://b/run"), 0
+        mine.take()
+        one = mirror(here, store, mine.require)
+        one.begin()
+        made(here / "run", "a")
+        one.push()
+        made(here / "run", "b", num=2)
+        theirs: dict[str, bytes] = {}
+
+        def take_over(store: Any = store, there: Path = there, theirs: Any = theirs) -> None:
+            stub = SimpleNamespace(clock_gettime=lambda clock: time.monotonic() + SILENT_SECONDS)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(mirroring, "obstore", obstore)
+                obstore.put(store, LEASE, b"another's")
+                other = mirror(there, store)
+                other.pull()
+                other.begin()
+                made(there / "run", "c", num=4)
+                other.push(settled=True)
+            monkeypatch.setattr(leasing, "time", stub)
+            theirs.update(objects(store))
+
+        def changing(change: Callable[..., Any], stop: int = stop) -> Callable[..., Any]:
+            def changed(*given: Any, **words: Any) -> Any:
+                nonlocal changes
+                answer = change(*given, **words)
+                changes += 1
+                if changes == stop:
+                    take_over()
+                return answer
+
+            return changed
+
+        with monkeypatch.context() as patch:
+            stopping = SimpleNamespace(get=obstore.get, list=obstore.list)
+            stopping.put, stopping.delete = changing(obstore.put), changing(obstore.delete)
+            patch.setattr(mirroring, "obstore", stopping)
+            with suppress(FolderHeldError):
+                one.push(settled=True)
+        if not theirs:
+            break
+        assert objects(store) == theirs
+        with pytest.raises(FolderHeldError, match="s3://b/run: taken by another run"):
+            mine.require()
+        monkeypatch.setattr(leasing, "time", time)
+    assert 5 < stop < 99
 
 
 def test_a_file_that_changes_while_it_is_sent_is_sent_again(

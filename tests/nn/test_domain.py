@@ -104,6 +104,9 @@ def shared(world_size: int) -> None:
     check_exchanges(group)
     with pytest.raises(ValueError, match=f"{world_size} processes cannot share an axis of"):
         Domain(group, 0, world_size - 1)
+    network = network_of({"patch": (1, 11 if world_size == 2 else 4, 2)})
+    with pytest.raises(ValueError, match="more processes than rows of patches, of which 11 lat"):
+        network.share(group)
 
 
 def check_rows(group) -> None:
@@ -121,9 +124,15 @@ def check_rows(group) -> None:
 
 def check_exchanges(group) -> None:
     """One each way for a layer, again for its gradient, and again where it is evaluated again."""
-    for reversible, expected in ((False, 4 + 4), (True, 4 + 4 + 2)):  # the last layer is not
+    for reversible, engine, expected in (
+        (False, "none", 4 + 4),
+        (True, "none", 4 + 4 + 2),  # the last layer is not
+        (True, "fsdp", 4 + 4 + 2),
+    ):
         network = network_of({"reversible": reversible})
         rows = network.share(group)
+        if engine == "fsdp":
+            shard(network)
         states = torch.randn(2, 2, 3, *network.head.shape, dtype=torch.float64)[..., rows, :]
         calendar = torch.rand(2, 2, 5, dtype=torch.float64)
         with profile(activities=[ProfilerActivity.CPU]) as seen:
@@ -173,11 +182,7 @@ def check_network(group, options: dict, engine: str) -> None:
     if engine == "ddp":
         model = DistributedDataParallel(network)
     elif engine == "fsdp":
-        from torch.distributed.fsdp import fully_shard
-
-        for block in network.transformer.layers.blocks:
-            fully_shard(block)
-        fully_shard(network)
+        shard(network)
     own = states[..., rows, :].clone().requires_grad_()
     whole = states.clone().requires_grad_()
     expected, got = alone(whole, calendar), model(own, calendar)
@@ -187,6 +192,14 @@ def check_network(group, options: dict, engine: str) -> None:
     (scale * got.pow(2).sum()).backward()
     close(own.grad / scale, whole.grad[..., rows, :])
     check_gradients(network, alone, summed=engine != "none")
+
+
+def shard(network: ForecastNetwork) -> None:
+    from torch.distributed.fsdp import fully_shard
+
+    for block in network.transformer.layers.blocks:
+        fully_shard(block)
+    fully_shard(network)
 
 
 def check_gradients(module: nn.Module, alone: nn.Module, *, summed: bool = False) -> None:

@@ -1,9 +1,11 @@
 """The stage `forecast`: what is there stays, what is missing or of something else is made."""
 
+import runpy
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from axialcast.data import grid_of
 from axialcast.files import inventory
 from axialcast.forecast import ForecastStore, load
 from axialcast.run.config import load_config
+from axialcast.run.shipped import find_pipeline
 from axialcast.run.stages import run_stages
 
 DAY = np.timedelta64(1, "D").astype("m8[ns]")
@@ -258,3 +261,27 @@ def test_jobs_that_share_a_store_leave_that_of_one(folder):
     assert len(files) > 13
     for path in files:
         assert (store.path / path).read_bytes() == (expected.path / path).read_bytes(), path
+
+
+class Dealt:
+    """Stands for a hindcast whose process gets some blocks, in three parts each."""
+
+    neighbours = 1
+
+    def num_parts(self, opened):
+        return 3
+
+    def write(self, blocks, opened):
+        for block in blocks:
+            for _ in range(3):
+                yield len(block)
+
+
+@pytest.mark.parametrize("own", [[0, 1, 2, 3], [0, 3], [1, 2], [2], []])
+def test_progress_counts_what_other_processes_make(own, monkeypatch):
+    """Whoever is faster gets more blocks, so that no share of them is known beforehand."""
+    stage = runpy.run_path(str(find_pipeline("forecast", Path())))["dealt_out"]
+    monkeypatch.setitem(
+        stage.__globals__, "dealt", lambda items, together: [items[number] for number in own]
+    )
+    assert len(list(stage(Dealt(), [["a", "b"]] * 4, None))) == 4 * 3

@@ -2,19 +2,24 @@
 
 import logging
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 from typer.testing import CliRunner, Result
 
-from axialcast.data.opening.kinds.remote import writable
-from axialcast.run import preflight
+from axialcast.data.opening.kinds.remote import failing, writable
+from axialcast.files import leasing
+from axialcast.files.mirroring import Mirror
+from axialcast.run import preflight, urls
 from axialcast.run.cli import app
 from axialcast.run.config import ConfigError, load_config, save_config
 from axialcast.run.urls import at_url
@@ -83,7 +88,6 @@ def run(*words: str) -> str:
 
 
 def bucket(server: str, prefix: str) -> dict[str, bytes]:
-    import obstore
     from obstore.store import S3Store
 
     config: Any = {"endpoint": server, "access_key_id": "a", "secret_access_key": "b"}
@@ -160,6 +164,137 @@ def test_killed_and_gone_on_with_on_another_machine(
     assert ".held.json" not in there
 
 
+STOPS = """
+import os, signal
+import obstore
+from axialcast.files import holding, leasing
+from axialcast.run import preflight, urls
+preflight.check_run = lambda *given, **words: None
+leasing.this_host = lambda: "elsewhere"  # of this host, a process that stands still is alive
+leasing.SILENT_SECONDS = 2
+put = obstore.put
+def stopping(store, name, *given, **words):
+    sent = put(store, name, *given, **words)
+    if name == "made/c/1":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return sent
+obstore.put = stopping
+from axialcast.run.cli import app
+app()
+"""
+
+
+def test_one_that_stands_still_within_a_push_leaves_the_next_run_alone(
+    here: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [sys.executable, "-c", STOPS, "run", "x.yaml"]
+    first = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WNOWAIT)
+        monkeypatch.setenv("AXIALCAST_SCRATCH", str(here / "another"))
+        monkeypatch.setattr(leasing, "SILENT_SECONDS", 2)
+        time.sleep(3.1)  # the server tells seconds
+        run("seed=2")
+        expected = bucket(server, f"{here.name}/run")
+        os.kill(first.pid, signal.SIGCONT)
+        out, line = first.communicate(timeout=60)
+    finally:
+        first.kill()
+        first.communicate()
+    assert first.returncode == 2
+    assert "done" not in out
+    assert line == (
+        f"axialcast: error: s3://bucket/{here.name}/run: taken by another run while this one stood "
+        "still; wait for it, and run again\n"
+    )
+    assert bucket(server, f"{here.name}/run") == expected
+    assert call("inspect", f"s3://bucket/{here.name}/run", "--verify").exit_code == 0
+
+
+RANKS = """
+from axialcast import parallel
+EVERY_RANK = True
+READS = ("seed",)
+OUTPUTS = ("ranks",)
+def run(config):
+    rank = parallel.launch().rank
+    (config.output / "ranks").mkdir(exist_ok=True)
+    (config.output / "ranks" / str(rank)).write_text(str(parallel.gathered(rank)))
+"""
+FEW = """
+from axialcast.run import preflight, urls
+urls.SEEN_SECONDS = 0.5
+preflight.check_run = lambda *given, **words: None
+from axialcast.run.cli import app
+app()
+"""
+
+
+@pytest.fixture
+def ranks(here: Path) -> Callable[..., list[tuple[int, str, str]]]:
+    """A function that runs two processes with a URL as output; of each what it came to.
+
+    Arguments: the environments of both besides what they have.
+    """
+    Path("make.py").write_text(RANKS)
+
+    def start(*of_each: dict[str, str]) -> list[tuple[int, str, str]]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+        common |= {"WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", FEW, "run", "x.yaml"],
+                env={**os.environ, **common, "RANK": str(rank), **more},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank, more in enumerate(of_each)
+        ]
+        try:
+            said = [process.communicate(timeout=90) for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+        pairs = zip(processes, said, strict=True)
+        return [(process.returncode, *lines) for process, lines in pairs]
+
+    return start
+
+
+def test_ranks_share_the_working_folder(here: Path, server: str, ranks: Any) -> None:
+    """On one host, or on nodes that share the folder for working folders."""
+    leader, follower = ranks({"LOCAL_WORLD_SIZE": "1"}, {"LOCAL_WORLD_SIZE": "1"})
+    assert leader[0] == 0, leader
+    assert leader[1].startswith("make: runs\ndone in ")
+    assert follower == (0, "", "")
+    there = bucket(server, f"{here.name}/run")
+    assert [there[f"ranks/{rank}"] for rank in range(2)] == [b"[0, 1]"] * 2
+    assert not list(here.glob("scratch/*/.*"))
+    assert "make: up to date" in run()
+
+
+def test_ranks_with_working_folders_of_their_own_are_refused(
+    here: Path, server: str, ranks: Any
+) -> None:
+    """Though each has one of an earlier run, as nodes may."""
+    run("output=here")
+    another = load_config("x.yaml").output.parent.name
+    shutil.copytree("here", here / "another" / another / "run")
+    other = {"LOCAL_WORLD_SIZE": "1", "AXIALCAST_SCRATCH": str(here / "another")}
+    leader, follower = ranks({"LOCAL_WORLD_SIZE": "1"}, other)
+    line = (
+        f"axialcast: error: output s3://bucket/{here.name}/run: rank 1 does not see the working "
+        f"folder of rank 0, {here}/scratch/{another}; set AXIALCAST_SCRATCH for all to a folder "
+        "that they share, or output to one\n"
+    )
+    assert leader == (2, "", line)
+    assert follower == (2, "", "")
+    assert bucket(server, f"{here.name}/run") == {}
+
+
 def test_status_and_inspect_of_what_is_there(here: Path, server: str) -> None:
     run()
     address = f"s3://bucket/{here.name}/run"
@@ -169,7 +304,6 @@ def test_status_and_inspect_of_what_is_there(here: Path, server: str) -> None:
     ]
     whole = call("inspect", address, "--verify")
     assert (whole.exit_code, whole.output[: len(address) + 7]) == (0, f"{address}: whole")
-    import obstore
     from obstore.store import S3Store
 
     config: Any = {"endpoint": server, "access_key_id": "a", "secret_access_key": "b"}
@@ -242,9 +376,107 @@ def test_what_needs_a_folder_and_who_cannot_be_reached(
     assert (wrong.exit_code, "output_storage_options: " in wrong.output) == (2, True)
     nowhere = call("run", "x.yaml", f"output=s3://nobucket/{here.name}")
     assert nowhere.exit_code == 2
-    assert f"output s3://nobucket/{here.name}: cannot be used" in nowhere.output
-    checked = call("check", "x.yaml", f"output=s3://nobucket/{here.name}")
-    assert f"output s3://nobucket/{here.name}: cannot be used" in checked.output
+    line = f"output s3://nobucket/{here.name}: there is no bucket nobucket; make it, set another"
+    assert line in nowhere.output
+    assert line in call("check", "x.yaml", f"output=s3://nobucket/{here.name}").output
+    assert line in call("status", f"s3://nobucket/{here.name}").output
+
+
+@pytest.mark.parametrize("code", ["NoSuchBucket", "AccessDenied"])
+def test_what_a_store_answers_is_said_in_its_words(code: str) -> None:
+    answer = f'404: <?xml version="1.0"?>\n<Error><Code>{code}</Code><Message>x</Message></Error>'
+    with pytest.raises(ConnectionError) as raised, failing("gs://bucket/run"):
+        raise obstore.exceptions.GenericError(answer)
+    expected = {
+        "NoSuchBucket": "output gs://bucket/run: there is no bucket bucket; make it",
+        "AccessDenied": "output gs://bucket/run: cannot be used (404: AccessDenied); check the",
+    }
+    assert str(raised.value).startswith(expected[code])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_network_that_is_away_at_the_end_costs_nothing(
+    here: Path, server: str, fails: bool
+) -> None:
+    def away(*given: object, **words: object) -> None:
+        raise obstore.exceptions.GenericError("no route")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Mirror, "push", away)
+        if fails:
+            Path("make.py").write_text(PIPELINE + "    raise ValueError('a mistake')\n")
+        result = call("run", "x.yaml")
+    if fails:
+        warning, error = result.output.splitlines()[-2:]
+        assert error == "axialcast: error: a mistake"
+        assert warning.startswith("axialcast: warning: output s3://bucket/")
+        assert warning.endswith("the same command on this machine copies the rest")
+        return
+    made = load_config("x.yaml").output
+    assert result.exit_code == 2
+    line = result.output.splitlines()[-1]
+    assert line.startswith(
+        f"axialcast: error: output s3://bucket/{here.name}/run: cannot be used (no route); check "
+    )
+    assert line.endswith(
+        f"; not all was copied there, but is in {made}, and the same command on this machine "
+        "copies the rest"
+    )
+    assert "made/c/1" not in bucket(server, f"{here.name}/run")
+    assert "make: up to date" in run()
+    assert bucket(server, f"{here.name}/run")["made/c/1"] == b"0 "
+
+
+LOSES = """
+import os
+import time
+import obstore
+from axialcast.data.opening.kinds.remote import failing, writable
+from axialcast.files import leasing
+from axialcast.files.mirroring import Mirror
+OUTPUTS = ("made",)
+def run(config):
+    obstore.put(writable(config.url, {}), ".held.json", b"another's")
+    leasing.SILENT_SECONDS = 0
+    time.sleep(30)
+"""
+
+
+def test_one_that_lost_what_is_there_ends(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("make.py").write_text(LOSES)
+    monkeypatch.setattr(urls, "PUSH_SECONDS", 0.1)
+    monkeypatch.setattr(leasing, "SILENT_SECONDS", 120.0)
+    begun = time.monotonic()
+    result = call("run", "x.yaml")
+    assert result.exit_code == 2
+    assert result.output == (
+        f"make: runs\naxialcast: error: s3://bucket/{here.name}/run: taken by another run while "
+        "this one stood still; wait for it, and run again\n"
+    )
+    assert time.monotonic() - begun < 25
+
+
+def test_options_of_status_and_inspect(
+    here: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    address = f"s3://bucket/{here.name}/run"
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WORD", "hush")
+    given = f"output_storage_options={{endpoint_url: '{server}', key: a}}"
+    secret = "output_storage_options.secret=${oc.env:WORD}"
+    told = call("status", address, given, secret)
+    assert told.output.splitlines()[1:] == ["make: done"]
+    assert f"{address}: whole" in call("inspect", address, given, secret, "--verify").output
+    for wrong, line in (
+        ("seed=1", "command line: seed: expected output_storage_options.KEY=VALUE"),
+        ("output_storage_options=1", "command line: output_storage_options: expected"),
+        ("here", "command line: here: expected KEY=VALUE"),
+        ("output_storage_options.colour=red", "output_storage_options: "),
+    ):
+        refused = call("status", address, wrong)
+        assert (refused.exit_code, line in refused.output) == (2, True), refused.output
 
 
 def test_objects_whose_names_lead_out_are_refused(here: Path, server: str) -> None:

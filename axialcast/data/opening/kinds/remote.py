@@ -38,6 +38,8 @@ WRITING_SECONDS = 60.0
 """How long a request of one who writes waits for an answer, and is repeated."""
 ENDPOINTS = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 """Variables of the environment that name a server of S3."""
+NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
+"""What S3 and Google, and what Azure answers of a bucket that is not there."""
 BUCKET = "https://{}.s3.amazonaws.com"
 """Where the region of a bucket of S3 is asked for."""
 
@@ -124,6 +126,12 @@ def failing(address: str) -> Iterator[None]:
     try:
         yield
     except (obstore.exceptions.BaseError, FileNotFoundError) as error:
+        if any(text in str(error) for text in NO_BUCKET):
+            bucket = urlsplit(address).netloc.partition("@")[0]
+            raise ConnectionError(
+                f"output {address}: there is no bucket {bucket}; make it, set another output, or "
+                "set the endpoint_url of its server in output_storage_options"
+            ) from None
         remedy = "check the address, the network, and that output_storage_options or the "
         remedy += "environment hold credentials that may read, write, list and delete there"
         raise ConnectionError(
