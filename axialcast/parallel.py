@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,9 +31,11 @@ __all__ = [
     "largest",
     "launch",
     "leader_first",
+    "leave",
     "neighbours",
     "summed",
     "told",
+    "was_joined",
 ]
 
 T = TypeVar("T")
@@ -123,7 +126,7 @@ def joined() -> Iterator[Launch]:
         ValueError: as `launch`.
         OSError: they do not find one another.
     """
-    global _talk
+    global _talk, _was_joined
     me = launch()
     if me.world_size == 1:
         yield me
@@ -134,6 +137,7 @@ def joined() -> Iterator[Launch]:
     from torch.distributed.distributed_c10d import PrefixStore
 
     stores = [_met(me) for _ in range(3)]
+    _was_joined = True
     dist.init_process_group(
         _engine(me, stores[0]),
         store=PrefixStore("group", stores[0]),
@@ -160,6 +164,19 @@ def joined() -> Iterator[Launch]:
 def is_joined() -> bool:
     """Whether there are others, and this process can talk to them."""
     return _talk is not None
+
+
+def was_joined() -> bool:
+    """Whether this process has ever talked to others."""
+    return _was_joined
+
+
+def leave(status: int) -> None:
+    """Ends this process at once if it was one of several: gloo's threads may abort an exit."""
+    if was_joined():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def told(value: Any) -> Any:
@@ -320,6 +337,7 @@ class _Talk:
 
 
 _talk: _Talk | None = None
+_was_joined = False
 
 
 def _met(me: Launch) -> Any:

@@ -269,7 +269,16 @@ def status(
 
 def main() -> None:
     """Entry point of the `axialcast` command."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        parallel.leave(end.code if isinstance(end.code, int) else 0)
+        raise
+    except BaseException:
+        if parallel.was_joined():
+            sys.excepthook(*sys.exc_info())
+            parallel.leave(1)
+        raise
 
 
 def _say(line: str) -> None:
