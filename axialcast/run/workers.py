@@ -85,8 +85,13 @@ def workers(config: Config) -> Iterator[Executor | None]:
             ) from None
         _wait_for_one(client, config, submissions)
         _require_same_folder(client, config.output)
-        with client.get_executor(pure=False, retries=0) as executor:
+        executor = client.get_executor(pure=False, retries=0)
+        try:
             yield executor
+        except BaseException:
+            executor.shutdown(wait=False)  # Ctrl-C has ended the workers, too
+            raise
+        executor.shutdown()
 
 
 @dataclass

@@ -83,6 +83,22 @@ def test_what_is_not_installed_is_said_before_anything_runs(
     stages_of(config(tmp_path, "cluster.kind=slurm", "cluster.workers=2", "pipeline=[simulate]"))
 
 
+def test_whoever_is_interrupted_does_not_wait_for_tasks(tmp_path: Path) -> None:
+    """Ctrl-C ends the workers as well: nobody would do them any more."""
+    pytest.importorskip("distributed")
+    tasks = []
+
+    def work() -> None:
+        with workers(config(tmp_path, "cluster.workers=1")) as pool:
+            assert pool is not None
+            tasks.append(pool.submit(time.sleep, 600))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert tasks[0].cancelled()
+
+
 def test_two_runs_of_a_machine_say_nothing_of_each_other(tmp_path: Path) -> None:
     """Warnings are errors here: schedulers would both want the same port for their pages."""
     pytest.importorskip("distributed")
