@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from axialcast.files import inventory
 from axialcast.files.atomic import aside, remove, sweep, sync, write_text
@@ -106,7 +106,9 @@ class SavedState:
                 f"--force to start over ({error})"
             ) from None
         if others := sorted(words[key] for key in changed - {"data.buffer_gib"}):
-            print(f"train: {'; '.join(others)}: the same to rounding, not to the bit")
+            drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in training.network.modules())
+            numbers = ", and dropout draws other numbers" if drops else ""
+            print(f"train: {'; '.join(others)}: the same to rounding, not to the bit{numbers}")
         print(f"train: goes on from step {self.step:,}")
 
 
