@@ -107,7 +107,8 @@ class SavedState:
             ) from None
         if others := sorted(words[key] for key in changed - {"data.buffer_gib"}):
             drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in training.network.modules())
-            numbers = ", and dropout draws other numbers" if drops else ""
+            draws = drops and changed & {"processes", "train.accumulate", "torch.device"}
+            numbers = ", and dropout draws other numbers" if draws else ""
             print(f"train: {'; '.join(others)}: the same to rounding, not to the bit{numbers}")
         print(f"train: goes on from step {self.step:,}")
 
