@@ -33,6 +33,7 @@ READS = (
     "data.member",
     "data.gaps",
     "data.round_times_seconds",
+    "data.rename",
     "data.units",
     "data.missing_chunks",
     "data.test",

@@ -22,6 +22,7 @@ READS = (
     "data.round_times_seconds",
     "data.train",
     "data.step_hours",
+    "data.rename",
     "data.units",
     "data.missing_chunks",
     "prepare.aggregate_hours",

@@ -65,6 +65,7 @@ READS = (
     "data.validate",
     "data.input_steps",
     "data.step_hours",
+    "data.rename",
     "data.units",
     "data.missing_chunks",
     "train.schedule",

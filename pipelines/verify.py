@@ -35,6 +35,7 @@ READS = (
     "data.gaps",
     "data.round_times_seconds",
     "data.train",
+    "data.rename",
     "data.units",
     "data.missing_chunks",
     "data.test",

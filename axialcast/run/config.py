@@ -66,7 +66,7 @@ __all__ = [
 
 OPENING = {
     *("variables", "levels", "region", "member", "gaps", "round_times_seconds"),
-    *("units", "missing_chunks", "storage_options"),
+    *("rename", "units", "missing_chunks", "storage_options"),
 }
 """Keys of `data` that are keywords of `axialcast.open_analysis`."""
 

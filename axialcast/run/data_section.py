@@ -20,6 +20,7 @@ from axialcast.run.values import (
     Levels,
     Location,
     Member,
+    Renames,
     Seconds,
     Units,
     Variables,
@@ -107,6 +108,8 @@ with warnings.catch_warnings():
         round_times_seconds: Seconds | None = None
         """Seconds from midnight whose multiples the times are rounded to; null: only where
         they are off by no more than the type of their numbers."""
+        rename: Renames = {}
+        """Names in the store that say nothing or something else, and what they are to be called."""
         units: Units = {}
         """Units of variables whose store states none or wrong ones."""
         missing_chunks: Literal["refuse", "fill"] = "refuse"

@@ -34,6 +34,7 @@ __all__ = [
     "Patch",
     "Positive",
     "RegionName",
+    "Renames",
     "Seconds",
     "Seed",
     "Share",
@@ -98,6 +99,14 @@ def _ends(value: Ends) -> Ends:
         raise ValueError("got [null, null], expected a lowest value, a highest, or both")
     if low is not None and high is not None and not low < high:
         raise ValueError(f"got [{low:g}, {high:g}], expected the lowest value first")
+    return value
+
+
+def _apart(value: dict[str, str]) -> dict[str, str]:
+    for new, count in Counter(value.values()).items():
+        if count > 1:
+            both = " and ".join(old for old in value if value[old] == new)
+            raise ValueError(f"{both} are both to be called {new}; name one of them")
     return value
 
 
@@ -219,6 +228,7 @@ RegionName = Annotated[str, AfterValidator(_region_name)]
 """A name that may stand in a table, a file and a page, of a part of the grid."""
 Units = Annotated[dict[Name, Name], each_once(canonical)]
 """By variable."""
+Renames = Annotated[dict[Name, Name], AfterValidator(_apart)]
 Variables = Annotated[list[Name], Field(min_length=1), each_once(canonical)]
 Bounds = Annotated[dict[Name, Annotated[Ends, AfterValidator(_ends)]], each_once(canonical)]
 """By variable: the lowest and the highest value, null where there is none."""

@@ -195,3 +195,21 @@ def test_the_first_loss_is_the_weighted_mean_over_channels(pipeline, store, tmp_
     assert log[0]["loss"] == pytest.approx(expected, rel=1e-5)
     with pytest.raises(ValueError, match=r"data\.weights: t is none of geopotential 500, geop"):
         train(pipeline, store, tmp_path / "2", "data.weights={t: 2}")
+
+
+def test_foreign_names_are_mended_from_the_config(pipeline, store, tmp_path):
+    """A store of names that say nothing trains the same weights as itself."""
+    foreign = xr.open_dataset(store).rename(geopotential="var129", latitude="rows")
+    foreign["rows"].attrs = {}
+    foreign.to_netcdf(tmp_path / "foreign.nc")
+    train(pipeline, store, tmp_path / "a")
+    train(
+        pipeline,
+        tmp_path / "foreign.nc",
+        tmp_path / "b",
+        "data.rename={var129: geopotential, rows: latitude}",
+    )
+    weights = [(tmp_path / n / "checkpoint" / "weights.safetensors").read_bytes() for n in "ab"]
+    assert weights[0] == weights[1]
+    with pytest.raises(ValueError, match=r"data\.rename: var is none of"):
+        train(pipeline, store, tmp_path / "c", "data.rename={var: geopotential}")

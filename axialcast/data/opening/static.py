@@ -1,6 +1,6 @@
 """Opens static fields from any store, in the project's names and units, on a grid's points."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data.opening.kinds.backends import Reading, open_raw
+from axialcast.data.opening.renaming import named_there, renamed
 from axialcast.data.opening.selection import chosen_variables
 from axialcast.data.opening.standard.naming import rename
 from axialcast.data.opening.store import open_analysis
@@ -26,6 +27,7 @@ def open_static(
     variables: Sequence[str],
     grid: LatLonGrid,
     *,
+    rename: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
@@ -35,6 +37,7 @@ def open_static(
         store: as of `open_analysis`; its fields may have times, if they are the same at all.
         variables: which, in this order; foreign names are accepted.
         grid: whose points are taken; the store may hold more, in another order.
+        rename: as of `open_analysis`.
         units: by variable, those that the store does not state, or states wrongly.
         storage_options: for a URL, as of `open_analysis`.
 
@@ -44,7 +47,10 @@ def open_static(
     """
     name = "static store" if isinstance(store, xr.Dataset) else shown(str(store))
     try:
-        fields = _fields(store, variables, Reading(storage_options, variables=variables))
+        names = named_there(variables, rename)
+        reading = Reading(storage_options, variables=names)
+        parts = {name: store} if isinstance(store, xr.Dataset) else open_raw(store, reading)
+        fields = _fields(renamed(parts, rename).values(), variables)
         opened = open_analysis(fields, variables=variables, units=units)
         return _on_points(opened.isel({TIME: 0}, drop=True), grid)
     except ValueError as error:
@@ -52,9 +58,8 @@ def open_static(
         raise ValueError(f"{text}" if text.startswith(name) else f"{name}: {text}") from None
 
 
-def _fields(store: Any, variables: Sequence[str], reading: Reading) -> xr.Dataset:
+def _fields(parts: Iterable[xr.Dataset], variables: Sequence[str]) -> xr.Dataset:
     """The variables, whichever files they are in, each at one time."""
-    parts = [store] if isinstance(store, xr.Dataset) else open_raw(store, reading).values()
     found: dict[str, xr.DataArray] = {}
     for raw in parts:
         named = rename(raw, variables)

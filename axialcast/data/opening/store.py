@@ -15,6 +15,7 @@ from axialcast.data.arrays.backed import in_parts
 from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.combine import combine
 from axialcast.data.opening.kinds.backends import Reading, open_raw
+from axialcast.data.opening.renaming import named_there, renamed
 from axialcast.data.opening.selection import select_levels, select_region
 from axialcast.data.opening.standard.contradictions import refuse_contradictions
 from axialcast.data.opening.standard.units import require_known
@@ -35,6 +36,7 @@ def open_analysis(
     region: Mapping[str, tuple[float, float]] | None = None,
     member: int | str | None = None,
     gaps: Gaps = "refuse",
+    rename: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     missing_chunks: MissingChunks = "refuse",
     storage_options: Mapping[str, Any] | None = None,
@@ -59,6 +61,8 @@ def open_analysis(
         member: the one to keep of an ensemble, by its number or name, or its place where members
             have neither.
         gaps: "refuse", or "keep" times that are missing from an otherwise even axis.
+        rename: names of the store's variables and coordinates that say nothing or something else,
+            and what they are to be called; before anything else is understood.
         units: by variable, or of `level`, those that the store does not state, or states wrongly.
         missing_chunks: "refuse" chunks that a Zarr store lacks, or "fill" them with its fill value.
         storage_options: for a URL, in fsspec's words (anon, key, secret, token, endpoint_url, …) or
@@ -72,10 +76,12 @@ def open_analysis(
         ValueError: what is asked for is not there; times are unsorted, repeated or uneven;
             coordinates are no grid in degrees; units are absent or foreign.
     """
-    reading = Reading(storage_options, timeout_seconds, missing_chunks, variables, levels)
+    names = named_there(variables, rename)
+    reading = Reading(storage_options, timeout_seconds, missing_chunks, names, levels)
     parts = (
         {"analysis": in_parts(store)} if isinstance(store, xr.Dataset) else open_raw(store, reading)
     )
+    parts = renamed(parts, rename)
     refuse_contradictions(parts)
     settings = {"variables": variables, "units": units, "member": member}
     settings["round_times_seconds"] = round_times_seconds

@@ -18,10 +18,10 @@ __all__ = ["Recipe"]
 
 OPENING = (
     *("variables", "levels", "region", "member", "gaps", "round_times_seconds"),
-    *("units", "missing_chunks", "storage_options"),
+    *("rename", "units", "missing_chunks", "storage_options"),
 )
 """What of a recipe `open_analysis` is told."""
-NEWER = ("member", "round_times_seconds")
+NEWER = ("member", "round_times_seconds", "rename")
 """What recipes of version 0.1.0 did not have: written only where it says something."""
 
 
@@ -49,6 +49,7 @@ class Recipe:
     member: int | str | None = None
     gaps: Gaps = "refuse"
     round_times_seconds: int | None = None
+    rename: Mapping[str, str] | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     missing_chunks: MissingChunks = "refuse"
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -66,7 +67,7 @@ class Recipe:
         options = concealed(self.storage_options)
         known = {**asdict(self), "store": address, "storage_options": options}
         del known["address"]
-        return {key: v for key, v in known.items() if key not in NEWER or v is not None}
+        return {key: v for key, v in known.items() if key not in NEWER or v not in (None, {})}
 
     def open(self, store: xr.Dataset | None = None) -> xr.Dataset:
         """The analysis as it is, lazy; of another store if one is given."""
