@@ -122,6 +122,7 @@ def test_when_one_is_killed_all_end_and_one_speaks(where: str, killed: int) -> N
             assert err == ""
 
 
+@pytest.mark.slow
 def test_one_that_stands_still_counts_as_lost() -> None:
     found = outcomes("stop", 2)
     assert [status for status, _, _ in found[:2]] == [1, 1]

@@ -33,6 +33,7 @@ EARTH = {
     "geopotential_height": (-600, 32_000),
     "relative_humidity": (-2, 165),
     "geopotential_at_surface": (-1_300, 58_000),
+    "land_sea_mask": (0, 1),
 }
 MARS = {
     "temperature": (110, 310),

@@ -153,7 +153,7 @@ def test_growing_leaves_old_chunks_as_they_are(tmp_path):
     check(tmp_path / "a.zarr", [*INITS, *odd])
 
 
-@pytest.mark.parametrize("step", [29, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [59, pytest.param(2, marks=pytest.mark.slow)])
 def test_killed_at_any_event_it_goes_on(tmp_path, content, killed_at, step):
     """Made, grown at the end, grown in the middle: dies before an event, then goes on."""
 

@@ -200,14 +200,12 @@ def comes_through(drawn: Any, folder: Path) -> bool:
 def test_what_passes_check_comes_through(
     draw_line: Callable[[int], Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    through = [
-        comes_through(draw_line(seed), tmp_path_factory.mktemp("line")) for seed in range(14)
-    ]
-    assert sum(through) > 8
+    through = [comes_through(draw_line(seed), tmp_path_factory.mktemp("line")) for seed in range(8)]
+    assert sum(through) > 4
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(14, 414))
+@pytest.mark.parametrize("seed", range(8, 414))
 def test_whatever_is_drawn(seed: int, draw_line: Callable[[int], Any], tmp_path: Path) -> None:
     comes_through(draw_line(seed), tmp_path)
 

@@ -68,7 +68,7 @@ def test_simulates_what_the_nature_run_is(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(2, id="2"), pytest.param(50, id="50", marks=pytest.mark.slow)]
+    "kills", [pytest.param(1, id="1"), pytest.param(50, id="50", marks=pytest.mark.slow)]
 )
 def test_killed_at_random_moments_it_goes_on(path: Path, kills: int, capsys) -> None:
     run = path.parent / "run"

@@ -356,7 +356,7 @@ def test_scores_that_cannot_be_written_are_named(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 13])
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 29])
 def test_killed_at_any_event_it_goes_on_to_the_same_bytes(config, at_once, killed_at, capsys, step):
     number, kept = step, 0
     while killed_at(lambda: run_stages(config), number, config.output):

@@ -84,9 +84,14 @@ def test_what_one_process_made_several_need_not_make_again(config: Path) -> None
     assert run(config)[0][1].count("up to date") == 2
 
 
-@pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize(
-    ("error", "status"), [("ValueError('seed is wrong')", 2), ("RuntimeError('a defect')", 1)]
+    ("rank", "error", "status"),
+    [
+        (0, "ValueError('seed is wrong')", 2),
+        (1, "RuntimeError('a defect')", 1),
+        pytest.param(1, "ValueError('seed is wrong')", 2, marks=pytest.mark.slow),
+        pytest.param(0, "RuntimeError('a defect')", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_an_error_in_a_stage_ends_all(config: Path, rank: int, error: str, status: int) -> None:
     (config.parent / "all.py").write_text(FAILS.format(error=error))

@@ -13,7 +13,7 @@ from axialcast.run.config import save_config
 @pytest.mark.parametrize(
     ("how", "number"),
     [
-        ("events", 10),
+        ("events", 5),
         pytest.param("events", 0, marks=pytest.mark.slow),
         pytest.param("moments", 60, marks=pytest.mark.slow),
     ],
