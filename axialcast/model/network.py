@@ -169,23 +169,22 @@ class ForecastNetwork(nn.Module):
         Returns:
             (b, c, h, w) normalised.
         """
+        return self.following(states, self.told(states, dates), dates)
+
+    def following(self, states: Tensor, told: Sequence[Tensor], dates: Tensor) -> Tensor:
+        """`forward`, with what else the network is told: `told`, or what stands for it."""
         latest = self.patch[0] - 1
-        told = self._told(states, dates)
-        given = states if not told else torch.cat([states, *told], 2)
+        given = torch.cat([states, *told], 2) if told else states
         tokens = self.embed(given) + self.features(dates[:, latest :: self.patch[0], :2])
         features = self.transformer(tokens)
         increment: Tensor = self.head(features[:, -1])
         return states[:, -1] + self.increment_scale * increment.to(states.dtype)
 
-    def _told(self, states: Tensor, dates: Tensor) -> list[Tensor]:
-        """(b, t, s, h, w) static fields, and each forcing (b, t, 1, h, w), if there are any."""
+    def told(self, states: Tensor, dates: Tensor) -> list[Tensor]:
+        """Each static field and each forcing, (b, t, 1, h, w), beside states at dates."""
         size, place = states.shape[:2], states.shape[-2:]
-        told = []
-        if self.num_static:
-            fields = self.static[:, self._band].to(states.dtype)
-            told.append(fields.expand(*size, self.num_static, *place))
+        fields = list(self.static[:, self._band]) if self.num_static else []
         latitude = self.latitude[self._band, None]
         for name in self.forcings:
-            field = sun.FORCINGS[name](dates[..., 2:], latitude, self.longitude)
-            told.append(field.expand(*size, *place).unsqueeze(2).to(states.dtype))
-        return told
+            fields.append(sun.FORCINGS[name](dates[..., 2:], latitude, self.longitude))
+        return [field.expand(*size, *place).unsqueeze(2).to(states.dtype) for field in fields]

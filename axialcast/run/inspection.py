@@ -15,8 +15,9 @@ import xarray as xr
 from axialcast.disclosure import shown
 from axialcast.files import inventory
 from axialcast.files.atomic import readable_size
-from axialcast.forecast import ForecastStore, load_checkpoint
+from axialcast.forecast import Checkpoint, ForecastStore, load_checkpoint
 from axialcast.forecast.checkpoint import DESCRIPTION
+from axialcast.model.hearing import hearing
 from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, TIME
 from axialcast.run.stamps import damage, damaged_stamps, stamped
 
@@ -25,6 +26,8 @@ __all__ = ["describe", "verify"]
 GROUP = ("zarr.json", ".zgroup", ".zmetadata")
 """Files of which a Zarr store has one."""
 
+MOST_FEATURES = 2**25
+"""Of all cells: what a few steps on one processor take a minute for, about."""
 _URL = re.compile(r"[a-z][a-z0-9+]*:/")
 
 
@@ -98,19 +101,37 @@ def _describe_checkpoint(path: Path) -> list[str]:
     checkpoint = load_checkpoint(path)
     num_parameters = sum(p.numel() for p in checkpoint.build().parameters())
     hours = checkpoint.step / np.timedelta64(1, "h")
+    network = {name: value for name, value in checkpoint.network.items() if name != "forcings"}
+    forcings = checkpoint.network.get("forcings", [])
     static = [f"{field} ({field.units})" for field in checkpoint.static]
     lines = [
         f"checkpoint {path}",
         f"channels: {', '.join(f'{c} ({c.units})' for c in checkpoint.channels)}",
         *([f"static fields: {', '.join(static)}"] if static else []),
+        *([f"forcings: {', '.join(forcings)}"] if forcings else []),
+        *_heard(checkpoint),
         f"grid: {checkpoint.grid}",
         f"step: {hours:g} h",
         f"parameters: {num_parameters:,}",
-        f"network: {_pairs(checkpoint.network)}",
+        f"network: {_pairs(network)}",
     ]
     # Version 0.1.0 kept addresses with their passwords.
     lines += [f"{key}: {shown(_words(value))}" for key, value in checkpoint.provenance.items()]
     return lines + _skill(path.parent / "scores.csv")
+
+
+def _heard(checkpoint: Checkpoint) -> Iterator[str]:
+    """What of the fields that a network is told moves its forecasts, if there are any."""
+    network = checkpoint.build()
+    names = [*map(str, checkpoint.static), *network.forcings]
+    if not names:
+        return
+    if math.prod(checkpoint.grid.shape) * network.transformer.dim > MOST_FEATURES:
+        yield f"listens: not tried on so large a grid, to {', '.join(names)}"
+        return
+    moves = zip(names, hearing(network, step=checkpoint.step), strict=True)
+    told = ", ".join(f"{name} {share:.2g}" for name, share in moves)
+    yield f"listens: {told} (for one deviation more, a forecast changes by so many of a step's)"
 
 
 def _skill(scores: Path) -> list[str]:

@@ -12,6 +12,7 @@ import axialcast
 from axialcast.forecast import load_checkpoint
 from axialcast.grid import LatLonGrid
 from axialcast.run.config import load_config
+from axialcast.run.inspection import describe
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = [
@@ -178,6 +179,11 @@ def test_it_hears_of_static_fields(pipeline, tmp_path):
     checkpoint = load_checkpoint(tmp_path / "1" / "checkpoint")
     assert [str(field) for field in checkpoint.static] == ["land_sea_mask"]
     np.testing.assert_array_equal(np.sign(checkpoint.weights["static"][0].numpy()), hidden)
+    lines = dict(line.split(": ", 1) for line in describe(tmp_path / "1") if ": " in line)
+    assert lines["static fields"] == "land_sea_mask (1)"
+    name, share, *_ = lines["listens"].split()
+    assert name == "land_sea_mask"
+    assert float(share) > 0.1
 
 
 def test_the_first_loss_is_the_weighted_mean_over_channels(pipeline, store, tmp_path):

@@ -1,0 +1,47 @@
+"""Whether a network listens: how much of a forecast follows from what else it is told."""
+
+import numpy as np
+import torch
+
+from axialcast.model.calendar import dates
+from axialcast.model.network import ForecastNetwork
+
+__all__ = ["hearing"]
+
+WINDOWS = np.datetime64("2001-01-15", "ns") + np.array([0, 2193, 4389, 6576]) * np.timedelta64(
+    1, "h"
+)
+"""Dates of all seasons, and of all quarters of the day."""
+
+
+def hearing(network: ForecastNetwork, *, step: np.timedelta64, seed: int = 0) -> list[float]:
+    """How far each field that a network is told moves what it forecasts.
+
+    One standard deviation is added to the field, everywhere, and the forecast of one step changes:
+    by how much, as a root mean square over states, channels and cells, in standard deviations of
+    the change over a step. The states are random, so that what speaks only beside a state counts.
+
+    Args:
+        network: in evaluation mode; static fields first, then forcings.
+        step: time from one state to the next.
+        seed: of the states.
+
+    Returns:
+        A number for each of `ForecastNetwork.told`; 0: the network does not listen.
+    """
+    scale = network.increment_scale
+    random = torch.Generator().manual_seed(seed)
+    shape = (len(WINDOWS), network.input_steps, len(scale), *network.head.shape)
+    states = torch.randn(shape, generator=random).to(scale.device)
+    times = WINDOWS[:, None] + np.arange(network.input_steps) * step
+    found = []
+    with torch.inference_mode():
+        when = dates(times).to(scale.device)
+        told = network.told(states, when)
+        before = network.following(states, told, when)
+        for index, field in enumerate(told):
+            # Static fields have one already.
+            more = field + (1.0 if index < network.num_static else field.std())
+            after = network.following(states, [*told[:index], more, *told[index + 1 :]], when)
+            found.append(float(((after - before) / scale).square().mean().sqrt()))
+    return found
