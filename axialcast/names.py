@@ -175,15 +175,11 @@ VARIABLES: dict[str, Variable] = {
     ),
 }
 
-COMPUTED: dict[str, Variable] = {
-    "cosine_of_solar_zenith_angle": Variable(None, "1", "cosine of the solar zenith angle"),
-    "toa_incoming_shortwave_flux": Variable(
-        "toa_incoming_shortwave_flux", "W m-2", "insolation at the top of the atmosphere"
-    ),
-    "daily_mean_toa_incoming_shortwave_flux": Variable(
-        None, "W m-2", "daily mean insolation at the top of the atmosphere"
-    ),
-}
+COMPUTED = (
+    "cosine_of_solar_zenith_angle",
+    "toa_incoming_shortwave_flux",
+    "daily_mean_toa_incoming_shortwave_flux",
+)
 """Forcings that follow from time and place: `axialcast.model.sun` computes them."""
 
 ON_LEVELS = frozenset(

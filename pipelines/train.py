@@ -112,7 +112,7 @@ def run(config: Config) -> None:
     for channel, share in zip(channels, stats.missing, strict=True):
         if share:
             print(f"train: {channel} is NaN on {100 * share:.3g} % of the area: masked in the loss")
-    static = static_fields(config, grid)
+    static, bounds = static_fields(config, grid), channels.bounds(data.bounds)
     settings = {"input_steps": data.input_steps, **config.model.model_dump()}
     if data.forcings:
         settings["forcings"] = data.forcings
@@ -219,7 +219,7 @@ def run(config: Config) -> None:
                 network=settings,
                 channels=channels,
                 static=static.channels,
-                bounds=channels.bounds(data.bounds),
+                bounds=bounds,
                 statistics=stats,
                 grid=grid,
                 step=step,

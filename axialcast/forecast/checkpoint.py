@@ -62,7 +62,7 @@ class Checkpoint:
     grid: LatLonGrid
     step: np.timedelta64
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    static: Channels = Channels([])  # noqa: RUF009, it never changes
+    static: Channels = field(default_factory=lambda: Channels([]))
     bounds: NDArray[np.float64] | None = None
 
     def build(self) -> ForecastNetwork:

@@ -15,10 +15,8 @@ from torch import Tensor
 
 from axialcast.times.dates import Times
 
-__all__ = ["FORCINGS", "SOLAR_CONSTANT", "sun"]
+__all__ = ["FORCINGS", "sun"]
 
-SOLAR_CONSTANT = 1361.0
-"""Irradiance at the mean distance of the sun (W m-2; Kopp and Lean 2011)."""
 J2000 = np.datetime64("2000-01-01T12", "ns")
 YEAR_DAYS = 365.2425
 DAY = np.timedelta64(1, "D")
@@ -72,7 +70,7 @@ def _cosine(now: Tensor, latitude: Tensor, longitude: Tensor) -> Tensor:
 
 
 def _flux(now: Tensor, latitude: Tensor, longitude: Tensor) -> Tensor:
-    """At this moment, over the solar constant at the mean distance."""
+    """At this moment, over the solar constant."""
     return _cosine(now, latitude, longitude).clamp(min=0) * now[..., 2, None, None]
 
 
@@ -94,5 +92,5 @@ FORCINGS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 """By name, functions of `sun` (b, t, 3), latitudes (h, 1) and longitudes (1, w) in radians.
 
-Each gives (b, t, h, w) of order one; fluxes are in units of `SOLAR_CONSTANT`.
+Each gives (b, t, h, w) of order one; fluxes are shares of what comes in at the mean distance.
 """

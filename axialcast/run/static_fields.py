@@ -24,7 +24,7 @@ def static_fields(config: Config, grid: LatLonGrid) -> Static:
         config.static_store,
         data.static,
         grid,
-        rename={old: new for old, new in data.rename.items() if {old, new} & names},
+        rename=data.rename,
         units={name: unit for name, unit in data.units.items() if name in names},
         storage_options=data.storage_options,
     )

@@ -104,3 +104,23 @@ def test_what_is_no_static_field_is_refused(given, wanted, grid, message):
 def test_what_says_nothing_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
         Static.of(open_static(store(lsm=values), ["lsm"], GRID))
+
+
+def test_names_of_another_store_do_not_matter():
+    """Those of coordinates do, which a store of analyses shares with its static fields."""
+    given = store().rename(lat="rows", lsm="field_a")
+    given["rows"].attrs = {}
+    rename = {"rows": "latitude", "field_a": "lsm", "var129": "geopotential"}
+    found = open_static(given, ["land_sea_mask"], GRID, rename=rename)
+    np.testing.assert_array_equal(
+        found.land_sea_mask, open_static(store(), ["lsm"], GRID).land_sea_mask
+    )
+
+
+def test_files_that_do_not_agree_are_refused(tmp_path):
+    store().to_netcdf(tmp_path / "a.nc")
+    store(lsm=np.random.default_rng(1).random((7, 12))).to_netcdf(tmp_path / "b.nc")
+    pattern = str(tmp_path / "*.nc")
+    assert list(open_static(pattern, ["phis"], GRID)) == ["geopotential_at_surface"]
+    with pytest.raises(ValueError, match="changes in time or from file to file"):
+        open_static(pattern, ["lsm"], GRID)

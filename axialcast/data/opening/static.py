@@ -1,5 +1,6 @@
 """Opens static fields from any store, in the project's names and units, on a grid's points."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def open_static(
         store: as of `open_analysis`; its fields may have times, if they are the same at all.
         variables: which, in this order; foreign names are accepted.
         grid: whose points are taken; the store may hold more, in another order.
-        rename: as of `open_analysis`.
+        rename: as of `open_analysis`, but for names that are not there, as of another store.
         units: by variable, those that the store does not state, or states wrongly.
         storage_options: for a URL, as of `open_analysis`.
 
@@ -50,7 +51,9 @@ def open_static(
         names = named_there(variables, rename)
         reading = Reading(storage_options, variables=names)
         parts = {name: store} if isinstance(store, xr.Dataset) else open_raw(store, reading)
-        fields = _fields(renamed(parts, rename).values(), variables)
+        there = {str(name) for raw in parts.values() for name in {*raw.variables, *raw.dims}}
+        names_here = {old: new for old, new in (rename or {}).items() if old in there}
+        fields = _fields(renamed(parts, names_here).values(), variables)
         opened = open_analysis(fields, variables=variables, units=units)
         return _on_points(opened.isel({TIME: 0}, drop=True), grid)
     except ValueError as error:
@@ -60,29 +63,32 @@ def open_static(
 
 def _fields(parts: Iterable[xr.Dataset], variables: Sequence[str]) -> xr.Dataset:
     """The variables, whichever files they are in, each at one time."""
-    found: dict[str, xr.DataArray] = {}
+    found: dict[str, list[xr.DataArray]] = defaultdict(list)
     for raw in parts:
         named = rename(raw, variables)
         for name, array in named.data_vars.items():
             if {LATITUDE, LONGITUDE} <= set(array.dims):
-                found.setdefault(str(name), array)
+                found[str(name)].append(array)
     wanted = chosen_variables(variables, list(found))
     return xr.Dataset({name: _at_one_time(found[name]) for name in wanted})
 
 
-def _at_one_time(array: xr.DataArray) -> xr.DataArray:
-    """The field with one time.
+def _at_one_time(arrays: Sequence[xr.DataArray]) -> xr.DataArray:
+    """The field with one time, of all files that have it.
 
     Raises:
-        ValueError: the first of its times is another field than the last.
+        ValueError: the first of its times, or files, has another field than the last.
     """
-    if TIME in array.dims:
-        first, last = array.isel({TIME: 0}), array.isel({TIME: -1})
-        if not np.array_equal(first.values, last.values, equal_nan=True):
-            raise ValueError(f"{array.name}: changes in time, so it is no static field")
-        array = first
-    array = array.reset_coords(drop=True)
-    return array.expand_dims({TIME: [ANY_TIME]}).assign_attrs(array.attrs)
+    first, last = (
+        array.isel({TIME: place}) if TIME in array.dims else array
+        for array, place in ((arrays[0], 0), (arrays[-1], -1))
+    )
+    if not np.array_equal(first.values, last.values, equal_nan=True):
+        raise ValueError(
+            f"{first.name}: changes in time or from file to file, so it is no static field"
+        )
+    field = first.reset_coords(drop=True)
+    return field.expand_dims({TIME: [ANY_TIME]}).assign_attrs(field.attrs)
 
 
 def _on_points(fields: xr.Dataset, grid: LatLonGrid) -> xr.Dataset:
