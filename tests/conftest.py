@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
+import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dask.threaded
@@ -20,6 +22,7 @@ from axialcast.names import COORDINATE_ATTRS, INIT_TIME, LEAD_TIME, VARIABLES
 from axialcast.run.cli import app
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+RANKS_SECONDS = 240
 DATA = Path(os.environ.get("AXIALCAST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
@@ -65,6 +68,40 @@ def smallest_run(tmp_path_factory) -> Path:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     return output
+
+
+@pytest.fixture(scope="session")
+def ranks() -> Callable[..., list[tuple[int, str, str]]]:
+    """A function that starts processes that share a run; status, stdout and stderr of each.
+
+    Arguments: a command for each, in order of ranks, and what their environments have besides.
+    """
+
+    def start(*commands: Sequence[str], **more: str) -> list[tuple[int, str, str]]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        environment |= {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+        environment |= {"WORLD_SIZE": str(len(commands)), **more}
+        processes = [
+            subprocess.Popen(
+                command,
+                env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank, command in enumerate(commands)
+        ]
+        try:
+            said = [process.communicate(timeout=RANKS_SECONDS) for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+        return [(p.returncode, *lines) for p, lines in zip(processes, said, strict=True)]
+
+    return start
 
 
 def _waves(

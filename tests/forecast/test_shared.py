@@ -3,10 +3,7 @@
 Run as a program, this file is one of the processes: it compares, and exits with an error.
 """
 
-import os
 import runpy
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,7 +20,7 @@ make_checkpoint = runpy.run_path(str(Path(__file__).with_name("conftest.py")))["
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
-def test_neighbours_get_what_one_process_gets(make_analysis, tmp_path, world_size):
+def test_neighbours_get_what_one_process_gets(make_analysis, ranks, tmp_path, world_size):
     """Over land unknown, over seven latitudes that neither patches nor processes divide."""
     analysis = make_analysis(num_times=11)
     pressure = analysis["mean_sea_level_pressure"]
@@ -31,30 +28,9 @@ def test_neighbours_get_what_one_process_gets(make_analysis, tmp_path, world_siz
     land[2:4, 3:6] = land[6, 0] = True
     analysis[pressure.name] = pressure.where(~land)
     analysis.to_netcdf(tmp_path / "analysis.nc")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world_size)},
-        **{"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", __file__, str(tmp_path / "analysis.nc")],
-            env=environment | {"RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(world_size)
-    ]
-    try:
-        errors = [process.communicate(timeout=120)[1] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    for process, error in zip(processes, errors, strict=True):
-        assert process.returncode == 0, error
+    command = [sys.executable, "-W", "error", __file__, str(tmp_path / "analysis.nc")]
+    for status, _, err in ranks(*[command] * world_size):
+        assert status == 0, err
 
 
 def forecasts(path: str) -> None:

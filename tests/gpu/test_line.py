@@ -1,9 +1,7 @@
 """The whole line on a GPU, in one process and in two that share the card."""
 
-import os
-import socket
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,36 +12,20 @@ import xarray as xr
 import axialcast
 
 SMALLEST = Path(__file__).parents[2] / "configs" / "smallest.yaml"
-TIMEOUT = 90
+Run = Callable[..., list[tuple[int, str]]]
 
 
-def run(output: Path, world_size: int, *more: str) -> list[tuple[int, str]]:
-    """Status and words of the command, in so many processes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ("device=cuda", "train.precision=float32", f"output={output}", *more)
-    command = [sys.executable, "-m", "axialcast", "run", str(SMALLEST), *options]
-    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    if world_size > 1:
-        environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        environment |= {"WORLD_SIZE": str(world_size), "LOCAL_WORLD_SIZE": str(world_size)}
-    processes = [
-        subprocess.Popen(
-            command,
-            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(world_size)
-    ]
-    try:
-        said = [process.communicate(timeout=TIMEOUT)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    return [(process.returncode, text) for process, text in zip(processes, said, strict=True)]
+@pytest.fixture(scope="module")
+def run(ranks: Callable[..., list[tuple[int, str, str]]]) -> Run:
+    """A function that runs the command in so many processes; status and words of each."""
+
+    def run(output: Path, world_size: int, *more: str) -> list[tuple[int, str]]:
+        options = ("device=cuda", "train.precision=float32", f"output={output}", *more)
+        command = [sys.executable, "-m", "axialcast", "run", str(SMALLEST), *options]
+        found = ranks(*[command] * world_size, LOCAL_WORLD_SIZE=str(world_size))
+        return [(status, out + err) for status, out, err in found]
+
+    return run
 
 
 def forecasts(output: Path) -> xr.Dataset:
@@ -57,7 +39,7 @@ def far_apart(one: xr.Dataset, other: xr.Dataset) -> float:
 
 
 @pytest.fixture(scope="module")
-def in_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def in_one(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
     """The output of one process, trained in float32."""
     if not torch.cuda.is_available():
         pytest.skip("torch finds no CUDA GPU on this machine")
@@ -84,7 +66,7 @@ def test_the_forecast_of_a_gpu_is_that_of_the_cpu(in_one: Path, precision: str) 
     assert far_apart(made[1], made[0]) < (1e-4 if precision == "float32" else 1e-2)
 
 
-def test_two_processes_on_one_card(in_one: Path, tmp_path: Path) -> None:
+def test_two_processes_on_one_card(in_one: Path, tmp_path: Path, run: Run) -> None:
     """Forecasts are those of one process that trained and forecast alone, to bfloat16's digits."""
     outcomes = run(tmp_path / "two", 2, "train.parallel=ddp", "model.reversible=true")
     assert [status for status, _ in outcomes] == [0, 0], outcomes
@@ -99,7 +81,7 @@ def test_two_processes_on_one_card(in_one: Path, tmp_path: Path) -> None:
     [("train.parallel=fsdp", "train.parallel: fsdp"), ("train.domain_ranks=2", "domain_ranks:")],
 )
 def test_what_is_not_shared_on_a_shared_card(
-    option: str, said: str, tmp_path: Path, gpu: torch.device
+    option: str, said: str, tmp_path: Path, gpu: torch.device, run: Run
 ) -> None:
     """gloo, which adds up what is on one card, exchanges nothing there."""
     if torch.cuda.device_count() > 1:

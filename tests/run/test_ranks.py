@@ -1,13 +1,15 @@
 """`axialcast run` in several processes: who runs which stage, who speaks."""
 
-import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+Outcomes = list[tuple[int, str, str]]
+Run = Callable[..., Outcomes]
 
 ALL = """
 import sys
@@ -62,7 +64,20 @@ def config(data_here: Path, tmp_path: Path) -> Path:
     return tmp_path / "config.yaml"
 
 
-def test_a_stage_runs_on_every_rank_or_on_the_leader_alone(config: Path) -> None:
+@pytest.fixture
+def run(ranks: Callable[..., Outcomes]) -> Callable[..., Outcomes]:
+    """A function that runs a config on two ranks, the second one's command going on."""
+
+    def run(config: Path, *more: str, of_second: Sequence[str] = ()) -> Outcomes:
+        found = ranks(command(config, *more), command(config, *more, *of_second))
+        return [
+            (status, out.partition(" in ")[0].strip(), err.strip()) for status, out, err in found
+        ]
+
+    return run
+
+
+def test_a_stage_runs_on_every_rank_or_on_the_leader_alone(config: Path, run: Run) -> None:
     first, second = run(config)
     assert first == (0, "all: runs\nrank 0\none: runs\nalone 0\ndone", "note 0")
     assert second == (0, "", "")
@@ -77,7 +92,7 @@ def test_a_stage_runs_on_every_rank_or_on_the_leader_alone(config: Path) -> None
     assert silent == (0, "", "")
 
 
-def test_what_one_process_made_several_need_not_make_again(config: Path) -> None:
+def test_what_one_process_made_several_need_not_make_again(config: Path, run: Run) -> None:
     alone = subprocess.run(command(config), capture_output=True, text=True, timeout=60)
     assert alone.returncode == 0, alone.stderr
     assert (config.parent / "out" / "ranks" / "0").read_text() == "[0]"
@@ -93,7 +108,9 @@ def test_what_one_process_made_several_need_not_make_again(config: Path) -> None
         pytest.param(0, "RuntimeError('a defect')", 1, marks=pytest.mark.slow),
     ],
 )
-def test_an_error_in_a_stage_ends_all(config: Path, rank: int, error: str, status: int) -> None:
+def test_an_error_in_a_stage_ends_all(
+    config: Path, run: Run, rank: int, error: str, status: int
+) -> None:
     (config.parent / "all.py").write_text(FAILS.format(error=error))
     outcomes = run(config, f"seed={rank}")
     assert [code for code, _, _ in outcomes] == [status, status]
@@ -108,14 +125,14 @@ def test_an_error_in_a_stage_ends_all(config: Path, rank: int, error: str, statu
     assert "Traceback" not in outcomes[1 - rank][2]
 
 
-def test_a_wrong_config_is_said_once(config: Path) -> None:
+def test_a_wrong_config_is_said_once(config: Path, run: Run) -> None:
     first, second = run(config, "seed=red")
     assert first[0] == second[0] == 2
     assert first[2].startswith("axialcast: error: command line: seed")
     assert second[1:] == ("", "")
 
 
-def test_unlike_configs_are_refused_before_anything_is_written(config: Path) -> None:
+def test_unlike_configs_are_refused_before_anything_is_written(config: Path, run: Run) -> None:
     first, second = run(config, of_second=("train.batch_size=9", "seed=5"))
     assert first[:2] == (2, "")
     assert first[2].startswith("axialcast: error: seed, train: rank 1 was given another value")
@@ -125,32 +142,3 @@ def test_unlike_configs_are_refused_before_anything_is_written(config: Path) -> 
 
 def command(config: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "axialcast", "run", str(config), *more]
-
-
-def run(config: Path, *more: str, of_second: Sequence[str] = ()) -> list[tuple[int, str, str]]:
-    """Status, stdout and stderr of two processes, the second one's command going on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    environment |= {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
-    processes = [
-        subprocess.Popen(
-            command(config, *more, *(of_second if rank else ())),
-            env=environment | {"RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        said = [process.communicate(timeout=90) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    pairs = zip(processes, said, strict=True)
-    return [
-        (process.returncode, out.partition(" in ")[0].strip(), err.strip())
-        for process, (out, err) in pairs
-    ]

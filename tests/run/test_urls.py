@@ -4,7 +4,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -231,42 +230,24 @@ app()
 
 
 @pytest.fixture
-def ranks(here: Path) -> Callable[..., list[tuple[int, str, str]]]:
+def on_ranks(here: Path, ranks: Any) -> Callable[..., list[tuple[int, str, str]]]:
     """A function that runs two processes with a URL as output; of each what it came to.
 
-    Arguments: the environments of both besides what they have.
+    Arguments: the folders for working folders of both; None: the one that is set.
     """
     Path("make.py").write_text(RANKS)
 
-    def start(*of_each: dict[str, str]) -> list[tuple[int, str, str]]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-        common |= {"WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", FEW, "run", "x.yaml"],
-                env={**os.environ, **common, "RANK": str(rank), **more},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for rank, more in enumerate(of_each)
-        ]
-        try:
-            said = [process.communicate(timeout=90) for process in processes]
-        finally:
-            for process in processes:
-                process.kill()
-        pairs = zip(processes, said, strict=True)
-        return [(process.returncode, *lines) for process, lines in pairs]
+    def start(*scratch: Path | None) -> list[tuple[int, str, str]]:
+        command = [sys.executable, "-c", FEW, "run", "x.yaml"]
+        own = [["env", f"{urls.SCRATCH}={folder}"] if folder else [] for folder in scratch]
+        return ranks(*([*env, *command] for env in own), LOCAL_WORLD_SIZE="1")
 
     return start
 
 
-def test_ranks_share_the_working_folder(here: Path, server: str, ranks: Any) -> None:
+def test_ranks_share_the_working_folder(here: Path, server: str, on_ranks: Any) -> None:
     """On one host, or on nodes that share the folder for working folders."""
-    leader, follower = ranks({"LOCAL_WORLD_SIZE": "1"}, {"LOCAL_WORLD_SIZE": "1"})
+    leader, follower = on_ranks(None, None)
     assert leader[0] == 0, leader
     assert leader[1].startswith("make: runs\ndone in ")
     assert follower == (0, "", "")
@@ -277,14 +258,13 @@ def test_ranks_share_the_working_folder(here: Path, server: str, ranks: Any) -> 
 
 
 def test_ranks_with_working_folders_of_their_own_are_refused(
-    here: Path, server: str, ranks: Any
+    here: Path, server: str, on_ranks: Any
 ) -> None:
     """Though each has one of an earlier run, as nodes may."""
     run("output=here")
     another = load_config("x.yaml").output.parent.name
     shutil.copytree("here", here / "another" / another / "run")
-    other = {"LOCAL_WORLD_SIZE": "1", "AXIALCAST_SCRATCH": str(here / "another")}
-    leader, follower = ranks({"LOCAL_WORLD_SIZE": "1"}, other)
+    leader, follower = on_ranks(None, here / "another")
     line = (
         f"axialcast: error: output s3://bucket/{here.name}/run: rank 1 does not see the working "
         f"folder of rank 0, {here}/scratch/{another}; set AXIALCAST_SCRATCH for all to a folder "

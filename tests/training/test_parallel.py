@@ -8,8 +8,6 @@ import io
 import os
 import runpy
 import signal
-import socket
-import subprocess
 import sys
 import warnings
 from contextlib import redirect_stderr
@@ -33,7 +31,6 @@ from axialcast.training.parallel import whole
 ROOT = Path(__file__).parents[2]
 DAY = np.timedelta64(1, "D")
 BATCH_SIZE = 7
-TIMEOUT = 240
 DRY = "model={dim: 8, depth: 2, heads: 2, patch: [1, 2, 2], dropout: 0}"
 CONFTEST = runpy.run_path(str(Path(__file__).with_name("conftest.py")))
 entries = CONFTEST["entries"]
@@ -56,7 +53,7 @@ SLOW = pytest.mark.slow
     ],
 )
 def test_gradients_are_those_of_one_process(
-    make_analysis, tmp_path, kind, world_size, domain_ranks
+    make_analysis, ranks, tmp_path, kind, world_size, domain_ranks
 ):
     """Of uneven parts of a batch with masks, accumulated, of rollouts, of bands of latitudes."""
     analysis = make_analysis(num_times=29)
@@ -64,15 +61,15 @@ def test_gradients_are_those_of_one_process(
     share = 0.8 * random.random((29, 1, 1))  # differs much between windows
     analysis[pressure.name] = pressure.where(random.random(pressure.shape) > share)
     analysis.to_netcdf(tmp_path / "analysis.nc")
-    launched(world_size, "gradients", kind, tmp_path / "analysis.nc", domain_ranks)
+    check_in(ranks, world_size, "gradients", kind, tmp_path / "analysis.nc", domain_ranks)
 
 
-def test_stopped_and_gone_on(runner, make_analysis, tmp_path, capsys):
+def test_stopped_and_gone_on(runner, make_analysis, ranks, tmp_path, capsys):
     """Three processes go on to the bit, as two would whatever the order of their sums."""
     make_analysis(num_times=60).to_netcdf(tmp_path / "analysis.nc")
     runner = runner._replace(store=tmp_path / "analysis.nc")
     runner.stopped_at(5, tmp_path / "more", DRY)
-    launched(3, "going_on", tmp_path / "analysis.nc", tmp_path)
+    check_in(ranks, 3, "going_on", tmp_path / "analysis.nc", tmp_path)
     capsys.readouterr()
     runner(tmp_path / "fewer", DRY)
     # They have one thread each, and this one perhaps more.
@@ -132,33 +129,11 @@ def agree(got: list[dict], want: list[dict]) -> None:
         assert one == pytest.approx(other, rel=1e-3)
 
 
-def launched(world_size: int, *arguments: object) -> None:
+def check_in(ranks, world_size, *arguments):
     """Runs this file in several processes, which must all end well."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world_size)},
-        **{"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", __file__, *map(str, arguments)],
-            env=environment | {"RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(world_size)
-    ]
-    try:
-        said = [process.communicate(timeout=TIMEOUT)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    for process, text in zip(processes, said, strict=True):
-        assert process.returncode == 0, text
+    command = [sys.executable, "-W", "error", __file__, *map(str, arguments)]
+    for status, out, err in ranks(*[command] * world_size):
+        assert status == 0, out + err
 
 
 class Doubled(WindowLoader):
