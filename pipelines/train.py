@@ -25,6 +25,7 @@ from axialcast.data import (
 )
 from axialcast.data.plausible import warn_implausible
 from axialcast.data.preparing.prepared import stored_statistics
+from axialcast.data.transform import log_scales
 from axialcast.device import choose_device
 from axialcast.forecast import Checkpoint, save_checkpoint
 from axialcast.model import ForecastNetwork
@@ -56,6 +57,7 @@ READS = (
     "data.forcings",
     "data.weights",
     "data.bounds",
+    "data.transform",
     "data.levels",
     "data.region",
     "data.member",
@@ -103,10 +105,13 @@ def run(config: Config) -> None:
     channels, grid = Channels.of(analysis), grid_of(analysis)
     stride = times_per_step(cadence(analysis), data.step_hours)
     step = cadence(analysis) * stride
-    stats = stored_statistics(config.analysis_store, channels, train=data.train, step=stride)
+    log1p = log_scales(channels, data.transform)
+    stats = stored_statistics(
+        config.analysis_store, channels, train=data.train, step=stride, log1p=log1p
+    )
     if stats is None:
         with leader_first():
-            stats = kept_statistics(config, Analysis.of(train, channels), stride)
+            stats = kept_statistics(config, Analysis.of(train, channels), stride, log1p)
     else:
         warn_implausible(channels, stats.lowest, stats.highest)
     for channel, share in zip(channels, stats.missing, strict=True):
@@ -262,13 +267,16 @@ def state_to_go_on_from(config: Config, made: Mapping[str, Any]) -> SavedState |
     return newest or (SavedState.of(folder / name) if name else None)
 
 
-def kept_statistics(config: Config, training: Analysis, step: int) -> Statistics:
+def kept_statistics(
+    config: Config, training: Analysis, step: int, log1p: NDArray[np.float64]
+) -> Statistics:
     """Statistics of the training period, gathered once for as long as it stays as it is."""
     kept = KeptFits(config.output / ".fitted", training_data(config))
-    found = kept.load("statistics", training, {"step": step})
+    how = {"step": step, **({"log1p": log1p.tolist()} if log1p.any() else {})}
+    found = kept.load("statistics", training, how)
     if found is None:
-        found = vars(statistics(training, training.channels, step=step))
-        kept.save("statistics", training, {"step": step}, found)
+        found = vars(statistics(training, training.channels, step=step, log1p=log1p))
+        kept.save("statistics", training, how, found)
     else:
         warn_implausible(training.channels, found["lowest"], found["highest"])
     return Statistics(**found)

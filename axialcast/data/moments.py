@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from axialcast.cores import on_all_cores
 from axialcast.data.reader import Analysis
+from axialcast.data.transform import logarithm
 
 __all__ = ["Moments", "moments_of"]
 
@@ -66,6 +67,7 @@ class Moments:
         span: np.timedelta64,
         weights: NDArray[np.float64],
         first: int = 0,
+        scales: NDArray[np.float64] | None = None,
     ) -> "Moments":
         """Moments of a block.
 
@@ -76,16 +78,19 @@ class Moments:
                 so far apart make no increment.
             weights: (h, w) of the cells.
             first: states before it are known already: they only begin increments.
+            scales: (c,) of the logarithms that moments are of, but for the lowest and the highest
+                value (see `axialcast.data.transform`); 0, or None: of the values.
         """
         earlier, later = _pairs(times, span, first)
         flat = values.reshape(*values.shape[:2], -1)
 
         def gather(channel: int) -> tuple[float, ...]:
             column, each = flat[:, channel], weights.ravel()
-            weight, mean, squares, lowest, highest = _moments(column[first:], each)
+            scale = 0.0 if scales is None else float(scales[channel])
+            weight, mean, squares, lowest, highest = _moments(column[first:], each, scale)
             return (
                 *(weight, mean, squares),
-                *_squared_changes(column, earlier, later, each),
+                *_squared_changes(column, earlier, later, each, scale),
                 float(np.isnan(column[first:]).sum()),
                 float(column[first:].size),
                 *(lowest, highest),
@@ -138,11 +143,12 @@ def moments_of(
     overlap: int,
     weights: NDArray[np.float64],
     num_bytes: int,
+    scales: NDArray[np.float64] | None = None,
 ) -> Moments:
     """Moments of a whole analysis, read once.
 
     Args:
-        span: as in `Moments.of`.
+        span, scales: as in `Moments.of`.
         overlap: most times from one end of an increment to the other.
         weights: (h, w) of the cells.
         num_bytes: of the states that are held.
@@ -160,13 +166,14 @@ def moments_of(
                 span=span,
                 weights=weights[rows, columns],
                 first=block.overlap,
+                scales=None if scales is None else scales[channels],
             )
             moments = moments.merge(fresh)
         total[:, channels] = [getattr(moments, name) for name in names]
     return Moments(*total)
 
 
-def _moments(values: NDArray[Any], weights: NDArray[np.float64]) -> tuple[float, ...]:
+def _moments(values: NDArray[Any], weights: NDArray[np.float64], scale: float) -> tuple[float, ...]:
     """Weight, mean, weighted sum of squared deviations, lowest and highest of (n, x).
 
     Of each tile by the corrected two-pass algorithm: deviations from a guess of the mean are summed
@@ -189,6 +196,8 @@ def _moments(values: NDArray[Any], weights: NDArray[np.float64]) -> tuple[float,
             continue
         if np.isinf([low, high]).any():
             return weight, np.nan, np.nan, lowest, highest
+        if scale:
+            part = logarithm(part, scale)
         guess = _weighted(part, weights) / weight
         part -= guess
         if valid is not None:
@@ -210,12 +219,16 @@ def _squared_changes(
     earlier: NDArray[np.intp],
     later: NDArray[np.intp],
     weights: NDArray[np.float64],
+    scale: float,
 ) -> tuple[float, float]:
     """Weight and weighted sum of the squared increments of (n, x) that are valid at both ends."""
     weight = squares = 0.0
     for rows in _tiles(len(later), len(weights)):
         with np.errstate(invalid="ignore"):  # infinities: `_moments` has seen them
-            change = np.subtract(values[later[rows]], values[earlier[rows]], dtype=np.float64)
+            ends = [values[later[rows]], values[earlier[rows]]]
+            if scale:
+                ends = [logarithm(end.astype(np.float64), scale) for end in ends]
+            change = np.subtract(*ends, dtype=np.float64)
         total = _weighted(np.square(change, out=change), weights)
         if np.isnan(total):
             valid = ~np.isnan(change)

@@ -17,6 +17,7 @@ from axialcast.data.channels import Channels
 from axialcast.data.moments import Moments, moments_of
 from axialcast.data.plausible import warn_implausible
 from axialcast.data.reader import Analysis
+from axialcast.data.transform import inverted_, too_low, transformed_
 from axialcast.grid import grid_of
 from axialcast.times.calendars import time_text
 
@@ -44,12 +45,17 @@ SMALLEST_SPREAD = 1e-6
 class Statistics:
     """Moments of every channel over time and grid, of the cells that are not NaN.
 
+    Mean, deviation and change are in the channel's units, or of its logarithm where it has one.
+
     Args:
-        mean: (c,) in the channel's units.
-        std: (c,) in the channel's units.
-        increment_std: (c,) root mean square change over one model step, in the channel's units.
+        mean: (c,).
+        std: (c,).
+        increment_std: (c,) root mean square change over one model step.
         missing: (c,) share of the cells that are NaN; by default none.
-        lowest, highest: (c,) of the values; by default NaN, which is unknown.
+        lowest, highest: (c,) of the values, in the channel's units; by default NaN, which is
+            unknown.
+        log1p: (c,) scale of the channel's logarithm, in its units (see `axialcast.data.transform`);
+            by default 0: its values are normalised as they are.
     """
 
     mean: NDArray[np.float64]
@@ -58,22 +64,26 @@ class Statistics:
     missing: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
     lowest: NDArray[np.float64] = field(default_factory=lambda: np.full((), np.nan))
     highest: NDArray[np.float64] = field(default_factory=lambda: np.full((), np.nan))
+    log1p: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
 
     def __post_init__(self) -> None:
         # Checkpoints of version 0.1 do not say what was missing: nothing could be.
-        for name in ("missing", "lowest", "highest"):
+        for name in ("missing", "lowest", "highest", "log1p"):
             given = np.asarray(getattr(self, name), np.float64)
             object.__setattr__(self, name, np.broadcast_to(given, self.mean.shape))
 
     @property
     def increment_scale(self) -> NDArray[np.float64]:
-        """(c,) change over one model step in units of the channel's standard deviation."""
+        """(c,) change over one model step in units of the standard deviation."""
         return self.increment_std / self.std
 
     def to_dict(self) -> dict[str, list[float]]:
-        """JSON-ready, the inverse of `from_dict`; without the ends where any is unknown."""
-        is_known = not np.isnan([self.lowest, self.highest]).any()
-        kept = [each.name for each in fields(self)][: 6 if is_known else 4]
+        """JSON-ready, the inverse of `from_dict`; without the ends where any is unknown, and
+        without logarithms where there are none."""
+        left_out = {"log1p"} if not self.log1p.any() else set()
+        if np.isnan([self.lowest, self.highest]).any():
+            left_out |= {"lowest", "highest"}
+        kept = [each.name for each in fields(self) if each.name not in left_out]
         return {name: getattr(self, name).tolist() for name in kept}
 
     @classmethod
@@ -88,6 +98,7 @@ def statistics(
     step: int,
     area_weighted: bool = True,
     memory_gib: float = MEMORY_GIB,
+    log1p: NDArray[np.float64] | None = None,
 ) -> Statistics:
     """Statistics of the analysis, read once in blocks of time that need not fit in memory together.
 
@@ -98,11 +109,13 @@ def statistics(
             is no increment.
         area_weighted: whether cells count by their area; otherwise each counts the same.
         memory_gib: for the states that are held.
+        log1p: (c,) as of Statistics.
 
     Warns by the log of values that cannot be right, see `axialcast.data.plausible`.
 
     Raises:
-        ValueError: a channel is NaN throughout, infinite somewhere, or constant.
+        ValueError: a channel is NaN throughout, infinite somewhere, constant, or below zero where
+            its logarithm is wanted.
     """
     source = Analysis.of(analysis, channels)
     moments = moments_of(
@@ -111,14 +124,20 @@ def statistics(
         overlap=step,
         weights=cell_weights(source.dataset, area_weighted=area_weighted),
         num_bytes=int(memory_gib * 2**30),
+        scales=log1p,
     )
-    found = statistics_of(moments, channels, place=partial(first_infinity, source))
+    place = partial(first_infinity, source)
+    found = statistics_of(moments, channels, place=place, log1p=log1p)
     warn_implausible(channels, found.lowest, found.highest)
     return found
 
 
 def statistics_of(
-    moments: Moments, channels: Channels, *, place: Callable[[int], str | None] = lambda _: None
+    moments: Moments,
+    channels: Channels,
+    *,
+    place: Callable[[int], str | None] = lambda _: None,
+    log1p: NDArray[np.float64] | None = None,
 ) -> Statistics:
     """Statistics from moments over the whole training period.
 
@@ -126,11 +145,15 @@ def statistics_of(
         moments: of the channels.
         channels: (c,).
         place: says of a channel, by its place among them, where it is infinite; None: not known.
+        log1p: (c,) as of Statistics: what the moments are of.
 
     Raises:
         ValueError: a channel is NaN throughout, infinite somewhere, or constant, or no two of its
-            times are a model step apart.
+            times are a model step apart; or it is below zero where its logarithm is wanted.
     """
+    scales = np.zeros(len(channels)) if log1p is None else log1p
+    if negative := too_low(channels, scales, moments.lowest):
+        raise ValueError(negative)
     for index, channel in enumerate(channels):
         if moments.weight[index] == 0:
             raise ValueError(
@@ -156,6 +179,7 @@ def statistics_of(
         moments.missing / moments.cells,
         moments.lowest,
         moments.highest,
+        scales,
     )
     for index, channel in enumerate(channels):
         if what := _too_constant(found, index):
@@ -182,6 +206,8 @@ def first_infinity(analysis: Analysis, index: int) -> str | None:
 def _too_constant(found: Statistics, index: int) -> str:
     """In which way a channel varies too little to be normalised; nothing if it does not."""
     mean, std = found.mean[index], found.std[index]
+    if scale := found.log1p[index]:
+        mean, std = np.expm1(mean) * scale, np.expm1(std) * scale
     if found.lowest[index] == found.highest[index] or std == 0:
         return f"is constant ({mean:g} {{units}})"
     if found.increment_std[index] == 0:
@@ -202,13 +228,13 @@ def cell_weights(analysis: xr.Dataset, *, area_weighted: bool) -> NDArray[np.flo
 def normalize_(values: Tensor, statistics: Statistics) -> Tensor:
     """(…, c, h, w) physical values → zero mean and unit variance, in place."""
     mean, std = _columns(values, statistics)
-    return values.sub_(mean).div_(std)
+    return transformed_(values, statistics.log1p).sub_(mean).div_(std)
 
 
 def unnormalize(values: Tensor, statistics: Statistics) -> Tensor:
     """(…, c, h, w) normalised values → physical units."""
     mean, std = _columns(values, statistics)
-    return (values * std).add_(mean)
+    return inverted_((values * std).add_(mean), statistics.log1p)
 
 
 def _columns(values: Tensor, statistics: Statistics) -> tuple[Tensor, Tensor]:

@@ -297,7 +297,7 @@ class Forecaster:
             leads: when to yield.
         """
         channels, statistics = self.checkpoint.channels, self.checkpoint.statistics
-        known = known_at(windows, times, channels, statistics.missing)
+        known = known_at(windows, times, channels, statistics)
         band = (..., self._band, slice(None))
         valid = None if known is None else torch.from_numpy(known[band]).to(self.device)
         states = normalize_(torch.from_numpy(windows), statistics)[band]

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
+from axialcast.data.normalize import Statistics
 from axialcast.data.reader import Analysis
+from axialcast.data.transform import LEAST
 from axialcast.times.calendars import time_text
 from axialcast.times.dates import Times
 
@@ -60,7 +62,7 @@ class Inputs:
 
 
 def known_at(
-    windows: NDArray[np.float32], times: Times, channels: Channels, missing: NDArray[np.float64]
+    windows: NDArray[np.float32], times: Times, channels: Channels, statistics: Statistics
 ) -> NDArray[np.bool_] | None:
     """(b, c, h, w) where the last input states are known; None: all states are, everywhere.
 
@@ -68,21 +70,22 @@ def known_at(
         windows: (b, t, c, h, w) in physical units.
         times: (b, t) of them.
         channels: (c,) of them.
-        missing: (c,) share of the area that training saw no values of.
+        statistics: of the training period.
 
     Raises:
         ValueError: values are missing that training never missed, or all of a channel's, or
-            infinite.
+            infinite, or below zero where training saw the logarithm.
     """
     known = np.empty((len(windows), *windows.shape[2:]), np.bool_)
     everywhere = True
     for window, when, last in zip(windows, times, known, strict=True):
         for state, time in zip(window, when, strict=True):
+            _refuse_negative(state, time, channels, statistics.log1p)
             np.isfinite(state, out=last)
             if not last.all():
                 everywhere = False
                 _refuse_infinite(state, time, channels)
-                _refuse_unknown(last, time, channels, missing)
+                _refuse_unknown(last, time, channels, statistics.missing)
     return None if everywhere else known
 
 
@@ -110,6 +113,18 @@ def _refuse_infinite(state: NDArray[np.float32], time: Any, channels: Channels) 
             f"the analysis of {time_text(time)}; mend it, or leave out the initial times that need "
             "it"
         )
+
+
+def _refuse_negative(
+    state: NDArray[np.float32], time: Any, channels: Channels, scales: NDArray[np.float64]
+) -> None:
+    logarithms = np.flatnonzero(scales)
+    for channel, low in zip(logarithms, np.fmin.reduce(state[logarithms], (1, 2)), strict=True):
+        if low < LEAST * scales[channel]:
+            raise ValueError(
+                f"{channels[channel]}: {low:.6g} in the analysis of {time_text(time)} is below 0, "
+                "and the model was trained on its logarithm; set it to 0"
+            )
 
 
 def _refuse_unknown(

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from axialcast.baselines.memory import fitted_bytes
 from axialcast.cores import available_cores
@@ -17,6 +18,7 @@ from axialcast.data.preparing.conversion import READ_BYTES
 from axialcast.data.preparing.planned import planned
 from axialcast.data.preparing.shards import shards_together
 from axialcast.data.reader import Analysis
+from axialcast.data.transform import log_scales
 from axialcast.device import choose_device, computes_in_bfloat16
 from axialcast.files.atomic import readable_size
 from axialcast.forecast.memory import held_bytes
@@ -54,6 +56,11 @@ class Preflight:
     cadence: np.timedelta64
     stride: int
     scanned: Statistics | None = None
+
+    @property
+    def log1p(self) -> NDArray[np.float64]:
+        """(c,) scales of the channels' logarithms."""
+        return log_scales(self.analysis.channels, self.data.transform)
 
     @property
     def spacing_hours(self) -> float:

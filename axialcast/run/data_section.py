@@ -22,6 +22,7 @@ from axialcast.run.values import (
     Member,
     Renames,
     Seconds,
+    Transforms,
     Units,
     Variables,
     Weights,
@@ -84,6 +85,9 @@ with warnings.catch_warnings():
         bounds: Bounds = {}
         """Lowest and highest value that forecasts of a variable keep to, such as [0, null] for
         specific_humidity; in its canonical units."""
+        transform: Transforms = {}
+        """What becomes of a variable before it is normalised, such as {log1p: 0.001}: the logarithm
+        of 1 + x / 0.001, for what is mostly near 0; in its canonical units."""
         weights: Weights = {}
         """What counts for how much in the loss, by variable or as `temperature 850` by level (hPa);
         1 where nothing is said: errors as large as the changes over a step count alike."""

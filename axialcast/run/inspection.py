@@ -107,6 +107,7 @@ def _describe_checkpoint(path: Path) -> list[str]:
     lines = [
         f"checkpoint {path}",
         f"channels: {', '.join(f'{c} ({c.units})' for c in checkpoint.channels)}",
+        *_logarithms(checkpoint),
         *([f"static fields: {', '.join(static)}"] if static else []),
         *([f"forcings: {', '.join(forcings)}"] if forcings else []),
         *_heard(checkpoint),
@@ -118,6 +119,13 @@ def _describe_checkpoint(path: Path) -> list[str]:
     # Version 0.1.0 kept addresses with their passwords.
     lines += [f"{key}: {shown(_words(value))}" for key, value in checkpoint.provenance.items()]
     return lines + _skill(path.parent / "scores.csv")
+
+
+def _logarithms(checkpoint: Checkpoint) -> Iterator[str]:
+    """What channels become before they are normalised, where that is something else."""
+    pairs = zip(checkpoint.channels, checkpoint.statistics.log1p.tolist(), strict=True)
+    if told := [f"{name} log(1 + x / {scale:g} {name.units})" for name, scale in pairs if scale]:
+        yield f"transforms: {', '.join(told)}"
 
 
 def _heard(checkpoint: Checkpoint) -> Iterator[str]:

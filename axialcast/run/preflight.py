@@ -11,6 +11,7 @@ import xarray as xr
 from axialcast.data import open_analysis
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.reader import Analysis
+from axialcast.data.transform import log_scales
 from axialcast.device import choose_device
 from axialcast.forecast import Forecaster, load_checkpoint
 from axialcast.run.config import Config, ConfigError, DataConfig
@@ -55,6 +56,7 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
         static_fields(config, preflight.source.grid)
         preflight.source.channels.weights(config.data.weights)
         preflight.source.channels.bounds(config.data.bounds)
+        log_scales(preflight.source.channels, config.data.transform)
     if not scan or is_simulated:
         return preflight
     try:

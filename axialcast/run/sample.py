@@ -39,7 +39,7 @@ def sample(preflight: Preflight) -> Statistics | None:
     def place(index: int) -> str | None:
         return first_infinity(first, index) or first_infinity(spread, index)
 
-    return statistics_of(moments, first.channels, place=place)
+    return statistics_of(moments, first.channels, place=place, log1p=preflight.log1p)
 
 
 def _moments(part: Analysis, preflight: Preflight) -> Moments:
@@ -49,6 +49,7 @@ def _moments(part: Analysis, preflight: Preflight) -> Moments:
         overlap=preflight.stride,
         weights=cell_weights(part.dataset, area_weighted=True),
         num_bytes=SAMPLE_BYTES,
+        scales=preflight.log1p,
     )
 
 

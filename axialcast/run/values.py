@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -38,6 +38,7 @@ __all__ = [
     "Seconds",
     "Seed",
     "Share",
+    "Transforms",
     "Units",
     "Variables",
     "Weights",
@@ -99,6 +100,17 @@ def _ends(value: Ends) -> Ends:
         raise ValueError("got [null, null], expected a lowest value, a highest, or both")
     if low is not None and high is not None and not low < high:
         raise ValueError(f"got [{low:g}, {high:g}], expected the lowest value first")
+    return value
+
+
+def _transform(value: Any) -> Any:
+    if value == "none":
+        return value
+    if not isinstance(value, dict) or list(value) != ["log1p"]:
+        raise ValueError(f"got {value!r}, expected none, or a scale such as {{log1p: 0.001}}")
+    scale = _number(value["log1p"])
+    if not isinstance(scale, int | float) or not 0 < scale <= 1e12:
+        raise ValueError(f"log1p: got {scale!r}, expected a scale above 0")
     return value
 
 
@@ -232,6 +244,14 @@ Renames = Annotated[dict[Name, Name], AfterValidator(_apart)]
 Variables = Annotated[list[Name], Field(min_length=1), each_once(canonical)]
 Bounds = Annotated[dict[Name, Annotated[Ends, AfterValidator(_ends)]], each_once(canonical)]
 """By variable: the lowest and the highest value, null where there is none."""
+Transforms = Annotated[
+    dict[
+        Name,
+        Annotated[Literal["none"] | dict[Literal["log1p"], float], BeforeValidator(_transform)],
+    ],
+    each_once(canonical),
+]
+"""By variable: what becomes of its values before they are normalised."""
 Weights = Annotated[dict[Name, Positive], each_once(canonical)]
 """By variable, or by variable and level such as `temperature 850`."""
 Fields = Annotated[list[Name], each_once(canonical)]

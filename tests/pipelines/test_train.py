@@ -122,7 +122,7 @@ def test_statistics_are_gathered_once(pipeline, store, tmp_path, monkeypatch):
     train(pipeline, store, tmp_path / "run")
     first = axialcast.load(tmp_path / "run" / "checkpoint", device="cpu").checkpoint.statistics
     found = list((tmp_path / "run" / ".fitted").glob("statistics-*.npy"))
-    assert len(found) == 6
+    assert len(found) == 7
 
     def fail(*args, **kwargs):
         raise AssertionError("gathered again")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
 from axialcast.data.normalize import Statistics
@@ -55,7 +56,12 @@ def read_manifest(store: Path | str) -> dict[str, Any]:
 
 
 def stored_statistics(
-    store: Path | str, channels: Channels, *, train: tuple[str, str], step: int
+    store: Path | str,
+    channels: Channels,
+    *,
+    train: tuple[str, str],
+    step: int,
+    log1p: NDArray[np.float64] | None = None,
 ) -> Statistics | None:
     """Statistics in a training store's manifest; None if it has none of just these.
 
@@ -64,8 +70,10 @@ def stored_statistics(
         channels: of which, in which order; some of the store's.
         train: the training period that they must be of.
         step: how many times of the store one model step spans.
+        log1p: (c,) as of Statistics. A manifest has them of values as they are, so that another
+            scale asks for no other store.
     """
-    if not manifest_path(Path(store)).exists():
+    if not manifest_path(Path(store)).exists() or (log1p is not None and log1p.any()):
         return None
     manifest = read_manifest(store)
     try:

@@ -18,6 +18,7 @@ from axialcast.data.channels import Channels
 from axialcast.data.normalize import Statistics
 from axialcast.data.reader import Analysis
 from axialcast.data.sources import Where
+from axialcast.data.transform import LEAST, logarithm
 from axialcast.times.calendars import time_text
 
 __all__ = ["BUFFER_BYTES", "PAGE_BYTES", "States"]
@@ -61,6 +62,8 @@ class States:
         self._may_miss = statistics.missing > 0
         self._mean = statistics.mean.astype(np.float32)[:, None, None]
         self._std = statistics.std.astype(np.float32)[:, None, None]
+        self._scales = statistics.log1p
+        self._transformed = statistics.log1p > 0
         self._held: tuple[Tensor, Tensor | None] | None = None
 
     def __len__(self) -> int:
@@ -156,6 +159,8 @@ class States:
             into, channel = target[where], where[1]
             values = values.astype(np.float32, copy=False)
             has_nan = np.isnan(values.min())
+            if self._transformed[channel].any():
+                self._transform(where, start, values)
             # In place while the values are in cache, then once to memory that is not.
             np.subtract(values, self._mean[channel], out=values)
             np.divide(values, self._std[channel], out=into)
@@ -163,6 +168,20 @@ class States:
                 mask[where] = True
             if has_nan:
                 self._mask_nan(where, start, into, mask)
+
+    def _transform(self, where: Where, start: int, values: NDArray[np.float32]) -> None:
+        """Takes the logarithm of those channels that have one, in place."""
+        first = where[1].start or 0
+        for channel in np.flatnonzero(self._transformed[where[1]]).tolist():
+            part, scale = values[:, channel], self._scales[first + channel]
+            lows = np.fmin.reduce(part, (1, 2))
+            for time in np.flatnonzero(lows < LEAST * scale)[:1]:
+                when = self.times[start + (where[0].start or 0) + time]
+                raise ValueError(
+                    f"{self.channels[first + channel]}: {lows[time]:.6g} at {time_text(when)} is "
+                    "below 0, where data.transform takes its logarithm; set it to 0 in the file"
+                )
+            part[:] = logarithm(part, scale)
 
     def _mask_nan(
         self,
