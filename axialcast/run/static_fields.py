@@ -1,6 +1,7 @@
 """The static fields that a config names, on the grid that it trains on."""
 
 from axialcast.data import Static, open_static
+from axialcast.data.preparing.regrid import regridded
 from axialcast.grid import LatLonGrid
 from axialcast.names import canonical
 from axialcast.run.config import Config
@@ -9,7 +10,7 @@ __all__ = ["static_fields"]
 
 
 def static_fields(config: Config, grid: LatLonGrid) -> Static:
-    """What `data.static` names, normalised.
+    """What `data.static` names, normalised; regridded as the analysis is, where that is.
 
     Raises:
         FileNotFoundError, ConnectionError: there is no such store, or it cannot be reached.
@@ -20,15 +21,16 @@ def static_fields(config: Config, grid: LatLonGrid) -> Static:
     if not data.static:
         return Static.none(grid)
     names = {*data.static, *map(canonical, data.static)}
+    is_regridded = config.prepare is not None and config.prepare.regrid is not None
     fields = open_static(
         config.static_store,
         data.static,
-        grid,
+        None if is_regridded else grid,
         rename=data.rename,
         units={name: unit for name, unit in data.units.items() if name in names},
         storage_options=data.storage_options,
     )
     try:
-        return Static.of(fields)
+        return Static.of(regridded(fields, grid) if is_regridded else fields)
     except ValueError as error:
         raise ValueError(f"data.static: {error}") from None

@@ -27,9 +27,12 @@ from axialcast.data.preparing.regrid import Weights
 from axialcast.data.preparing.shards import write_shards
 from axialcast.files import inventory
 from axialcast.files.atomic import start_of
+from axialcast.forecast import load_checkpoint
 from axialcast.grid import LatLonGrid, grid_of
 from axialcast.run.cli import app
 from axialcast.run.config import load_config
+from axialcast.run.inspection import describe
+from axialcast.run.preflight import check_run
 from axialcast.run.shipped import find_pipeline
 from axialcast.run.stages import run_stages
 
@@ -112,6 +115,57 @@ def test_regrids_and_aggregates(make_config, capsys):
         values = array.values[: 4 * 87].astype(np.float64)
         days = values.reshape(87, 4, *values.shape[1:]).mean(1).astype(np.float32)
         np.testing.assert_array_equal(found[name], weights.means(days).astype(np.float32))
+
+
+def test_static_fields_are_regridded_as_states_are(make_config, tmp_path):
+    config, analysis = make_config(
+        "pipeline=[prepare, train]",
+        "prepare.regrid={num_latitudes: 5, num_longitudes: 8, poles: true}",
+        "data.static=[lsm]",
+        f"data.static_store={tmp_path}/static.nc",
+        "model={dim: 8, depth: 1, heads: 2}",
+        "train={schedule: [{steps: 1}], batch_size: 2}",
+        num_times=351,
+    )
+    source = grid_of(open_analysis(analysis))
+    mask = np.random.default_rng(0).random(source.shape)
+    places = {"latitude": analysis.latitude, "longitude": analysis.longitude}
+    field = xr.Dataset({"lsm": (("latitude", "longitude"), mask, {"units": "1"})}, places)
+    field.to_netcdf(tmp_path / "static.nc")
+    check_run(config, scan=True)
+    run_stages(config)
+    target = LatLonGrid.regular(5, 8, poles=True)
+    means = Weights.between(source, target).means(mask)
+    mean = np.average(means, weights=target.areas)
+    std = np.sqrt(np.average((means - mean) ** 2, weights=target.areas))
+    known = load_checkpoint(config.output / "checkpoint")
+    np.testing.assert_allclose(known.weights["static"][0], (means - mean) / std, atol=1e-5)
+
+
+def test_logarithms_are_of_what_is_prepared(make_config):
+    """Statistics of logarithms are gathered in training, so that another scale prepares nothing."""
+
+    def change(analysis):
+        wet = np.random.default_rng(0).gamma(0.3, 1e-3, analysis["mean_sea_level_pressure"].shape)
+        analysis["mean_sea_level_pressure"].values[:] = wet
+
+    config, analysis = make_config(
+        "pipeline=[prepare, train]",
+        "prepare={}",
+        "data.transform={msl: {log1p: 0.002}}",
+        "model={dim: 8, depth: 1, heads: 2}",
+        "train={schedule: [{steps: 1}], batch_size: 2}",
+        change=change,
+    )
+    run_stages(config)
+    known = load_checkpoint(config.output / "checkpoint").statistics
+    opened = open_analysis(analysis)
+    wet = opened["mean_sea_level_pressure"].sel(time=slice(*config.data.train)).values
+    weights = np.broadcast_to(grid_of(opened).areas, wet.shape)
+    mean = np.average(np.log1p(wet / 0.002, dtype=np.float64), weights=weights)
+    np.testing.assert_allclose(known.mean[-1], mean, rtol=1e-6)
+    np.testing.assert_array_equal(known.log1p, [0, 0, 0.002])
+    assert "transforms: mean_sea_level_pressure log(1 + x / 0.002 Pa)" in describe(config.output)
 
 
 @pytest.mark.parametrize("calendar", ["standard", "noleap"])

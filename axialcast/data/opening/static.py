@@ -1,4 +1,4 @@
-"""Opens static fields from any store, in the project's names and units, on a grid's points."""
+"""Opens static fields from any store, in the project's names and units."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,18 +26,18 @@ ANY_TIME = np.datetime64("2000-01-01", "ns")
 def open_static(
     store: str | Path | Sequence[str | Path] | xr.Dataset,
     variables: Sequence[str],
-    grid: LatLonGrid,
+    grid: LatLonGrid | None = None,
     *,
     rename: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Fields (latitude, longitude) in the project's names and units, on the points of a grid.
+    """Fields (latitude, longitude) in the project's names and units.
 
     Args:
         store: as of `open_analysis`; its fields may have times, if they are the same at all.
         variables: which, in this order; foreign names are accepted.
-        grid: whose points are taken; the store may hold more, in another order.
+        grid: whose points are taken; the store may hold more, in another order. None: the store's.
         rename: as of `open_analysis`, but for names that are not there, as of another store.
         units: by variable, those that the store does not state, or states wrongly.
         storage_options: for a URL, as of `open_analysis`.
@@ -55,7 +55,8 @@ def open_static(
         names_here = {old: new for old, new in (rename or {}).items() if old in there}
         fields = _fields(renamed(parts, names_here).values(), variables)
         opened = open_analysis(fields, variables=variables, units=units)
-        return _on_points(opened.isel({TIME: 0}, drop=True), grid)
+        found = opened.isel({TIME: 0}, drop=True)
+        return found if grid is None else _on_points(found, grid)
     except ValueError as error:
         text = str(error).removeprefix("analysis: ")
         raise ValueError(f"{text}" if text.startswith(name) else f"{name}: {text}") from None
@@ -104,7 +105,7 @@ def _on_points(fields: xr.Dataset, grid: LatLonGrid) -> xr.Dataset:
         what = grid.difference(own)
         raise ValueError(
             f"lies on another grid than the analysis: {what}; regrid it, for instance with: "
-            "cdo remapcon,analysis.nc in.nc out.nc"
+            "cdo remapcon,analysis.nc in.nc out.nc, or both with prepare.regrid"
         )
     chosen = fields.isel({LATITUDE: rows, LONGITUDE: columns}).compute()
     return chosen.assign_coords({LATITUDE: grid.latitude, LONGITUDE: grid.longitude})

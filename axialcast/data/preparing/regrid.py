@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.grid import LatLonGrid
+from axialcast.grid import LatLonGrid, grid_of
 from axialcast.names import LATITUDE, LONGITUDE
 
-__all__ = ["Weights", "covered"]
+__all__ = ["Weights", "covered", "regridded"]
 
 TOLERANCE = 1e-3
 """Share of a cell that may lie outside the source: stores round coordinates to float32."""
@@ -61,6 +62,28 @@ class Weights:
         total = self.rows @ np.where(valid, values, 0.0) @ self.columns.T
         enough = share >= MIN_VALID - TOLERANCE
         return np.divide(total, share, out=np.full_like(total, np.nan), where=enough)
+
+
+def regridded(fields: xr.Dataset, grid: LatLonGrid) -> xr.Dataset:
+    """Fields (latitude, longitude) as means over the cells of another grid.
+
+    Raises:
+        ValueError: a cell is not within theirs.
+    """
+    own = grid_of(fields)
+    try:
+        weights = Weights.between(own, grid)
+    except ValueError:
+        raise ValueError(
+            f"covers {own}, less than the grid that prepare.regrid makes, {grid}; name a store of "
+            "a larger part"
+        ) from None
+    dims = (LATITUDE, LONGITUDE)
+    means = {
+        name: (dims, weights.means(field.transpose(*dims).values), field.attrs)
+        for name, field in fields.data_vars.items()
+    }
+    return xr.Dataset(means, {LATITUDE: grid.latitude, LONGITUDE: grid.longitude})
 
 
 def covered(grid: LatLonGrid, source: LatLonGrid) -> LatLonGrid:

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
-from axialcast.data.preparing.regrid import Weights, covered
+from axialcast.data.preparing.regrid import Weights, covered, regridded
 from axialcast.grid import LatLonGrid
 
 REGULAR = LatLonGrid.regular(11, 18, poles=False)
@@ -84,3 +85,20 @@ def test_regions():
         regrid(values, box, LatLonGrid.regular(36, 72, poles=False))
     with pytest.raises(ValueError, match=r"no cell of .* lies within"):
         covered(LatLonGrid.regular(2, 4, poles=False), box)
+
+
+def test_fields_without_times_are_regridded_as_states_are():
+    source, target = LatLonGrid.regular(13, 24, poles=True), LatLonGrid.regular(5, 8, poles=False)
+    field = np.random.default_rng(1).random(source.shape)
+    turned = np.roll(field[::-1], 5, 1)  # south to north, from another meridian
+    fields = xr.Dataset(
+        {"land_sea_mask": (("longitude", "latitude"), turned.T, {"units": "1"})},
+        {"latitude": source.latitude[::-1], "longitude": source.longitude - 75.0},
+    )
+    found = regridded(fields, target)
+    expected = Weights.between(source, target).means(field)
+    np.testing.assert_allclose(found.land_sea_mask, expected, rtol=1e-12)
+    assert found.land_sea_mask.attrs == {"units": "1"}
+    np.testing.assert_array_equal(found.latitude, target.latitude)
+    with pytest.raises(ValueError, match=r"less than the grid that prepare\.regrid makes"):
+        regridded(fields.isel(latitude=slice(4)), target)
