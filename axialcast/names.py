@@ -142,6 +142,9 @@ VARIABLES: dict[str, Variable] = {
         limits=(200, 350),
     ),
     "total_precipitation": Variable(None, "m", "total precipitation", ("tp",), limits=(-0.01, 3)),
+    "rainfall_rate": Variable(
+        "rainfall_rate", "mm h-1", "rain rate", ("rain_rate",), limits=(-0.1, 3_000)
+    ),
     "2m_dewpoint_temperature": Variable(
         None, "K", "dew point temperature 2 m above ground", ("d2m", "2d"), limits=(80, 400)
     ),

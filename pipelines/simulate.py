@@ -1,26 +1,23 @@
-"""Simulates an analysis: weather of a quasi-geostrophic planet → analysis.zarr."""
+"""Simulates an analysis: weather of a planet, or rain cells → analysis.zarr."""
 
-from axialcast.planet.nature_run import NatureRun
 from axialcast.planet.simulation import Simulation
 from axialcast.run import stamps
 from axialcast.run.config import Config
 from axialcast.run.progress import track
+from axialcast.run.simulated import planet_of
 
 READS = ("seed", "simulate")
 NEEDS = ()
 OUTPUTS = ("analysis.zarr",)
 RESUMES = ("analysis.zarr.unfinished",)
 
-BLOCK_DAYS = 30
-"""Days simulated at a time, and in a chunk: 3 MB per variable at T21."""
-
 
 def run(config: Config) -> None:
-    """Writes the nature run from simulate.start to simulate.end.
+    """Writes what simulate.kind names, from simulate.start to simulate.end.
 
     Killed at any moment, it goes on from the model's state after the last block that it wrote.
     """
-    planet = NatureRun(**config.simulate.model_dump(), seed=config.seed, block_days=BLOCK_DAYS)
+    planet = planet_of(config)
     made_from = stamps.made_from(config, __file__)
     simulation = Simulation(planet, config.output / "analysis.zarr", made_from)
     if other := stamps.differences(made_from, simulation.made_from):
@@ -36,6 +33,6 @@ def run(config: Config) -> None:
     elif done:
         print(f"simulate: goes on from {planet.time(state.step).date()}")
     blocks = simulation.blocks(state)
-    for _ in track(blocks, description="simulate", total=len(steps), done=done, unit="months"):
+    for _ in track(blocks, description="simulate", total=len(steps), done=done, unit="blocks"):
         pass
     simulation.finish()

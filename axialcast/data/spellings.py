@@ -107,6 +107,15 @@ UNITS: dict[str, tuple[Unit, ...]] = {
     ),
     "m": (Unit("m", _METRES),),
     "kg m-2": (Unit("kg m-2", _PER_AREA),),
+    "mm h-1": (
+        Unit("mm h-1", ("mm/h", "mm/hr", "mmhr-1", "mmperhour", "mmh")),
+        Unit("kg m-2 h-1", ("kg/m2/h", "kgm-2hr-1"), because=_WATER),
+        Unit("kg m-2 s-1", ("kg/m2/s", "mm/s", "mms-1"), 3600.0, because=_WATER),
+        Unit("mm min-1", ("mm/min",), 60.0),
+        Unit("mm d-1", ("mm/d", "mm/day", "mmday-1"), 1 / 24),
+        Unit("m s-1", ("m/s",), 3.6e6),
+        Unit("in h-1", ("in/h", "in/hr", "inhr-1", "inches/hour"), 25.4),
+    ),
 }
 """By canonical unit: that one first, then others."""
 
@@ -135,6 +144,11 @@ REFUSED: dict[str, dict[str, str]] = {
         ("m s-1", "kg m-2 s-1"),
         "a rate, where the amount between two times is expected; multiply it by the interval in "
         "the file",
+    ),
+    "rainfall_rate": dict.fromkeys(
+        ("m", "kg m-2"),
+        "an amount, where the rate is expected; divide it in the file by the interval that it fell "
+        "in",
     ),
     "vertical_velocity": {
         "m s-1": "the speed of rising air, where the change of its pressure is expected; give the "

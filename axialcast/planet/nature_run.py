@@ -4,13 +4,15 @@ Shapes: k harmonics.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import dask.array
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from axialcast.names import CONVENTIONS, COORDINATE_ATTRS, STANDARD_GRAVITY, TIME, VARIABLES
 from axialcast.planet.quasigeostrophic import LEVELS, QuasiGeostrophicModel
@@ -109,6 +111,10 @@ class NatureRun:
         step = -self.spinup_steps
         seconds = (self.time(step) - MID_JANUARY).total_seconds()
         return State(step, seconds, self.model.initial_state(self.seed))
+
+    def restored(self, arrays: Mapping[str, NDArray[Any]]) -> State:
+        """A state of its numbers by name."""
+        return State(int(arrays["step"]), float(arrays["seconds"]), arrays["q"])
 
     def advance(self, state: State) -> tuple[xr.Dataset | None, State]:
         """The block that begins with a state, None in the spin-up, and the state after it."""

@@ -1,4 +1,4 @@
-"""Keeping a nature run: a Zarr store that grows block by block, to go on after a kill anywhere.
+"""Keeping a simulation: a Zarr store that grows block by block, to go on after a kill anywhere.
 
 While it grows, `<store>.unfinished` holds `made_from.json` (what decides the run), `store` (the
 Zarr store, with an inventory for each block that is whole) and `states/<step>.npz`, the model's
@@ -9,19 +9,20 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 import zarr
+from numpy.typing import NDArray
 
 from axialcast.files import clearing, inventory
 from axialcast.files.atomic import remove, room_error, sweep, sync_all, write_json, writing
-from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
-from axialcast.planet.nature_run import NatureRun, State
+from axialcast.names import TIME
 
-__all__ = ["Simulation"]
+__all__ = ["Planet", "Simulation", "State"]
 
 TEMPLATE = "template"
 """Name of the inventory of metadata and coordinates."""
@@ -30,8 +31,57 @@ TIMES_PER_CHUNK = 16_384
 """One chunk of times for many years: every reader needs them all."""
 
 
+class State(Protocol):
+    """What a planet needs to go on: a dataclass of numbers and arrays, `step` among them."""
+
+    @property
+    def step(self) -> int:
+        """Output times since the start; negative before it."""
+        ...
+
+
+class Planet(Protocol):
+    """What can be simulated, a block at a time.
+
+    Attributes:
+        times: of the output.
+    """
+
+    times: pd.DatetimeIndex
+
+    @property
+    def steps(self) -> list[int]:
+        """At which step each block begins."""
+        ...
+
+    @property
+    def block_bytes(self) -> int:
+        """Memory that a block takes while it is made."""
+        ...
+
+    def time(self, step: int) -> pd.Timestamp:
+        """When a step is."""
+        ...
+
+    def initial_state(self) -> Any:
+        """The state in which the first block begins."""
+        ...
+
+    def restored(self, arrays: Mapping[str, NDArray[Any]]) -> Any:
+        """A state of its numbers and arrays by name."""
+        ...
+
+    def advance(self, state: Any) -> tuple[xr.Dataset | None, Any]:
+        """The block that begins with a state, None before the start, and the state after it."""
+        ...
+
+    def template(self) -> xr.Dataset:
+        """All of it with its times and attributes, a chunk of lazy zeros for each block."""
+        ...
+
+
 class Simulation:
-    """A nature run on its way into a store. All it knows is on disk, so it may be killed anywhere.
+    """A planet on its way into a store. All it knows is on disk, so it may be killed anywhere.
 
     Args:
         planet: what to simulate.
@@ -43,7 +93,7 @@ class Simulation:
         OSError: the disk is full: says how much room is needed.
     """
 
-    def __init__(self, planet: NatureRun, store: Path, made_from: Mapping[str, Any]) -> None:
+    def __init__(self, planet: Planet, store: Path, made_from: Mapping[str, Any]) -> None:
         clearing.require_ours(store)
         self.planet, self.store = planet, store
         self.work = store.with_name(f"{store.name}.unfinished")
@@ -85,7 +135,7 @@ class Simulation:
             if block is not None:
                 self._write(block, state.step)
             with writing(self._path(after.step)) as partial, partial.open("wb") as file:
-                np.savez(file, step=after.step, seconds=after.seconds, q=after.q)
+                np.savez(file, **vars(after))
             state = after
             yield state
 
@@ -133,7 +183,7 @@ class Simulation:
             array = zarr.open_array(
                 self.growing / str(name), mode="r+", config={"write_empty_chunks": True}
             )
-            index = (step // array.chunks[0], 0, 0, 0)
+            index = (step // array.chunks[0], *[0] * (array.ndim - 1))
             chunk = f"{name}/{array.metadata.encode_chunk_key(index)}"
             # Zarr would read a chunk that is there to fill up the last one.
             (self.growing / chunk).unlink(missing_ok=True)
@@ -160,7 +210,8 @@ class Simulation:
         """A state that was kept; None: it was not, or is damaged."""
         try:
             with np.load(self._path(step), allow_pickle=False) as known:
-                return State(int(known["step"]), float(known["seconds"]), known["q"])
+                restored: State = self.planet.restored(known)
+                return restored
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
 
@@ -171,15 +222,16 @@ def _label(step: int) -> str:
 
 
 def _write_template(template: xr.Dataset, store: Path) -> None:
-    first = template[TIME].dt.strftime("%Y-%m-%d %H:%M").item(0)
+    times = template[TIME].to_index()
+    unit = "hours" if (times.minute == 0).all() else "minutes"
     encoding: dict[str, dict[str, Any]] = {
         # A chunk that got lost reads as NaN, not as weather.
         str(name): {"chunks": variable.data.chunksize, "fill_value": np.nan, "_FillValue": None}
         for name, variable in template.data_vars.items()
     }
-    encoding |= {name: {"_FillValue": None} for name in (LEVEL, LATITUDE, LONGITUDE)}
-    chunks = (TIMES_PER_CHUNK,)
-    encoding[TIME] = {"units": f"hours since {first}", "dtype": "int64", "chunks": chunks}
+    encoding |= {str(name): {"_FillValue": None} for name in template.coords}
+    since = f"{unit} since {times[0]:%Y-%m-%d %H:%M}"
+    encoding[TIME] = {"units": since, "dtype": "int64", "chunks": (TIMES_PER_CHUNK,)}
     with warnings.catch_warnings():
         # Zarr warns that version 3 has not standardised consolidated metadata; xarray reads both.
         warnings.filterwarnings("ignore", "Consolidated metadata")

@@ -27,6 +27,7 @@ from axialcast.run.sections import (
     RegridConfig,
     Section,
     SimulateConfig,
+    Simulated,
     TrainConfig,
     VerifyConfig,
 )
@@ -89,7 +90,7 @@ class Config(Section):
     """Seed of everything random."""
     device: Device = "auto"
     """auto, cpu, cuda, cuda:<index> or mps."""
-    simulate: SimulateConfig = SimulateConfig()
+    simulate: Simulated = SimulateConfig()
     data: DataConfig | None = None
     prepare: PrepareConfig | None = None
     """Null: the data are used as they are."""
@@ -248,7 +249,7 @@ def _place_problems(config: Config, data: DataConfig) -> list[str]:
 
 
 def _simulate_problems(config: Config, data: DataConfig) -> list[str]:
-    """What contradicts between data and a nature run that is to be simulated for it."""
+    """What contradicts between data and what is to be simulated for it."""
     if "simulate" not in config.pipeline:
         return []
     lines = []

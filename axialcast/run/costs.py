@@ -26,13 +26,13 @@ from axialcast.model import ForecastNetwork
 from axialcast.model.footprint import forecasting_bytes
 from axialcast.model.memory import installed_bytes, resident_bytes
 from axialcast.parallel import launch
-from axialcast.planet.nature_run import NatureRun
 from axialcast.run.config import Config, DataConfig
+from axialcast.run.simulated import planet_of
 from axialcast.run.training_costs import TrainingCosts
 from axialcast.run.verification import verifying_gib
 from axialcast.times.calendars import time_text
 
-__all__ = ["BEYOND", "Preflight", "planned_nature_run"]
+__all__ = ["BEYOND", "Preflight"]
 
 BEYOND = 2
 """Times this machine's memory that a stage must be estimated at to be refused: it is rough."""
@@ -116,7 +116,7 @@ class Preflight:
         return lines
 
     def _simulating(self) -> dict[str, int]:
-        return {"a block of days": planned_nature_run(self.config).block_bytes}
+        return {"a block of days": planet_of(self.config).block_bytes}
 
     def _preparing(self) -> dict[str, int]:
         assert self.config.prepare is not None
@@ -286,10 +286,5 @@ class Preflight:
             "forecast": num_inits * self._num_leads() * state,
         }
         if "simulate" in self.config.pipeline:
-            sizes["simulate"] = planned_nature_run(self.config).template().nbytes
+            sizes["simulate"] = planet_of(self.config).template().nbytes
         return sum(size for name, size in sizes.items() if name in self.config.pipeline)
-
-
-def planned_nature_run(config: Config) -> NatureRun:
-    """What simulate would simulate."""
-    return NatureRun(**config.simulate.model_dump(), seed=config.seed)

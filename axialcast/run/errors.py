@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -59,13 +60,13 @@ def describe_errors(
     suggested: set[str] = set()
     for error in _errors(model, values, context):
         if error["type"] == "extra_forbidden":
-            key = _dotted(error["loc"])
+            key = _dotted(_without_tags(model, error["loc"]))
             remedy, instead = _suggest(model, error["loc"])
             found.append((key, f"{key}: unknown key; {remedy}"))
             suggested.add(instead)
-            _remove(values, error["loc"])
+            _remove(values, _without_tags(model, error["loc"]))
     for error in _errors(model, values, context):
-        key = _dotted(error["loc"])
+        key = _dotted(_without_tags(model, error["loc"]))
         if not (error["type"] == "missing" and key in suggested):
             found += [(key, shown(line)) for line in _lines(model, error, key)]
     return found
@@ -124,13 +125,16 @@ def _expected(error: Any) -> str:
 
 def _suggest(model: type[BaseModel], location: Location) -> tuple[str, str]:
     """(remedy, dotted key it names): the key's own section first, then the others."""
-    *parents, name = map(str, location)
+    *parents, name = map(str, _without_tags(model, location))
     if "." in name:
         return f"write {name.replace('.', ': and below it ')}:", name
-    own = list(_section_at(model, location[:-1]).model_fields)
+    section = _section_at(model, location[:-1])
+    own = list(section.model_fields)
     known = {place: place.rpartition(".")[2] for place in places(model)}
     for key in own:
         known.pop(".".join([*parents, key]), None)
+    if known.pop(".".join([*parents, name]), None):
+        return f"kind {_tag(section)} has none; expected one of {', '.join(own)}", ""
     exact = [place for place, key in known.items() if key == name]
     near_here = difflib.get_close_matches(name, own, n=1, cutoff=0.85 if exact else 0.6)
     near_here = near_here or [key for key in own if name in key.split("_") or name == key[:3]][:1]
@@ -148,9 +152,9 @@ def places(model: type[BaseModel], prefix: str = "", *, in_lists: bool = True) -
     """Every key of the model and of the sections within, dotted; also of sections in lists."""
     for key, field in model.model_fields.items():
         yield f"{prefix}{key}"
-        section = _section_in(field.annotation, in_lists=in_lists)
-        if section:
-            yield from places(section, f"{prefix}{key}.", in_lists=in_lists)
+        sections = _sections_in(field.annotation, in_lists=in_lists)
+        found = (places(one, f"{prefix}{key}.", in_lists=in_lists) for one in sections)
+        yield from dict.fromkeys(chain.from_iterable(found))  # kinds of a section share keys
 
 
 def _is_required(model: type[BaseModel], location: Location) -> bool:
@@ -160,20 +164,43 @@ def _is_required(model: type[BaseModel], location: Location) -> bool:
 
 def _section_at(model: type[BaseModel], location: Location) -> type[BaseModel]:
     section = model
+    kinds: list[type[BaseModel]] = []
     for part in location:
         field = section.model_fields.get(str(part))
-        section = (field and _section_in(field.annotation)) or section
+        if field is None:
+            section = next((kind for kind in kinds if _tag(kind) == part), section)
+        elif kinds := list(_sections_in(field.annotation)):
+            section = kinds[0]
     return section
 
 
-def _section_in(annotation: Any, *, in_lists: bool = True) -> type[BaseModel] | None:
-    """The section class inside an annotation such as `DataConfig | None`, if there is one."""
+def _sections_in(annotation: Any, *, in_lists: bool = True) -> Iterator[type[BaseModel]]:
+    """The section classes inside an annotation such as `DataConfig | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if not in_lists and get_origin(annotation) in (list, dict):
-        return None
-    found = (_section_in(inner, in_lists=in_lists) for inner in get_args(annotation))
-    return next(filter(None, found), None)
+        yield annotation
+    elif in_lists or get_origin(annotation) not in (list, dict):
+        for inner in get_args(annotation):
+            yield from _sections_in(inner, in_lists=in_lists)
+
+
+def _tag(section: type[BaseModel]) -> str | None:
+    """Which kind of a section of several kinds it is, as pydantic calls it in a location."""
+    kind = section.model_fields.get("kind")
+    return kind and kind.default
+
+
+def _without_tags(model: type[BaseModel], location: Location) -> Location:
+    """A location as the YAML has it: pydantic says of which kind a section is, the YAML in it."""
+    kept: list[int | str] = []
+    is_tag = False
+    for number, part in enumerate(location):
+        if not is_tag:
+            kept.append(part)
+            field = _section_at(model, location[:number]).model_fields.get(str(part))
+            is_tag = field is not None and len(list(_sections_in(field.annotation))) > 1
+        else:
+            is_tag = False
+    return tuple(kept)
 
 
 def _description(model: type[BaseModel], location: Location) -> str:

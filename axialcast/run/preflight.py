@@ -15,10 +15,11 @@ from axialcast.data.transform import log_scales
 from axialcast.device import choose_device
 from axialcast.forecast import Forecaster, load_checkpoint
 from axialcast.run.config import Config, ConfigError, DataConfig
-from axialcast.run.costs import Preflight, planned_nature_run
+from axialcast.run.costs import Preflight
 from axialcast.run.line import stages_of
 from axialcast.run.misfits import misfits
 from axialcast.run.sample import sample
+from axialcast.run.simulated import planet_of
 from axialcast.run.static_fields import static_fields
 
 __all__ = ["Preflight", "check_run"]
@@ -46,7 +47,7 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
     if config.data is None:
         return None
     is_simulated = "simulate" in config.pipeline
-    dataset = _opened(config, planned_nature_run(config).template() if is_simulated else None)
+    dataset = _opened(config, planet_of(config).template() if is_simulated else None)
     analysis, forecaster = Analysis(dataset), _trained(config)
     with _naming(config.analysis_address):
         preflight = _planned(config, config.data, analysis, forecaster)

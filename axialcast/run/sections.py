@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from axialcast.names import canonical
 from axialcast.run.data_section import DataConfig, RegionConfig, Section
+from axialcast.run.simulate_section import RainCellsConfig, SimulateConfig, Simulated
 from axialcast.run.values import (
     BatchName,
     Count,
@@ -26,7 +27,7 @@ from axialcast.run.values import (
     WholeHours,
     each_once,
 )
-from axialcast.times.periods import Date, InitTimes, Interval, interval, period_bounds
+from axialcast.times.periods import InitTimes, Interval, interval
 
 __all__ = [
     "ClusterConfig",
@@ -34,41 +35,16 @@ __all__ = [
     "ForecastConfig",
     "ModelConfig",
     "PrepareConfig",
+    "RainCellsConfig",
     "RegionConfig",
     "RegridConfig",
     "ScheduleConfig",
     "Section",
     "SimulateConfig",
+    "Simulated",
     "TrainConfig",
     "VerifyConfig",
 ]
-
-FIRST_YEAR, LAST_YEAR = "1680", "2260"
-"""Years whose every instant 64 bits of nanoseconds can count."""
-
-
-class SimulateConfig(Section):
-    """The embedded nature run: keywords of `axialcast.planet.nature_run.nature_run`."""
-
-    start: Date = "2001-01-01"
-    """First date written."""
-    end: Date = "2002-12-31"
-    """Last date written."""
-    truncation: Annotated[int, Field(ge=5, le=341)] = 21
-    """Triangular truncation: T21 has 32 x 64 points."""
-    spinup_days: Annotated[Whole, Field(le=36_525)] = 120
-    """Days integrated and thrown away before `start`."""
-
-    @model_validator(mode="after")
-    def _is_ordered(self) -> Self:
-        if period_bounds((self.start, self.start))[0] > period_bounds((self.end, self.end))[1]:
-            raise ValueError(f"start {self.start} comes after end {self.end}; swap them")
-        if self.start < FIRST_YEAR or self.end[:4] > LAST_YEAR:
-            raise ValueError(
-                f"start {self.start} and end {self.end}: expected dates within {FIRST_YEAR} to "
-                f"{LAST_YEAR}, which nanoseconds can count"
-            )
-        return self
 
 
 class RegridConfig(Section):

@@ -28,6 +28,7 @@ EARTH = {
     "surface_pressure": (48_000, 108_000),
     "sea_surface_temperature": (271, 309),
     "total_precipitation": (-1e-9, 0.4),
+    "rainfall_rate": (0, 300),
     "2m_dewpoint_temperature": (185, 305),
     "total_column_water_vapour": (0, 85),
     "geopotential_height": (-600, 32_000),

@@ -185,6 +185,14 @@ REFUSED_WHEN_READ = [
     ("simulate={start: '0001', end: '0002'}", "expected dates within 1680 to 2260"),
     ("simulate.truncation=4", "simulate.truncation: got 4, expected 5 or more"),
     ("simulate.truncation=1000", "simulate.truncation: got 1000, expected 341 or less"),
+    ("simulate.kind=moon", "simulate.kind: got 'moon', expected 'nature_run' or 'rain_cells'"),
+    (
+        "simulate={kind: rain_cells, truncation: 21}",
+        "simulate.truncation: unknown key; kind rain_cells has none; expected one of start, end",
+    ),
+    ("simulate={kind: rain_cells, pionts: 64}", "pionts: unknown key; did you mean points?"),
+    ("simulate={kind: rain_cells, step_minutes: 7}", "simulate.step_minutes: got 7, expected 1, 2"),
+    ("simulate={kind: rain_cells, start: 2002}", "simulate: start 2002 comes after end 2001-06-30"),
     ("simulate.spinup_days=1e9", "simulate.spinup_days: got 1000000000.0, expected 36,525 or less"),
     # model
     ("model.dim=7", "model: dim 7 is not divisible by heads 2; try dim: 6"),
