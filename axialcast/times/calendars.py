@@ -23,6 +23,7 @@ __all__ = [
     "check_times",
     "gapless_axis",
     "select_period",
+    "spans",
     "steps",
     "time_text",
     "times_per_step",
@@ -134,9 +135,16 @@ def cadence(analysis: xr.Dataset, dim: str = TIME, *, gaps: Gaps = "keep") -> np
 
 def steps(times: NDArray[Any]) -> NDArray[np.timedelta64]:
     """(n - 1,) spacings of n times (timedelta64[ns]), whatever their calendar."""
-    if times.dtype == object:
-        return np.diff(times).astype("timedelta64[us]").astype("timedelta64[ns]")
-    return np.diff(times.astype("datetime64[ns]"))
+    return spans(times[:-1], times[1:])
+
+
+def spans(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.timedelta64]:
+    """(n,) from each time to another of the same calendar (timedelta64[ns])."""
+    if after.dtype == object:
+        apart = (after - before).astype("timedelta64[us]").astype("timedelta64[ns]")
+    else:
+        apart = after.astype("datetime64[ns]") - before.astype("datetime64[ns]")
+    return np.asarray(apart)
 
 
 def times_per_step(spacing: np.timedelta64, step_hours: float | None) -> int:

@@ -23,9 +23,10 @@ from axialcast.data.arrays.borrowed import (
     explicit_indexing_adapter,
 )
 from axialcast.data.arrays.expanded import Expanded
+from axialcast.data.arrays.repeated import repeated
 from axialcast.data.arrays.stored import Stored, linear
 
-__all__ = ["Part", "convert_linear", "expand", "lazily", "part_of", "transpose"]
+__all__ = ["Part", "convert_linear", "expand", "lazily", "part_of", "repeat", "transpose"]
 
 
 INTEGER = (int, np.integer)
@@ -150,6 +151,31 @@ def expand(array: xr.DataArray, dim: str) -> xr.DataArray:
     data = xr.Variable((dim, *names), lazily(Expanded(part.stored)), array.attrs, array.encoding)
     data = data[(slice(None), *part.index)]
     return xr.Dataset({"array": data}, array.coords)["array"].rename(array.name)
+
+
+def repeat(
+    variable: xr.Variable, dim: str, rows: NDArray[np.int64], nth: NDArray[np.int64], count: int
+) -> xr.Variable:
+    """The variable at these positions of a dimension, which may recur: each read once, if stored.
+
+    Args:
+        variable: lazy, or anything else.
+        dim: one of its dimensions.
+        rows: (n,) positions, not decreasing.
+        nth: (n,) at which of its `count` times each stands, from 0; increasing while one recurs.
+        count: how often one may recur.
+    """
+    part = part_of(variable)
+    if part is None:
+        return variable.isel({dim: rows})
+    axes = dict(zip(variable.dims, part.axes, strict=True))
+    axis = axes[dim]
+    index = list(part.index)
+    index[axis] = part.positions[axis][rows] * count + nth
+    names = {axis: name for name, axis in axes.items()}
+    dims = [names.get(a, f"axis_{a}") for a in range(part.stored.ndim)]
+    data = lazily(repeated(part.stored, axis, count))
+    return xr.Variable(dims, data, variable.attrs, variable.encoding)[tuple(index)]
 
 
 def _with_part(array: xr.DataArray, part: Part, axes: tuple[int, ...]) -> xr.DataArray:

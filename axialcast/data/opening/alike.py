@@ -12,7 +12,14 @@ from axialcast.grid import LatLonGrid
 from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
 from axialcast.times.calendars import time_text
 
-__all__ = ["Parts", "on_one_grid", "refuse_differences", "refuse_holes", "refuse_other_times"]
+__all__ = [
+    "Parts",
+    "calendar_of",
+    "on_one_grid",
+    "refuse_differences",
+    "refuse_holes",
+    "refuse_other_times",
+]
 
 Parts = Mapping[str, xr.Dataset]
 """What each file holds, standardised, by its name."""
@@ -24,7 +31,7 @@ def refuse_other_times(parts: Parts) -> None:
     for name, dataset in parts.items():
         if not dataset.sizes[TIME]:
             raise ValueError(f"{name}: holds no times; leave it out of data.store")
-        calendars.setdefault(_calendar(dataset.indexes[TIME]), name)
+        calendars.setdefault(calendar_of(dataset.indexes[TIME]), name)
     if len(calendars) > 1:
         (kind, one), (other_kind, other), *_ = calendars.items()
         raise ValueError(
@@ -34,7 +41,8 @@ def refuse_other_times(parts: Parts) -> None:
     _refuse_overlaps(parts)
 
 
-def _calendar(times: pd.Index) -> str:
+def calendar_of(times: pd.Index) -> str:
+    """The name of the calendar that times are of."""
     return str(times.calendar) if isinstance(times, xr.CFTimeIndex) else "standard"
 
 

@@ -6,7 +6,7 @@ import xarray as xr
 
 from axialcast.names import canonical
 
-__all__ = ["named_there", "renamed"]
+__all__ = ["named_there", "present", "renamed"]
 
 
 def named_there(
@@ -17,6 +17,12 @@ def named_there(
         return variables
     wanted = set(map(canonical, variables))
     return [*variables, *(old for old, new in rename.items() if canonical(new) in wanted)]
+
+
+def present(parts: Mapping[str, xr.Dataset], rename: Mapping[str, str] | None) -> dict[str, str]:
+    """What of the names to change is in these files: of what is said of several stores at once."""
+    there = {str(name) for raw in parts.values() for name in {*raw.variables, *raw.dims}}
+    return {old: new for old, new in (rename or {}).items() if old in there}
 
 
 def renamed(

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from axialcast.data.opening.kinds.backends import Reading, open_raw
+from axialcast.data.opening.points import on_points
 from axialcast.data.opening.renaming import named_there, renamed
 from axialcast.data.opening.selection import chosen_variables
 from axialcast.data.opening.standard.naming import rename
 from axialcast.data.opening.store import open_analysis
 from axialcast.disclosure import shown
-from axialcast.grid import TOLERANCE_DEGREES, LatLonGrid, grid_of
+from axialcast.grid import LatLonGrid
 from axialcast.names import LATITUDE, LONGITUDE, TIME
 
 __all__ = ["open_static"]
@@ -93,31 +93,15 @@ def _at_one_time(arrays: Sequence[xr.DataArray]) -> xr.DataArray:
 
 
 def _on_points(fields: xr.Dataset, grid: LatLonGrid) -> xr.Dataset:
-    """The fields at the points of a grid.
+    """The fields at the points of a grid, read.
 
     Raises:
         ValueError: they are not given at one of them.
     """
-    own = grid_of(fields)
-    rows = _nearest(own.latitude, grid.latitude)
-    columns = _nearest(own.longitude, grid.longitude, turn=360.0)
-    if rows is None or columns is None:
-        what = grid.difference(own)
+    try:
+        return on_points(fields, grid, thinned=True).compute()
+    except ValueError as error:
         raise ValueError(
-            f"lies on another grid than the analysis: {what}; regrid it, for instance with: "
+            f"lies on another grid than the analysis: {error}; regrid it, for instance with: "
             "cdo remapcon,analysis.nc in.nc out.nc, or both with prepare.regrid"
-        )
-    chosen = fields.isel({LATITUDE: rows, LONGITUDE: columns}).compute()
-    return chosen.assign_coords({LATITUDE: grid.latitude, LONGITUDE: grid.longitude})
-
-
-def _nearest(
-    have: NDArray[np.float64], want: NDArray[np.float64], turn: float | None = None
-) -> NDArray[np.int64] | None:
-    """Where the wanted coordinates are among those there; None: one is not."""
-    apart = np.abs(want[:, None] - have[None, :])
-    if turn is not None:
-        apart = np.minimum(apart % turn, turn - apart % turn)
-    places = apart.argmin(1)
-    is_there = apart[np.arange(len(want)), places] <= TOLERANCE_DEGREES
-    return places if is_there.all() else None
+        ) from None

@@ -5,30 +5,24 @@ stated with certainty (cadence, order, units) is refused with the remedy.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from zarr.abc.store import Store
 
-from axialcast.data.arrays.backed import in_parts
 from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.combine import combine
-from axialcast.data.opening.kinds.backends import Reading, open_raw
-from axialcast.data.opening.renaming import named_there, renamed
+from axialcast.data.opening.entries import Stores, entries_of, given_by, told
+from axialcast.data.opening.joining import join_stores
+from axialcast.data.opening.opened import Opened, files_of, open_entry, refuse_unused
 from axialcast.data.opening.selection import select_levels, select_region
-from axialcast.data.opening.standard.contradictions import refuse_contradictions
-from axialcast.data.opening.standard.units import require_known
-from axialcast.data.opening.standardise import standardise
-from axialcast.disclosure import shown
-from axialcast.names import TIME
+from axialcast.names import LEVEL, TIME, canonical
 from axialcast.times.calendars import Gaps, cadence, select_period
 
 __all__ = ["open_analysis"]
 
 
 def open_analysis(
-    store: str | Path | Sequence[str | Path] | Store | xr.Dataset,
+    store: Stores,
     *,
     variables: Sequence[str] | None = None,
     levels: Sequence[float] | None = None,
@@ -52,7 +46,12 @@ def open_analysis(
     Args:
         store: NetCDF or GRIB file, a pattern such as "era5_*.nc" or a sequence of them; Zarr store
             or anemoi dataset, local or by URL (http, s3, gs, az; anonymous); Icechunk repository; a
-            zarr Store, as obstore and Icechunk sessions give; or a Dataset.
+            zarr Store, as obstore and Icechunk sessions give; or a Dataset. A sequence of them is
+            joined: those of the same variables one after another, others side by side, on the grid
+            of the first and at the times that all have; a coarser cadence, of a day at most, is
+            held until its next value. One of them may be a mapping {"store": …} that says of it
+            alone: variables (that it is to give), rename, units, member, round_times_seconds,
+            missing_chunks, storage_options.
         variables: names to keep, in this order; foreign names are accepted. None: all.
         levels: pressure levels to keep (hPa), in this order. None: all.
         period: first and last date to keep, both included: text, years or datetimes. None: all.
@@ -76,29 +75,47 @@ def open_analysis(
         ValueError: what is asked for is not there; times are unsorted, repeated or uneven;
             coordinates are no grid in degrees; units are absent or foreign.
     """
-    names = named_there(variables, rename)
-    reading = Reading(storage_options, timeout_seconds, missing_chunks, names, levels)
-    parts = (
-        {"analysis": in_parts(store)} if isinstance(store, xr.Dataset) else open_raw(store, reading)
-    )
-    parts = renamed(parts, rename)
-    refuse_contradictions(parts)
-    settings = {"variables": variables, "units": units, "member": member}
-    settings["round_times_seconds"] = round_times_seconds
-    parts = {name: _standardised(name, raw, **settings) for name, raw in parts.items()}
-    require_known(units, {str(name) for part in parts.values() for name in part.variables})
-    analysis = combine(parts, variables)
+    shared: dict[str, Any] = {"rename": rename, "units": units, "member": member}
+    shared |= {"round_times_seconds": round_times_seconds, "missing_chunks": missing_chunks}
+    entries = entries_of(store, storage_options=storage_options, **shared)
+    entries = [entry for entry in entries if entry.asked(variables) != []] or entries
+    opened = [open_entry(entry, variables, levels, timeout_seconds) for entry in entries]
+    refuse_unused(opened, rename, units)
+    if entries[0].is_alone:
+        analysis = combine(opened[0].standard, variables)
+    else:
+        analysis = _joined(opened, variables, levels, region, gaps)
+        region = None
     try:
         return _part(analysis, levels, period, region, gaps)
     except ValueError as error:
-        raise ValueError(f"{_name(store)}: {error}") from None
+        raise ValueError(f"{told(entries)}: {error}") from None
 
 
-def _standardised(name: str, raw: xr.Dataset, **settings: Any) -> xr.Dataset:
-    try:
-        return standardise(raw, **settings)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+def _joined(
+    opened: Sequence[Opened],
+    variables: Sequence[str] | None,
+    levels: Sequence[float] | None,
+    region: Mapping[str, tuple[float, float]] | None,
+    gaps: Gaps,
+) -> xr.Dataset:
+    """Stores as one: those of the same variables one after another, then these beside others."""
+    given = given_by([one.entry for one in opened], [one.held for one in opened], variables)
+    alike: dict[frozenset[str], list[Opened]] = {}
+    for one, names in zip(opened, given, strict=True):
+        alike.setdefault(frozenset(names), []).append(one)
+    stores = {}
+    for of, group in alike.items():
+        name = told([one.entry for one in group])
+        name = f"{name} (data.store.{group[0].entry.number})" if name in stores else name
+        part = combine(files_of(group), [v for one in group for v in one.held if v in of])
+        try:
+            stores[name] = _part(part, levels if LEVEL in part.dims else None, None, region, gaps)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    joined = join_stores(stores) if len(stores) > 1 else next(iter(stores.values()))
+    order = variables or [name for names in given for name in names]
+    return joined[[name if name in joined else canonical(name) for name in order]]
 
 
 def _part(
@@ -115,11 +132,3 @@ def _part(
         cadence(analysis, gaps=gaps)
     analysis = select_levels(analysis, levels)
     return analysis if region is None else select_region(analysis, region)
-
-
-def _name(store: Any) -> str:
-    if isinstance(store, xr.Dataset):
-        return "analysis"
-    if isinstance(store, Sequence) and not isinstance(store, str):
-        return f"{store[0]} and {len(store) - 1} more"
-    return shown(str(store))
