@@ -178,6 +178,12 @@ VARIABLES: dict[str, Variable] = {
     ),
 }
 
+PROGNOSTIC, DIAGNOSTIC, FORCING = "prognostic", "diagnostic", "forcing"
+ROLES = {PROGNOSTIC: "variables", DIAGNOSTIC: "diagnostic", FORCING: "forcings"}
+"""What a network does with a variable, in the order that channels have: it is given it and
+forecasts it; it forecasts it alone; it is given it alone, at all times. Each with the key of `data`
+that names such variables. Static fields are given too, but have no time."""
+
 COMPUTED = (
     "cosine_of_solar_zenith_angle",
     "toa_incoming_shortwave_flux",

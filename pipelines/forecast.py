@@ -21,13 +21,17 @@ from axialcast.forecast import (
 )
 from axialcast.parallel import dealt, launch, told
 from axialcast.run.config import Config
+from axialcast.run.forcings import forcing_sources
 from axialcast.run.parts import in_turn, mine
 from axialcast.run.progress import track
 from axialcast.run.stamps import differences, made_from
 from axialcast.run.workers import workers
+from axialcast.times.dates import Leads
 
 READS = (
     "data.variables",
+    "data.diagnostic",
+    "data.forcings",
     "data.levels",
     "data.region",
     "data.member",
@@ -40,6 +44,7 @@ READS = (
     "forecast.lead_time_hours",
     "forecast.init_times",
     "forecast.init_every_hours",
+    "forecast.forcings",
     "forecast.layout",
 )
 NEEDS = ("checkpoint",)
@@ -71,7 +76,8 @@ def run(config: Config) -> None:
         store=str(config.output / "forecast.zarr"),
         belongs_to=belongs_to,
         device=config.device,
-        state=decided["store"],
+        state=[decided["store"], *decided.get("forcing stores", ())],
+        forcings=forcing_sources(config),
         neighbours=neighbours_in(config),
         **config.forecast.model_dump(include={"lead_time_hours", "batch_size", "layout"}),
     )
@@ -119,7 +125,7 @@ def missing_in(
             belongs_to=hindcast.belongs_to,
             layout=hindcast.layout,
         )
-        drop_changed(store, forecaster, analysis, hindcast.state, hindcast.batch_size)
+        drop_changed(store, opened, leads, hindcast)
     inits = mine(inits)
     missing = store.missing(inits)
     if len(missing) < len(inits):
@@ -173,20 +179,23 @@ def discard_other(path: Path, belongs_to: dict[str, Any]) -> None:
 
 
 def drop_changed(
-    store: ForecastStore, forecaster: Forecaster, analysis: Analysis, state: Any, batch_size: int
+    store: ForecastStore, opened: tuple[Forecaster, Analysis], leads: Leads, hindcast: Hindcast
 ) -> None:
-    """Counts forecasts as absent whose initial states are others in the analysis as it is now.
+    """Counts forecasts as absent whose initial states are others in the analysis as it is now, or
+    their forcings.
 
     Those whose states the analysis does not hold any more cannot be compared, and stay.
     """
-    made_of = store.complete()
-    if made_of and store.checked_against != state:
+    made_of, (forecaster, analysis) = store.complete(), opened
+    if made_of and store.checked_against != hindcast.state:
         every = datetimes(list(made_of), like=analysis.times)
-        inits = every[forecaster.has_inputs(analysis, every)]
-        blocks = forecaster.inputs(analysis, init_times=inits, batch_size=batch_size)
+        inits = every[forecaster.has_inputs(analysis, every, lead_times=leads)]
+        blocks = forecaster.inputs(
+            analysis, init_times=inits, lead_times=leads, batch_size=hindcast.batch_size
+        )
         now = zip(inits, chain.from_iterable(blocks), strict=True)
         changed = [time for time, states in now if states != made_of[date_text(time)]]
         if changed:
             print(f"forecast: the states of {len(changed):,} initial times changed; made anew")
             store.drop(changed)
-    store.checked_against = state
+    store.checked_against = hindcast.state

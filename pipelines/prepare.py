@@ -15,6 +15,8 @@ from axialcast.run.workers import workers
 
 READS = (
     "data.variables",
+    "data.diagnostic",
+    "data.forcings",
     "data.levels",
     "data.region",
     "data.member",

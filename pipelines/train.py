@@ -29,6 +29,7 @@ from axialcast.data.transform import log_scales
 from axialcast.device import choose_device
 from axialcast.forecast import Checkpoint, save_checkpoint
 from axialcast.model import ForecastNetwork
+from axialcast.names import PROGNOSTIC
 from axialcast.parallel import launch, leader_first, told
 from axialcast.run.config import Config
 from axialcast.run.progress import track
@@ -53,6 +54,7 @@ READS = (
     "seed",
     "model",
     "data.variables",
+    "data.diagnostic",
     "data.static",
     "data.forcings",
     "data.weights",
@@ -102,7 +104,7 @@ def run(config: Config) -> None:
     device = choose_device(config.device)
     analysis = open_analysis(config.analysis_store, **config.opening)
     train, validate = (analysis.sel(time=slice(*p)) for p in (data.train, data.validate))
-    channels, grid = Channels.of(analysis), grid_of(analysis)
+    channels, grid = Channels.of(analysis, data.roles), grid_of(analysis)
     stride = times_per_step(cadence(analysis), data.step_hours)
     step = cadence(analysis) * stride
     log1p = log_scales(channels, data.transform)
@@ -117,16 +119,15 @@ def run(config: Config) -> None:
     for channel, share in zip(channels, stats.missing, strict=True):
         if share:
             print(f"train: {channel} is NaN on {100 * share:.3g} % of the area: masked in the loss")
-    static, bounds = static_fields(config, grid), channels.bounds(data.bounds)
+    static, bounds = static_fields(config, grid), channels.forecast.bounds(data.bounds)
     settings = {"input_steps": data.input_steps, **config.model.model_dump()}
-    if data.forcings:
-        settings["forcings"] = data.forcings
-    scale = stats.increment_scale.tolist()
+    if data.computed_forcings:
+        settings["forcings"] = data.computed_forcings
     network = ForecastNetwork(
-        num_channels=len(channels),
+        **channels.numbers,
         num_static=len(static.channels),
         grid=grid,
-        increment_scale=scale,
+        increment_scale=stats[channels.where(PROGNOSTIC)].increment_scale.tolist(),
         **settings,
     )
     network.set_static(static.values)
@@ -157,7 +158,7 @@ def run(config: Config) -> None:
         ForecastTask(
             step=step,
             area_weights=torch.tensor(grid.area_weights[rows], dtype=torch.float32, device=device),
-            scale=error_scale(network, channels.weights(data.weights)),
+            scale=error_scale(network, channels.forecast.weights(data.weights)),
             precision=config.train.precision,
         ),
         optimizer=partial(adamw, weight_decay=config.train.weight_decay),

@@ -29,6 +29,7 @@ from axialcast.verify import Baseline, DrawnField, evaluate, omissions, to_table
 
 READS = (
     "data.variables",
+    "data.diagnostic",
     "data.levels",
     "data.region",
     "data.member",

@@ -4,7 +4,7 @@ A channel is a variable at a level. Shapes: n times, c channels, h latitudes, w 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from axialcast.names import (
     CHANNEL,
     COORDINATE_ATTRS,
+    FORCING,
     LATITUDE,
     LEVEL,
     LONGITUDE,
+    PROGNOSTIC,
+    ROLES,
     VARIABLES,
     canonical,
 )
@@ -28,14 +31,24 @@ Bounds = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Channel:
-    """A variable at a level: `level` in hPa, None for a field without levels."""
+    """A variable at a level: `level` in hPa, None for a field without levels.
+
+    Its role, one of `axialcast.names.ROLES`, is no property of the data: it does not make channels
+    differ.
+    """
 
     variable: str
     level: float | None
     units: str
+    role: str = field(default=PROGNOSTIC, compare=False)
 
     def __str__(self) -> str:
         return self.variable if self.level is None else f"{self.variable} {self.level:g} hPa"
+
+    @property
+    def key(self) -> str:
+        """Where a config names it."""
+        return f"data.{ROLES[self.role]}"
 
     def of(self, dataset: xr.Dataset) -> xr.DataArray:
         """The dataset's variable, at this level where it has any."""
@@ -50,12 +63,20 @@ class Channels(Sequence[Channel]):
         self._channels = tuple(channels)
 
     @classmethod
-    def of(cls, dataset: xr.Dataset) -> "Channels":
-        """The channels of an analysis, every variable at every one of its levels."""
+    def of(cls, dataset: xr.Dataset, roles: Mapping[str, str] | None = None) -> "Channels":
+        """The channels of an analysis, every variable at every one of its levels.
+
+        Args:
+            roles: by variable, prognostic where nothing is said; channels come in the order of
+                `axialcast.names.ROLES`.
+        """
+        roles = roles or {}
         return cls(
             [
-                Channel(str(name), level, str(array.attrs.get("units", "1")))
+                Channel(str(name), level, str(array.attrs.get("units", "1")), role)
+                for role in ROLES
                 for name, array in dataset.data_vars.items()
+                if roles.get(str(name), PROGNOSTIC) == role
                 for level in (array[LEVEL].values.tolist() if LEVEL in array.dims else [None])
             ]
         )
@@ -77,6 +98,26 @@ class Channels(Sequence[Channel]):
 
     def __repr__(self) -> str:
         return f"Channels({', '.join(map(str, self))})"
+
+    def where(self, *roles: str) -> slice:
+        """Where the channels of these roles are, which follow one another."""
+        found = [number for number, channel in enumerate(self) if channel.role in roles]
+        return slice(found[0], found[-1] + 1) if found else slice(0, 0)
+
+    def having(self, *roles: str) -> "Channels":
+        """The channels of these roles."""
+        return Channels(self[self.where(*roles)])
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """How many of each role, as keywords of ForecastNetwork."""
+        keys = ("num_channels", "num_diagnostic", "num_forcings")
+        return {key: len(self.having(role)) for key, role in zip(keys, ROLES, strict=True)}
+
+    @property
+    def forecast(self) -> "Channels":
+        """What forecasts hold: all but forcings."""
+        return self.having(*(role for role in ROLES if role != FORCING))
 
     @property
     def variables(self) -> list[str]:

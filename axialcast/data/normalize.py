@@ -77,6 +77,10 @@ class Statistics:
         """(c,) change over one model step in units of the standard deviation."""
         return self.increment_std / self.std
 
+    def __getitem__(self, chosen: slice | list[int]) -> "Statistics":
+        """Those of some of the channels."""
+        return Statistics(*(getattr(self, each.name)[chosen] for each in fields(self)))
+
     def to_dict(self) -> dict[str, list[float]]:
         """JSON-ready, the inverse of `from_dict`; without the ends where any is unknown, and
         without logarithms where there are none."""
@@ -157,7 +161,7 @@ def statistics_of(
     for index, channel in enumerate(channels):
         if moments.weight[index] == 0:
             raise ValueError(
-                f"{channel}: is NaN throughout the training period; leave it out of data.variables"
+                f"{channel}: is NaN throughout the training period; leave it out of {channel.key}"
             )
         if moments.infinite[index]:
             where = place(index)
@@ -165,7 +169,7 @@ def statistics_of(
             raise ValueError(
                 f"{channel}: is infinite somewhere in the training period{first} or too large for "
                 "single precision; mark what is missing in the file (_FillValue), or leave it out "
-                "of data.variables"
+                f"of {channel.key}"
             )
         if moments.change_weight[index] == 0:
             raise ValueError(
@@ -185,7 +189,7 @@ def statistics_of(
         if what := _too_constant(found, index):
             raise ValueError(
                 f"{channel}: {what.format(units=channel.units)} over the training period; leave it "
-                "out of data.variables"
+                f"out of {channel.key}"
             )
     return found
 

@@ -28,6 +28,7 @@ from axialcast.files.documents import read_document
 from axialcast.files.tensors import Snapshot
 from axialcast.grid import LatLonGrid
 from axialcast.model import ForecastNetwork
+from axialcast.names import PROGNOSTIC, ROLES
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
@@ -46,13 +47,14 @@ class Checkpoint:
     Args:
         weights: state dict of the network.
         network: keyword arguments of ForecastNetwork beyond channels, grid and statistics.
-        channels: variables, levels and units, in the order of the network's channels.
+        channels: (c,) variables, levels, units and roles, in the order of the network's channels.
         statistics: normalisation.
         grid: latitudes and longitudes, in order.
         step: time from one state to the next.
         provenance: free JSON: training period, versions, losses.
         static: names and units of the static fields, whose values are among the weights.
-        bounds: (c, 2) lowest and highest values that forecasts keep to; None: any.
+        bounds: of each channel that is forecast, (…, 2) the lowest and the highest value that
+            forecasts keep to; None: any.
     """
 
     weights: Mapping[str, Tensor]
@@ -73,11 +75,12 @@ class Checkpoint:
 
     def untrained(self) -> ForecastNetwork:
         """The network without its weights."""
+        prognostic = self.channels.where(PROGNOSTIC)
         return ForecastNetwork(
-            num_channels=len(self.channels),
+            **self.channels.numbers,
             num_static=len(self.static),
             grid=self.grid,
-            increment_scale=self.statistics.increment_scale.tolist(),
+            increment_scale=self.statistics[prognostic].increment_scale.tolist(),
             **self.network,
         )
 
@@ -232,8 +235,12 @@ def _misfit(checkpoint: Checkpoint) -> str | None:
     if checkpoint.step <= np.timedelta64(0, "ns"):
         return f"step_hours: expected a positive step, got {checkpoint.step}"
     num, statistics = len(checkpoint.channels), checkpoint.statistics
-    if checkpoint.bounds is not None and checkpoint.bounds.shape != (num, 2):
-        return f"bounds: holds {len(checkpoint.bounds)} pairs for {num} channels"
+    places = [list(ROLES).index(channel.role) for channel in checkpoint.channels]
+    if places != sorted(places):
+        return f"channels: their roles are not in the order {', '.join(ROLES)}"
+    forecast = len(checkpoint.channels.forecast)
+    if checkpoint.bounds is not None and checkpoint.bounds.shape != (forecast, 2):
+        return f"bounds: holds {len(checkpoint.bounds)} pairs for {forecast} channels"
     for name, values in statistics.to_dict().items():
         if len(values) != num:
             return f"statistics.{name}: holds {len(values)} values for {num} channels"

@@ -3,7 +3,7 @@
 Shapes: b initial times, t input states, k lead times, c channels, h latitudes, w longitudes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +14,42 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from axialcast import parallel
-from axialcast.data import normalize_, open_analysis, unnormalize
+from axialcast.data import Statistics, normalize_, open_analysis, unnormalize
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
 from axialcast.device import autocast, choose_device
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint
+from axialcast.forecast.forcings import Coming, Forcings, Source
 from axialcast.forecast.inputs import Inputs, checksums, known_at
 from axialcast.forecast.labels import labelled
 from axialcast.forecast.selection import parse_lead_times
 from axialcast.model import rollout
-from axialcast.names import INIT_TIME
+from axialcast.names import DIAGNOSTIC, FORCING, INIT_TIME, PROGNOSTIC
 from axialcast.times.calendars import time_text
 from axialcast.times.dates import Leads, Times, datetimes, later
 
 __all__ = ["Forecaster", "load"]
 
 
-def load(path: str | Path, *, device: str = "auto", neighbours: int = 1) -> "Forecaster":
+def load(
+    path: str | Path,
+    *,
+    device: str = "auto",
+    neighbours: int = 1,
+    forcings: Mapping[str, Source] | None = None,
+) -> "Forecaster":
     """The forecaster of a checkpoint folder.
 
     Args:
         path: of the folder.
-        device, neighbours: see Forecaster.
+        device, neighbours, forcings: see Forecaster.
 
     Raises:
         FileNotFoundError: there is no checkpoint at `path`.
         ValueError: it is damaged, or this machine lacks the device.
     """
-    return Forecaster(load_checkpoint(path), device=device, neighbours=neighbours)
+    checkpoint = load_checkpoint(path)
+    return Forecaster(checkpoint, device=device, neighbours=neighbours, forcings=forcings)
 
 
 class Forecaster:
@@ -53,10 +61,14 @@ class Forecaster:
         precision: auto (bfloat16 on GPUs that compute in it), float32 or bfloat16.
         neighbours: processes started together that share every state, a band of latitudes each
             (see `axialcast.parallel`). All of them make the same calls; each gets whole forecasts.
+        forcings: by variable, where the forcings of times after the initial one come from:
+            "analysis", which has to hold them; "persist", as they were at the initial time; the
+            path of a store of forecasts; a climatology. The analysis where nothing is said.
 
     Raises:
+        FileNotFoundError: there is no such store of forecasts.
         ValueError: this machine lacks the device; the grid has fewer rows of patches than there
-            are neighbours, or some of them share a GPU.
+            are neighbours, or some of them share a GPU; a source of forcings does not fit.
     """
 
     def __init__(
@@ -66,8 +78,18 @@ class Forecaster:
         device: str = "auto",
         precision: Any = "auto",
         neighbours: int = 1,
+        forcings: Mapping[str, Source] | None = None,
     ) -> None:
         self.checkpoint = checkpoint
+        channels, missing = checkpoint.channels, checkpoint.statistics.missing
+        # Of what is diagnosed, the analysis tells where it is known, if that is not everywhere.
+        self._read = [
+            number
+            for number, channel in enumerate(channels)
+            if channel.role != DIAGNOSTIC or missing[number] > 0
+        ]
+        self.reads = Channels([channels[number] for number in self._read])
+        self.forcings = Forcings(channels.having(FORCING), forcings or {}, checkpoint.grid)
         self.device = choose_device(device)
         self.precision = precision
         self.network = checkpoint.build().to(self.device)
@@ -77,7 +99,7 @@ class Forecaster:
         except ValueError as error:
             raise ValueError(f"neighbours {neighbours} (train.domain_ranks): {error}") from None
         bounds = checkpoint.bounds
-        # (2, c, 1, 1) in physical units.
+        # (2, c, 1, 1) in physical units, of the channels forecast.
         self._ends = None if bounds is None else torch.tensor(bounds.T[:, :, None, None])
 
     def __repr__(self) -> str:
@@ -105,7 +127,8 @@ class Forecaster:
 
         Args:
             analysis: Dataset (time, [level], latitude, longitude) or the path of one; holds
-                every initial time and the input states before it. Its calendar may be another
+                every initial time and the input states before it, of forcings also what comes
+                after it, unless the forecaster has them from elsewhere. Its calendar may be another
                 than that of the training data: the network is told fractions of the year.
             init_times: datetimes, or one: "2010-01-01" or a sequence of such.
             lead_times: timedeltas, or one: "24h" or a sequence of such; each a multiple of the
@@ -141,7 +164,7 @@ class Forecaster:
         analysis = self.check(analysis)
         inits = datetimes(init_times, like=analysis.times)
         leads = parse_lead_times(lead_times, self.checkpoint.step)
-        self._rows(analysis, inits)
+        self._rows(analysis, inits, leads)
 
         def blocks() -> Iterator[tuple[int, xr.Dataset]]:
             for first in range(0, len(inits), batch_size):
@@ -161,46 +184,59 @@ class Forecaster:
     ) -> Iterator[tuple[xr.Dataset, list[str]]]:
         """Forecasts for a store, in blocks of initial times, and these in parts of few lead times.
 
-        Each part comes with checksums of the states that its initial times were made of. The
-        network always computes whole batches, the last filled up with repetitions: so the bits of
-        a forecast do not depend on which others are made with it.
+        Each part comes with checksums of what it and those before it of its initial times were
+        made of. The network always computes whole batches, the last filled up with repetitions: so
+        the bits of a forecast do not depend on which others are made with it.
 
         Args:
             analysis: as `check` returns it.
             init_times, lead_times, batch_size: as for `predict`.
             leads_together: lead times in a part, the last of a block may hold fewer; None: all.
         """
-        analysis = Analysis.of(analysis, self.checkpoint.channels)
+        analysis = Analysis.of(analysis, self.reads)
         leads = parse_lead_times(lead_times, self.checkpoint.step)
-        rows = self._rows(analysis, init_times)
+        rows = self._rows(analysis, init_times, leads)
         filled = np.pad(rows, ((0, -len(rows) % batch_size), (0, 0)), mode="edge")
         states, together = Inputs(analysis, filled), leads_together or len(leads)
         for start in range(0, len(rows), batch_size):
             inits, index = init_times[start:], filled[start : start + batch_size]
             windows = states.read(start, start + batch_size)
             inputs = checksums(windows, index)[: len(inits)]
-            steps = self._compute(windows, analysis.times[index], leads)
+            coming = self._coming(analysis, windows, index, leads, len(inputs))
+            steps = self._compute(windows, analysis.times[index], leads, coming)
             del windows
             for first in range(0, len(leads), together):
                 chosen = leads[first : first + together]
-                yield self._part(steps, inits[:batch_size], chosen), inputs
+                part = self._part(steps, inits[:batch_size], chosen)
+                yield part, coming.checksums(inputs)
             del steps  # its states are not held while the next are read
 
     def inputs(
-        self, analysis: Analysis | xr.Dataset, init_times: Times, *, batch_size: int
+        self,
+        analysis: Analysis | xr.Dataset,
+        init_times: Times,
+        *,
+        lead_times: Any,
+        batch_size: int,
     ) -> Iterator[list[str]]:
-        """The checksums that `hindcast` gives, without making forecasts."""
-        analysis = Analysis.of(analysis, self.checkpoint.channels)
-        rows = self._rows(analysis, init_times)
+        """The checksums that `hindcast` gives with its last parts, without making forecasts."""
+        analysis = Analysis.of(analysis, self.reads)
+        leads = parse_lead_times(lead_times, self.checkpoint.step)
+        rows = self._rows(analysis, init_times, leads)
         states = Inputs(analysis, rows)
         for start in range(0, len(rows), batch_size):
-            stop = start + batch_size
-            yield checksums(states.read(start, stop), rows[start:stop])
+            index = rows[start : start + batch_size]
+            windows = states.read(start, start + batch_size)
+            coming = self._coming(analysis, windows, index, leads, len(index))
+            for _ in coming:
+                pass
+            yield coming.checksums(checksums(windows, index))
 
     def template(self, init_times: Any, lead_times: Any) -> xr.Dataset:
         """The forecast's labels without its values: coordinates and attributes alone."""
         inits, leads = datetimes(init_times), parse_lead_times(lead_times, self.checkpoint.step)
-        shape = (len(inits), len(leads), len(self.checkpoint.channels), *self.checkpoint.grid.shape)
+        num_channels = len(self.checkpoint.channels.forecast)
+        shape = (len(inits), len(leads), num_channels, *self.checkpoint.grid.shape)
         # A broadcast zero takes no memory, whatever its shape.
         return labelled(np.broadcast_to(np.float32(0), shape), self.checkpoint, inits, leads)
 
@@ -212,7 +248,7 @@ class Forecaster:
         Raises:
             ValueError: names what differs.
         """
-        channels, grid = self.checkpoint.channels, self.checkpoint.grid
+        channels, grid = self.reads, self.checkpoint.grid
         if not isinstance(analysis, Analysis):
             levels = sorted({channel.level for channel in channels if channel.level is not None})
             # A gap harms no forecast but those that need the missing times, which are named.
@@ -233,18 +269,27 @@ class Forecaster:
             )
         return Analysis.of(analysis, channels)
 
-    def has_inputs(self, analysis: Analysis | xr.Dataset, init_times: Times) -> NDArray[np.bool_]:
-        """(b,) whether the analysis holds all input states of each initial time."""
-        rows = Analysis.of(analysis, self.checkpoint.channels).rows(self._input_times(init_times))
-        return np.asarray((rows >= 0).all(1))
+    def has_inputs(
+        self, analysis: Analysis | xr.Dataset, init_times: Times, *, lead_times: Any
+    ) -> NDArray[np.bool_]:
+        """(b,) whether all input states of each initial time are there, and all its forcings."""
+        analysis = Analysis.of(analysis, self.reads)
+        steps = self._steps(parse_lead_times(lead_times, self.checkpoint.step))
+        there = (analysis.rows(self._input_times(init_times)) >= 0).all(1)
+        return np.asarray(there & self.forcings.there(analysis, init_times, steps))
 
     def _input_times(self, inits: Times) -> Times:
         """(b, t) times of the input states."""
         steps = np.arange(self.network.input_steps - 1, -1, -1)
         return later(inits[:, None], -steps * self.checkpoint.step)
 
-    def _rows(self, analysis: Analysis, inits: Times) -> NDArray[np.int64]:
-        """(b, t) positions of the input states in the analysis."""
+    def _steps(self, leads: Leads) -> Leads:
+        """(k,) times from the initial one to each state up to the longest lead time."""
+        step = self.checkpoint.step
+        return np.arange(1, leads.max() // step + 1) * step
+
+    def _rows(self, analysis: Analysis, inits: Times, leads: Leads) -> NDArray[np.int64]:
+        """(b, t) positions of the input states in the analysis, which has the forcings, too."""
         wanted = self._input_times(inits)
         rows = analysis.rows(wanted)
         if (rows < 0).any():
@@ -254,21 +299,39 @@ class Forecaster:
                 f"init_times: {time_text(init)} needs the analysis of {time_text(time)}, which is "
                 f"not among its times {have[0]} to {have[1]}"
             )
+        if problem := self.forcings.lacking(analysis, inits, self._steps(leads)):
+            raise ValueError(problem)
         return rows
+
+    def _coming(
+        self,
+        analysis: Analysis,
+        windows: NDArray[np.float32],
+        index: NDArray[np.int64],
+        leads: Leads,
+        num: int,
+    ) -> Coming:
+        """Forcings of the times after the initial ones of windows (b, t, c, h, w)."""
+        if not self.forcings:
+            return Coming(None, num)
+        latest = windows[:, -1, self.reads.where(FORCING)].copy()
+        inits, steps = analysis.times[index[:, -1]], self._steps(leads)
+        return Coming(self.forcings.coming(analysis, latest, inits, steps), num)
 
     def _predicted(
         self, analysis: Analysis, inits: Times, leads: Leads, batch_size: int
     ) -> xr.Dataset:
         """Forecasts from every initial time, at every lead time, in memory."""
-        forecast, channels = self.template(inits, leads), self.checkpoint.channels
+        forecast, channels = self.template(inits, leads), self.checkpoint.channels.forecast
         for name, array in forecast.data_vars.items():
             forecast[name] = array.copy(data=np.empty(array.shape, np.float32))
-        rows = self._rows(analysis, inits)
+        rows = self._rows(analysis, inits, leads)
         states = Inputs(analysis, rows)
         for start in range(0, len(rows), batch_size):
             chosen = slice(start, start + batch_size)
             windows, times = states.read(start, start + batch_size), analysis.times[rows[chosen]]
-            steps = self._compute(windows, times, leads)
+            coming = self._coming(analysis, windows, rows[chosen], leads, 0)
+            steps = self._compute(windows, times, leads, coming)
             del windows
             for lead, step in enumerate(steps):
                 for name, array in channels.unstack(step, {}, (INIT_TIME,)).items():
@@ -287,33 +350,41 @@ class Forecaster:
         return labelled(stacked, self.checkpoint, inits, leads)
 
     def _compute(
-        self, windows: NDArray[np.float32], times: Times, leads: Leads
+        self, windows: NDArray[np.float32], times: Times, leads: Leads, coming: Coming
     ) -> Iterator[NDArray[np.float32]]:
         """Forecasts (b, c, h, w) in physical units at each lead time.
 
         Args:
-            windows: (b, t, c, h, w) input states in physical units, which are overwritten.
+            windows: (b, t, r, h, w) input states in physical units, of the channels that are read;
+                they are overwritten.
             times: (b, t) of them.
             leads: when to yield.
+            coming: forcings of the times after the last of them.
         """
-        channels, statistics = self.checkpoint.channels, self.checkpoint.statistics
-        known = known_at(windows, times, channels, statistics)
+        statistics, reads = self.checkpoint.statistics[self._read], self.reads
+        known = known_at(windows, times, reads, statistics)
         band = (..., self._band, slice(None))
-        valid = None if known is None else torch.from_numpy(known[band]).to(self.device)
         states = normalize_(torch.from_numpy(windows), statistics)[band]
-        if valid is not None:
+        valid = None
+        if known is not None:
             states.masked_fill_(torch.isnan(states), 0.0)
+            valid = self._valid(known)[band].to(self.device)
+        forced = None
+        if self.forcings:
+            inits = times[:, -1]
+            forced = self._forced(states[:, 1:, reads.where(FORCING)], coming, inits)
         wanted = set((leads // self.checkpoint.step).tolist())
         steps = rollout(
             self.network,
-            states.to(self.device),
+            states[:, :, reads.where(PROGNOSTIC)].to(self.device),
             times,
             step=self.checkpoint.step,
             num_steps=max(wanted),
+            forcings=forced,
             valid=valid,
             bounds=self._bounds(),
         )
-        del windows, states
+        del windows, states, forced
         for number in range(1, max(wanted) + 1):
             if number in wanted:
                 state = self._following(steps, valid)
@@ -321,17 +392,44 @@ class Forecaster:
             else:
                 self._following(steps, valid)
 
+    def _valid(self, known: NDArray[np.bool_]) -> Tensor:
+        """(b, c, h, w) where forecasts are made, of (b, r, h, w) where what is read is known."""
+        num = len(self.checkpoint.channels.forecast)
+        valid = torch.ones(len(known), num, *known.shape[2:], dtype=torch.bool)
+        for place, number in enumerate(self._read):
+            if number < num:
+                valid[:, number] = torch.from_numpy(known[:, place])
+        return valid
+
+    def _forced(self, held: Tensor, coming: Coming, inits: Times) -> Iterator[Tensor]:
+        """(b, t, f, h, w) normalised forcings for each step, of those held (b, t - 1, f, h, w)."""
+        place = self.checkpoint.channels.where(FORCING)
+        statistics, held = self.checkpoint.statistics[place], held.to(self.device)
+        for number, fields in enumerate(coming, start=1):
+            times = later(inits, number * self.checkpoint.step)[:, None]
+            known_at(fields[:, None], times, self.forcings.channels, statistics)
+            values = normalize_(torch.from_numpy(fields), statistics)[..., self._band, :]
+            values = values.nan_to_num_(0.0)[:, None].to(self.device)
+            held = torch.cat([held, values], 1)
+            yield held
+            held = held[:, 1:]
+
     def _bounds(self) -> tuple[Tensor, Tensor] | None:
         """(c, 1, 1) the least and the largest values of the channels, normalised."""
         if self._ends is None:
             return None
-        low, high = normalize_(self._ends.clone(), self.checkpoint.statistics).float()
+        low, high = normalize_(self._ends.clone(), self._statistics).float()
         return low.to(self.device), high.to(self.device)
+
+    @property
+    def _statistics(self) -> Statistics:
+        """Of the channels forecast."""
+        return self.checkpoint.statistics[: len(self.checkpoint.channels.forecast)]
 
     def _following(self, steps: Iterator[Tensor], valid: Tensor | None) -> Tensor:
         """(b, c, h, w) the next states of a rollout in physical units, NaN where not valid."""
         with torch.inference_mode(), autocast(self.device, self.precision):
-            state = unnormalize(next(steps).float(), self.checkpoint.statistics)
+            state = unnormalize(next(steps).float(), self._statistics)
             if self._ends is not None:
                 state = state.clamp_(*self._ends.to(state))  # as normalised, but for rounding
             return state if valid is None else state.masked_fill_(~valid, np.nan)

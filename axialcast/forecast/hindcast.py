@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from axialcast.data.opening.store import open_analysis
 from axialcast.data.reader import Analysis
+from axialcast.forecast.forcings import Source
 from axialcast.forecast.forecaster import Forecaster, load
 from axialcast.forecast.layout import Layout, chunkings, leads_together
 from axialcast.forecast.selection import choose_lead_times
@@ -43,6 +44,7 @@ class Hindcast:
         device: that a process computes on.
         state: of the analysis; a worker that knows another one opens it again.
         neighbours: processes started together that share every state (see Forecaster).
+        forcings: where they come from after the initial time (see Forecaster).
     """
 
     checkpoint: str
@@ -56,10 +58,16 @@ class Hindcast:
     device: str = "auto"
     state: Any = None
     neighbours: int = 1
+    forcings: Mapping[str, Source] = field(default_factory=dict, compare=False)
 
     def open(self) -> Opened:
         """The forecaster, and its inputs."""
-        forecaster = load(self.checkpoint, device=self.device, neighbours=self.neighbours)
+        forecaster = load(
+            self.checkpoint,
+            device=self.device,
+            neighbours=self.neighbours,
+            forcings=self.forcings,
+        )
         return forecaster, forecaster.check(
             Analysis.of(open_analysis(self.analysis, **self.opening))
         )

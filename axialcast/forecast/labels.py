@@ -44,7 +44,7 @@ def labelled(
         LATITUDE: (LATITUDE, grid.latitude, COORDINATE_ATTRS[LATITUDE]),
         LONGITUDE: (LONGITUDE, grid.longitude, COORDINATE_ATTRS[LONGITUDE]),
     }
-    forecast = checkpoint.channels.unstack(values, coords, (INIT_TIME, LEAD_TIME))
+    forecast = checkpoint.channels.forecast.unstack(values, coords, (INIT_TIME, LEAD_TIME))
     for name in set(forecast.coords) & {LEVEL, LATITUDE, LONGITUDE}:
         # CF allows no fill value on a coordinate; xarray gives every float one unless told.
         forecast[name].encoding["_FillValue"] = None

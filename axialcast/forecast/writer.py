@@ -122,7 +122,7 @@ class ForecastWriter:
 
         Args:
             part: (init_time, lead_time, [level], latitude, longitude), all levels.
-            inputs: a checksum of what each initial time was made of.
+            inputs: a checksum of what each initial time was made of; those of the last part count.
 
         Raises:
             ValueError: its lead times are not those that come next.
@@ -132,6 +132,7 @@ class ForecastWriter:
         most = self.queue or max(QUEUE, QUEUE_BYTES // part.nbytes)
         while self._pending and (self._pending[0].done() or len(self._pending) >= most):
             self._pending.popleft().result()
+        block.inputs = inputs or block.inputs
         is_first, is_last = block.num_leads == 0, self._is_whole(part, block)
         block.num_leads += part.sizes[LEAD_TIME]
         self._block = None if is_last else block

@@ -61,7 +61,7 @@ def training_footprint(
 
     Args:
         network_of: makes the network.
-        shape: (b, t, c, h, w) of the batch, input and target states.
+        shape: (b, t, c, h, w) of the batch, input and target states, forcings among the channels.
         input_steps: how many of the t states are given.
         masked: whether values may be missing.
         bfloat16: whether the network computes in it.
@@ -70,26 +70,20 @@ def training_footprint(
         network = network_of()
         states = torch.zeros(shape)
         valid = torch.ones(shape, dtype=torch.bool) if masked else None
-        known = None if valid is None else valid[:, input_steps - 1]
-        scale, area = torch.ones(shape[2], 1, 1), torch.ones(shape[3:])
+        forecast_channels = shape[2] - network.num_forcings
+        known = None if valid is None else valid[:, input_steps - 1, :forecast_channels]
+        scale, area = torch.ones(forecast_channels, 1, 1), torch.ones(shape[3:])
         parameters = [p for p in network.parameters() if p.requires_grad]
         weights = sum(map(_size, parameters))
         for _ in range(2):  # in the second, gradients are there and are added to
             live.peak = live.now
             with torch.autocast("cpu", torch.bfloat16) if bfloat16 else nullcontext():
-                steps = rollout(
-                    network,
-                    states[:, :input_steps],
-                    _times(shape[0], input_steps),
-                    step=DAY,
-                    num_steps=shape[1] - input_steps,
-                    valid=known,
-                )
+                steps = _rolled(network, states, input_steps, valid=known)
                 forecast = torch.stack(list(steps), 1).float()
-            target = states[:, input_steps:]
+            target = states[:, input_steps:, :forecast_channels]
             judged = None
             if valid is not None and known is not None:
-                judged = valid[:, input_steps:] & known[:, None]
+                judged = valid[:, input_steps:, :forecast_channels] & known[:, None]
             loss = weighted_squares(forecast, target, area_weights=area, scale=scale, valid=judged)
             loss.backward()  # type: ignore[no-untyped-call]
             del steps, forecast, target, judged, loss
@@ -104,14 +98,18 @@ def forecasting_bytes(
 
     Args:
         network_of: makes the network.
-        shape: (b, t, c, h, w) of the input states.
+        shape: (b, t, c, h, w) of the input states, forcings among the channels.
         bfloat16: whether the network computes in it.
     """
     with _counted() as live, torch.inference_mode():
         network = network_of()
         states = torch.zeros(shape)
         with torch.autocast("cpu", torch.bfloat16) if bfloat16 else nullcontext():
-            for _ in rollout(network, states, _times(*shape[:2]), step=DAY, num_steps=1):
+            given, forcings = states[:, :, : network.num_channels], None
+            if network.num_forcings:
+                forcings = [states[:, :, -network.num_forcings :]]
+            times = _times(*shape[:2])
+            for _ in rollout(network, given, times, step=DAY, num_steps=1, forcings=forcings):
                 pass
     return live.peak
 
@@ -136,19 +134,32 @@ def timed_step(
     for _ in range(count + 1):
         begin = time.perf_counter()
         with context():
-            steps = rollout(
-                network,
-                states[:, :input_steps],
-                _times(len(states), input_steps),
-                step=DAY,
-                num_steps=states.shape[1] - input_steps,
-            )
+            steps = _rolled(network, states, input_steps)
             loss = torch.stack(list(steps)).float().square().mean()
         loss.backward()  # type: ignore[no-untyped-call]
         if states.is_cuda:
             torch.cuda.synchronize(states.device)
         seconds.append(time.perf_counter() - begin)
     return statistics.median(seconds[1:])
+
+
+def _rolled(
+    network: ForecastNetwork, states: Tensor, input_steps: int, valid: Tensor | None = None
+) -> Iterator[Tensor]:
+    """A rollout from the input states of a batch to its last."""
+    num_steps, forcings = states.shape[1] - input_steps, None
+    if network.num_forcings:
+        told = states[:, :, -network.num_forcings :]
+        forcings = (told[:, n + 1 : n + 1 + input_steps] for n in range(num_steps))
+    return rollout(
+        network,
+        states[:, :input_steps, : network.num_channels],
+        _times(len(states), input_steps),
+        step=DAY,
+        num_steps=num_steps,
+        forcings=forcings,
+        valid=valid,
+    )
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -19,10 +19,11 @@ def hearing(network: ForecastNetwork, *, step: np.timedelta64, seed: int = 0) ->
 
     One standard deviation is added to the field, everywhere, and the forecast of one step changes:
     by how much, as a root mean square over states, channels and cells, in standard deviations of
-    the change over a step. The states are random, so that what speaks only beside a state counts.
+    the change over a step (of diagnostic channels, of the values). The states are random, so that
+    what speaks only beside a state counts.
 
     Args:
-        network: in evaluation mode; static fields first, then forcings.
+        network: in evaluation mode.
         step: time from one state to the next.
         seed: of the states.
 
@@ -31,17 +32,21 @@ def hearing(network: ForecastNetwork, *, step: np.timedelta64, seed: int = 0) ->
     """
     scale = network.increment_scale
     random = torch.Generator().manual_seed(seed)
-    shape = (len(WINDOWS), network.input_steps, len(scale), *network.head.shape)
-    states = torch.randn(shape, generator=random).to(scale.device)
+    size, num = (len(WINDOWS), network.input_steps), network.num_channels
+    drawn = torch.randn(
+        (*size, num + network.num_forcings, *network.head.shape), generator=random
+    ).to(scale.device)
+    states, forcings = drawn[:, :, :num], drawn[:, :, num:] if network.num_forcings else None
     times = WINDOWS[:, None] + np.arange(network.input_steps) * step
     found = []
     with torch.inference_mode():
         when = dates(times).to(scale.device)
-        told = network.told(states, when)
+        told = network.told(states, when, forcings)
         before = network.following(states, told, when)
         for index, field in enumerate(told):
-            # Static fields have one already.
-            more = field + (1.0 if index < network.num_static else field.std())
+            # What is computed is as it is; static fields and forcings have one of 1.
+            is_given = index < network.num_static + network.num_forcings
+            more = field + (1.0 if is_given else field.std())
             after = network.following(states, [*told[:index], more, *told[index + 1 :]], when)
             found.append(float(((after - before) / scale).square().mean().sqrt()))
     return found

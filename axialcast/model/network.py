@@ -1,7 +1,8 @@
 """The forecast network: embed → axial transformer → head, one model step at a time.
 
-Shapes: b windows, t input states, c channels, s static fields, h latitudes, w longitudes; T, H, W
-the same counted in patches; d features.
+Shapes: b windows, t input states, p prognostic channels, c channels forecast (the prognostic, then
+the diagnostic), f channels of forcings, s static fields, h latitudes, w longitudes; T, H, W the
+same counted in patches; d features.
 """
 
 from collections.abc import Sequence
@@ -25,13 +26,15 @@ class ForecastNetwork(nn.Module):
     """Predicts the next normalised state from the last t of them.
 
     The head predicts the change over one step in units of its standard deviation:
-    next = last + increment_scale · head(transformer(embed(states) + features)). With each state it
-    is told static fields, and forcings that follow from its time.
+    next = last + increment_scale · head(transformer(embed(states) + features)). Of diagnostic
+    channels, which have no last state, it predicts the value itself. With each state it is told
+    static fields, forcings of the time that the state leads to, and forcings that follow from its
+    own time.
 
     Args:
-        num_channels: c.
+        num_channels: p.
         grid: (h, w) latitudes and longitudes, in the order of the data.
-        increment_scale: (c,) standard deviation of the change over one step, in units of the
+        increment_scale: (p,) standard deviation of the change over one step, in units of the
             standard deviation of the state.
         input_steps: t.
         dim: features d.
@@ -42,6 +45,8 @@ class ForecastNetwork(nn.Module):
         mlp_ratio: width of a layer's perceptron over `dim`.
         dropout: of residual branches.
         reversible: recompute activations in backward instead of keeping them.
+        num_diagnostic: c - p.
+        num_forcings: f.
         num_static: s; zero until `set_static`, and then part of the state dict.
         forcings: computed ones, by their names in `axialcast.names.COMPUTED`.
 
@@ -70,6 +75,8 @@ class ForecastNetwork(nn.Module):
         mlp_ratio: float = 2.0,
         dropout: float = 0.0,
         reversible: bool = True,
+        num_diagnostic: int = 0,
+        num_forcings: int = 0,
         num_static: int = 0,
         forcings: Sequence[str] = (),
     ) -> None:
@@ -85,7 +92,8 @@ class ForecastNetwork(nn.Module):
                 f"choose 1 or {input_steps}"
             )
         self.input_steps, self.patch = input_steps, tuple(patch)
-        scale = torch.as_tensor(increment_scale, dtype=torch.float32)[:, None, None]
+        self.num_channels, self.num_forcings = num_channels, num_forcings
+        scale = torch.tensor([*increment_scale, *[1.0] * num_diagnostic])[:, None, None]
         self.register_buffer("increment_scale", scale)
         self.forcings = tuple(forcings)
         if num_static:
@@ -94,7 +102,7 @@ class ForecastNetwork(nn.Module):
             radians = torch.tensor(degrees).deg2rad().float()
             self.register_buffer(name, radians, persistent=False)
         self.num_static = num_static
-        num_told = num_static + len(self.forcings)
+        num_told = num_static + num_forcings + len(self.forcings)
         self.embed = PatchEmbedding(
             num_channels + num_told, dim, patch=patch, is_periodic=grid.is_periodic
         )
@@ -111,7 +119,7 @@ class ForecastNetwork(nn.Module):
             dropout=dropout,
             reversible=reversible,
         )
-        self.head = PatchHead(dim, num_channels, patch=patch[1:], shape=grid.shape)
+        self.head = PatchHead(dim, num_channels + num_diagnostic, patch=patch[1:], shape=grid.shape)
         self._domain: Domain | None = None
         self._rows: list[slice] = []
         self._band = slice(None)
@@ -158,18 +166,19 @@ class ForecastNetwork(nn.Module):
         sizes = [rows.stop - rows.start for rows in self._rows]
         return self._domain.put_together(state, -2, sizes)
 
-    def forward(self, states: Tensor, dates: Tensor) -> Tensor:
+    def forward(self, states: Tensor, dates: Tensor, forcings: Tensor | None = None) -> Tensor:
         """The state one step after the last.
 
         Args:
-            states: (b, t, c, h, w) normalised; where states are shared, h is this process's.
+            states: (b, t, p, h, w) normalised; where states are shared, h is this process's.
             dates: (b, t, 5) of the states' times, see `axialcast.model.calendar.dates`; the first
-                two numbers are enough where there are no forcings.
+                two numbers are enough where no forcing is computed.
+            forcings: (b, t, f, h, w) normalised, one step after each state; None: f is 0.
 
         Returns:
             (b, c, h, w) normalised.
         """
-        return self.following(states, self.told(states, dates), dates)
+        return self.following(states, self.told(states, dates, forcings), dates)
 
     def following(self, states: Tensor, told: Sequence[Tensor], dates: Tensor) -> Tensor:
         """`forward`, with what else the network is told: `told`, or what stands for it."""
@@ -177,13 +186,22 @@ class ForecastNetwork(nn.Module):
         given = torch.cat([states, *told], 2) if told else states
         tokens = self.embed(given) + self.features(dates[:, latest :: self.patch[0], :2])
         features = self.transformer(tokens)
-        increment: Tensor = self.head(features[:, -1])
-        return states[:, -1] + self.increment_scale * increment.to(states.dtype)
+        head: Tensor = self.head(features[:, -1])
+        change, last = self.increment_scale * head.to(states.dtype), states[:, -1]
+        num = last.shape[1]
+        if change.shape[1] == num:
+            return last + change
+        return torch.cat([last + change[:, :num], change[:, num:]], 1)
 
-    def told(self, states: Tensor, dates: Tensor) -> list[Tensor]:
-        """Each static field and each forcing, (b, t, 1, h, w), beside states at dates."""
+    def told(self, states: Tensor, dates: Tensor, forcings: Tensor | None = None) -> list[Tensor]:
+        """Each static field and each forcing, (b, t, 1, h, w), beside states at dates.
+
+        In this order: static fields, forcings given, forcings computed.
+        """
         size, place = states.shape[:2], states.shape[-2:]
         fields = list(self.static[:, self._band]) if self.num_static else []
+        if forcings is not None:
+            fields += forcings.unbind(2)
         latitude = self.latitude[self._band, None]
         for name in self.forcings:
             fields.append(sun.FORCINGS[name](dates[..., 2:], latitude, self.longitude))

@@ -1,9 +1,10 @@
 """Rolls a network forward in time: a generator over lead times, without any I/O.
 
-Shapes: b windows, t input states, c channels, h latitudes, w longitudes.
+Shapes: b windows, t input states, p channels given and forecast, c channels forecast (those p are
+the first of them), f forcings, h latitudes, w longitudes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -22,17 +23,21 @@ def rollout(
     *,
     step: np.timedelta64,
     num_steps: int,
+    forcings: Iterable[Tensor] | None = None,
     valid: Tensor | None = None,
     bounds: tuple[Tensor, Tensor] | None = None,
 ) -> Iterator[Tensor]:
     """Yields the states one, two, … steps after the last input, each from the ones before it.
 
     Args:
-        network: maps (b, t, c, h, w) states and their (b, t, 5) dates to (b, c, h, w).
-        states: (b, t, c, h, w) normalised.
+        network: maps (b, t, p, h, w) states, their (b, t, 5) dates and, if there are any,
+            (b, t, f, h, w) forcings to (b, c, h, w).
+        states: (b, t, p, h, w) normalised.
         times: (b, t) datetime64 or cftime of the states.
         step: time from one state to the next.
         num_steps: how many states to yield.
+        forcings: for each step, (b, t, f, h, w) forcings one step after each state that the network
+            is given; None: there are none.
         valid: (b, c, h, w) bool, where the last input state is known. States that follow are 0
             elsewhere, as the inputs are: what the network says of land is not fed back to it.
             None: everywhere.
@@ -44,15 +49,17 @@ def rollout(
     times = np.concatenate([times, coming], 1)
     # Of all steps at once: a copy in each of them would wait for the device.
     told = _sent(dates(times), states.device)
+    coming_forcings = iter(() if forcings is None else forcings)
     for first in range(num_steps):
-        following = network(states, told[:, first : first + length])
+        given = () if forcings is None else (next(coming_forcings),)
+        following = network(states, told[:, first : first + length], *given)
         if bounds is not None:
             following = following.clamp(*bounds)
         if valid is not None:
             following = torch.where(valid, following, 0.0)
         yield following
-        states = torch.cat([states[:, 1:], following[:, None]], 1)
-        del following  # not held while the network computes
+        states = torch.cat([states[:, 1:], following[:, None, : states.shape[2]]], 1)
+        del following, given  # not held while the network computes
 
 
 def _sent(values: Tensor, device: torch.device) -> Tensor:

@@ -15,6 +15,7 @@ from pydantic import (
 
 from axialcast.disclosure import concealed, shown
 from axialcast.files.atomic import write_text
+from axialcast.names import canonical
 from axialcast.run.errors import ConfigError, describe_errors
 from axialcast.run.reading import read_values
 from axialcast.run.sections import (
@@ -169,9 +170,17 @@ class Config(Section):
     def opening(self) -> dict[str, Any]:
         """How train, forecast and verify open the analyses: keywords of `open_analysis`."""
         assert self.data is not None
+        data = self.data
         # A prepared store holds the region alone, in units of ours.
-        names = OPENING & {"variables", "levels", "gaps"} if self.prepare else OPENING
-        return self.data.model_dump(include=names)
+        names = OPENING & {"levels", "gaps"} if self.prepare else OPENING - {"variables"}
+        variables = [*data.forecast_variables, *data.stored_forcings]
+        return {"variables": variables, **data.model_dump(include=names)}
+
+    @property
+    def verified_opening(self) -> dict[str, Any]:
+        """As `opening`, of what is forecast alone."""
+        assert self.data is not None
+        return {**self.opening, "variables": self.data.forecast_variables}
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -179,6 +188,7 @@ class Config(Section):
         assert self.data is not None
         names = OPENING | {"train", "step_hours"}
         data = self.data.model_dump(mode="json", include=names)
+        data["variables"] = [*self.data.forecast_variables, *self.data.stored_forcings]
         prepare = (self.prepare or PrepareConfig()).model_dump(mode="json")
         store, address = self.source_store, self.source_address
         store = store if "://" in store else str(Path(store).resolve())
@@ -217,6 +227,7 @@ class Config(Section):
             lines += _data_problems(self, self.data)
             lines += _place_problems(self, self.data)
             lines += _simulate_problems(self, self.data)
+            lines += _forcing_problems(self, self.data)
         if lines:
             raise ValueError("\n".join(lines))
         return self
@@ -246,6 +257,16 @@ def _place_problems(config: Config, data: DataConfig) -> list[str]:
     if store in (output, *output.parents):
         return [f"output: {config.output} is or lies in data.store {data.store}; set it elsewhere"]
     return []
+
+
+def _forcing_problems(config: Config, data: DataConfig) -> list[str]:
+    """Sources of what is no forcing of the store."""
+    known = set(map(canonical, data.stored_forcings))
+    return [
+        f"forecast.forcings: {name} is not among data.forcings, or is computed; leave it out"
+        for name in config.forecast.forcings
+        if canonical(name) not in known
+    ]
 
 
 def _simulate_problems(config: Config, data: DataConfig) -> list[str]:

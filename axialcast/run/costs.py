@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from axialcast.baselines.memory import fitted_bytes
 from axialcast.cores import available_cores
-from axialcast.data import States, Statistics
+from axialcast.data import Channels, States, Statistics
 from axialcast.data.opening.kinds.stacked import Layout
 from axialcast.data.preparing.conversion import READ_BYTES
 from axialcast.data.preparing.planned import planned
@@ -153,7 +153,7 @@ class Preflight:
             f"states of {batch} initial times": held_bytes(
                 self.source,
                 input_steps=self.data.input_steps,
-                num_leads=self._num_leads(),
+                num_leads=self.num_leads,
                 batch_size=batch,
             ),
         }
@@ -165,7 +165,7 @@ class Preflight:
         missing = None if self.scanned is None else self.scanned.missing
         return TrainingCosts(
             self.config,
-            len(self.analysis.channels),
+            self.channels,
             self.analysis.grid,
             masked=missing is not None and bool((missing > 0).any()),
             bfloat16=self._is_bfloat16,
@@ -180,7 +180,7 @@ class Preflight:
         verify = self.config.verify
         training = self.source.between(*self.data.train)
         fitted = fitted_bytes(
-            training, verify.baselines, num_leads=self._num_leads(), harmonics=verify.harmonics
+            training, verify.baselines, num_leads=self.num_leads, harmonics=verify.harmonics
         )
         held = verifying_gib(self.config) * 2**30
         if self.config.cluster.workers:
@@ -237,6 +237,11 @@ class Preflight:
         """What the stages after prepare read: its training store, if there will be one."""
         return planned(self.analysis) if "prepare" in self.config.pipeline else self.analysis
 
+    @property
+    def channels(self) -> Channels:
+        """Those of the analysis, with their roles."""
+        return Channels.of(self.analysis.dataset, self.data.roles)
+
     def states(self, name: str) -> States:
         """States of a period of data, not read."""
         ones = np.ones(len(self.analysis.channels))
@@ -249,18 +254,19 @@ class Preflight:
 
     def network(self, **changes: Any) -> ForecastNetwork:
         """The network that train would build."""
-        num_channels = len(self.analysis.channels)
         settings = {"input_steps": self.data.input_steps, **self.config.model.model_dump()}
         return ForecastNetwork(
-            num_channels=num_channels,
+            **(numbers := self.channels.numbers),
             num_static=len(self.data.static),
-            forcings=self.data.forcings,
+            forcings=self.data.computed_forcings,
             grid=self.analysis.grid,
-            increment_scale=[1.0] * num_channels,
+            increment_scale=[1.0] * numbers["num_channels"],
             **(settings | changes),
         )
 
-    def _num_leads(self) -> int:
+    @property
+    def num_leads(self) -> int:
+        """Model steps to the longest lead time."""
         step = self.spacing_hours * self.stride
         return round(self.config.forecast.lead_time_hours / step)
 
@@ -272,6 +278,7 @@ class Preflight:
         """
         forecast = self.config.forecast
         state = self.analysis.state_bytes
+        written = state * len(self.channels.forecast) // len(self.channels)
         if forecast.init_times == "test":
             step = self.spacing_hours
             num_inits = math.ceil(
@@ -283,7 +290,7 @@ class Preflight:
         sizes = {
             "prepare": len(self.analysis) * state,
             "train": 4 * num_parameters * (states + 1),
-            "forecast": num_inits * self._num_leads() * state,
+            "forecast": num_inits * self.num_leads * written,
         }
         if "simulate" in self.config.pipeline:
             sizes["simulate"] = planet_of(self.config).template().nbytes

@@ -9,7 +9,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
 from axialcast.disclosure import concealed, shown
-from axialcast.names import COORDINATE_ALIASES, LEVEL, canonical
+from axialcast.names import (
+    COMPUTED,
+    COORDINATE_ALIASES,
+    DIAGNOSTIC,
+    FORCING,
+    LEVEL,
+    canonical,
+)
 from axialcast.run.values import (
     Bounds,
     Count,
@@ -75,13 +82,18 @@ with warnings.catch_warnings():
         store: Location | None = None
         """File, Zarr folder or URL; null: the analysis.zarr that simulate writes into output."""
         variables: Variables
-        """Variables to forecast, by canonical name."""
+        """Variables that forecasts are made from and that are forecast, by canonical name."""
+        diagnostic: Fields = []
+        """Variables that are forecast alone, such as precipitation: nothing is made from them."""
         static: Fields = []
         """Fields that do not change in time and that the network is told of, by canonical name."""
         static_store: Location | None = None
         """File, Zarr folder or URL of them, on points of the store's grid; null: the store."""
         forcings: Forcings = []
-        """What the network is told of the sun at each place and time, by name."""
+        """What is known at all times and not forecast: variables of the store, such as
+        sea_surface_temperature (see forecast.forcings), and what is computed of the sun, by name:
+        cosine_of_solar_zenith_angle, toa_incoming_shortwave_flux and
+        daily_mean_toa_incoming_shortwave_flux."""
         bounds: Bounds = {}
         """Lowest and highest value that forecasts of a variable keep to, such as [0, null] for
         specific_humidity; in its canonical units."""
@@ -130,6 +142,27 @@ with warnings.catch_warnings():
                 yield name, told[name](value) if value and name in told else value
 
         @property
+        def stored_forcings(self) -> list[str]:
+            """Forcings that are variables of the store."""
+            return [name for name in self.forcings if name not in COMPUTED]
+
+        @property
+        def computed_forcings(self) -> list[str]:
+            return [name for name in self.forcings if name in COMPUTED]
+
+        @property
+        def roles(self) -> dict[str, str]:
+            """By any name of a variable, see `axialcast.names.ROLES`."""
+            named = {DIAGNOSTIC: self.diagnostic, FORCING: self.stored_forcings}
+            pairs = [(name, role) for role, names in named.items() for name in names]
+            return {known: role for name, role in pairs for known in (name, canonical(name))}
+
+        @property
+        def forecast_variables(self) -> list[str]:
+            """What forecasts hold."""
+            return [*self.variables, *self.diagnostic]
+
+        @property
         def buffer_bytes(self) -> int:
             return round(self.buffer_gib * 2**30)
 
@@ -137,7 +170,8 @@ with warnings.catch_warnings():
         @classmethod
         def _are_of_variables(cls, units: dict[str, str], info: ValidationInfo) -> dict[str, str]:
             names = set(map(canonical, info.data.get("variables", units)))
-            names |= set(map(canonical, info.data.get("static", ())))
+            for key in ("diagnostic", "static", "forcings"):
+                names |= set(map(canonical, info.data.get(key, ())))
             names |= {LEVEL, *COORDINATE_ALIASES[LEVEL]}  # whose units may be stated as well
             for name in units:
                 if canonical(name) not in names:
@@ -145,6 +179,15 @@ with warnings.catch_warnings():
                         f"{name} is not among data.variables; add it there, or leave it out here"
                     )
             return units
+
+        @model_validator(mode="after")
+        def _roles_are_apart(self) -> Self:
+            keys = ("variables", "diagnostic", "forcings", "static")
+            named = [(key, canonical(name)) for key in keys for name in getattr(self, key)]
+            for (one, name), (other, again) in combinations(named, 2):
+                if name == again:
+                    raise ValueError(f"{name} is among {one} and {other}; name it in one of them")
+            return self
 
         @model_validator(mode="after")
         def _splits_are_apart(self) -> Self:

@@ -12,8 +12,10 @@ from axialcast.baselines.fitting import check_times
 from axialcast.data import WindowLoader
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import Forecaster, choose_init_times, choose_lead_times
+from axialcast.forecast.forcings import ANALYSIS, beyond
 from axialcast.forecast.layout import check_layout
 from axialcast.model.memory import installed_bytes, trained_bytes
+from axialcast.names import FORCING, canonical
 from axialcast.run.costs import BEYOND, Preflight
 from axialcast.scores.regions import region_weights
 from axialcast.times.calendars import time_text
@@ -201,6 +203,16 @@ def _init_times(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
         is_listed = preflight.config.forecast.init_times != "test"
         remedy = "leave it out" if is_listed else "list the initial times that have theirs"
         yield f"{first} needs the analysis of {absent}, which the store lacks; {remedy}"
+    told = {canonical(name): where for name, where in preflight.config.forecast.forcings.items()}
+    forcings = [
+        name
+        for name in preflight.channels.having(FORCING).variables
+        if told.get(name, ANALYSIS) == ANALYSIS
+    ]
+    if forcings:
+        steps = np.arange(1, preflight.num_leads + 1) * step
+        if line := beyond(analysis, forcings, inits, steps):
+            yield line
 
 
 def _regions(preflight: Preflight) -> Lines:

@@ -55,9 +55,9 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
         raise ConfigError([f"{config.analysis_address}: {line}" for line in lines])
     if "train" in config.pipeline:
         static_fields(config, preflight.source.grid)
-        preflight.source.channels.weights(config.data.weights)
-        preflight.source.channels.bounds(config.data.bounds)
-        log_scales(preflight.source.channels, config.data.transform)
+        preflight.channels.forecast.weights(config.data.weights)
+        preflight.channels.forecast.bounds(config.data.bounds)
+        log_scales(preflight.channels, config.data.transform)
     if not scan or is_simulated:
         return preflight
     try:

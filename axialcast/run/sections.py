@@ -23,6 +23,7 @@ from axialcast.run.values import (
     Positive,
     RegionName,
     Share,
+    Sources,
     Whole,
     WholeHours,
     each_once,
@@ -172,6 +173,10 @@ class ForecastConfig(Section):
     """Initial times: `test` for all of data.test, or a list of dates."""
     init_every_hours: WholeHours | None = None
     """Hours between initial times of `test`; null: every analysis."""
+    forcings: Sources = {}
+    """Where each of data.forcings comes from after the initial time: `analysis` (the store, where
+    nothing is said), `persist` (as it was then), `climatology` (of data.train), or the
+    forecast.zarr of another run."""
     batch_size: Count = 32
     """Forecasts run at once."""
     layout: Literal["axialcast", "weatherbench2"] = "axialcast"

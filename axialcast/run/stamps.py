@@ -17,6 +17,7 @@ from typing import Any
 from axialcast.disclosure import identity
 from axialcast.files import inventory
 from axialcast.files.atomic import write_json
+from axialcast.names import ROLES
 from axialcast.run.config import Config
 from axialcast.run.stage import Stage
 
@@ -177,14 +178,21 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
         inputs["store"] = _store_state(config, store)
     if "data.static" in stage.reads and config.data and config.data.static:
         inputs["static store"] = _store_state(config, config.static_store)
+    if "forecast.forcings" in stage.reads and (paths := forcing_stores(config)):
+        inputs["forcing stores"] = [_store_state(config, path) for path in paths]
     return inputs | _needed(config, stage, earlier)
+
+
+def forcing_stores(config: Config) -> list[str]:
+    """Stores of forecasts that forcings come from."""
+    return [source for source in config.forecast.forcings.values() if Path(source).exists()]
 
 
 def training_data(config: Config) -> MadeFrom:
     """What tells the training data from others: the store's state, what of it is read, and when."""
     values = config.model_dump(mode="json")
     inputs: MadeFrom = {"store": _store_state(config, config.analysis_store)}
-    for name in sorted({*config.opening, "train"} - {"storage_options"}):
+    for name in sorted({*config.opening, *ROLES.values(), "train"} - {"storage_options"}):
         inputs |= _leaves(f"data.{name}", _value(values, f"data.{name}"))
     return inputs
 
@@ -197,7 +205,7 @@ def analysis_content(config: Config) -> str | None:
     store = config.analysis_store
     if "://" in store or (Path(store).is_dir() and not (Path(store) / inventory.FOLDER).is_dir()):
         return None
-    names = sorted({*config.opening} - {"storage_options"})
+    names = sorted({*config.opening, "diagnostic"} - {"storage_options"})
     data = config.model_dump(mode="json")["data"]
     return _hash([_store_state(config, store), {name: data[name] for name in names}])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from axialcast.data import Channels
 from axialcast.device import autocast
 from axialcast.grid import LatLonGrid
 from axialcast.model import ForecastNetwork
@@ -29,7 +30,7 @@ class TrainingCosts:
 
     Args:
         config: of the run.
-        num_channels: c.
+        channels: (c,) of the states, with their roles.
         grid: (h, w) of the states.
         masked: whether values may be missing.
         bfloat16: whether the network computes in it.
@@ -37,7 +38,7 @@ class TrainingCosts:
     """
 
     config: Config
-    num_channels: int
+    channels: Channels
     grid: LatLonGrid
     masked: bool = False
     bfloat16: bool = False
@@ -75,7 +76,7 @@ class TrainingCosts:
         tokens = self.windows * self._tokens(self._band.shape[0])
         token = 4 * model.dim * (MOST_FLOATS + 4 * model.mlp_ratio) * layers
         states = self._input_steps + self.rollout_steps
-        cells = self.windows * states * self.num_channels * self.grid.shape[0] * self.grid.shape[1]
+        cells = self.windows * states * len(self.channels) * self.grid.shape[0] * self.grid.shape[1]
         weights = 4 * model.depth * model.dim**2 * (12 + 2 * model.mlp_ratio)
         return 6 * weights + self.rollout_steps * tokens * token + 40 * cells
 
@@ -130,13 +131,13 @@ class TrainingCosts:
         """Decoded states that a step uses, on all processes together."""
         states = self._input_steps + self.rollout_steps
         height, width = self.grid.shape
-        return 4.0 * self.config.train.batch_size * states * self.num_channels * height * width
+        return 4.0 * self.config.train.batch_size * states * len(self.channels) * height * width
 
     def step_seconds(self, device: torch.device, count: int = 3) -> float:
         """Median time of a few steps on windows of zeros, of this process's part, on a device."""
         network = self._network(self.config.model.depth).to(device)
         states = self._input_steps + self.rollout_steps
-        shape = (self.windows, states, self.num_channels, *self._band.shape)
+        shape = (self.windows, states, len(self.channels), *self._band.shape)
         return (
             timed_step(
                 network,
@@ -176,7 +177,7 @@ class TrainingCosts:
             states = self._input_steps + rollout_steps
             return training_footprint(
                 lambda: self._network(layers),
-                (batch, states, self.num_channels, *self._band.shape),
+                (batch, states, len(self.channels), *self._band.shape),
                 input_steps=self._input_steps,
                 masked=self.masked,
                 bfloat16=self.bfloat16,
@@ -194,11 +195,11 @@ class TrainingCosts:
         settings, data = {**self.config.model.model_dump(), "depth": depth}, self.config.data
         assert data is not None
         return ForecastNetwork(
-            num_channels=self.num_channels,
+            **(numbers := self.channels.numbers),
             num_static=len(data.static),
-            forcings=data.forcings,
+            forcings=data.computed_forcings,
             grid=self._band,
-            increment_scale=[1.0] * self.num_channels,
+            increment_scale=[1.0] * numbers["num_channels"],
             input_steps=self._input_steps,
             **settings,
         )

@@ -4,6 +4,7 @@ A number that no run can mean is refused here, before anything is allocated for 
 that is blank or stands there twice, and `true` where YAML was meant to read a number.
 """
 
+import difflib
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -38,6 +39,7 @@ __all__ = [
     "Seconds",
     "Seed",
     "Share",
+    "Sources",
     "Transforms",
     "Units",
     "Variables",
@@ -123,8 +125,9 @@ def _apart(value: dict[str, str]) -> dict[str, str]:
 
 
 def _forcing(value: str) -> str:
-    if value not in COMPUTED:
-        raise ValueError(f"got {value!r}, expected some of {', '.join(COMPUTED)}")
+    near = difflib.get_close_matches(value, COMPUTED, n=1, cutoff=0.8)
+    if near and value not in COMPUTED:
+        raise ValueError(f"got {value!r}; did you mean {near[0]}, which is computed?")
     return value
 
 
@@ -256,8 +259,10 @@ Weights = Annotated[dict[Name, Positive], each_once(canonical)]
 """By variable, or by variable and level such as `temperature 850`."""
 Fields = Annotated[list[Name], each_once(canonical)]
 """Variables, or none."""
-Forcings = Annotated[list[Annotated[str, AfterValidator(_forcing)]], each_once()]
-"""Computed of time and place."""
+Forcings = Annotated[list[Annotated[Name, AfterValidator(_forcing)]], each_once(canonical)]
+"""Variables, or what is computed of time and place."""
+Sources = Annotated[dict[Name, Annotated[str, BeforeValidator(_location)]], each_once(canonical)]
+"""By variable: a word, or a path."""
 Patch = Annotated[tuple[Count, Count, Count], BeforeValidator(_patch)]
 Levels = Annotated[
     list[Annotated[float, _Number, AfterValidator(_level)]], Field(min_length=1), each_once()

@@ -61,7 +61,7 @@ class Verification:
         assert data is not None
         store = ForecastStore(config.output / "forecast.zarr")
         contents = store.contents()
-        analysis = open_analysis(config.analysis_store, **config.opening)
+        analysis = open_analysis(config.analysis_store, **config.verified_opening)
         chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
         wanted = choose_init_times(analysis, test=data.test, **chosen)
         forecast = in_order(

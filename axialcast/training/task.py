@@ -1,6 +1,6 @@
 """What is to be learned: the loss of a batch, as two sums that processes can share.
 
-Shapes: b windows, t input states, k lead times, c channels, h latitudes, w longitudes.
+Shapes: b windows, t input states, k lead times, c channels forecast, h latitudes, w longitudes.
 """
 
 from collections.abc import Callable
@@ -50,6 +50,7 @@ class ForecastTask:
                 batch.input_times,
                 step=self.step,
                 num_steps=batch.targets.shape[1],
+                forcings=batch.forcings,
                 valid=None if batch.input_valid is None else batch.input_valid[:, -1],
             )
             forecast = torch.stack(list(steps), 1).to(batch.targets.dtype)

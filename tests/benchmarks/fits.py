@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from measuring import machine
 
-from axialcast.data import Batch
+from axialcast.data import Batch, Channel, Channels
 from axialcast.grid import LatLonGrid
 from axialcast.model import ForecastNetwork
 from axialcast.run.config import load_config
@@ -49,12 +49,13 @@ def costs_of(case):
     ]
     config = load_config(ROOT / "configs" / "smallest.yaml", settings)
     grid = LatLonGrid.regular(height, width, poles=False)
-    return TrainingCosts(config, channels, grid, masked=masked, bfloat16=bf16)
+    names = Channels([Channel(f"x{number}", None, "1") for number in range(channels)])
+    return TrainingCosts(config, names, grid, masked=masked, bfloat16=bf16)
 
 
 def update(costs):
     """Two updates of a training as `costs` has it."""
-    grid, channels = costs.grid, costs.num_channels
+    grid, channels = costs.grid, len(costs.channels)
     network = ForecastNetwork(
         num_channels=channels,
         grid=grid,

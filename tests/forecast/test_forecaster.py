@@ -60,7 +60,11 @@ def test_labels(forecaster, analysis):
 def test_initial_times_without_all_input_states_are_told(forecaster, analysis):
     times = analysis.time.values
     gap = analysis.isel(time=[0, 1, 2, 4, 5])
-    assert np.flatnonzero(forecaster.has_inputs(gap, times[:7])).tolist() == [1, 2, 5]
+    assert np.flatnonzero(forecaster.has_inputs(gap, times[:7], lead_times="24h")).tolist() == [
+        1,
+        2,
+        5,
+    ]
 
 
 def test_batch_size_does_not_matter(forecaster, analysis):

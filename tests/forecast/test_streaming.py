@@ -263,7 +263,7 @@ def test_each_chunk_of_the_analysis_is_decoded_once(
         assert inputs == as_before
     assert len(read) == -(-40 // length) * 3
     read.clear()
-    list(forecaster.inputs(opened, inits, batch_size=batch_size))
+    list(forecaster.inputs(opened, inits, lead_times=LEADS[:2], batch_size=batch_size))
     assert len(read) == -(-40 // length) * 3
 
 

@@ -55,7 +55,7 @@ def test_bits_do_not_depend_on_what_is_forecast_together(forecaster, analysis):
         part, same = hindcast(inits[chosen])
         xr.testing.assert_identical(part, whole.isel(init_time=chosen))
         assert same == [inputs[n] for n in chosen]
-    again = forecaster.inputs(analysis, init_times=inits, batch_size=5)
+    again = forecaster.inputs(analysis, init_times=inits, lead_times=LEADS, batch_size=5)
     assert [one for block in again for one in block] == inputs
 
 

@@ -4,11 +4,15 @@ Shapes: b windows, t states in a window, c channels, h latitudes, w longitudes.
 """
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
 from torch import Tensor
+
+from axialcast.data.channels import Channels
+from axialcast.names import DIAGNOSTIC, FORCING, PROGNOSTIC
 
 __all__ = ["Batch"]
 
@@ -22,12 +26,14 @@ class Batch:
         times: (b, t) the valid time of each state: datetime64, or cftime in other calendars.
         valid: (b, t, c, h, w) bool, where a value is there; None: everywhere.
         input_steps: how many of the t states are given; the others are to be forecast.
+        channels: (c,) with their roles; None: all are prognostic.
     """
 
     states: Tensor
     times: NDArray[Any]
     valid: Tensor | None
     input_steps: int
+    channels: Channels | None = None
 
     def split(self, count: int) -> list["Batch"]:
         """Views of as equal parts of the windows, in order.
@@ -54,11 +60,22 @@ class Batch:
 
     @property
     def inputs(self) -> Tensor:
-        return self.states[:, : self.input_steps]
+        """The prognostic channels of the input states."""
+        return self.states[:, : self.input_steps, self._where(PROGNOSTIC)]
 
     @property
     def targets(self) -> Tensor:
-        return self.states[:, self.input_steps :]
+        """The channels to be forecast, prognostic and diagnostic, of the target states."""
+        return self.states[:, self.input_steps :, self._forecast]
+
+    @property
+    def forcings(self) -> Iterator[Tensor] | None:
+        """For each step, forcings one step after the states that are given then; None: no such."""
+        place = self._where(FORCING)
+        if self.channels is None or place.start == place.stop:
+            return None
+        length, total = self.input_steps, self.states.shape[1]
+        return (self.states[:, n + 1 : n + 1 + length, place] for n in range(total - length))
 
     @property
     def input_times(self) -> NDArray[Any]:
@@ -70,8 +87,18 @@ class Batch:
 
     @property
     def input_valid(self) -> Tensor | None:
-        return None if self.valid is None else self.valid[:, : self.input_steps]
+        """Of the channels to be forecast."""
+        return None if self.valid is None else self.valid[:, : self.input_steps, self._forecast]
 
     @property
     def target_valid(self) -> Tensor | None:
-        return None if self.valid is None else self.valid[:, self.input_steps :]
+        return None if self.valid is None else self.valid[:, self.input_steps :, self._forecast]
+
+    @property
+    def _forecast(self) -> slice:
+        return self._where(PROGNOSTIC, DIAGNOSTIC)
+
+    def _where(self, *roles: str) -> slice:
+        if self.channels is None:
+            return slice(None) if PROGNOSTIC in roles else slice(0, 0)
+        return self.channels.where(*roles)

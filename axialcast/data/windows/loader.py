@@ -258,7 +258,8 @@ class WindowLoader:
             there = self._copies.lend(places.shape, torch.bool)
             there.numpy()[...] = places >= 0
             valid = there[:, :, None, None, None].expand_as(values)
-        return self._copies.begun(Batch(values, self.rows.times(rows), valid, self.input_steps))
+        times, channels = self.rows.times(rows), self.states.channels
+        return self._copies.begun(Batch(values, times, valid, self.input_steps, channels))
 
     def _plan(self, epoch: int) -> Plan:
         starts = self.rows.first + self.states.phase
