@@ -135,7 +135,7 @@ def run(config: Config) -> None:
     rows = processes.share(network)
     states, watched = (
         States(
-            part.isel(latitude=rows),
+            part.isel({grid.dims[0]: rows}),
             channels,
             stats,
             buffer_bytes=data.buffer_bytes,

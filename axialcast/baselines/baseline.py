@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
-from axialcast.grid import LatLonGrid
+from axialcast.grid import Grid, coords_of
 from axialcast.names import (
     COORDINATE_ATTRS,
     INIT_TIME,
-    LATITUDE,
     LEAD_TIME,
     LEVEL,
-    LONGITUDE,
     TIME,
     VALID_TIME,
 )
@@ -134,7 +132,7 @@ def overlap(channels: Which, table: slice) -> tuple[Which, Which]:
     return into, channels[into] - table.start
 
 
-def aligned(analysis: "Analysis | xr.Dataset", channels: Channels, grid: LatLonGrid) -> Analysis:
+def aligned(analysis: "Analysis | xr.Dataset", channels: Channels, grid: Grid) -> Analysis:
     """The analysis with just these channels.
 
     Raises:
@@ -156,10 +154,8 @@ def aligned(analysis: "Analysis | xr.Dataset", channels: Channels, grid: LatLonG
                 f"{channel.units!r}; fit it on the analysis that is verified"
             )
     found = Analysis.of(analysis, channels)
-    for name, size in zip((LATITUDE, LONGITUDE), grid.shape, strict=True):
-        if found.dataset.sizes[name] != size or not np.array_equal(
-            found.dataset[name].values, getattr(grid, name)
-        ):
+    for name, want, got in zip(grid.dims, grid.axes, found.grid.axes, strict=True):
+        if name not in found.grid.dims or not np.array_equal(got, want):
             raise ValueError(
                 f"states: their {name} does not align with the climatology's; fit it on the "
                 "analysis that is verified"
@@ -178,8 +174,7 @@ def labelled(
     coords = {
         INIT_TIME: init_times,
         LEAD_TIME: lead_times,
-        LATITUDE: like[LATITUDE].variable,
-        LONGITUDE: like[LONGITUDE].variable,
+        **coords_of(like),
     }
     return with_valid_time(channels.unstack(values, coords, (INIT_TIME, LEAD_TIME)))
 

@@ -29,8 +29,8 @@ from axialcast.cores import on_all_cores
 from axialcast.data.channels import Channels
 from axialcast.data.cutting import Place
 from axialcast.data.reader import Analysis, Block
-from axialcast.grid import LatLonGrid, grid_of
-from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
+from axialcast.grid import Grid, coords_of, grid_of
+from axialcast.names import LEVEL, TIME
 from axialcast.times.dates import Leads, Times
 
 __all__ = [
@@ -89,7 +89,7 @@ class Climatology:
         return Channels.of(self.coefficients)
 
     @cached_property
-    def grid(self) -> LatLonGrid:
+    def grid(self) -> Grid:
         return grid_of(self.coefficients)
 
     @cached_property
@@ -98,7 +98,7 @@ class Climatology:
         tables, start = [], 0
         for array in self.coefficients.data_vars.values():
             dims = (HOUR, COEFFICIENT, *([LEVEL] if LEVEL in array.dims else []))
-            table = array.transpose(*dims, LATITUDE, LONGITUDE).values
+            table = array.transpose(*dims, *self.grid.dims).values
             table = table[:, :, None] if LEVEL not in array.dims else table
             stop = start + table.shape[2]
             tables.append((slice(start, stop), table.astype(np.float32, copy=False)))
@@ -116,8 +116,7 @@ class Climatology:
         # Single precision rounds as the data do, and there is a field for every pair scored.
         design = annual_basis(times, self.coefficients.sizes[COEFFICIENT] // 2).astype(np.float32)
         num = len(np.arange(len(self.channels))[channels])
-        grid = (self.coefficients.sizes[dim] for dim in (LATITUDE, LONGITUDE))
-        values = np.empty((len(times), num, *grid), np.float32)
+        values = np.empty((len(times), num, *self.grid.shape), np.float32)
         for number, hour in enumerate(fitted):
             rows = np.flatnonzero(hours == hour)
             if not len(rows):
@@ -135,7 +134,8 @@ class Climatology:
         channels, rows, columns = place
         found = []
         for channel in (self.channels[number] for number in channels):
-            array = self.coefficients[channel.variable].isel({LATITUDE: rows, LONGITUDE: columns})
+            array = self.coefficients[channel.variable]
+            array = array.isel(dict(zip(self.grid.dims, (rows, columns), strict=True)))
             if channel.level is not None:
                 level = self.channels.levels(channel.variable).index(channel.level)
                 array = array.isel({LEVEL: slice(level, level + 1)})
@@ -191,7 +191,7 @@ class Climatology:
 
     @property
     def _places(self) -> dict[str, Any]:
-        return {dim: self.coefficients[dim].variable for dim in (LATITUDE, LONGITUDE)}
+        return coords_of(self.coefficients)
 
 
 class CycleSums:
@@ -265,7 +265,7 @@ def climatology_of(
     coefficients: NDArray[np.float32], hours: NDArray[np.int64], like: Analysis
 ) -> Climatology:
     """A climatology of (hour, m, c, h, w) coefficients, with the labels of an analysis."""
-    coords = {HOUR: hours, **{dim: like.dataset[dim].variable for dim in (LATITUDE, LONGITUDE)}}
+    coords = {HOUR: hours, **coords_of(like.dataset)}
     return Climatology(like.channels.unstack(coefficients, coords, (HOUR, COEFFICIENT)))
 
 

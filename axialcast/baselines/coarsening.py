@@ -11,8 +11,7 @@ import scipy.sparse
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.grid import LatLonGrid
-from axialcast.names import LATITUDE, LONGITUDE
+from axialcast.grid import Grid, LatLonGrid
 
 __all__ = ["Coarsening"]
 
@@ -29,7 +28,7 @@ class Coarsening:
         factor: cells that become one, along each axis.
     """
 
-    grid: LatLonGrid
+    grid: Grid
     factor: int
 
     @property
@@ -68,27 +67,32 @@ class Coarsening:
         return np.asarray(rows @ means @ columns.T, np.float32)
 
     def dataset(self, fine: xr.Dataset) -> xr.Dataset:
-        """The means of a dataset of dimensions (..., latitude, longitude), with their labels."""
+        """The means of a dataset of dimensions (..., h, w), with their labels."""
         if self.factor == 1:
             return fine
-        latitude, longitude = (
-            np.interp(_centres(num, len(axis)), np.arange(len(axis)), axis)
-            for num, axis in zip(self.shape, (self.grid.latitude, self.grid.longitude), strict=True)
-        )
+        axes = {
+            dim: np.interp(_centres(num, len(axis)), np.arange(len(axis)), axis)
+            for dim, num, axis in zip(self.grid.dims, self.shape, self.grid.axes, strict=True)
+        }
         fields = {
             name: (array.dims, self.means(array.values), array.attrs)
             for name, array in fine.data_vars.items()
         }
-        kept = {name: c for name, c in fine.coords.items() if name not in (LATITUDE, LONGITUDE)}
-        return xr.Dataset(fields, {**kept, LATITUDE: latitude, LONGITUDE: longitude})
+        kept = {name: c for name, c in fine.coords.items() if not {*c.dims} & {*axes}}
+        return xr.Dataset(fields, {**kept, **axes})
 
     @cached_property
     def _weights(self) -> scipy.sparse.csr_array:
         """(H W, h w), whose rows sum to one: each coarse cell overlaps few others."""
         rows, columns = (_shares(*sizes) for sizes in zip(self.shape, self.grid.shape, strict=True))
-        rows = rows * self.grid.areas[:, 0]
-        rows, columns = (each / each.sum(1, keepdims=True) for each in (rows, columns))
+        if isinstance(self.grid, LatLonGrid):  # of which no more than rows and columns are needed
+            rows = rows * self.grid.areas[:, 0]
+            rows, columns = (each / each.sum(1, keepdims=True) for each in (rows, columns))
         both = scipy.sparse.kron(scipy.sparse.csr_array(rows), scipy.sparse.csr_array(columns))
+        if not isinstance(self.grid, LatLonGrid):
+            both = both * self.grid.areas.reshape(1, -1)
+            total = both.sum(1)
+            both = scipy.sparse.diags_array(1 / np.where(total > 0, total, 1)) @ both
         return scipy.sparse.csr_array(both, dtype=np.float32)
 
 

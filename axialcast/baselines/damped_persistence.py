@@ -28,7 +28,8 @@ from axialcast.baselines.passes import MEMORY_GIB, go_through
 from axialcast.cores import on_all_cores
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis, Block
-from axialcast.names import LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
+from axialcast.grid import coords_of, dims_of
+from axialcast.names import LEAD_TIME, LEVEL
 from axialcast.times.calendars import gapless_axis
 from axialcast.times.dates import Leads, Times
 
@@ -95,8 +96,8 @@ class DampedPersistence:
         tables, start = [], 0
         for name in self.climatology.channels.variables:
             array = self.damping[name]
-            dims = (LEAD_TIME, *([LEVEL] if LEVEL in array.dims else []), LATITUDE, LONGITUDE)
-            table = array.transpose(*dims).values
+            dims = (LEAD_TIME, *([LEVEL] if LEVEL in array.dims else []))
+            table = array.transpose(*dims, *dims_of(array.dims)).values
             table = table if LEVEL in array.dims else table[:, None]
             tables.append((slice(start, start + table.shape[1]), table))
             start += table.shape[1]
@@ -263,8 +264,7 @@ def damped_persistence_of(
     climatology: Climatology, damping: NDArray[np.float32], lead_times: Leads
 ) -> DampedPersistence:
     """Damped persistence of (l, c, h, w) coefficients."""
-    places = {dim: climatology.coefficients[dim].variable for dim in (LATITUDE, LONGITUDE)}
-    coords = {LEAD_TIME: lead_times, **places}
+    coords = {LEAD_TIME: lead_times, **coords_of(climatology.coefficients)}
     return DampedPersistence(
         climatology, climatology.channels.unstack(damping, coords, (LEAD_TIME,))
     )

@@ -11,13 +11,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.grid import dims_of
 from axialcast.names import (
     CHANNEL,
     COORDINATE_ATTRS,
     FORCING,
-    LATITUDE,
     LEVEL,
-    LONGITUDE,
     PROGNOSTIC,
     ROLES,
     VARIABLES,
@@ -139,7 +138,7 @@ class Channels(Sequence[Channel]):
             (n, c, h, w) float32 in physical units.
         """
         first = dataset[self[0].variable]
-        shape = (first.shape[0], len(self), first.sizes[LATITUDE], first.sizes[LONGITUDE])
+        shape = (first.shape[0], len(self), *(first.sizes[dim] for dim in dims_of(first.dims)))
         out = np.empty(shape, np.float32)
         for variable, levels, place in self._places():
             array = dataset[variable]
@@ -168,15 +167,15 @@ class Channels(Sequence[Channel]):
             ValueError: variables differ in their levels, or the channels of one stand apart.
         """
         variables = {}
-        parts = np.moveaxis(values, channel_axis, 0)
+        parts, horizontal = np.moveaxis(values, channel_axis, 0), dims_of(coords)
         level = self._level()
         for variable, levels, place in self._places():
             part, attrs = parts[place], self.attrs(variable)
             if levels == [None]:
-                dims = (*leading, LATITUDE, LONGITUDE)
+                dims = (*leading, *horizontal)
                 variables[variable] = xr.DataArray(part[0], dims=dims, attrs=attrs)
             else:
-                dims = (*leading, LEVEL, LATITUDE, LONGITUDE)
+                dims = (*leading, LEVEL, *horizontal)
                 part = np.moveaxis(part, 0, len(leading))
                 variables[variable] = xr.DataArray(part, {LEVEL: level}, dims, attrs=attrs)
         return xr.Dataset(variables, coords=dict(coords))

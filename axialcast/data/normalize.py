@@ -195,15 +195,15 @@ def statistics_of(
 
 
 def first_infinity(analysis: Analysis, index: int) -> str | None:
-    """Where a channel is infinite first, for which it is read: time, latitude and longitude."""
+    """Where a channel is infinite first, for which it is read: time and place."""
     channel = Analysis(analysis.dataset, Channels([analysis.channels[index]]))
-    latitude, longitude = channel.grid.latitude, channel.grid.longitude
+    (rows, columns), (row, column) = channel.grid.axes, channel.grid.dims
     for block in channel.blocks(READ_BYTES):
         places = np.argwhere(np.isinf(block.new))
         if len(places):
             row, _, y, x = places[0]
             when = time_text(channel.times[block.start + row])
-            return f"at {when}, latitude {latitude[y]:g}, longitude {longitude[x]:g}"
+            return f"at {when}, {row} {rows[y]:g}, {column} {columns[x]:g}"
     return None
 
 

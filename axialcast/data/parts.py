@@ -16,7 +16,8 @@ from axialcast.data.arrays.lazy import part_of
 from axialcast.data.arrays.stored import Converted
 from axialcast.data.channels import Channels
 from axialcast.data.sources import Held, Source, Where, runs
-from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
+from axialcast.grid import dims_of
+from axialcast.names import LEVEL, TIME
 
 __all__ = ["Computed", "Part", "find_parts"]
 
@@ -88,7 +89,7 @@ class Computed:
     @cached_property
     def numbers(self) -> tuple[NDArray[np.int64], ...]:
         found = []
-        for dim in (TIME, LATITUDE, LONGITUDE):
+        for dim in (TIME, *dims_of(self.dataset.dims)):
             sizes = self._chunks.get(dim, (1,) * self.dataset.sizes[dim])
             found.append(np.repeat(np.arange(len(sizes)), sizes))
         return tuple(found)
@@ -146,7 +147,7 @@ def _source(array: xr.DataArray, places: Sequence[int]) -> Source | None:
     if found is None:
         return None
     axis = dict(zip(array.dims, found.axes, strict=True))
-    on_grid = [axis[TIME], axis[LATITUDE], axis[LONGITUDE]]
+    on_grid = [axis[TIME], *(axis[dim] for dim in dims_of(array.dims))]
     others = sorted(set(range(found.stored.ndim)) - set(on_grid))
     stack = [axis[LEVEL]] if LEVEL in axis else others[:1]
     fixed = [a for a in others if a not in stack]

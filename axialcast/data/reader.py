@@ -21,8 +21,8 @@ from axialcast.data.channels import Channels
 from axialcast.data.cutting import BLOCKS_HELD, Place, block_edges, group_places, shares
 from axialcast.data.parts import Part, find_parts
 from axialcast.data.sources import Where
-from axialcast.grid import LatLonGrid, grid_of
-from axialcast.names import LATITUDE, LONGITUDE, TIME
+from axialcast.grid import Grid, dims_of, grid_of
+from axialcast.names import TIME
 from axialcast.times.calendars import cadence
 from axialcast.times.dates import Times
 
@@ -90,7 +90,8 @@ class Analysis:
     """
 
     def __init__(self, dataset: xr.Dataset, channels: Channels | None = None) -> None:
-        if absent := [dim for dim in (TIME, LATITUDE, LONGITUDE) if dim not in dataset.indexes]:
+        wanted = (TIME, *dims_of(dataset.dims))
+        if absent := [dim for dim in wanted if dim not in dataset.indexes]:
             raise ValueError(
                 f"analysis: has no {absent[0]} among {', '.join(map(str, dataset.dims))}; open it "
                 "with open_analysis"
@@ -118,13 +119,14 @@ class Analysis:
         return f"Analysis({len(self)} times; {self.channels}; {self.grid})"
 
     @cached_property
-    def grid(self) -> LatLonGrid:
+    def grid(self) -> Grid:
         return grid_of(self.dataset)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(c, h, w) of a state."""
-        return len(self.channels), self.dataset.sizes[LATITUDE], self.dataset.sizes[LONGITUDE]
+        height, width = (self.dataset.sizes[dim] for dim in dims_of(self.dataset.dims))
+        return len(self.channels), height, width
 
     @property
     def state_bytes(self) -> int:
@@ -287,7 +289,7 @@ class Analysis:
             return [self]
         found = []
         for channels, rows, columns in places:
-            part = self.dataset.isel({LATITUDE: rows, LONGITUDE: columns})
+            part = self.dataset.isel(dict(zip(self.grid.dims, (rows, columns), strict=True)))
             group = Analysis(part, Channels([self.channels[c] for c in channels]))
             group.place = channels, rows, columns
             found.append(group)

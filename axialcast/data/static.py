@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
 from axialcast.data.normalize import SMALLEST_SPREAD
-from axialcast.grid import LatLonGrid, grid_of
+from axialcast.grid import Grid, grid_of
 
 __all__ = ["Static"]
 
@@ -29,7 +29,7 @@ class Static:
     values: NDArray[np.float32]
 
     @classmethod
-    def none(cls, grid: LatLonGrid) -> "Static":
+    def none(cls, grid: Grid) -> "Static":
         return cls(Channels([]), np.empty((0, *grid.shape), np.float32))
 
     @classmethod

@@ -26,7 +26,7 @@ from axialcast.files import inventory
 from axialcast.files.atomic import FULL, remove, sweep, write_text, writing
 from axialcast.files.documents import read_document
 from axialcast.files.tensors import Snapshot
-from axialcast.grid import LatLonGrid
+from axialcast.grid import Grid, grid_from_dict
 from axialcast.model import ForecastNetwork
 from axialcast.names import PROGNOSTIC, ROLES
 
@@ -49,7 +49,7 @@ class Checkpoint:
         network: keyword arguments of ForecastNetwork beyond channels, grid and statistics.
         channels: (c,) variables, levels, units and roles, in the order of the network's channels.
         statistics: normalisation.
-        grid: latitudes and longitudes, in order.
+        grid: of rows and columns in this order.
         step: time from one state to the next.
         provenance: free JSON: training period, versions, losses.
         static: names and units of the static fields, whose values are among the weights.
@@ -61,7 +61,7 @@ class Checkpoint:
     network: Mapping[str, Any]
     channels: Channels
     statistics: Statistics
-    grid: LatLonGrid
+    grid: Grid
     step: np.timedelta64
     provenance: Mapping[str, Any] = field(default_factory=dict)
     static: Channels = field(default_factory=lambda: Channels([]))
@@ -185,7 +185,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             static=Channels.from_list(description["static"]),
             bounds=_bounds(description["bounds"]),
             statistics=Statistics.from_dict(description["statistics"]),
-            grid=LatLonGrid.from_dict(description["grid"]),
+            grid=grid_from_dict(description["grid"]),
             step=np.timedelta64(seconds, "s").astype("timedelta64[ns]"),
             provenance=dict(description["provenance"]),
         )

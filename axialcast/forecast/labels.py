@@ -10,11 +10,10 @@ from axialcast.forecast.checkpoint import Checkpoint
 from axialcast.names import (
     CONVENTIONS,
     COORDINATE_ATTRS,
+    GRID_MAPPING,
     INIT_TIME,
-    LATITUDE,
     LEAD_TIME,
     LEVEL,
-    LONGITUDE,
     VALID_TIME,
 )
 from axialcast.times.dates import Leads, Times, later
@@ -28,7 +27,7 @@ def labelled(
     """A forecast as a dataset.
 
     Args:
-        values: (init_time, lead_time, channel, latitude, longitude) in physical units.
+        values: (init_time, lead_time, channel, h, w) in physical units.
         checkpoint: whose forecast it is.
         inits, leads: of the first two dimensions.
     """
@@ -41,13 +40,16 @@ def labelled(
             later(inits[:, None], leads),
             COORDINATE_ATTRS[VALID_TIME],
         ),
-        LATITUDE: (LATITUDE, grid.latitude, COORDINATE_ATTRS[LATITUDE]),
-        LONGITUDE: (LONGITUDE, grid.longitude, COORDINATE_ATTRS[LONGITUDE]),
+        **grid.labels,
+        **grid.more_labels,
     }
     forecast = checkpoint.channels.forecast.unstack(values, coords, (INIT_TIME, LEAD_TIME))
-    for name in set(forecast.coords) & {LEVEL, LATITUDE, LONGITUDE}:
+    for name in set(forecast.coords) & {LEVEL, *grid.labels, *grid.more_labels} - {GRID_MAPPING}:
         # CF allows no fill value on a coordinate; xarray gives every float one unless told.
         forecast[name].encoding["_FillValue"] = None
+    if GRID_MAPPING in forecast.coords:
+        for array in forecast.data_vars.values():
+            array.attrs["grid_mapping"] = GRID_MAPPING
     return forecast.assign_attrs(
         Conventions=CONVENTIONS,
         title="axialcast forecast",

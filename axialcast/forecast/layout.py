@@ -11,10 +11,10 @@ import dask.array
 import numpy as np
 import xarray as xr
 import zarr
-from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
-from axialcast.names import INIT_TIME, LEAD_TIME, LONGITUDE, VALID_TIME, require_storable
+from axialcast.grid import Grid, LatLonGrid, grid_of
+from axialcast.names import GRID_MAPPING, INIT_TIME, LEAD_TIME, VALID_TIME, require_storable
 
 __all__ = [
     "LAYOUTS",
@@ -60,19 +60,27 @@ def arranged(template: xr.Dataset, layout: Layout) -> xr.Dataset:
         ValueError: the layout does not allow the longitudes, or a name cannot be stored.
     """
     require_storable(map(str, template.data_vars))
-    check_layout(layout, template[LONGITUDE].values)
+    check_layout(layout, grid_of(template))
     if layout == "axialcast":
         return template
     return template.drop_vars(VALID_TIME, errors="ignore").rename(LAYOUTS[layout])
 
 
-def check_layout(layout: Layout, longitude: NDArray[np.float64]) -> None:
-    """Refuses longitudes (w,) that a layout does not allow.
+def check_layout(layout: Layout, grid: Grid) -> None:
+    """Refuses a grid that a layout does not allow.
 
     Raises:
-        ValueError: WeatherBench 2 begins at 0.
+        ValueError: WeatherBench 2 knows latitudes and longitudes alone, which begin at 0.
     """
-    if layout == "weatherbench2" and (longitude.min() < 0 or longitude.max() >= 360):
+    if layout != "weatherbench2":
+        return
+    if not isinstance(grid, LatLonGrid):
+        raise ValueError(
+            f"layout: weatherbench2 wants latitudes and longitudes, the forecast's grid is {grid}; "
+            "take the layout axialcast"
+        )
+    longitude = grid.longitude
+    if longitude.min() < 0 or longitude.max() >= 360:
         raise ValueError(
             f"layout: weatherbench2 wants longitudes from 0 to 360, the forecast's run from "
             f"{longitude.min():g} to {longitude.max():g}; take the layout axialcast"
@@ -81,6 +89,8 @@ def check_layout(layout: Layout, longitude: NDArray[np.float64]) -> None:
 
 def canonical(forecast: xr.Dataset) -> xr.Dataset:
     """A forecast of any layout with our names."""
+    if GRID_MAPPING in forecast.data_vars:  # xarray takes it for a variable
+        forecast = forecast.set_coords(GRID_MAPPING)
     for names in LAYOUTS.values():
         if names and set(names.values()) <= set(forecast.dims):
             return forecast.rename({theirs: ours for ours, theirs in names.items()})
@@ -139,11 +149,11 @@ def write_template(path: Path, template: xr.Dataset, cut: Mapping[str, Chunking]
 
     Equal labels give equal files.
     """
-    lazy = template.copy()
+    lazy = with_mapping(template)
     encoding = _time_encoding(template)
     for variable, array in template.data_vars.items():
         absent = dask.array.zeros(array.shape, dtype=np.float32, chunks=-1)
-        lazy[variable] = (array.dims, absent, array.attrs)
+        lazy[variable] = lazy[variable].copy(data=absent)
         encoding[str(variable)] = {
             **cut[str(variable)]._asdict(),
             "compressors": [CODEC],
@@ -155,6 +165,16 @@ def write_template(path: Path, template: xr.Dataset, cut: Mapping[str, Chunking]
         # stores with and without.
         warnings.filterwarnings("ignore", "Consolidated metadata")
         lazy.to_zarr(path, mode="w-", compute=False, zarr_format=3, encoding=encoding)
+
+
+def with_mapping(forecast: xr.Dataset) -> xr.Dataset:
+    """The forecast, ready to be written: its grid mapping is named by its variables, and is none of
+    their coordinates."""
+    forecast = forecast.copy()
+    if GRID_MAPPING in forecast.coords:
+        for array in forecast.data_vars.values():
+            array.encoding["grid_mapping"] = GRID_MAPPING
+    return forecast
 
 
 def _even(length: int, most: int) -> int:

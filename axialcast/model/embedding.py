@@ -6,12 +6,13 @@ patches; d features.
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from einops import rearrange
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from axialcast.grid import LatLonGrid
+from axialcast.grid import Grid
 
 __all__ = ["PatchEmbedding", "PatchHead", "SphereFeatures", "num_patches"]
 
@@ -113,12 +114,13 @@ class SphereFeatures(nn.Module):
     place: Tensor
     longitude: Tensor
 
-    def __init__(self, grid: LatLonGrid, dim: int, *, patch: tuple[int, int]) -> None:
+    def __init__(self, grid: Grid, dim: int, *, patch: tuple[int, int]) -> None:
         super().__init__()
         self.band: slice | None = None
-        latitude = _patch_centres(torch.tensor(grid.latitude), patch[0])
-        longitude = _patch_centres(torch.tensor(grid.longitude), patch[1])
-        phi, theta = torch.deg2rad(latitude)[:, None], torch.deg2rad(longitude)[None, :]
+        axes = zip(grid.axes, patch, strict=True)
+        centres = [_patch_centres(axis, size) for axis, size in axes]
+        latitude, longitude = (torch.tensor(at).nan_to_num(0.0) for at in grid.places(*centres))
+        phi, theta = torch.deg2rad(latitude), torch.deg2rad(longitude)
         place = [phi.sin() + 0 * theta, phi.cos() + 0 * theta]
         place += [theta.sin() + 0 * phi, theta.cos() + 0 * phi]
         self.register_buffer("place", torch.stack(place, -1).float(), persistent=False)
@@ -130,7 +132,10 @@ class SphereFeatures(nn.Module):
         turn = 2 * torch.pi
         place = self.place if self.band is None else self.place[self.band]
         year, day = calendar[..., 0, None, None] * turn, calendar[..., 1, None, None]
-        solar = (day + self.longitude) * turn
+        longitude = self.longitude
+        if self.band is not None and len(longitude) > 1:
+            longitude = longitude[self.band]
+        solar = (day + longitude) * turn
         sine = place[None, None, ..., 0]
         season = [year.sin(), year.cos(), year.sin() * sine, year.cos() * sine]
         season += [solar.sin(), solar.cos()]
@@ -141,11 +146,12 @@ class SphereFeatures(nn.Module):
         return projected
 
 
-def _patch_centres(coordinate: Tensor, patch: int) -> Tensor:
+def _patch_centres(coordinate: NDArray[np.float64], patch: int) -> NDArray[np.float64]:
     """Mean coordinate of every patch; a partial one is continued at the grid's spacing."""
     missing = -len(coordinate) % patch
     if missing:
-        step = coordinate[-1] - coordinate[-2] if len(coordinate) > 1 else coordinate.new_zeros(())
-        more = coordinate[-1] + step * torch.arange(1, missing + 1)
-        coordinate = torch.cat([coordinate, more])
-    return F.avg_pool1d(coordinate[None], patch)[0]
+        step = coordinate[-1] - coordinate[-2] if len(coordinate) > 1 else 0.0
+        more = coordinate[-1] + step * np.arange(1, missing + 1)
+        coordinate = np.concatenate([coordinate, more])
+    centres: NDArray[np.float64] = coordinate.reshape(-1, patch).sum(1) / patch
+    return centres

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from axialcast.grid import LatLonGrid
+from axialcast.grid import Grid
 from axialcast.model import sun
 from axialcast.model.embedding import PatchEmbedding, PatchHead, SphereFeatures, num_patches
 from axialcast.nn import AxialTransformer
@@ -33,7 +33,7 @@ class ForecastNetwork(nn.Module):
 
     Args:
         num_channels: p.
-        grid: (h, w) latitudes and longitudes, in the order of the data.
+        grid: (h, w), rows and columns in the order of the data.
         increment_scale: (p,) standard deviation of the change over one step, in units of the
             standard deviation of the state.
         input_steps: t.
@@ -64,7 +64,7 @@ class ForecastNetwork(nn.Module):
         self,
         *,
         num_channels: int,
-        grid: LatLonGrid,
+        grid: Grid,
         increment_scale: Sequence[float],
         input_steps: int = 2,
         dim: int = 128,
@@ -98,8 +98,8 @@ class ForecastNetwork(nn.Module):
         self.forcings = tuple(forcings)
         if num_static:
             self.register_buffer("static", torch.zeros(num_static, *grid.shape))
-        for name, degrees in (("latitude", grid.latitude), ("longitude", grid.longitude)):
-            radians = torch.tensor(degrees).deg2rad().float()
+        for name, degrees in (("latitude", grid.latitudes), ("longitude", grid.longitudes)):
+            radians = torch.tensor(degrees).nan_to_num(0.0).deg2rad().float()
             self.register_buffer(name, radians, persistent=False)
         self.num_static = num_static
         num_told = num_static + num_forcings + len(self.forcings)
@@ -202,7 +202,8 @@ class ForecastNetwork(nn.Module):
         fields = list(self.static[:, self._band]) if self.num_static else []
         if forcings is not None:
             fields += forcings.unbind(2)
-        latitude = self.latitude[self._band, None]
+        latitude, longitude = self.latitude[self._band], self.longitude
+        longitude = longitude[self._band] if len(longitude) > 1 else longitude
         for name in self.forcings:
-            fields.append(sun.FORCINGS[name](dates[..., 2:], latitude, self.longitude))
+            fields.append(sun.FORCINGS[name](dates[..., 2:], latitude, longitude))
         return [field.expand(*size, *place).unsqueeze(2).to(states.dtype) for field in fields]

@@ -90,7 +90,8 @@ FORCINGS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "toa_incoming_shortwave_flux": _flux,
     "daily_mean_toa_incoming_shortwave_flux": _daily,
 }
-"""By name, functions of `sun` (b, t, 3), latitudes (h, 1) and longitudes (1, w) in radians.
+"""By name, functions of `sun` (b, t, 3), latitudes and longitudes in radians that broadcast to
+(h, w).
 
 Each gives (b, t, h, w) of order one; fluxes are shares of what comes in at the mean distance.
 """

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from numpy.typing import NDArray
 
-from axialcast.grid import grid_of
-from axialcast.names import LATITUDE, LEAD_TIME, LONGITUDE
+from axialcast.grid import Grid, ProjectedGrid, grid_of
+from axialcast.names import LEAD_TIME
 from axialcast.report.wording import model_name
 
 __all__ = ["contour_levels", "curves", "map_panel", "scorecard"]
@@ -127,12 +127,14 @@ def map_panel(
     cmap: str,
 ) -> Markup:
     """A (latitude, longitude) field in filled contours on plain axes, with its colour bar."""
-    grid = grid_of(field.to_dataset(name="field"))
-    longitude, values = grid.longitude, field.transpose(LATITUDE, LONGITUDE).values
+    grid = grid_of(field)
+    (rows, columns), values = grid.axes, field.transpose(*grid.dims).values
     if grid.is_periodic:
-        longitude = np.append(longitude, longitude[0] + 360.0)
+        columns = np.append(columns, columns[0] + 360.0)
         values = np.concatenate([values, values[:, :1]], axis=1)
-    span = longitude[-1] - longitude[0], np.ptp(grid.latitude)
+    if isinstance(grid, ProjectedGrid) and grid.units == "m":
+        rows, columns = rows / 1e3, columns / 1e3
+    span = np.ptp(columns), np.ptp(rows)
     aspect = float(np.clip(span[0] / span[1], 1.0, 2.2))
     width = 4.1
     height = width * 0.87 / aspect + 1.25
@@ -141,19 +143,13 @@ def map_panel(
         axes = figure.add_axes((0.11, 0.78 / height, 0.87, 1 - 1.25 / height))
         axes.spines[:].set_visible(True)
         axes.set_facecolor("#eceff1")
-        mesh = axes.contourf(
-            longitude, grid.latitude, values, levels=levels, cmap=cmap, extend="both"
-        )
+        mesh = axes.contourf(columns, rows, values, levels=levels, cmap=cmap, extend="both")
         mesh.set_rasterized(True)
         lines = levels[:: max(1, len(levels) // 10)]
         axes.contour(
-            longitude, grid.latitude, values, levels=lines, colors=INK, linewidths=0.35, alpha=0.6
+            columns, rows, values, levels=lines, colors=INK, linewidths=0.35, alpha=0.6
         ).set_rasterized(True)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _degrees(x, "E", "W")))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _degrees(y, "N", "S")))
-        axes.xaxis.set_major_locator(_degree_locator(span[0], 6))
-        axes.yaxis.set_major_locator(_degree_locator(span[1], 5))
-        axes.tick_params(length=2.5, labelsize=8)
+        _place_ticks(axes, grid, span)
         axes.set_title(title, color=INK, pad=17)
         axes.text(0, 1.02, note, transform=axes.transAxes, color=GREY, va="bottom", size=8)
         bar_axes = figure.add_axes((0.11, 0.36 / height, 0.87, 0.12 / height))
@@ -167,6 +163,21 @@ def map_panel(
         assert bar.solids is not None
         bar.solids.set_rasterized(True)
         return _svg(figure, f"Map: {title}, {label}")
+
+
+def _place_ticks(axes: Axes, grid: Grid, span: tuple[float, float]) -> None:
+    """Degrees, or distances on a map, which has one scale."""
+    axes.tick_params(length=2.5, labelsize=8)
+    if isinstance(grid, ProjectedGrid):
+        for axis, most in ((axes.xaxis, 6), (axes.yaxis, 5)):
+            axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
+            axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace("-", "−")))
+        axes.set_aspect("equal")
+        return
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _degrees(x, "E", "W")))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _degrees(y, "N", "S")))
+    axes.xaxis.set_major_locator(_degree_locator(span[0], 6))
+    axes.yaxis.set_major_locator(_degree_locator(span[1], 5))
 
 
 def contour_levels(values: NDArray[Any], *, symmetric: bool) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from axialcast.files.atomic import readable_size
 from axialcast.forecast import Checkpoint, ForecastStore, load_checkpoint
 from axialcast.forecast.checkpoint import DESCRIPTION
 from axialcast.model.hearing import hearing
-from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, TIME
+from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, TIME, X, Y
 from axialcast.run.stamps import damage, damaged_stamps, stamped
 
 __all__ = ["describe", "verify"]
@@ -186,7 +186,7 @@ def _described(path: Path, dataset: xr.Dataset) -> list[str]:
     if not dataset.variables:
         raise ValueError(f"{path}: holds no variable")
     lines = [f"{_kind(dataset)} {path}", f"dimensions: {_pairs(dataset.sizes)}"]
-    for name in (TIME, INIT_TIME, LEAD_TIME, "level", LATITUDE, LONGITUDE):
+    for name in (TIME, INIT_TIME, LEAD_TIME, "level", LATITUDE, LONGITUDE, Y, X):
         if name in dataset.coords and dataset[name].ndim == 1 and dataset[name].size:
             lines.append(f"{name}: {_range(dataset[name])}")
     for variable, array in dataset.data_vars.items():

@@ -76,7 +76,8 @@ def _steps(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
 
 def _grid(preflight: Preflight) -> Lines:
     """A grid without neighbours, or with fewer points than a patch has."""
-    shape = dict(zip(("latitude", "longitude"), preflight.analysis.grid.shape, strict=True))
+    grid = preflight.analysis.grid
+    shape = dict(zip(grid.dims, grid.shape, strict=True))
     for name, count in shape.items():
         if count < 2:
             yield (
@@ -230,7 +231,7 @@ def _layout(preflight: Preflight) -> Lines:
     """A layout that does not allow the longitudes."""
     if "forecast" in preflight.config.pipeline:
         try:
-            check_layout(preflight.config.forecast.layout, preflight.analysis.grid.longitude)
+            check_layout(preflight.config.forecast.layout, preflight.analysis.grid)
         except ValueError as error:
             yield f"forecast.{error}"
 

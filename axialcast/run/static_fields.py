@@ -2,14 +2,14 @@
 
 from axialcast.data import Static, open_static
 from axialcast.data.preparing.regrid import regridded
-from axialcast.grid import LatLonGrid
+from axialcast.grid import Grid, LatLonGrid
 from axialcast.names import canonical
 from axialcast.run.config import Config
 
 __all__ = ["static_fields"]
 
 
-def static_fields(config: Config, grid: LatLonGrid) -> Static:
+def static_fields(config: Config, grid: Grid) -> Static:
     """What `data.static` names, normalised; regridded as the analysis is, where that is.
 
     Raises:
@@ -31,6 +31,9 @@ def static_fields(config: Config, grid: LatLonGrid) -> Static:
         storage_options=data.storage_options,
     )
     try:
-        return Static.of(regridded(fields, grid) if is_regridded else fields)
+        if is_regridded:
+            assert isinstance(grid, LatLonGrid)
+            fields = regridded(fields, grid)
+        return Static.of(fields)
     except ValueError as error:
         raise ValueError(f"data.static: {error}") from None

@@ -9,7 +9,7 @@ import torch
 
 from axialcast.data import Channels
 from axialcast.device import autocast
-from axialcast.grid import LatLonGrid
+from axialcast.grid import Grid
 from axialcast.model import ForecastNetwork
 from axialcast.model.footprint import Footprint, timed_step, training_footprint
 from axialcast.run.config import Config
@@ -39,7 +39,7 @@ class TrainingCosts:
 
     config: Config
     channels: Channels
-    grid: LatLonGrid
+    grid: Grid
     masked: bool = False
     bfloat16: bool = False
     world_size: int = 1
@@ -210,13 +210,13 @@ class TrainingCosts:
         return self.config.data.input_steps
 
     @cached_property
-    def _band(self) -> LatLonGrid:
+    def _band(self) -> Grid:
         """What a process has of the grid: the widest band of latitudes."""
         count, patch = self.config.train.domain_ranks, self.config.model.patch[1]
         if count == 1:
             return self.grid
         rows = -(-self.grid.shape[0] // patch)
-        return LatLonGrid(self.grid.latitude[: -(-rows // count) * patch], self.grid.longitude)
+        return self.grid.part(slice(-(-rows // count) * patch), slice(None))
 
     def _tokens(self, height: int) -> int:
         """Of a window, of so many latitudes."""

@@ -11,8 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
-from axialcast.grid import grid_of
-from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE
+from axialcast.grid import coords_of, grid_of
+from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.scores.blocks import Block
 from axialcast.scores.shown import TABLE_DAYS, headline, nearest
 from axialcast.scores.sums import Sums
@@ -42,7 +42,7 @@ class DrawnField:
         self.leads = np.array(chosen)
         self.rows = [int(np.flatnonzero(every == lead)[0]) for lead in chosen]
         self.grid = grid_of(forecast)
-        self.coords = {dim: forecast[dim] for dim in (LATITUDE, LONGITUDE)}
+        self.coords = coords_of(forecast)
         self.error = np.zeros((len(chosen), *self.grid.shape))
         self.scale = np.zeros_like(self.error)
         self.cases = np.full(forecast.sizes[INIT_TIME], np.nan)
@@ -96,9 +96,9 @@ class DrawnField:
         self.error, self.scale = sums[ERROR], sums[SCALE]
 
     def skill(self, index: int) -> xr.DataArray:
-        """(latitude, longitude) of `skill_map` at one of the lead times."""
+        """(h, w) of `skill_map` at one of the lead times."""
         values = skill(self.error[index], self.scale[index])
-        return xr.DataArray(values, self.coords, (LATITUDE, LONGITUDE))
+        return xr.DataArray(values, self.coords, self.grid.dims)
 
     def typical_case(self) -> int:
         """Position of the init time whose area-weighted squared error is the median.

@@ -14,8 +14,8 @@ from axialcast.baselines.baseline import Baseline, aligned, states_at
 from axialcast.baselines.climatology import Climatology
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
-from axialcast.grid import grid_of
-from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE, TIME
+from axialcast.grid import dims_of, grid_of
+from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, TIME
 from axialcast.scores.blocks import Block, blocks_of
 from axialcast.scores.drawn import DrawnField, skill
 from axialcast.scores.kept import KeptSums
@@ -186,7 +186,8 @@ def _sums(
     only: slice = slice(None),
 ) -> tuple[Setting, Sums]:
     """Sums over all blocks or some, and what they are of."""
-    given = _dataset(analysis).transpose(TIME, LEVEL, LATITUDE, LONGITUDE, missing_dims="ignore")
+    given = _dataset(analysis)
+    given = given.transpose(TIME, LEVEL, *dims_of(given.dims), missing_dims="ignore")
     weights = region_weights(grid_of(truths), regions)
     shares = np.stack([areas / areas.sum() for areas in weights.values()])
     models = Models(scored, climatology, given, Channels.of(forecast))

@@ -4,8 +4,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.grid import grid_of
-from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE, NUMBER, TIME
+from axialcast.grid import coords_of, dims_of, grid_of
+from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, NUMBER, TIME
 
 __all__ = ["matched", "valid_times"]
 
@@ -25,9 +25,10 @@ def matched(forecast: xr.Dataset, analysis: xr.Dataset) -> tuple[xr.Dataset, xr.
             f"forecast: has {forecast.sizes[NUMBER]} ensemble members, expected one; take the mean "
             f"with .mean({NUMBER!r}) or one member with .isel({NUMBER}=0)"
         )
+    horizontal = dims_of(analysis.dims)
     for name, dataset, dims in (
-        ("forecast", forecast, (INIT_TIME, LEAD_TIME, LATITUDE, LONGITUDE)),
-        ("analysis", analysis, (TIME, LATITUDE, LONGITUDE)),
+        ("forecast", forecast, (INIT_TIME, LEAD_TIME, *horizontal)),
+        ("analysis", analysis, (TIME, *horizontal)),
     ):
         missing = [dim for dim in dims if dim not in dataset.dims]
         if missing:
@@ -69,13 +70,13 @@ def matched(forecast: xr.Dataset, analysis: xr.Dataset) -> tuple[xr.Dataset, xr.
     if LEVEL in forecast.dims:
         analysis = analysis.sel({LEVEL: forecast[LEVEL].values})
     # Stores keep coordinates in float32 or float64: take the analysis's, or nothing aligns.
-    forecast = forecast.assign_coords({dim: analysis[dim] for dim in (LATITUDE, LONGITUDE)})
+    forecast = forecast.assign_coords(coords_of(analysis))
     if not np.isin(forecast[INIT_TIME].values, analysis[TIME].values).any():
         raise ValueError(
             f"forecast: no init_time from {_span(forecast[INIT_TIME])} is in the analysis, "
             f"{_span(analysis[TIME])}; {REMEDY}"
         )
-    order = [INIT_TIME, LEAD_TIME, TIME, LEVEL, LATITUDE, LONGITUDE]
+    order = [INIT_TIME, LEAD_TIME, TIME, LEVEL, *horizontal]
     return forecast.transpose(*order, missing_dims="ignore"), analysis.transpose(
         *order, missing_dims="ignore"
     )

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from axialcast.baselines.baseline import ALL, Baseline, Which
 from axialcast.baselines.climatology import Climatology
 from axialcast.data.channels import Channel, Channels
-from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE
+from axialcast.grid import dims_of
+from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.scores.window import Window
 from axialcast.times.dates import Leads, Times
 
@@ -66,8 +67,8 @@ class Models:
 
     @cached_property
     def _places(self) -> list[NDArray[Any]]:
-        """Latitudes and longitudes."""
-        return [self.analysis[dim].values for dim in (LATITUDE, LONGITUDE)]
+        """Coordinates of rows and columns."""
+        return [self.analysis[dim].values for dim in dims_of(self.analysis.dims)]
 
     @cached_property
     def joint(self) -> dict[str, Any]:
@@ -219,7 +220,7 @@ def _stacked(
     Raises:
         ValueError: it has others, lacks a channel, or has it in other units.
     """
-    order = (INIT_TIME, LEAD_TIME, LATITUDE, LONGITUDE)
+    order = (INIT_TIME, LEAD_TIME, *dims_of(forecast.dims))
     stated = forecast.copy()  # and units, where it states none
     for channel in channels:
         if channel.variable in stated:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from axialcast.data.arrays.lazy import part_of
 from axialcast.data.channels import Channels
-from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LEVEL, LONGITUDE
+from axialcast.grid import dims_of
+from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.scores.blocks import Block
 
 __all__ = ["PIECE_VALUES", "Cut", "Pieces"]
@@ -56,7 +57,7 @@ class Pieces:
     def __init__(self, forecast: xr.Dataset, values: int, *, whole: bool = False) -> None:
         self.channels = Channels.of(forecast)
         self.init_times, self.lead_times = forecast[INIT_TIME].values, forecast[LEAD_TIME].values
-        self.grid = [forecast[dim].values for dim in (LATITUDE, LONGITUDE)]
+        self.grid = [forecast[dim].values for dim in dims_of(forecast.dims)]
         self.grid_shape = len(self.grid[0]), len(self.grid[1])
         self.values = values
         self._arrays = [forecast[name].variable for name in self.channels.variables]

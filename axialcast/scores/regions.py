@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from axialcast.grid import TOLERANCE_DEGREES, LatLonGrid
+from axialcast.grid import TOLERANCE_DEGREES, Grid
 from axialcast.names import LATITUDE, LONGITUDE
 
 __all__ = ["Region", "region_weights"]
@@ -14,9 +14,7 @@ Region = Mapping[str, Sequence[float]]
 """{"latitude": [south, north], "longitude": [west, east]} in degrees, edges included."""
 
 
-def region_weights(
-    grid: LatLonGrid, regions: Mapping[str, Region]
-) -> dict[str, NDArray[np.float64]]:
+def region_weights(grid: Grid, regions: Mapping[str, Region]) -> dict[str, NDArray[np.float64]]:
     """(h, w) cell areas of each region, zero outside; cells belong by their centres, which stores
     keep in single precision."""
     near = TOLERANCE_DEGREES
@@ -26,9 +24,9 @@ def region_weights(
             raise ValueError("regions: the name 'all' is the whole grid; choose another")
         (south, north), (west, east) = box[LATITUDE], box[LONGITUDE]
         width = 360 if east - west >= 360 else (east - west) % 360
-        rows = (grid.latitude >= south - near) & (grid.latitude <= north + near)
-        columns = (grid.longitude - west + near) % 360 <= width + 2 * near
-        inside = rows[:, None] & columns
+        rows = (grid.latitudes >= south - near) & (grid.latitudes <= north + near)
+        columns = (grid.longitudes - west + near) % 360 <= width + 2 * near
+        inside = rows & columns
         if not inside.any():
             raise ValueError(
                 f"regions: {name!r}, latitude {south:g} to {north:g}, longitude {west:g} to "

@@ -56,4 +56,6 @@ def test_features_of_patches_lie_at_their_centres():
     np.testing.assert_allclose(
         centres.place[:, 0, 0].numpy(), np.sin(np.radians(coarse.latitude)), atol=1e-6
     )
-    np.testing.assert_allclose(centres.longitude.numpy() * 360, coarse.longitude + 22.5, atol=1e-4)
+    np.testing.assert_allclose(
+        centres.longitude[0].numpy() * 360, coarse.longitude + 22.5, atol=1e-4
+    )

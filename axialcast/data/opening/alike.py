@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
-from axialcast.grid import LatLonGrid
-from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
+from axialcast.grid import coords_of, grid_of
+from axialcast.names import LEVEL, TIME
 from axialcast.times.calendars import time_text
 
 __all__ = [
@@ -68,16 +67,15 @@ def on_one_grid(parts: Parts) -> Parts:
     Levels in another order are put in that of the first one.
     """
     (one, first), *_ = parts.items()
-    grid = LatLonGrid(first[LATITUDE].values, first[LONGITUDE].values)
-    places = {name: first[name].variable for name in (LATITUDE, LONGITUDE)}
+    grid, places = grid_of(first), coords_of(first)
     alike = {}
     for name, dataset in parts.items():
-        same = all(
-            np.array_equal(dataset[dim].values, place.values) for dim, place in places.items()
+        own = coords_of(dataset)
+        same = own.keys() == places.keys() and all(
+            place.identical(own[name]) for name, place in places.items()
         )
         if not same:
-            other = LatLonGrid(dataset[LATITUDE].values, dataset[LONGITUDE].values)
-            if difference := grid.difference(other):
+            if difference := grid.difference(grid_of(dataset)):
                 raise ValueError(
                     f"{one} and {name}: are on different grids: {difference}; {_regrid(difference)}"
                 )

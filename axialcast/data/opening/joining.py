@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from axialcast.data.arrays.lazy import repeat
 from axialcast.data.opening.alike import calendar_of
 from axialcast.data.opening.points import on_points
-from axialcast.grid import grid_of
-from axialcast.names import LATITUDE, LEVEL, LONGITUDE, TIME
+from axialcast.grid import coords_of, grid_of
+from axialcast.names import LEVEL, TIME
 from axialcast.times.calendars import cadence, spans, time_text
 
 __all__ = ["HELD", "join_stores"]
@@ -49,7 +49,7 @@ def _on_one_grid(stores: Stores) -> dict[str, xr.Dataset]:
     """The stores on the points, and at the levels, of the first that has such."""
     (one, first), *_ = stores.items()
     grid = grid_of(first)
-    places = {dim: first[dim].variable for dim in (LATITUDE, LONGITUDE)}
+    places = coords_of(first)
     levelled = next(((n, d) for n, d in stores.items() if LEVEL in d.indexes), None)
     found = {}
     for name, dataset in stores.items():

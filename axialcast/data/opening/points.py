@@ -4,13 +4,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.grid import TOLERANCE_DEGREES, LatLonGrid, grid_of
-from axialcast.names import LATITUDE, LONGITUDE
+from axialcast.grid import Grid, grid_of
 
 __all__ = ["on_points"]
 
 
-def on_points(fields: xr.Dataset, grid: LatLonGrid, *, thinned: bool = False) -> xr.Dataset:
+def on_points(fields: xr.Dataset, grid: Grid, *, thinned: bool = False) -> xr.Dataset:
     """The fields at the points of a grid, with its coordinates; nothing is read.
 
     Args:
@@ -22,35 +21,17 @@ def on_points(fields: xr.Dataset, grid: LatLonGrid, *, thinned: bool = False) ->
         ValueError: fields are not given at one of them: says how the grids differ.
     """
     own = grid_of(fields)
-    rows = _nearest(own.latitude, grid.latitude)
-    columns = _nearest(own.longitude, grid.longitude, turn=360.0)
-    if rows is None or columns is None or not (thinned or _adjoin(rows, columns, own)):
+    found = grid.among(own)
+    if found is None or not (thinned or _adjoin(*found, own)):
         raise ValueError(grid.difference(own) or "its points lie closer")
-    for dim, places in ((LATITUDE, rows), (LONGITUDE, columns)):
+    for dim, places in zip(own.dims, found, strict=True):
         if not np.array_equal(places, np.arange(fields.sizes[dim])):
             fields = fields.isel({dim: places})
-    return fields.assign_coords(
-        {
-            LATITUDE: (LATITUDE, grid.latitude, fields[LATITUDE].attrs),
-            LONGITUDE: (LONGITUDE, grid.longitude, fields[LONGITUDE].attrs),
-        }
-    )
+    return fields.assign_coords(grid.labels)
 
 
-def _nearest(
-    have: NDArray[np.float64], want: NDArray[np.float64], turn: float | None = None
-) -> NDArray[np.int64] | None:
-    """Where the wanted coordinates are among those there; None: one is not."""
-    apart = np.abs(want[:, None] - have[None, :])
-    if turn is not None:
-        apart = np.minimum(apart % turn, turn - apart % turn)
-    places = apart.argmin(1)
-    is_there = apart[np.arange(len(want)), places] <= TOLERANCE_DEGREES
-    return places if is_there.all() else None
-
-
-def _adjoin(rows: NDArray[np.int64], columns: NDArray[np.int64], grid: LatLonGrid) -> bool:
+def _adjoin(rows: NDArray[np.intp], columns: NDArray[np.intp], grid: Grid) -> bool:
     """Whether points of a grid are neighbours there, across its first meridian if it closes."""
-    turn = len(grid.longitude) if grid.is_periodic else 2 * len(grid.longitude)
+    turn = grid.shape[1] if grid.is_periodic else 2 * grid.shape[1]
     steps = (np.abs(np.diff(rows)), np.diff(columns) % turn)
     return all((step == 1).all() for step in steps)

@@ -15,8 +15,8 @@ from axialcast.data.opening.selection import chosen_variables
 from axialcast.data.opening.standard.naming import rename
 from axialcast.data.opening.store import open_analysis
 from axialcast.disclosure import shown
-from axialcast.grid import LatLonGrid
-from axialcast.names import LATITUDE, LONGITUDE, TIME
+from axialcast.grid import Grid, dims_of
+from axialcast.names import TIME
 
 __all__ = ["open_static"]
 
@@ -26,13 +26,13 @@ ANY_TIME = np.datetime64("2000-01-01", "ns")
 def open_static(
     store: str | Path | Sequence[str | Path] | xr.Dataset,
     variables: Sequence[str],
-    grid: LatLonGrid | None = None,
+    grid: Grid | None = None,
     *,
     rename: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Fields (latitude, longitude) in the project's names and units.
+    """Fields (h, w) in the project's names and units.
 
     Args:
         store: as of `open_analysis`; its fields may have times, if they are the same at all.
@@ -68,7 +68,7 @@ def _fields(parts: Iterable[xr.Dataset], variables: Sequence[str]) -> xr.Dataset
     for raw in parts:
         named = rename(raw, variables)
         for name, array in named.data_vars.items():
-            if {LATITUDE, LONGITUDE} <= set(array.dims):
+            if {*dims_of(array.dims)} <= set(array.dims):
                 found[str(name)].append(array)
     wanted = chosen_variables(variables, list(found))
     return xr.Dataset({name: _at_one_time(found[name]) for name in wanted})
@@ -92,7 +92,7 @@ def _at_one_time(arrays: Sequence[xr.DataArray]) -> xr.DataArray:
     return field.expand_dims({TIME: [ANY_TIME]}).assign_attrs(field.attrs)
 
 
-def _on_points(fields: xr.Dataset, grid: LatLonGrid) -> xr.Dataset:
+def _on_points(fields: xr.Dataset, grid: Grid) -> xr.Dataset:
     """The fields at the points of a grid, read.
 
     Raises:

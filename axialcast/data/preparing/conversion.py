@@ -16,7 +16,7 @@ from axialcast.data.preparing.aggregation import Periods, periods_of, sums_among
 from axialcast.data.preparing.regrid import Weights, covered
 from axialcast.data.reader import Analysis
 from axialcast.grid import LatLonGrid
-from axialcast.names import CHANNEL, LATITUDE, LONGITUDE, TIME
+from axialcast.names import CHANNEL, TIME
 
 __all__ = ["MOST_BYTES", "READ_BYTES", "convert"]
 
@@ -49,12 +49,16 @@ def convert(
     periods = None
     if aggregate_hours is not None:
         periods = periods_of(dataset, hours=aggregate_hours, accumulated=accumulated)
-    target = None if grid is None else covered(grid, analysis.grid)
+    source, target = analysis.grid, None
+    if grid is not None:
+        if not isinstance(source, LatLonGrid):
+            raise ValueError(f"regrid: is from latitudes and longitudes alone, not from {source}")
+        target = covered(grid, source)
     states = Converted(analysis, periods, tuple(accumulated), target)
     whole = target or analysis.grid
     times = (TIME, periods.times.values, dataset[TIME].attrs) if periods else dataset[TIME]
-    labels = {TIME: times, LATITUDE: whole.latitude, LONGITUDE: whole.longitude}
-    array = xr.DataArray(xr.Variable((TIME, CHANNEL, LATITUDE, LONGITUDE), lazily(states)), labels)
+    labels = {TIME: times, **whole.labels}
+    array = xr.DataArray(xr.Variable((TIME, CHANNEL, *whole.dims), lazily(states)), labels)
     left_out = periods.left_out if periods else []
     return analysis.channels.fields(array).assign_attrs(dataset.attrs, left_out=left_out)
 
@@ -81,7 +85,10 @@ class Converted(Stored):
         self.analysis, self.periods, self.grid = analysis, periods, grid
         self.is_remote = analysis.is_remote
         self._sums = sums_among(analysis.dataset, accumulated)
-        self._weights = None if grid is None else Weights.between(analysis.grid, grid)
+        self._weights = None
+        if grid is not None:
+            assert isinstance(analysis.grid, LatLonGrid)
+            self._weights = Weights.between(analysis.grid, grid)
         per_time = 1 if periods is None else periods.length
         num_times = len(analysis) if periods is None else len(periods)
         self.shape = (num_times, analysis.shape[0], *(grid or analysis.grid).shape)

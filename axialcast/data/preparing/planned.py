@@ -11,7 +11,8 @@ from axialcast.data.arrays.lazy import lazily
 from axialcast.data.arrays.stored import Box, Stored
 from axialcast.data.opening.kinds.stacked import Layout
 from axialcast.data.reader import Analysis
-from axialcast.names import CHANNEL, LATITUDE, LONGITUDE, TIME
+from axialcast.grid import coords_of
+from axialcast.names import CHANNEL, TIME
 
 __all__ = ["planned"]
 
@@ -19,8 +20,8 @@ __all__ = ["planned"]
 def planned(analysis: Analysis) -> Analysis:
     """The training store of an analysis, before it is written: what reading it will take can be
     asked, its values cannot."""
-    states = xr.Variable((TIME, CHANNEL, LATITUDE, LONGITUDE), lazily(_Unwritten(analysis)))
-    labels = {name: analysis.dataset[name] for name in (TIME, LATITUDE, LONGITUDE)}
+    states = xr.Variable((TIME, CHANNEL, *analysis.grid.dims), lazily(_Unwritten(analysis)))
+    labels = {TIME: analysis.dataset[TIME], **coords_of(analysis.dataset)}
     return Analysis(analysis.channels.fields(xr.DataArray(states, labels)), analysis.channels)
 
 

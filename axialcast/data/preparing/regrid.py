@@ -71,6 +71,8 @@ def regridded(fields: xr.Dataset, grid: LatLonGrid) -> xr.Dataset:
         ValueError: a cell is not within theirs.
     """
     own = grid_of(fields)
+    if not isinstance(own, LatLonGrid):
+        raise ValueError(f"regrid: is from latitudes and longitudes alone, not from {own}")
     try:
         weights = Weights.between(own, grid)
     except ValueError:

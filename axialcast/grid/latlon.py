@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from axialcast.names import LATITUDE, LONGITUDE
+from axialcast.grid.protocol import Grid, Label, nearest
+from axialcast.names import COORDINATE_ATTRS, LATITUDE, LONGITUDE
 
-__all__ = ["EARTH_RADIUS", "TOLERANCE_DEGREES", "LatLonGrid", "grid_of"]
-
-EARTH_RADIUS = 6_371_000.0
-"""Mean radius of the Earth (m)."""
+__all__ = ["TOLERANCE_DEGREES", "LatLonGrid"]
 
 TOLERANCE_DEGREES = 1e-3
 """Two coordinates closer than this are the same: stores keep them in float32."""
@@ -66,9 +64,45 @@ class LatLonGrid:
         return cls(latitude, np.arange(num_longitudes) * 360.0 / num_longitudes)
 
     @property
+    def dims(self) -> tuple[str, str]:
+        return LATITUDE, LONGITUDE
+
+    @property
+    def axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self.latitude, self.longitude
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(h, w)."""
         return len(self.latitude), len(self.longitude)
+
+    @property
+    def latitudes(self) -> NDArray[np.float64]:
+        """(h, 1) degrees north."""
+        return self.latitude[:, None]
+
+    @property
+    def longitudes(self) -> NDArray[np.float64]:
+        """(1, w) degrees east."""
+        return self.longitude[None, :]
+
+    @property
+    def labels(self) -> dict[str, Label]:
+        pairs = zip(self.dims, self.axes, strict=True)
+        return {name: ((name,), axis, COORDINATE_ATTRS[name]) for name, axis in pairs}
+
+    @property
+    def more_labels(self) -> dict[str, Label]:
+        return {}
+
+    def places(
+        self, rows: NDArray[np.float64], columns: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(k, 1) latitudes and (1, m) longitudes."""
+        return np.asarray(rows)[:, None], np.asarray(columns)[None, :]
+
+    def part(self, rows: slice, columns: slice) -> "LatLonGrid":
+        return LatLonGrid(self.latitude[rows], self.longitude[columns])
 
     @property
     def is_periodic(self) -> bool:
@@ -117,8 +151,17 @@ class LatLonGrid:
         weights.flags.writeable = False
         return weights
 
-    def difference(self, other: "LatLonGrid") -> str | None:
+    def among(self, other: Grid) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
+        if not isinstance(other, LatLonGrid):
+            return None
+        rows = nearest(other.latitude, self.latitude, TOLERANCE_DEGREES)
+        columns = nearest(other.longitude, self.longitude, TOLERANCE_DEGREES, turn=360.0)
+        return None if rows is None or columns is None else (rows, columns)
+
+    def difference(self, other: Grid) -> str | None:
         """What differs between this grid (expected) and the other (got); None if nothing does."""
+        if not isinstance(other, LatLonGrid):
+            return f"expected {self}, got {other}"
         pairs = [
             ("latitude", self.latitude, other.latitude),
             ("longitude", self.longitude, other.longitude),
@@ -152,11 +195,6 @@ class LatLonGrid:
 
     def __repr__(self) -> str:
         return f"LatLonGrid({_describe(self.latitude)} N, {_describe(self.longitude)} E)"
-
-
-def grid_of(dataset: Any) -> LatLonGrid:
-    """The latitude-longitude grid of an xarray Dataset or DataArray, checked."""
-    return LatLonGrid(dataset[LATITUDE].values, dataset[LONGITUDE].values)
 
 
 def _frozen(name: str, values: ArrayLike) -> NDArray[np.float64]:

@@ -1,0 +1,18 @@
+"""Grids: where the cells of a field are, how large they are, and what differs between two."""
+
+from axialcast.grid.labels import coords_of, dims_of, grid_from_dict, grid_of
+from axialcast.grid.latlon import TOLERANCE_DEGREES, LatLonGrid
+from axialcast.grid.projected import ProjectedGrid
+from axialcast.grid.protocol import EARTH_RADIUS, Grid
+
+__all__ = [
+    "EARTH_RADIUS",
+    "TOLERANCE_DEGREES",
+    "Grid",
+    "LatLonGrid",
+    "ProjectedGrid",
+    "coords_of",
+    "dims_of",
+    "grid_from_dict",
+    "grid_of",
+]
