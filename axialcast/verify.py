@@ -8,6 +8,7 @@ from axialcast.baselines import (
     Persistence,
 )
 from axialcast.scores import (
+    EVENT_METRICS,
     METRICS,
     DrawnField,
     KeptSums,
@@ -18,6 +19,7 @@ from axialcast.scores import (
 )
 
 __all__ = [
+    "EVENT_METRICS",
     "METRICS",
     "Baseline",
     "Climatology",

@@ -43,6 +43,7 @@ READS = (
     "forecast.init_times",
     "forecast.init_every_hours",
     "verify.metrics",
+    "verify.thresholds",
     "verify.baselines",
     "verify.regions",
     "verify.harmonics",
@@ -159,7 +160,7 @@ def print_scores(scores: xr.Dataset) -> None:
     days = [day for day in TABLE_DAYS if np.timedelta64(day, "D") in leads]
     kept = np.array(days, "timedelta64[D]").astype(leads.dtype) if days else leads[-1:]
     chosen = scores.sel({"metric": metric, "region": "all", LEAD_TIME: kept})
-    scored = [name for name, array in scores.data_vars.items() if "model" in array.dims]
+    scored = [name for name, array in scores.data_vars.items() if "metric" in array.dims]
     for channel in headline(Channels.of(scores[scored])):
         name, units = channel_name(channel, chosen, inside=True), pretty_units(channel.units)
         title = f"{metric} of {name} ({units})"

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from axialcast.data import open_analysis
+from axialcast.data.channels import Channels
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.reader import Analysis
 from axialcast.data.transform import log_scales
@@ -21,6 +22,7 @@ from axialcast.run.misfits import misfits
 from axialcast.run.sample import sample
 from axialcast.run.simulated import planet_of
 from axialcast.run.static_fields import static_fields
+from axialcast.scores.events import events_of
 
 __all__ = ["Preflight", "check_run"]
 
@@ -58,6 +60,8 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
         preflight.channels.forecast.weights(config.data.weights)
         preflight.channels.forecast.bounds(config.data.bounds)
         log_scales(preflight.channels, config.data.transform)
+    if "verify" in config.pipeline:
+        _refuse_unknown_events(preflight.channels.forecast, config)
     if not scan or is_simulated:
         return preflight
     try:
@@ -100,6 +104,13 @@ def _opened(config: Config, store: xr.Dataset | None) -> xr.Dataset:
         except ValueError as error:
             key = str(error).partition(":")[0]
             raise ValueError(f"prepare.{error}" if key in PREPARE else str(error)) from None
+
+
+def _refuse_unknown_events(channels: Channels, config: Config) -> None:
+    try:
+        events_of(channels, config.verify.thresholds)
+    except ValueError as error:
+        raise ValueError(f"verify.{error}") from None
 
 
 def _refuse_unitless(opened: xr.Dataset) -> None:

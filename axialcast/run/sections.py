@@ -24,6 +24,7 @@ from axialcast.run.values import (
     RegionName,
     Share,
     Sources,
+    Thresholds,
     Whole,
     WholeHours,
     each_once,
@@ -254,9 +255,14 @@ class VerifyConfig(Section):
     """Which scores are computed, against what."""
 
     metrics: Annotated[
-        list[Literal["rmse", "mae", "bias", "acc"]], Field(min_length=1), each_once()
+        list[Literal["rmse", "mae", "bias", "acc", "csi", "frequency_bias"]],
+        Field(min_length=1),
+        each_once(),
     ] = ["rmse", "mae", "bias", "acc"]
-    """Area-weighted scores."""
+    """Area-weighted scores; csi (critical success index) and frequency_bias are of events."""
+    thresholds: Thresholds = {}
+    """What an event is, by variable: values from these on, such as [1, 5] for rainfall_rate; in
+    its canonical units."""
     baselines: Annotated[
         list[Literal["persistence", "climatology", "damped_persistence", "linear_inverse_model"]],
         each_once(),
@@ -276,3 +282,20 @@ class VerifyConfig(Section):
             if name.lower() == "all":
                 raise ValueError(f"the name {name!r} is the whole grid; choose another")
         return regions
+
+    @model_validator(mode="after")
+    def _events_are_judged(self) -> Self:
+        of_events = [name for name in self.metrics if name in ("csi", "frequency_bias")]
+        if of_events and not self.thresholds:
+            raise ValueError(
+                f"metrics: {of_events[0]} judges events; say what they are with thresholds, such "
+                "as {rainfall_rate: [1, 5]}"
+            )
+        if self.thresholds and not of_events:
+            raise ValueError("thresholds: no metric judges events; add csi to metrics")
+        if len(of_events) == len(self.metrics):
+            raise ValueError(
+                f"metrics: {', '.join(of_events)} alone; add rmse, mae, bias or acc, which reports "
+                "are built on"
+            )
+        return self

@@ -255,6 +255,11 @@ Transforms = Annotated[
     each_once(canonical),
 ]
 """By variable: what becomes of its values before they are normalised."""
+Thresholds = Annotated[
+    dict[Name, Annotated[list[Annotated[float, _Number]], Field(min_length=1), each_once()]],
+    each_once(canonical),
+]
+"""By variable: values that events begin at."""
 Weights = Annotated[dict[Name, Positive], each_once(canonical)]
 """By variable, or by variable and level such as `temperature 850`."""
 Fields = Annotated[list[Name], each_once(canonical)]

@@ -89,6 +89,7 @@ class Verification:
         return {
             "climatology": climatology,
             "baselines": baselines,
+            "thresholds": self.config.verify.thresholds,
             "regions": {n: box.model_dump() for n, box in self.config.verify.regions.items()},
             "memory_gib": verifying_gib(self.config),
             "kept": kept,

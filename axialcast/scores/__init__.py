@@ -3,10 +3,12 @@
 from axialcast.scores.blocks import blocks_of
 from axialcast.scores.drawn import DrawnField
 from axialcast.scores.evaluation import evaluate, keep_sums, omissions, skill_map, to_table
+from axialcast.scores.events import EVENT_METRICS
 from axialcast.scores.kept import KeptSums
 from axialcast.scores.metrics import METRICS
 
 __all__ = [
+    "EVENT_METRICS",
     "METRICS",
     "DrawnField",
     "KeptSums",

@@ -18,6 +18,13 @@ from axialcast.grid import dims_of, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, TIME
 from axialcast.scores.blocks import Block, blocks_of
 from axialcast.scores.drawn import DrawnField, skill
+from axialcast.scores.events import (
+    EVENT_METRICS,
+    Thresholds,
+    events_of,
+    labelled_events,
+    threshold_name,
+)
 from axialcast.scores.kept import KeptSums
 from axialcast.scores.matching import matched, valid_times
 from axialcast.scores.metrics import METRICS
@@ -56,6 +63,7 @@ def evaluate(
     progress: Callable[[list[Block]], Iterable[Block]] = iter,
     kept: KeptSums | None = None,
     drawn: DrawnField | None = None,
+    thresholds: Thresholds | None = None,
 ) -> xr.Dataset:
     """Area-weighted scores, every model on the same pairs of forecast and truth.
 
@@ -69,7 +77,8 @@ def evaluate(
         analysis: (time, [level], latitude, longitude) truth and initial states; may be lazy.
         climatology: fitted on training years; anomalies of `acc` depart from it.
         baselines: other models to score, by name.
-        metrics: names in `axialcast.verify.METRICS`.
+        metrics: names in `axialcast.verify.METRICS`, one at least, and in
+            `axialcast.verify.EVENT_METRICS`.
         regions: boxes by name, {"latitude": [south, north], "longitude": [west, east]} in degrees;
             west may exceed east, across the meridian. `all`, the whole grid, is always there.
         block_values: values of one model scored at once, unless a chunk of the forecast is larger.
@@ -81,21 +90,21 @@ def evaluate(
         kept: where the sums of blocks are kept and taken from: the scores are the same to the bit,
             and cost what is new. Sums that do not belong to these scores are removed there.
         drawn: a new `DrawnField` of the same forecast, to be filled for the report's maps.
+        thresholds: by variable, in its units: values there and above are the events that metrics
+            of events judge, point by point.
 
     Returns:
         One variable per forecast variable, of dimensions (model, metric, region, lead_time,
         [level]); `<variable>_num_pairs` (region, lead_time, [level]), pairs with anything to score;
-        `<variable>_masked`, the share of area left out of them, NaN without any; and
+        `<variable>_masked`, the share of area left out of them, NaN without any; for each metric of
+        events `<variable>_<metric>` (model, <variable>_threshold, region, lead_time, [level]); and
         `num_missing_truth` (lead_time), pairs whose valid time the analysis does not hold.
 
     Raises:
         ValueError: forecast and analysis differ in grid, levels, units or variables, or share no
-            time; a metric is unknown; a region is empty.
+            time; a metric is unknown, or of events without thresholds; a region is empty.
     """
-    unknown = [name for name in metrics if name not in METRICS]
-    if unknown or not metrics:
-        got = f"unknown {unknown[0]!r}" if unknown else "none"
-        raise ValueError(f"metrics: {got}; choose from {', '.join(METRICS)}")
+    of_pairs, of_events = _chosen(metrics, thresholds)
     forecast, truths = matched(forecast, _dataset(analysis))
     scored: dict[str, Baseline | None] = {"forecast": None, **(baselines or {})}
     setting, sums = _sums(
@@ -111,11 +120,14 @@ def evaluate(
         progress=progress,
         kept=kept,
         drawn=drawn,
+        thresholds=thresholds,
     )
-    names = list(region_weights(grid_of(truths), regions or {}))
-    scores = _labelled(
-        setting.pair_sums(sums), forecast, list(scored), list(dict.fromkeys(metrics)), names
-    )
+    names, found = list(region_weights(grid_of(truths), regions or {})), setting.pair_sums(sums)
+    scores = _labelled(found, forecast, list(scored), of_pairs, names)
+    if events := setting.event_sums(sums):
+        labels = {"model": list(scored), "region": names, LEAD_TIME: forecast[LEAD_TIME]}
+        labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
+        scores = scores.merge(labelled_events(events, found.pairs, forecast, labels, of_events))
     missing = ~np.isin(valid_times(forecast), truths[TIME].values)
     scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))
     scores["num_missing_truth"].attrs = {"long_name": "pairs past the analysis", "units": "1"}
@@ -136,6 +148,7 @@ def keep_sums(
     memory_gib: float = 2.0,
     num_threads: int | None = None,
     drawn: DrawnField | None = None,
+    thresholds: Thresholds | None = None,
 ) -> None:
     """Scores some blocks of initial times and keeps their sums, for `evaluate` to take.
 
@@ -146,7 +159,7 @@ def keep_sums(
         only: which of `blocks_of(forecast)`.
         kept: where their sums are kept.
         forecast, analysis, climatology, baselines, regions, block_values, memory_gib, num_threads,
-            drawn: as for `evaluate`.
+            drawn, thresholds: as for `evaluate`.
 
     Raises:
         ValueError: as `evaluate`.
@@ -165,6 +178,7 @@ def keep_sums(
         progress=iter,
         kept=kept,
         drawn=drawn,
+        thresholds=thresholds,
         only=only,
     )
 
@@ -183,6 +197,7 @@ def _sums(
     progress: Callable[[list[Block]], Iterable[Block]],
     kept: KeptSums | None,
     drawn: DrawnField | None,
+    thresholds: Thresholds | None,
     only: slice = slice(None),
 ) -> tuple[Setting, Sums]:
     """Sums over all blocks or some, and what they are of."""
@@ -191,8 +206,9 @@ def _sums(
     weights = region_weights(grid_of(truths), regions)
     shares = np.stack([areas / areas.sum() for areas in weights.values()])
     models = Models(scored, climatology, given, Channels.of(forecast))
+    events = events_of(models.channels, thresholds or {})
     pieces = Pieces(forecast, block_values, whole=bool(models.own))
-    setting = Setting(pieces, pieces.cuts, models, shares, drawn)
+    setting = Setting(pieces, pieces.cuts, models, shares, drawn, events)
     sums = all_sums(
         setting,
         blocks_of(forecast),
@@ -206,6 +222,22 @@ def _sums(
     return setting, sums
 
 
+def _chosen(metrics: Sequence[str], thresholds: Thresholds | None) -> tuple[list[str], list[str]]:
+    """The metrics of pairs and those of events, each once."""
+    unknown = [name for name in metrics if name not in METRICS and name not in EVENT_METRICS]
+    of_pairs = [name for name in dict.fromkeys(metrics) if name in METRICS]
+    of_events = [name for name in dict.fromkeys(metrics) if name in EVENT_METRICS]
+    if unknown or not of_pairs:
+        got = f"unknown {unknown[0]!r}" if unknown else "none of pairs" if of_events else "none"
+        known = [*METRICS, *(() if of_events else EVENT_METRICS)]
+        raise ValueError(f"metrics: {got}; choose from {', '.join(known)}")
+    if of_events and not thresholds:
+        raise ValueError(
+            f"metrics: {of_events[0]} judges events; say from which values on with thresholds"
+        )
+    return of_pairs, of_events
+
+
 def _dataset(analysis: Analysis | xr.Dataset) -> xr.Dataset:
     return analysis.dataset if isinstance(analysis, Analysis) else analysis
 
@@ -215,21 +247,30 @@ def to_table(scores: xr.Dataset) -> pd.DataFrame:
 
     `level` is NaN for variables without levels; a score without pairs is kept, as NaN. `num_pairs`
     is how many pairs the score is the mean of, `masked` the share of their area left out of it.
+    Where events were scored, `threshold` is from which value on, NaN for other metrics.
     """
     tables = []
     for name, array in scores.data_vars.items():
         if "metric" not in array.dims:
             continue
-        counts = {
-            "num_pairs": scores[num_pairs_name(str(name))],
-            "masked": scores[f"{name}_masked"],
-        }
-        columns = xr.broadcast(xr.Dataset({"value": array, **counts}).drop_attrs())[0]
-        table = columns.to_dataframe(dim_order=list(array.dims)).reset_index()
-        table["variable"] = str(name)
-        table["lead_time_hours"] = table.pop(LEAD_TIME) / pd.Timedelta(hours=1)
-        tables.append(table if LEVEL in table else table.assign(**{LEVEL: np.nan}))
-    return pd.concat(tables, ignore_index=True)[COLUMNS]
+        tables.append(_tidy(scores, array, str(name)))
+        threshold = threshold_name(str(name))
+        for metric in EVENT_METRICS if threshold in scores else ():
+            if f"{name}_{metric}" in scores:
+                events = scores[f"{name}_{metric}"].rename({threshold: "threshold"})
+                tables.append(_tidy(scores, events, str(name)).assign(metric=metric))
+    whole = pd.concat(tables, ignore_index=True)
+    return whole[[*COLUMNS, *(["threshold"] if "threshold" in whole else [])]]
+
+
+def _tidy(scores: xr.Dataset, array: xr.DataArray, name: str) -> pd.DataFrame:
+    """Scores of a variable beside the counts of its pairs."""
+    counts = {"num_pairs": scores[num_pairs_name(name)], "masked": scores[masked_name(name)]}
+    columns = xr.broadcast(xr.Dataset({"value": array, **counts}).drop_attrs())[0]
+    table = columns.to_dataframe(dim_order=list(array.dims)).reset_index()
+    table["variable"] = name
+    table["lead_time_hours"] = table.pop(LEAD_TIME) / pd.Timedelta(hours=1)
+    return table if LEVEL in table else table.assign(**{LEVEL: np.nan})
 
 
 def skill_map(

@@ -21,6 +21,7 @@ from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
 from axialcast.scores.blocks import Block
 from axialcast.scores.drawn import DrawnField
+from axialcast.scores.events import EVENT_SUMS
 from axialcast.scores.kept import KeptSums
 from axialcast.scores.models import Models, Starts
 from axialcast.scores.pieces import Cut
@@ -33,7 +34,7 @@ __all__ = ["Progress", "all_sums"]
 
 Progress = Callable[[list[Block]], Iterable[Block]]
 
-CHANNEL_AXIS = {"sums": 3, "area": 1, "pairs": 1}
+CHANNEL_AXIS = {"sums": 3, "area": 1, "pairs": 1, EVENT_SUMS: 3}
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def all_sums(
     return {
         name: np.concatenate([sums[name] for sums in totals], axis)
         for name, axis in CHANNEL_AXIS.items()
+        if name in totals[0]
     }
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from axialcast.scores.blocks import Block
 from axialcast.scores.drawn import DrawnField
+from axialcast.scores.events import Event, EventSums
 from axialcast.scores.kept import Known
 from axialcast.scores.models import Models, Starts
 from axialcast.scores.pieces import Cut, Pieces
@@ -33,6 +34,7 @@ class Setting:
         models: on all channels of the forecast.
         shares: (r, h, w) each region's cell areas over its area.
         drawn: the field that is drawn, if any.
+        events: that are looked for, of all channels.
     """
 
     pieces: Pieces
@@ -40,6 +42,7 @@ class Setting:
     models: Models
     shares: NDArray[np.float64]
     drawn: DrawnField | None
+    events: tuple[Event, ...] = ()
 
     @property
     def channels(self) -> slice:
@@ -51,9 +54,18 @@ class Setting:
         shape = len(self.pieces.lead_times), self.channels.stop - self.channels.start
         return PairSums(sums, self.shares, len(self.models.models), shape)
 
+    def event_sums(self, sums: Sums) -> EventSums | None:
+        """The sums over events among them; None: none are looked for in any channel."""
+        if not self.events:
+            return None
+        own = [e for e in self.events if self.channels.start <= e.place < self.channels.stop]
+        num_models, num_leads = len(self.models.models), len(self.pieces.lead_times)
+        return EventSums(sums, self.shares, num_models, num_leads, own, self.channels.start)
+
     def identity(self) -> Mapping[str, Any]:
         """What the sums of all blocks follow from, besides fits, lead times and states."""
         wanted = self.models.channels[self.channels]
+        looked_for = [[event.place, event.threshold] for event in self.events]
         return {
             "values": self.pieces.values,
             "cuts": [
@@ -63,6 +75,7 @@ class Setting:
             "grid": self.pieces.grid,
             "channels": [[c.variable, c.level, c.units] for c in wanted],
             "drawn": self.drawn and self.drawn.label(),
+            **({"events": looked_for} if looked_for else {}),
         }
 
 
@@ -146,12 +159,15 @@ class Work:
         channels = slice(cut.channels.start - first, cut.channels.stop - first)
         sums = setting.pair_sums(self.sums)
         sums.add(cut.leads, channels, predictions, truth, normal)
+        if events := setting.event_sums(self.sums):
+            events.add(cut.leads, channels, predictions, truth, normal)
         if setting.drawn:
             at = (cases, cut.leads, cut.channels)
             setting.drawn.add(self.sums, at, forecast, truth, normal)
 
     def _begin(self) -> None:
         self._setting.pair_sums(self.sums)
+        self._setting.event_sums(self.sums)
         if self._setting.drawn:
             self._setting.drawn.begin(self.sums, self.block)
         if self._starts is None:

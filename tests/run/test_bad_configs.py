@@ -180,6 +180,14 @@ REFUSED_WHEN_READ = [
         "prepare.regrid.num_latitudes: got nothing, expected a whole number",
     ),
     ("prepare.workers=2", "prepare.workers: unknown key; did you mean cluster.workers?"),
+    ("verify.metrics=[rmse,csi]", "verify: metrics: csi judges events; say what they are with"),
+    ("verify.thresholds={t: [1]}", "verify: thresholds: no metric judges events; add csi to"),
+    (
+        "verify={metrics: [csi], thresholds: {t: [1]}}",
+        "verify: metrics: csi alone; add rmse, mae, bias or acc, which reports are built on",
+    ),
+    ("verify={metrics: [rmse, csi], thresholds: {t: []}}", "verify.thresholds.t: got []"),
+    ("verify={metrics: [rmse, csi], thresholds: {t: [1, 1]}}", "verify.thresholds.t: 1 occurs 2"),
     # simulate
     ("simulate.start=2009", "simulate: start 2009 comes after end 2002-12-31; swap them"),
     ("simulate={start: '0001', end: '0002'}", "expected dates within 1680 to 2260"),
@@ -255,7 +263,7 @@ REFUSED_WHEN_READ = [
     ("verify.metrics=rmse", "verify.metrics: got 'rmse', expected a list such as [rmse]"),
     ("verify.metrics=[]", "verify.metrics: got [], expected 1 or more values"),
     ("verify.metrics=[rmse,rmse]", f"verify.metrics: rmse occurs 2 times{ONCE}"),
-    ("verify.metrics=[rsme]", "verify.metrics.0: got 'rsme', expected 'rmse', 'mae', 'bias' or"),
+    ("verify.metrics=[rsme]", "verify.metrics.0: got 'rsme', expected 'rmse', 'mae', 'bias', 'acc'"),
     ("verify.baselines=[persistence,persistence]", f"persistence occurs 2 times{ONCE}"),
     ("verify.baselines=[climatologie]", "did you mean climatology?"),
     ("verify.region={}", "verify.region: unknown key; did you mean regions or data.region?"),

@@ -1,0 +1,224 @@
+"""Whether events were forecast: tables of hits, misses and false alarms, and scores of them.
+
+An event is a value at or above a threshold, at a grid point. Shapes: i init times, l lead times,
+c channels, h latitudes, w longitudes, r regions, m models, e events.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.data.channels import Channels
+from axialcast.names import LEAD_TIME, LEVEL, canonical
+from axialcast.scores.sums import Sums
+
+__all__ = [
+    "EVENT_METRICS",
+    "EVENT_SUMS",
+    "Event",
+    "EventSums",
+    "Thresholds",
+    "events_of",
+    "labelled_events",
+    "threshold_name",
+]
+
+EVENT_SUMS = "events"
+"""Name of their sums among others."""
+
+PARTS = ("hit", "observed", "forecast")
+"""Shares of the area where an event is both, in the truth, and in the forecast."""
+
+Means = Mapping[str, NDArray[np.float64]]
+
+Thresholds = Mapping[str, Sequence[float]]
+"""By variable, in its units."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Values of a channel at or above a threshold.
+
+    Args:
+        place: of the channel, among the forecast's.
+        threshold: in its units.
+    """
+
+    place: int
+    threshold: float
+
+
+def events_of(channels: Channels, thresholds: Thresholds) -> tuple[Event, ...]:
+    """Those of each channel in order, at each threshold from the lowest.
+
+    Raises:
+        ValueError: a variable is not among the channels.
+    """
+    wanted = {canonical(name): sorted(set(values)) for name, values in thresholds.items()}
+    for name in wanted:
+        if name not in channels.variables:
+            raise ValueError(
+                f"thresholds: {name} is not forecast; choose from {', '.join(channels.variables)}"
+            )
+    return tuple(
+        Event(place, float(threshold))
+        for place, channel in enumerate(channels)
+        for threshold in wanted.get(channel.variable, ())
+    )
+
+
+class EventSums:
+    """Sums over pairs of contingency tables, as shares of the area of each pair's known points.
+
+    They add over blocks as `axialcast.scores.sums.PairSums` do, and count the same points.
+
+    Args:
+        sums: where they are, or will be, among others; zero to begin with.
+        weights: (r, h, w) each region's cell areas over its area.
+        num_models: models scored.
+        num_leads: lead times.
+        events: of the channels that are added.
+        first: place among the forecast's of the first of these channels.
+    """
+
+    def __init__(
+        self,
+        sums: Sums,
+        weights: NDArray[np.float64],
+        num_models: int,
+        num_leads: int,
+        events: Sequence[Event],
+        first: int = 0,
+    ) -> None:
+        shape = (len(PARTS), num_models, num_leads, len(events), len(weights))
+        self.sums = sums.setdefault(EVENT_SUMS, np.zeros(shape))
+        self.weights = weights.reshape(len(weights), -1)
+        self.events, self.first = events, first
+
+    def add(
+        self,
+        leads: slice,
+        channels: slice,
+        predictions: Sequence[NDArray[np.float32]],
+        truth: NDArray[np.float32],
+        normal: NDArray[np.float32],
+    ) -> None:
+        """Adds pairs of these lead times and channels: arguments as of `PairSums.add`."""
+        for number, event in enumerate(self.events):
+            place = event.place - self.first - channels.start
+            if not 0 <= place < truth.shape[2]:
+                continue
+            for case, lead in np.ndindex(truth.shape[:2]):
+                at = (case, lead, place)
+                found = self._table(
+                    [field[at] for field in predictions], truth[at], normal[at], event.threshold
+                )
+                self.sums[:, :, leads.start + lead, number] += found
+
+    def means(self, pairs: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """Parts by name, (m, l, e, r); NaN where there is no pair.
+
+        Args:
+            pairs: (l, c, r) how many there are.
+        """
+        places = [event.place - self.first for event in self.events]
+        counted = np.where(pairs > 0, pairs, np.nan)[:, places]
+        return dict(zip(PARTS, self.sums / counted, strict=True))
+
+    def _table(
+        self,
+        fields: Sequence[NDArray[np.float32]],
+        observed: NDArray[np.float32],
+        expected: NDArray[np.float32],
+        threshold: float,
+    ) -> NDArray[np.float64]:
+        """(3, m, r) shares of the area where all is known; zero where nothing is."""
+        known = np.isfinite(observed) & np.isfinite(expected)
+        for field in fields:
+            known &= np.isfinite(field)
+        there = known & (observed >= threshold)
+        area = self._area(known)
+        shares = np.zeros((len(PARTS), len(fields), len(self.weights)))
+        shares[1] = self._area(there)
+        for model, field in enumerate(fields):
+            said = known & (field >= threshold)
+            shares[0, model] = self._area(there & said)
+            shares[2, model] = self._area(said)
+        return np.divide(shares, area, out=np.zeros_like(shares), where=area > 0)
+
+    def _area(self, where: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """(r,) area of points: added up in one order, whatever BLAS would do."""
+        return np.where(where.reshape(-1), self.weights, 0.0).sum(-1)
+
+
+def labelled_events(
+    sums: EventSums,
+    pairs: NDArray[np.int64],
+    forecast: xr.Dataset,
+    coords: Mapping[str, Any],
+    metrics: Sequence[str],
+) -> xr.Dataset:
+    """Scores of events with their labels, a variable for each metric: see `evaluate`.
+
+    Args:
+        pairs: (l, c, r) counted.
+        forecast: that was scored.
+        coords: by name: model, region and those of the forecast.
+        metrics: names in EVENT_METRICS.
+    """
+    means = sums.means(pairs)
+    values = {name: EVENT_METRICS[name](means) for name in metrics}
+    channels = Channels.of(forecast)
+    fields, labels = {}, dict(coords)
+    for variable in dict.fromkeys(channels[event.place].variable for event in sums.events):
+        own = [n for n, e in enumerate(sums.events) if channels[e.place].variable == variable]
+        array, dim = forecast[variable], threshold_name(variable)
+        thresholds = list(dict.fromkeys(sums.events[n].threshold for n in own))
+        attrs = {"long_name": f"least {variable} of an event", "units": array.attrs["units"]}
+        labels[dim] = (dim, thresholds, attrs)
+        has_levels = LEVEL in array.dims
+        for name, of in values.items():
+            split = of[:, :, own].reshape(*of.shape[:2], -1, len(thresholds), of.shape[-1])
+            split = split if has_levels else split[:, :, 0]
+            dims = ("model", LEAD_TIME, *([LEVEL] if has_levels else []), dim, "region")
+            title = f"{EVENT_METRICS[name].__name__.replace('_', ' ')} of {variable}"
+            fields[f"{variable}_{name}"] = (dims, split, {"long_name": title, "units": "1"})
+    found = xr.Dataset(fields, labels)
+    return found.transpose("model", ..., "region", LEAD_TIME, LEVEL, missing_dims="ignore")
+
+
+def threshold_name(variable: str) -> str:
+    """Name of the coordinate that holds the thresholds of a variable's events, in its units."""
+    return f"{variable}_threshold"
+
+
+def critical_success_index(means: Means) -> NDArray[np.float64]:
+    """Hits over hits, misses and false alarms (threat score): 1 is perfect, 0 no skill.
+
+    Wilks (2019, section 8.2.2). NaN where the event is neither in the truth nor forecast.
+    """
+    return _ratio(means["hit"], means["observed"] + means["forecast"] - means["hit"])
+
+
+def frequency_bias(means: Means) -> NDArray[np.float64]:
+    """How often the event is forecast over how often it is there: 1 is unbiased.
+
+    Wilks (2019, section 8.2.2). NaN where the event is not in the truth.
+    """
+    return _ratio(means["forecast"], means["observed"])
+
+
+EVENT_METRICS: dict[str, Callable[[Means], NDArray[np.float64]]] = {
+    "csi": critical_success_index,
+    "frequency_bias": frequency_bias,
+}
+"""Metrics of events by name, without units."""
+
+
+def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    found = np.full_like(whole, np.nan)
+    return np.divide(part, whole, out=found, where=whole > 0)

@@ -1,0 +1,128 @@
+"""Scores of events against contingency tables counted by hand, and how they add up."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from axialcast.data.channels import Channels
+from axialcast.scores.events import EVENT_METRICS, Event, events_of
+from axialcast.verify import Persistence, evaluate, to_table
+
+DAY = np.timedelta64(86_400_000_000_000, "ns")
+LEADS = np.array([1, 2, 3]) * DAY
+THRESHOLDS = {"pressure": [0.5, -0.25]}
+METRICS = ["rmse", "csi", "frequency_bias"]
+
+
+@pytest.fixture
+def inits(noise):
+    return noise.time.sel(time="2003").values[:11]
+
+
+@pytest.fixture
+def forecast(noise, inits, forecast_of):
+    error = np.random.default_rng(1).standard_normal((11, 3, 5, 7))
+    return forecast_of(noise, inits, LEADS, error=error)
+
+
+def scored(forecast, analysis, climatology, **options):
+    return evaluate(
+        forecast,
+        analysis,
+        climatology=climatology,
+        **{"metrics": METRICS, "thresholds": THRESHOLDS} | options,
+    )
+
+
+def test_scores_are_those_of_the_contingency_table(noise, forecast, inits, climatology):
+    scores = scored(forecast, noise, climatology, baselines={"persistence": Persistence()})
+    assert scores.pressure_csi.dims == ("model", "pressure_threshold", "region", "lead_time")
+    assert scores.pressure_threshold.values.tolist() == [-0.25, 0.5]
+    assert scores.pressure_threshold.attrs["units"] == noise.pressure.attrs["units"]
+    area = np.cos(np.radians(noise.latitude.values))[:, None] * np.ones(7)
+    start = int(np.searchsorted(noise.time.values, inits[0]))
+    for lead in range(3):
+        truth = noise.pressure.values[start + lead + 1 : start + lead + 12]
+        models = forecast.pressure.values[:, lead], noise.pressure.values[start : start + 11]
+        for model, values in zip(("forecast", "persistence"), models, strict=True):
+            for threshold in (-0.25, 0.5):
+                hits = misses = false_alarms = 0.0
+                for case, row, column in np.ndindex(truth.shape):
+                    is_there = truth[case, row, column] >= threshold
+                    is_said = values[case, row, column] >= threshold
+                    hits += area[row, column] * (is_there and is_said)
+                    misses += area[row, column] * (is_there and not is_said)
+                    false_alarms += area[row, column] * (is_said and not is_there)
+                got = scores.sel(model=model, pressure_threshold=threshold).isel(lead_time=lead)
+                expected = hits / (hits + misses + false_alarms)
+                assert got.pressure_csi.item() == pytest.approx(expected, rel=2e-3)
+                expected = (hits + false_alarms) / (hits + misses)
+                assert got.pressure_frequency_bias.item() == pytest.approx(expected, rel=2e-3)
+
+
+def test_the_truth_is_perfect_and_what_never_happens_has_no_score(
+    noise, inits, climatology, forecast_of
+):
+    perfect = forecast_of(noise, inits, LEADS)
+    scores = scored(perfect, noise, climatology, thresholds={"pressure": [0, 1e9]})
+    for metric in EVENT_METRICS:
+        there, never = scores[f"pressure_{metric}"].transpose("pressure_threshold", ...).values
+        assert (there == 1).all()
+        assert np.isnan(never).all()
+
+
+def test_sums_add_over_blocks_and_groups(noise, forecast, climatology):
+    whole = scored(forecast, noise, climatology)
+    chunked = forecast.chunk(init_time=4, lead_time=2), noise.chunk(time=13, latitude=2)
+    for options in ({"block_values": 35}, {"block_values": 70, "memory_gib": 1e-6}):
+        xr.testing.assert_allclose(scored(*chunked, climatology, **options), whole, rtol=1e-12)
+
+
+def test_points_that_a_model_lacks_are_left_out_for_all(noise, forecast, climatology):
+    """As at the border that an extrapolation comes in from."""
+    less = forecast.where(forecast.longitude < forecast.longitude[4])
+    part = {"region": "west", "regions": {"west": {"latitude": [-90, 90], "longitude": [0, 1]}}}
+    edges = float(noise.longitude[0]), float(noise.longitude[3])
+    part["regions"]["west"]["longitude"] = [*edges]
+    masked = scored(less, noise, climatology).sel(region="all", drop=True)
+    west = scored(forecast, noise, climatology, regions=part["regions"]).sel(
+        region="west", drop=True
+    )
+    for metric in EVENT_METRICS:
+        name = f"pressure_{metric}"
+        xr.testing.assert_allclose(masked[name], west[name])
+
+
+def test_the_table_says_from_which_value_on(noise, forecast, climatology):
+    table = to_table(scored(forecast, noise, climatology))
+    assert table.columns[-1] == "threshold"
+    events = table[table.metric == "csi"]
+    assert sorted(events.threshold.unique()) == [-0.25, 0.5]
+    assert table[table.metric == "rmse"].threshold.isna().all()
+    assert len(events) == 2 * 3
+    assert (events.num_pairs == 11).all()
+    assert "threshold" not in to_table(evaluate(forecast, noise, climatology=climatology))
+
+
+def test_events_of_each_level_and_variable():
+    labels = {"level": [500.0, 850.0], "latitude": [0.0], "longitude": [0.0]}
+    fields = {
+        "rainfall_rate": (("latitude", "longitude"), np.zeros((1, 1)), {"units": "mm h-1"}),
+        "temperature": (tuple(labels), np.zeros((2, 1, 1)), {"units": "K"}),
+    }
+    channels = Channels.of(xr.Dataset(fields, labels))
+    assert events_of(channels, {"temperature": [273, 263], "rain_rate": [1]}) == (
+        Event(0, 1.0),
+        *(Event(place, threshold) for place in (1, 2) for threshold in (263.0, 273.0)),
+    )
+    with pytest.raises(ValueError, match="thresholds: ozone is not forecast; choose from rainfall"):
+        events_of(channels, {"ozone": [1]})
+
+
+def test_metrics_that_cannot_be_scored_are_refused(noise, forecast, climatology):
+    with pytest.raises(ValueError, match="metrics: csi judges events; say from which values on"):
+        scored(forecast, noise, climatology, thresholds=None)
+    with pytest.raises(ValueError, match="metrics: none of pairs; choose from rmse"):
+        scored(forecast, noise, climatology, metrics=["csi"])
+    with pytest.raises(ValueError, match=r"metrics: unknown 'fss'; choose from rmse, .*, csi"):
+        scored(forecast, noise, climatology, metrics=["fss"])
