@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from axialcast.data.channels import Channels
 from axialcast.disclosure import shown
 from axialcast.files import inventory
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import Checkpoint, ForecastStore, load_checkpoint
 from axialcast.forecast.checkpoint import DESCRIPTION
 from axialcast.model.hearing import hearing
-from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, TIME, X, Y
+from axialcast.names import FORCING, INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, ROLES, TIME, X, Y
 from axialcast.run.stamps import damage, damaged_stamps, stamped
 
 __all__ = ["describe", "verify"]
@@ -102,14 +103,10 @@ def _describe_checkpoint(path: Path) -> list[str]:
     num_parameters = sum(p.numel() for p in checkpoint.build().parameters())
     hours = checkpoint.step / np.timedelta64(1, "h")
     network = {name: value for name, value in checkpoint.network.items() if name != "forcings"}
-    forcings = checkpoint.network.get("forcings", [])
-    static = [f"{field} ({field.units})" for field in checkpoint.static]
     lines = [
         f"checkpoint {path}",
-        f"channels: {', '.join(f'{c} ({c.units})' for c in checkpoint.channels)}",
+        *_roles(checkpoint),
         *_logarithms(checkpoint),
-        *([f"static fields: {', '.join(static)}"] if static else []),
-        *([f"forcings: {', '.join(forcings)}"] if forcings else []),
         *_heard(checkpoint),
         f"grid: {checkpoint.grid}",
         f"step: {hours:g} h",
@@ -119,6 +116,23 @@ def _describe_checkpoint(path: Path) -> list[str]:
     # Version 0.1.0 kept addresses with their passwords.
     lines += [f"{key}: {shown(_words(value))}" for key, value in checkpoint.provenance.items()]
     return lines + _skill(path.parent / "scores.csv")
+
+
+def _roles(checkpoint: Checkpoint) -> Iterator[str]:
+    """What is given, what is forecast, and what is both."""
+
+    def named(channels: Channels) -> list[str]:
+        return [f"{channel} ({channel.units})" for channel in channels]
+
+    told = {role: named(checkpoint.channels.having(role)) for role in ROLES}
+    told[FORCING] += checkpoint.network.get("forcings", [])
+    for label, names in (*told.items(), ("static", named(checkpoint.static))):
+        if names:
+            yield f"{label}: {', '.join(names)}"
+    if checkpoint.bounds is not None:
+        pairs = zip(checkpoint.channels.forecast, checkpoint.bounds.tolist(), strict=True)
+        held = [f"{channel} {low:g} to {high:g}" for channel, (low, high) in pairs]
+        yield f"bounds: {', '.join(one for one in held if not one.endswith('-inf to inf'))}"
 
 
 def _logarithms(checkpoint: Checkpoint) -> Iterator[str]:
@@ -131,7 +145,8 @@ def _logarithms(checkpoint: Checkpoint) -> Iterator[str]:
 def _heard(checkpoint: Checkpoint) -> Iterator[str]:
     """What of the fields that a network is told moves its forecasts, if there are any."""
     network = checkpoint.build()
-    names = [*map(str, checkpoint.static), *network.forcings]
+    forcings = checkpoint.channels.having(FORCING)
+    names = [*map(str, checkpoint.static), *map(str, forcings), *network.forcings]
     if not names:
         return
     if math.prod(checkpoint.grid.shape) * network.transformer.dim > MOST_FEATURES:

@@ -180,7 +180,7 @@ def test_it_hears_of_static_fields(pipeline, tmp_path):
     assert [str(field) for field in checkpoint.static] == ["land_sea_mask"]
     np.testing.assert_array_equal(np.sign(checkpoint.weights["static"][0].numpy()), hidden)
     lines = dict(line.split(": ", 1) for line in describe(tmp_path / "1") if ": " in line)
-    assert lines["static fields"] == "land_sea_mask (1)"
+    assert lines["static"] == "land_sea_mask (1)"
     name, share, *_ = lines["listens"].split()
     assert name == "land_sea_mask"
     assert float(share) > 0.1

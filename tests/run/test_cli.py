@@ -203,7 +203,7 @@ def test_two_runs_at_once(here: Path) -> None:
 def test_check_knows_the_planet_that_will_be_simulated(here: Path) -> None:
     result = call("check", "smallest", "device=cpu")
     assert result.exit_code == 0, result.output
-    assert "channels: geopotential 500 hPa" in result.stdout
+    assert "prognostic: geopotential 500 hPa" in result.stdout
     # 4 hours of the day, 4 lead times and 200 patterns of 16 x 32 points of 4 bytes
     assert "(at most verify.memory_gib 2.15 GB, fitted baselines 426 kB, libr" in result.stdout
     assert "grid: 16 x 32, global" in result.stdout
