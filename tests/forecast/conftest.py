@@ -7,19 +7,20 @@ import torch
 from axialcast.data import Channels, grid_of, statistics
 from axialcast.forecast import Checkpoint, Forecaster
 from axialcast.model import ForecastNetwork
+from axialcast.names import PROGNOSTIC
 
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 
 
-def make_checkpoint(analysis, input_steps=2):
+def make_checkpoint(analysis, input_steps=2, roles=None):
     torch.manual_seed(1)
-    channels = Channels.of(analysis)
+    channels = Channels.of(analysis, roles)
     stats = statistics(analysis, channels, step=1)
     settings = {"input_steps": input_steps, "dim": 8, "depth": 1, "heads": 2, "patch": [1, 2, 2]}
     network = ForecastNetwork(
-        num_channels=len(channels),
+        **channels.numbers,
         grid=grid_of(analysis),
-        increment_scale=stats.increment_scale.tolist(),
+        increment_scale=stats[channels.where(PROGNOSTIC)].increment_scale.tolist(),
         **settings,
     )
     with torch.no_grad():

@@ -15,12 +15,13 @@ import xarray as xr
 from axialcast import parallel
 from axialcast.data import open_analysis
 from axialcast.forecast import Forecaster
+from axialcast.names import DIAGNOSTIC, FORCING, PROGNOSTIC
 
 make_checkpoint = runpy.run_path(str(Path(__file__).with_name("conftest.py")))["make_checkpoint"]
 
 
-@pytest.mark.parametrize("world_size", [2, 3])
-def test_neighbours_get_what_one_process_gets(make_analysis, ranks, tmp_path, world_size):
+@pytest.mark.parametrize(("world_size", "role"), [(2, FORCING), (3, PROGNOSTIC), (2, DIAGNOSTIC)])
+def test_neighbours_get_what_one_process_gets(make_analysis, ranks, tmp_path, world_size, role):
     """Over land unknown, over seven latitudes that neither patches nor processes divide."""
     analysis = make_analysis(num_times=11)
     pressure = analysis["mean_sea_level_pressure"]
@@ -28,13 +29,14 @@ def test_neighbours_get_what_one_process_gets(make_analysis, ranks, tmp_path, wo
     land[2:4, 3:6] = land[6, 0] = True
     analysis[pressure.name] = pressure.where(~land)
     analysis.to_netcdf(tmp_path / "analysis.nc")
-    command = [sys.executable, "-W", "error", __file__, str(tmp_path / "analysis.nc")]
+    command = [sys.executable, "-W", "error", __file__, str(tmp_path / "analysis.nc"), role]
     for status, _, err in ranks(*[command] * world_size):
         assert status == 0, err
 
 
-def forecasts(path: str) -> None:
-    checkpoint = make_checkpoint(xr.load_dataset(path))
+def forecasts(path: str, role: str) -> None:
+    roles = {"mean_sea_level_pressure": role}
+    checkpoint = make_checkpoint(xr.load_dataset(path), roles=roles)
     alone = Forecaster(checkpoint, device="cpu")
     shared = Forecaster(checkpoint, device="cpu", neighbours=parallel.launch().world_size)
     wanted = {"init_times": ["2001-01-03", "2001-01-05"], "lead_times": ["24h", "72h"]}
@@ -46,10 +48,11 @@ def forecasts(path: str) -> None:
         np.testing.assert_allclose(
             got[name].values, values.values, rtol=0, atol=1e-4 * change, err_msg=name
         )
-    assert np.isnan(want["mean_sea_level_pressure"].values).sum() == 2 * 2 * 7
+    missing = sum(int(np.isnan(array.values).sum()) for array in want.data_vars.values())
+    assert missing == (0 if role == FORCING else 2 * 2 * 7)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with parallel.joined():
-        forecasts(sys.argv[1])
+        forecasts(*sys.argv[1:])
