@@ -221,4 +221,4 @@ EVENT_METRICS: dict[str, Callable[[Means], NDArray[np.float64]]] = {
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
     found = np.full_like(whole, np.nan)
-    return np.divide(part, whole, out=found, where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=found, where=whole > 0))
