@@ -4,6 +4,7 @@ from axialcast.baselines import (
     Baseline,
     Climatology,
     DampedPersistence,
+    LagrangianPersistence,
     LinearInverseModel,
     Persistence,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "DampedPersistence",
     "DrawnField",
     "KeptSums",
+    "LagrangianPersistence",
     "LinearInverseModel",
     "Persistence",
     "evaluate",

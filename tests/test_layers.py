@@ -80,6 +80,7 @@ MUST_NOT_IMPORT = {
 
 # Import name → distribution name where they differ.
 DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
     "yaml": "PyYAML",
     "google_crc32c": "google-crc32c",
     "dask_jobqueue": "dask-jobqueue",

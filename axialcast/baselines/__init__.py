@@ -5,6 +5,7 @@ from axialcast.baselines.climatology import Climatology
 from axialcast.baselines.damped_persistence import DampedPersistence
 from axialcast.baselines.fitting import fit_baselines
 from axialcast.baselines.kept import KeptFits
+from axialcast.baselines.lagrangian_persistence import LagrangianPersistence
 from axialcast.baselines.linear_inverse_model import LinearInverseModel
 from axialcast.baselines.persistence import Persistence
 
@@ -13,6 +14,7 @@ __all__ = [
     "Climatology",
     "DampedPersistence",
     "KeptFits",
+    "LagrangianPersistence",
     "LinearInverseModel",
     "Persistence",
     "fit_baselines",

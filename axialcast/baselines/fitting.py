@@ -17,6 +17,7 @@ from axialcast.baselines.coarsening import Coarsening
 from axialcast.baselines.cycle import check_cycle, check_hours, hour_of
 from axialcast.baselines.damped_persistence import LaggedSums, check_pairs, damped_persistence_of
 from axialcast.baselines.kept import Arrays, KeptFits
+from axialcast.baselines.lagrangian_persistence import LagrangianPersistence
 from axialcast.baselines.linear_inverse_model import (
     EXPLAINED,
     MAX_PATTERNS,
@@ -34,6 +35,9 @@ from axialcast.times.dates import Leads, Times
 __all__ = ["BASELINES", "check_times", "fit_baselines"]
 
 BASELINES = ("persistence", "climatology", "damped_persistence", "linear_inverse_model")
+"""Those that any analysis has."""
+
+KNOWN = (*BASELINES, "lagrangian_persistence")
 
 
 def fit_baselines(
@@ -53,7 +57,7 @@ def fit_baselines(
     whatever is asked for, and not at all for what was kept.
 
     Args:
-        names: among BASELINES.
+        names: among KNOWN.
         lead_times: that damped persistence is fitted for.
         harmonics: of the climatology.
         lag: of the linear inverse model; None: the cadence of the training data.
@@ -63,9 +67,9 @@ def fit_baselines(
     Raises:
         ValueError: a name is unknown, or as the fits.
     """
-    unknown = [name for name in names if name not in BASELINES]
+    unknown = [name for name in names if name not in KNOWN]
     if unknown:
-        raise ValueError(f"names: unknown {unknown[0]!r}; choose from {', '.join(BASELINES)}")
+        raise ValueError(f"names: unknown {unknown[0]!r}; choose from {', '.join(KNOWN)}")
     analysis = Analysis.of(training)
     fits = _Fits(analysis, lead_times, harmonics, lag, kept)
     fits.make(names, memory_gib)
@@ -75,6 +79,9 @@ def fit_baselines(
         match name:
             case "persistence":
                 baselines[name] = Persistence()
+            case "lagrangian_persistence":
+                step = spacing(analysis.times)
+                baselines[name] = LagrangianPersistence(analysis.channels, step)
             case "climatology":
                 baselines[name] = climatology
             case "damped_persistence":
@@ -180,7 +187,7 @@ class _Fits:
 
     def _missing(self, names: Sequence[str]) -> list[str]:
         """Those that are not kept."""
-        wanted = {"climatology", *names} - {"persistence"}
+        wanted = {"climatology", *names} - {"persistence", "lagrangian_persistence"}
         for name in sorted(wanted) if self._kept else []:
             assert self._kept is not None
             found = self._kept.load(name, self._training, self._settings(name))

@@ -32,6 +32,7 @@ OTHER_LINE: dict[str, Any] = {"color": "#9aa4ad", "linewidth": 1.2, "zorder": 2}
 LINES: dict[str, dict[str, Any]] = {
     "forecast": FORECAST_LINE,
     "linear_inverse_model": {"color": "#d55e00", "linewidth": 1.4, "zorder": 4},
+    "lagrangian_persistence": {"color": "#d55e00", "linewidth": 1.4, "zorder": 4},
     "climatology": {"color": "#6f7a84", "linewidth": 1.2, "zorder": 3, "dashes": (1, 2)},
     "damped_persistence": {"color": "#6f7a84", "linewidth": 1.2, "zorder": 3, "dashes": (6, 2)},
     "persistence": {"color": "#9aa4ad", "linewidth": 1.2, "zorder": 2},

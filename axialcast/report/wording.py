@@ -17,6 +17,7 @@ LONGEST = 80
 MODEL_NAMES = {
     "forecast": "Forecast",
     "persistence": "Persistence",
+    "lagrangian_persistence": "Lagrangian persistence",
     "climatology": "Climatology",
     "damped_persistence": "Damped persistence",
     "linear_inverse_model": "Linear inverse model",

@@ -40,6 +40,8 @@ def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
     lines = [line for stage in stages for find in of_each for line in find(stage)]
     if SHARED & {stage.name for stage in stages}:
         lines += workers_uninstalled(config)
+    if "verify" in {stage.name for stage in stages}:
+        lines += _baselines_uninstalled(config)
     lines = lines or [*_written_twice(stages), *_overwritten(config, stages)]
     lines = lines or [*_never_made(config, stages), *_in_the_way(config, stages)]
     if lines:
@@ -98,6 +100,13 @@ def workers_uninstalled(config: Config) -> Iterator[str]:
             f"cluster.{'workers' if cluster.workers else 'kind'}: workers need pip install "
             f"'axialcast[hpc]'; or set {instead}"
         )
+
+
+def _baselines_uninstalled(config: Config) -> Iterator[str]:
+    """A line if a config wants a baseline whose packages are not installed."""
+    name = "lagrangian_persistence"
+    if name in config.verify.baselines and any(find_spec(p) is None for p in ("pysteps", "cv2")):
+        yield (f"verify.baselines: {name} needs pip install 'axialcast[nowcast]'; or leave it out")
 
 
 def _written_twice(stages: Sequence[Stage]) -> Iterator[str]:

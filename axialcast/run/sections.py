@@ -264,10 +264,19 @@ class VerifyConfig(Section):
     """What an event is, by variable: values from these on, such as [1, 5] for rainfall_rate; in
     its canonical units."""
     baselines: Annotated[
-        list[Literal["persistence", "climatology", "damped_persistence", "linear_inverse_model"]],
+        list[
+            Literal[
+                "persistence",
+                "climatology",
+                "damped_persistence",
+                "linear_inverse_model",
+                "lagrangian_persistence",
+            ]
+        ],
         each_once(),
     ] = ["persistence", "climatology", "damped_persistence", "linear_inverse_model"]
-    """Forecasts to beat, each fitted on data.train."""
+    """Forecasts to beat, each fitted on data.train; lagrangian_persistence, the extrapolation along
+    the motion of rain or clouds, needs the nowcast extra."""
     regions: dict[RegionName, RegionConfig] = {}
     """Boxes scored besides `all`, the whole grid."""
     harmonics: Annotated[Whole, Field(le=182)] = 3

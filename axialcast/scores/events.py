@@ -148,7 +148,7 @@ class EventSums:
             said = known & (field >= threshold)
             shares[0, model] = self._area(there & said)
             shares[2, model] = self._area(said)
-        return np.divide(shares, area, out=np.zeros_like(shares), where=area > 0)
+        return np.asarray(np.divide(shares, area, out=np.zeros_like(shares), where=area > 0))
 
     def _area(self, where: NDArray[np.bool_]) -> NDArray[np.float64]:
         """(r,) area of points: added up in one order, whatever BLAS would do."""
