@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from axialcast.data.opening.entries import Stores
 from axialcast.data.opening.store import open_analysis
 from axialcast.data.reader import Analysis
 from axialcast.forecast.forcings import Source
@@ -34,7 +35,7 @@ class Hindcast:
 
     Args:
         checkpoint: folder of the network.
-        analysis: path or address of its inputs.
+        analysis: path or address of its inputs, or several, as `open_analysis` takes them.
         opening: keywords of `open_analysis`.
         store: path of the forecasts.
         lead_time_hours: longest lead time.
@@ -48,7 +49,7 @@ class Hindcast:
     """
 
     checkpoint: str
-    analysis: str
+    analysis: Stores
     opening: Mapping[str, Any]
     store: str
     lead_time_hours: float

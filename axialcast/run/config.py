@@ -33,11 +33,20 @@ from axialcast.run.sections import (
     VerifyConfig,
 )
 from axialcast.run.shipped import find_pipeline
+from axialcast.run.stores import (
+    Stores,
+    addresses_of,
+    in_words,
+    local_places,
+    locate,
+    resolved,
+    static_store_of,
+    stores_of,
+)
 from axialcast.run.urls import at_url, is_url
 from axialcast.run.values import Device, Folder, Seed, each_once
 from axialcast.run.written import (
     OUTPUT,
-    STORE,
     Kept,
     as_text,
     interpolated,
@@ -129,25 +138,37 @@ class Config(Section):
         return shown(self._url or str(self.output))
 
     @property
-    def source_store(self) -> str:
+    def source_store(self) -> Stores:
         """Where the analyses come from: data.store, or what simulate writes."""
-        return (self.data and self.data.store) or str(self.output / "analysis.zarr")
+        said = self.data and stores_of(self.data)
+        return said or str(self.output / "analysis.zarr")
 
     @property
-    def source_address(self) -> str:
+    def source_address(self) -> str | list[str]:
         """`source_store` as it may be told: without secrets, interpolations as they stand."""
-        store = self.data and self.data.store
-        return told(STORE, store, self._kept) if store else f"{self._output_address}/analysis.zarr"
+        if self.data is None or self.data.store is None:
+            return f"{self._output_address}/analysis.zarr"
+        return addresses_of(self.data, self._kept)
 
     @property
-    def static_store(self) -> str:
+    def static_store(self) -> Stores:
         """Where static fields come from."""
-        return (self.data and self.data.static_store) or self.source_store
+        return (self.data and static_store_of(self.data)) or self.source_store
 
     @property
-    def analysis_address(self) -> str:
+    def analysis_address(self) -> str | list[str]:
         """`analysis_store` as it may be told."""
         return f"{self._output_address}/training.zarr" if self.prepare else self.source_address
+
+    @property
+    def analysis_name(self) -> str:
+        """What errors call `analysis_store`."""
+        return in_words(self.analysis_address)
+
+    @property
+    def source_name(self) -> str:
+        """What errors call `source_store`."""
+        return in_words(self.source_address)
 
     @property
     def _output_address(self) -> str:
@@ -159,7 +180,7 @@ class Config(Section):
         return as_text(written(self.model_dump(mode="json"), self._kept))
 
     @property
-    def analysis_store(self) -> str:
+    def analysis_store(self) -> Stores:
         """Where train, forecast and verify find the analyses: what prepare writes, or the source.
 
         The `prepare:` section decides, so that one stage run alone reads what all of them read.
@@ -190,10 +211,9 @@ class Config(Section):
         data = self.data.model_dump(mode="json", include=names)
         data["variables"] = [*self.data.forecast_variables, *self.data.stored_forcings]
         prepare = (self.prepare or PrepareConfig()).model_dump(mode="json")
-        store, address = self.source_store, self.source_address
-        store = store if "://" in store else str(Path(store).resolve())
-        known = {"address": address} if "${" in address else {}
-        return {"store": store, **known, **data, **prepare}
+        address = self.source_address
+        known = {"address": address} if "${" in str(address) else {}
+        return {"store": resolved(self.source_store), **known, **data, **prepare}
 
     @model_validator(mode="before")
     @classmethod
@@ -251,12 +271,12 @@ def _data_problems(config: Config, data: DataConfig) -> list[str]:
 
 def _place_problems(config: Config, data: DataConfig) -> list[str]:
     """An output folder that is, or lies in, what is only read."""
-    if data.store is None or "://" in data.store:
-        return []
-    store, output = Path(data.store).resolve(), config.output.resolve()
-    if store in (output, *output.parents):
-        return [f"output: {config.output} is or lies in data.store {data.store}; set it elsewhere"]
-    return []
+    output = config.output.resolve()
+    return [
+        f"output: {config.output} is or lies in data.store {place}; set it elsewhere"
+        for place in local_places(data)
+        if Path(place).resolve() in (output, *output.parents)
+    ]
 
 
 def _forcing_problems(config: Config, data: DataConfig) -> list[str]:
@@ -276,8 +296,8 @@ def _simulate_problems(config: Config, data: DataConfig) -> list[str]:
     lines = []
     if data.store is not None:
         lines.append(
-            f"data.store: {data.store} would be read, not what simulate writes; "
-            "leave out data.store, or simulate from the pipeline"
+            f"data.store: {in_words([store.store for store in data.stores])} would be read, not "
+            "what simulate writes; leave out data.store, or simulate from the pipeline"
         )
     if data.static and data.static_store is None:
         lines.append(
@@ -320,13 +340,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     url = None
     if is_url(values["output"]):
         url, values["output"] = at_url(values["output"])
-    data, written_data = values.get("data"), texts.get("data")
     for key in ("store", "static_store"):
-        if isinstance(data, dict) and isinstance(data.get(key), str):
-            found = _find_store(data[key], path.parent)
-            if found != data[key] and isinstance(written_data, dict):
-                written_data[key] = f"{path.parent}/{written_data[key]}"
-            data[key] = found
+        locate(values.get("data"), texts.get("data"), key, path.parent)
     interpolations = list(interpolated(texts, values))
     context = {"folder": path.parent, "texts": texts, "url": url}
     errors = describe_errors(Config, values, context)
@@ -344,12 +359,6 @@ def save_config(config: Config, path: str | Path) -> None:
     them when it is read again.
     """
     write_text(Path(path), config.text)
-
-
-def _find_store(store: str, folder: Path) -> str:
-    beside = folder / store
-    is_url = "://" in store
-    return str(beside) if not is_url and not Path(store).exists() and beside.exists() else store
 
 
 def _origin(key: str, path: Path, overridden: Sequence[str]) -> str:

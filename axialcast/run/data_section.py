@@ -1,12 +1,24 @@
 """The section `data` of a config, the boxes on its grid, and what all sections have in common."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from axialcast.disclosure import concealed, shown
 from axialcast.names import (
@@ -17,6 +29,7 @@ from axialcast.names import (
     LEVEL,
     canonical,
 )
+from axialcast.run.errors import TAG
 from axialcast.run.values import (
     Bounds,
     Count,
@@ -36,7 +49,7 @@ from axialcast.run.values import (
 )
 from axialcast.times.periods import Period, period_bounds
 
-__all__ = ["DataConfig", "RegionConfig", "Section"]
+__all__ = ["DataConfig", "RegionConfig", "Section", "StoreConfig"]
 
 
 class Section(BaseModel):
@@ -69,6 +82,73 @@ class RegionConfig(Section):
         return self
 
 
+class StoreConfig(Section):
+    """One of several stores; what is not said of it alone is as data says of all."""
+
+    store: Location
+    """File, pattern, Zarr folder or URL."""
+    variables: Variables | None = None
+    """Which it gives of those that data names; null: those that it alone holds."""
+    rename: Renames | None = None
+    """As data.rename."""
+    units: Units | None = None
+    """As data.units."""
+    member: Member | None = None
+    """As data.member."""
+    round_times_seconds: Seconds | None = None
+    """As data.round_times_seconds."""
+    missing_chunks: Literal["refuse", "fill"] | None = None
+    """As data.missing_chunks."""
+    storage_options: dict[str, Any] | None = None
+    """As data.storage_options, none of which this store is then told."""
+
+    @model_serializer(mode="wrap")
+    def _what_is_said(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in whole(self).items() if value is not None}
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        return _told(super().__repr_args__())
+
+
+Stores = Annotated[
+    Annotated[Location, Tag(f"{TAG}one")]
+    | Annotated[
+        list[
+            Annotated[
+                Annotated[Location, Tag(f"{TAG}place")] | Annotated[StoreConfig, Tag(f"{TAG}said")],
+                Discriminator(lambda v: f"{TAG}said" if _is_said(v) else f"{TAG}place"),
+            ]
+        ],
+        Field(min_length=1),
+        Tag(f"{TAG}several"),
+    ],
+    Discriminator(lambda v: f"{TAG}several" if isinstance(v, list) else f"{TAG}one"),
+    BeforeValidator(lambda v: _in_a_list(v)),
+]
+"""A place; or several, with what is said of each."""
+
+
+def _in_a_list(value: Any) -> Any:
+    if isinstance(value, dict):  # which may hold secrets
+        raise ValueError("got KEY: VALUE pairs, expected a path, or a list of such pairs")
+    return value
+
+
+def _is_said(value: Any) -> bool:
+    return isinstance(value, dict | StoreConfig)
+
+
+def _told(arguments: Iterable[tuple[str | None, Any]]) -> Iterator[tuple[str | None, Any]]:
+    """Names and values of a section without secrets."""
+    for name, value in arguments:
+        if isinstance(value, str) and name in ("store", "static_store"):
+            yield name, shown(value)
+        elif isinstance(value, list) and name == "store":
+            yield name, [shown(item) if isinstance(item, str) else item for item in value]
+        else:
+            yield name, concealed(value) if value and name == "storage_options" else value
+
+
 with warnings.catch_warnings():
     # pydantic warns that `validate` hides its own deprecated method of that name; we mean it to.
     warnings.filterwarnings("ignore", 'Field name "validate"')
@@ -79,8 +159,9 @@ with warnings.catch_warnings():
         A period is [first, last], ISO dates or whole months or years, both ends included.
         """
 
-        store: Location | None = None
-        """File, Zarr folder or URL; null: the analysis.zarr that simulate writes into output."""
+        store: Stores | None = None
+        """File, Zarr folder or URL, or a list of them, joined; null: the analysis.zarr that
+        simulate writes into output."""
         variables: Variables
         """Variables that forecasts are made from and that are forecast, by canonical name."""
         diagnostic: Fields = []
@@ -88,7 +169,8 @@ with warnings.catch_warnings():
         static: Fields = []
         """Fields that do not change in time and that the network is told of, by canonical name."""
         static_store: Location | None = None
-        """File, Zarr folder or URL of them, on points of the store's grid; null: the store."""
+        """File, Zarr folder or URL of them, on points of the store's grid; null: the store, or
+        whichever of several holds them."""
         forcings: Forcings = []
         """What is known at all times and not forecast: variables of the store, such as
         sea_surface_temperature (see forecast.forcings), and what is computed of the sun, by name:
@@ -136,10 +218,14 @@ with warnings.catch_warnings():
         """Decoded data kept in memory while training (GiB); more is read in pieces."""
 
         def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-            told: dict[str | None, Callable[[Any], Any]]
-            told = {"store": shown, "static_store": shown, "storage_options": concealed}
-            for name, value in super().__repr_args__():
-                yield name, told[name](value) if value and name in told else value
+            return _told(super().__repr_args__())
+
+        @property
+        def stores(self) -> list[StoreConfig]:
+            """Every store, with what is said of it; none where what simulate writes is read."""
+            said = self.store if isinstance(self.store, list) else [self.store]
+            said = [s for s in said if s is not None]
+            return [StoreConfig(store=s) if isinstance(s, str) else s for s in said]
 
         @property
         def stored_forcings(self) -> list[str]:
@@ -187,6 +273,19 @@ with warnings.catch_warnings():
             for (one, name), (other, again) in combinations(named, 2):
                 if name == again:
                     raise ValueError(f"{name} is among {one} and {other}; name it in one of them")
+            return self
+
+        @model_validator(mode="after")
+        def _stores_give_what_is_named(self) -> Self:
+            named = [*self.forecast_variables, *self.stored_forcings, *self.static]
+            known = {*named, *map(canonical, named)}
+            for number, store in enumerate(self.stores):
+                for name in store.variables or ():
+                    if name not in known and canonical(name) not in known:
+                        raise ValueError(
+                            f"store.{number}.variables: {name} is not among data.variables, "
+                            "diagnostic, forcings or static; add it there, or leave it out here"
+                        )
             return self
 
         @model_validator(mode="after")

@@ -9,10 +9,12 @@ from pydantic import BaseModel, ValidationError
 
 from axialcast.disclosure import shown
 
-__all__ = ["ConfigError", "describe_errors", "places"]
+__all__ = ["TAG", "ConfigError", "describe_errors", "places"]
 
 Location = tuple[int | str, ...]
 
+TAG = "\0"
+"""Begins what pydantic calls the kinds of value that a key may have, which no line tells."""
 LONGEST = 80
 """Letters of a value that an error shows."""
 
@@ -78,7 +80,10 @@ def _errors(
     try:
         model.model_validate(values, context=dict(context))
     except ValidationError as error:
-        return list(error.errors(include_url=False))
+        return [
+            {**one, "loc": tuple(p for p in one["loc"] if not str(p).startswith(TAG))}
+            for one in error.errors(include_url=False)
+        ]
     return []
 
 

@@ -11,6 +11,7 @@ from axialcast.run.errors import places
 from axialcast.run.shipped import find_pipeline, pipelines
 from axialcast.run.stage import Stage
 from axialcast.run.stamps import STAMPS, read_stamp
+from axialcast.run.stores import local_places
 
 __all__ = ["stages_of", "workers_uninstalled"]
 
@@ -123,14 +124,11 @@ def _written_twice(stages: Sequence[Stage]) -> Iterator[str]:
 
 def _overwritten(config: Config, stages: Sequence[Stage]) -> Iterator[str]:
     """A store that is read and that a stage would write."""
-    store = config.data.store if config.data is not None else None
-    if store is None or "://" in store:
-        return
-    path = Path(store).resolve()
-    for stage in stages:
-        for name in (*stage.outputs, *stage.resumes):
-            made = (config.output / name).resolve()
-            if made in (path, *path.parents):
+    for store in local_places(config.data) if config.data is not None else ():
+        path = Path(store).resolve()
+        for stage in stages:
+            made = [(config.output / n).resolve() for n in (*stage.outputs, *stage.resumes)]
+            if not {*made}.isdisjoint((path, *path.parents)):
                 yield (
                     f"data.store: {store} is what the pipeline {stage.name} writes; "
                     "set output to another folder"

@@ -51,10 +51,10 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
     is_simulated = "simulate" in config.pipeline
     dataset = _opened(config, planet_of(config).template() if is_simulated else None)
     analysis, forecaster = Analysis(dataset), _trained(config)
-    with _naming(config.analysis_address):
+    with _naming(config.analysis_name):
         preflight = _planned(config, config.data, analysis, forecaster)
     if lines := misfits(preflight, forecaster):
-        raise ConfigError([f"{config.analysis_address}: {line}" for line in lines])
+        raise ConfigError([f"{config.analysis_name}: {line}" for line in lines])
     if "train" in config.pipeline:
         static_fields(config, preflight.source.grid)
         preflight.channels.forecast.weights(config.data.weights)
@@ -67,7 +67,7 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
     try:
         return replace(preflight, scanned=sample(preflight))
     except ValueError as error:
-        raise ValueError(f"{config.analysis_address}: {error}") from None
+        raise ValueError(f"{config.analysis_name}: {error}") from None
 
 
 @contextmanager
@@ -85,19 +85,19 @@ def _opened(config: Config, store: xr.Dataset | None) -> xr.Dataset:
         if (
             config.prepare is not None
             and store is None
-            and not Path(config.analysis_store).exists()
+            and not Path(str(config.analysis_store)).exists()
         ):
             raise FileNotFoundError(
-                f"{config.analysis_address}: not there, and the section prepare: says to read it; "
+                f"{config.analysis_name}: not there, and the section prepare: says to read it; "
                 "put prepare first in pipeline, or leave the section out"
             )
         opened = open_analysis(config.analysis_store if store is None else store, **config.opening)
-        with _naming(config.analysis_address):
+        with _naming(config.analysis_name):
             _refuse_unitless(opened)
         return opened
     recipe = Recipe(**config.recipe)
     opened = recipe.open(store)
-    with _naming(config.source_address):
+    with _naming(config.source_name):
         _refuse_unitless(opened)
         try:
             return recipe.convert(opened)

@@ -25,6 +25,7 @@ from axialcast.run.stage import Stage
 from axialcast.run.stamps import (
     STAMPS,
     MadeFrom,
+    changes,
     content_of,
     damage,
     decided_by,
@@ -35,6 +36,7 @@ from axialcast.run.stamps import (
     store_of,
     write_stamp,
 )
+from axialcast.run.stores import places
 from axialcast.run.urls import SCRATCH
 
 __all__ = [
@@ -229,7 +231,7 @@ def _refuse_damaged(config: Config, stage: Stage) -> None:
     """Raises where what a stage is made of lacks a part."""
     made_of = [config.output / name for name in stage.needs or ()]
     store = store_of(config, stage)
-    made_of += [Path(store)] if store is not None else []
+    made_of += map(Path, places(store) if store is not None else ())
     for path in made_of:
         if (path / inventory.FOLDER).is_dir():
             broken = inventory.problems(path)
@@ -284,9 +286,5 @@ def _reason(
     ]
     if grown:
         return f" again, for {', '.join(grown)} is not what it wrote"
-    changed = sorted(
-        key
-        for key in decided.keys() | known["made_from"].keys()
-        if decided.get(key) != known["made_from"].get(key)
-    )
+    changed = changes(decided, known["made_from"])
     return f" again, for {', '.join(changed)} changed" if changed else None

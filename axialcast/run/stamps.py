@@ -20,12 +20,14 @@ from axialcast.files.atomic import write_json
 from axialcast.names import ROLES
 from axialcast.run.config import Config
 from axialcast.run.stage import Stage
+from axialcast.run.stores import Stores, places
 
 __all__ = [
     "ORDER",
     "STAMPS",
     "MadeFrom",
     "analysis_content",
+    "changes",
     "content_of",
     "damage",
     "damaged_stamps",
@@ -92,12 +94,23 @@ def made_from(config: Config, program: str | Path) -> MadeFrom:
 def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
     """In words, for each name: what it was and what it is, where these can be told."""
     lines = []
-    for key in sorted(now.keys() | then.keys()):
-        if now.get(key) != then.get(key):
-            telling = "." in key or key == "seed"
-            told = f" was {then.get(key)!r}, is {now.get(key)!r}" if telling else " changed"
-            lines.append(f"{key}{told}")
+    for key in changes(now, then):
+        telling = key in now.keys() | then.keys() and ("." in key or key == "seed")
+        told = f" was {then.get(key)!r}, is {now.get(key)!r}" if telling else " changed"
+        lines.append(f"{key}{told}")
     return lines
+
+
+def changes(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
+    """The names whose values differ; of several stores, as `store.1`, those that do."""
+    found = []
+    for key in sorted(now.keys() | then.keys()):
+        one, other = now.get(key), then.get(key)
+        if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+            found += [f"{key}.{name}" for name in one if one[name] != other[name]]
+        elif one != other:
+            found.append(key)
+    return found
 
 
 def damage(output: Path, name: str, *, read_all: bool = False) -> list[inventory.Damage]:
@@ -203,15 +216,15 @@ def analysis_content(config: Config) -> str | None:
     Files tell, and stores with an inventory; of other stores, chunks may change unseen.
     """
     store = config.analysis_store
-    if "://" in store or (Path(store).is_dir() and not (Path(store) / inventory.FOLDER).is_dir()):
+    if any("://" in p or (Path(p).is_dir() and not _has_inventory(p)) for p in places(store)):
         return None
     names = sorted({*config.opening, "diagnostic"} - {"storage_options"})
     data = config.model_dump(mode="json")["data"]
     return _hash([_store_state(config, store), {name: data[name] for name in names}])
 
 
-def store_of(config: Config, stage: Stage) -> str | None:
-    """The data store that decides a stage's outputs; None: none does."""
+def store_of(config: Config, stage: Stage) -> Stores | None:
+    """The data store, or stores, that decide a stage's outputs; None: none does."""
     if not any(key.partition(".")[0] == "data" for key in stage.reads or ()):
         return None
     return config.source_store if stage.name == "prepare" else config.analysis_store
@@ -256,13 +269,31 @@ def _leaves(key: str, value: Any) -> MadeFrom:
     return leaves
 
 
-def _store_state(config: Config, store: str) -> str:
+def _store_state(config: Config, stores: Stores) -> str | dict[str, str]:
+    """What changes when a store's data do; of several, by their numbers, or what is said of one."""
+    options = config.data.storage_options if config.data else {}
+    if isinstance(stores, str):
+        return _state(stores, options)
+    found = {}
+    for number, (store, place) in enumerate(zip(stores, places(stores), strict=True)):
+        said = {} if isinstance(store, str) else dict(store)
+        state = _state(place, said.pop("storage_options", options))
+        said.pop("store", None)
+        found[str(number)] = _hash([state, said]) if said else state
+    return found
+
+
+def _has_inventory(store: str) -> bool:
+    return (Path(store) / inventory.FOLDER).is_dir()
+
+
+def _state(store: str, options: Mapping[str, Any]) -> str:
     """What changes when a store's data do: its inventory, or else files, their sizes and times; of
     a URL, what says which data are there, without secrets."""
     if "://" in store:
         # A checksum, for any part of an address may come from the environment.
-        return _hash(identity(store, config.data.storage_options if config.data else {}))
-    if (Path(store) / inventory.FOLDER).is_dir():
+        return _hash(identity(store, options))
+    if _has_inventory(store):
         return _hash(content_of(Path(store)))
     files: list[Path] = []
     for match in sorted(glob.glob(store)) or [store]:

@@ -3,7 +3,6 @@
 from axialcast.data import Static, open_static
 from axialcast.data.preparing.regrid import regridded
 from axialcast.grid import Grid, LatLonGrid
-from axialcast.names import canonical
 from axialcast.run.config import Config
 
 __all__ = ["static_fields"]
@@ -20,14 +19,13 @@ def static_fields(config: Config, grid: Grid) -> Static:
     assert data is not None
     if not data.static:
         return Static.none(grid)
-    names = {*data.static, *map(canonical, data.static)}
     is_regridded = config.prepare is not None and config.prepare.regrid is not None
     fields = open_static(
         config.static_store,
         data.static,
         None if is_regridded else grid,
         rename=data.rename,
-        units={name: unit for name, unit in data.units.items() if name in names},
+        units=data.units,
         storage_options=data.storage_options,
     )
     try:

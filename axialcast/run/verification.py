@@ -14,7 +14,6 @@ import xarray as xr
 from axialcast.baselines import Baseline, Climatology, KeptFits
 from axialcast.baselines import fit_baselines as baselines_of
 from axialcast.data import open_analysis
-from axialcast.disclosure import shown
 from axialcast.forecast import ForecastStore, choose_init_times
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.run.config import Config
@@ -64,9 +63,7 @@ class Verification:
         analysis = open_analysis(config.analysis_store, **config.verified_opening)
         chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
         wanted = choose_init_times(analysis, test=data.test, **chosen)
-        forecast = in_order(
-            store.dataset(wanted), store.path, analysis, shown(config.analysis_store)
-        )
+        forecast = in_order(store.dataset(wanted), store.path, analysis, config.analysis_name)
         inits, leads = forecast[INIT_TIME].values, forecast[LEAD_TIME].values
         # From the state before the first initial time, which the linear inverse model wants too.
         verified = analysis.sel(time=slice(inits.min() - leads[0], inits.max() + leads[-1]))

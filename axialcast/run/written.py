@@ -34,7 +34,7 @@ Kept = dict[Place, tuple[Any, Any]]
 
 STORE = ("data", "store")
 OUTPUT = ("output",)
-OUTPUT_OPTIONS = "output_storage_options"
+OPTIONS, OUTPUT_OPTIONS = "storage_options", "output_storage_options"
 _DEFAULT = re.compile(r"(\$\{oc\.env:[^,{}]*),[^{}]*\}")
 """A variable with what it is where it is not set, which may be a secret in clear."""
 
@@ -79,20 +79,41 @@ def written(values: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
             _put(found, place, text)
     data = found.get("data")
     if isinstance(data, Mapping):
-        options = data["storage_options"]
         found["data"] = {
-            **data,
-            **{key: data[key] and _address(data[key]) for key in ("store", "static_store")},
-            "storage_options": concealed(options, _secret)
-            if isinstance(options, Mapping)
-            else options,
+            **_without_secrets(data, "STORE", OPTIONS),
+            "static_store": data["static_store"] and _address(data["static_store"], "STORE"),
         }
-    own = found.get(OUTPUT_OPTIONS)
-    if isinstance(own, Mapping):
-        found[OUTPUT_OPTIONS] = concealed(
-            own, lambda place, value: _secret(place, value, OUTPUT_OPTIONS)
-        )
+    found[OUTPUT_OPTIONS] = _options(found.get(OUTPUT_OPTIONS), OUTPUT_OPTIONS)
     return found
+
+
+def _without_secrets(section: Mapping[str, Any], name: str, options: str) -> dict[str, Any]:
+    """A section that names a store, or several, with what may be written in place of secrets.
+
+    Args:
+        section: `data`, or what it says of one of its stores.
+        name: begins the variables of the environment that stand for parts of addresses.
+        options: likewise for options.
+    """
+    store, found = section["store"], dict(section)
+    if isinstance(store, list):
+        found["store"] = [
+            _without_secrets(one, f"{name}_{n}", f"{name}_{n}_{OPTIONS}")
+            if isinstance(one, Mapping)
+            else _address(one, f"{name}_{n}")
+            for n, one in enumerate(store)
+        ]
+    else:
+        found["store"] = store and _address(store, name)
+    if OPTIONS in section:
+        found[OPTIONS] = _options(section[OPTIONS], options)
+    return found
+
+
+def _options(value: Any, name: str) -> Any:
+    if not isinstance(value, Mapping):  # text that stands for them
+        return value
+    return concealed(value, lambda place, secret: _secret(place, secret, name))
 
 
 def as_text(found: Mapping[str, Any]) -> str:
@@ -130,12 +151,12 @@ def _strings(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _address(address: str) -> str:
-    login, query = (_environment(f"STORE_{part}") for part in ("LOGIN", "QUERY"))
+def _address(address: str, name: str) -> str:
+    login, query = (_environment(f"{name}_{part}") for part in ("LOGIN", "QUERY"))
     return shown(address, login=login, query=query)
 
 
-def _secret(place: tuple[str, ...], value: Any, options: str = "storage_options") -> str:
+def _secret(place: tuple[str, ...], value: Any, options: str) -> str:
     """What is written of a secret option: its interpolation, or a variable to read it from."""
     if isinstance(value, str) and "${" in value:
         return _DEFAULT.sub(r"\1}", value)

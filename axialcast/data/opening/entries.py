@@ -9,10 +9,10 @@ import xarray as xr
 
 from axialcast.data.arrays.zarrs import MissingChunks
 from axialcast.data.opening.selection import chosen_variables
-from axialcast.disclosure import shown
+from axialcast.disclosure import concealed, shown
 from axialcast.names import canonical
 
-__all__ = ["Entry", "Stores", "entries_of", "given_by", "told"]
+__all__ = ["Entry", "Stores", "entries_of", "given_by", "told", "without_secrets"]
 
 Stores = Any
 """A path, URL, pattern, zarr Store or Dataset; or a sequence of such, and of mappings that say of
@@ -94,6 +94,26 @@ def entries_of(stores: Stores, **shared: Any) -> list[Entry]:
     return found
 
 
+def without_secrets(stores: Stores, addresses: str | Sequence[str] | None = None) -> Any:
+    """Stores as they may be written down.
+
+    Args:
+        stores: one, or several with what is said of each, JSON-ready.
+        addresses: what is written in the place of each; None: itself, without passwords.
+    """
+    if not _are_several(stores):
+        return shown(str(stores)) if addresses is None else addresses
+    found = []
+    for number, entry in enumerate(stores):
+        said = entry if isinstance(entry, Mapping) else {"store": entry}
+        place = shown(str(said["store"])) if addresses is None else addresses[number]
+        options = {
+            key: concealed(of) for key, of in said.items() if key == "storage_options" and of
+        }
+        found.append({**said, "store": place, **options} if said is entry else place)
+    return found
+
+
 def told(entries: Sequence[Entry]) -> str:
     """Stores in words: the first, and how many more."""
     first, *others = entries
@@ -117,7 +137,7 @@ def given_by(
         wanted: of all of them; None: every one.
 
     Raises:
-        ValueError: none holds one, two give the same besides others, or one gives nothing.
+        ValueError: none holds one, or two give the same besides others.
     """
     claims = [_claims(entry, wanted, names) for entry, names in zip(entries, held, strict=True)]
     claimed = {name for names in claims for name in names}
@@ -129,12 +149,6 @@ def given_by(
         found.append([name for name in gives if named is None or name in named])
     if lacking := sorted(set(named or ()) - {name for names in found for name in names}):
         _refuse_lacking(lacking, entries, held)
-    for entry, names, gives in zip(entries, held, found, strict=True):
-        if not gives:
-            raise ValueError(
-                f"{entry.name}: gives none of {', '.join(named or every)}, for it holds "
-                f"{', '.join(names) or 'no fields'}; leave it out of data.store"
-            )
     _refuse_shared(entries, found)
     return found
 

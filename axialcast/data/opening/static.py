@@ -1,22 +1,22 @@
-"""Opens static fields from any store, in the project's names and units."""
+"""Static fields from any store, or whichever of several holds them, in the words of the project."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from axialcast.data.opening.kinds.backends import Reading, open_raw
+from axialcast.data.opening.entries import Entry, Stores, entries_of, given_by
+from axialcast.data.opening.opened import open_files
 from axialcast.data.opening.points import on_points
-from axialcast.data.opening.renaming import named_there, renamed
 from axialcast.data.opening.selection import chosen_variables
 from axialcast.data.opening.standard.naming import rename
 from axialcast.data.opening.store import open_analysis
-from axialcast.disclosure import shown
-from axialcast.grid import Grid, dims_of
-from axialcast.names import TIME
+from axialcast.grid import Grid, dims_of, grid_of
+from axialcast.names import TIME, canonical
 
 __all__ = ["open_static"]
 
@@ -24,7 +24,7 @@ ANY_TIME = np.datetime64("2000-01-01", "ns")
 
 
 def open_static(
-    store: str | Path | Sequence[str | Path] | xr.Dataset,
+    store: Stores,
     variables: Sequence[str],
     grid: Grid | None = None,
     *,
@@ -39,39 +39,61 @@ def open_static(
         variables: which, in this order; foreign names are accepted.
         grid: whose points are taken; the store may hold more, in another order. None: the store's.
         rename: as of `open_analysis`, but for names that are not there, as of another store.
-        units: by variable, those that the store does not state, or states wrongly.
+        units: by variable, those that the store does not state, or states wrongly; also of others.
         storage_options: for a URL, as of `open_analysis`.
 
     Raises:
         FileNotFoundError, ConnectionError: there is no such store, or it cannot be reached.
         ValueError: a field is not there, changes in time, or lies on other points.
     """
-    name = "static store" if isinstance(store, xr.Dataset) else shown(str(store))
+    entries = entries_of(store, rename=rename, units=units, storage_options=storage_options)
+    asked = [entry for entry in entries if entry.asked(variables) != []] or entries
+    held = [_on_grid(entry, variables) for entry in asked]
+    if len(held) == 1:
+        with _naming(asked[0]):
+            given = [chosen_variables(variables, list(held[0]))]
+    else:
+        given = given_by(asked, [list(fields) for fields in held], variables)
+    found = xr.Dataset()
+    for entry, fields, names in zip(asked, held, given, strict=True):
+        if not names:
+            continue
+        with _naming(entry):
+            part = _standardised(entry, {name: _at_one_time(fields[name]) for name in names})
+            # Of several stores without a grid to lie on, that of the first.
+            wanted = grid or (grid_of(found) if found else None)
+            found = found.merge(part if wanted is None else _on_points(part, wanted), join="exact")
+    return found[[name if name in found else canonical(name) for name in variables]]
+
+
+@contextmanager
+def _naming(entry: Entry) -> Iterator[None]:
+    """What is wrong with a store names it."""
+    name = "static store" if isinstance(entry.store, xr.Dataset) else entry.name
     try:
-        names = named_there(variables, rename)
-        reading = Reading(storage_options, variables=names)
-        parts = {name: store} if isinstance(store, xr.Dataset) else open_raw(store, reading)
-        there = {str(name) for raw in parts.values() for name in {*raw.variables, *raw.dims}}
-        names_here = {old: new for old, new in (rename or {}).items() if old in there}
-        fields = _fields(renamed(parts, names_here).values(), variables)
-        opened = open_analysis(fields, variables=variables, units=units)
-        found = opened.isel({TIME: 0}, drop=True)
-        return found if grid is None else _on_points(found, grid)
+        yield
     except ValueError as error:
         text = str(error).removeprefix("analysis: ")
-        raise ValueError(f"{text}" if text.startswith(name) else f"{name}: {text}") from None
+        raise ValueError(text if text.startswith(name) else f"{name}: {text}") from None
 
 
-def _fields(parts: Iterable[xr.Dataset], variables: Sequence[str]) -> xr.Dataset:
-    """The variables, whichever files they are in, each at one time."""
+def _on_grid(entry: Entry, variables: Sequence[str]) -> dict[str, list[xr.DataArray]]:
+    """The fields of a store by name, of each file that has them."""
     found: dict[str, list[xr.DataArray]] = defaultdict(list)
-    for raw in parts:
-        named = rename(raw, variables)
-        for name, array in named.data_vars.items():
-            if {*dims_of(array.dims)} <= set(array.dims):
-                found[str(name)].append(array)
-    wanted = chosen_variables(variables, list(found))
-    return xr.Dataset({name: _at_one_time(found[name]) for name in wanted})
+    with _naming(entry):
+        # Names to change may be those of another store.
+        files = open_files(replace(entry, own=frozenset()), entry.asked(variables))
+        for raw in files.values():
+            for name, array in rename(raw, variables).data_vars.items():
+                if {*dims_of(array.dims)} <= set(array.dims):
+                    found[str(name)].append(array)
+    return found
+
+
+def _standardised(entry: Entry, fields: Mapping[str, xr.DataArray]) -> xr.Dataset:
+    units = {n: text for n, text in (entry.units or {}).items() if {n, canonical(n)} & set(fields)}
+    opened = open_analysis(xr.Dataset(fields), variables=list(fields), units=units)
+    return opened.isel({TIME: 0}, drop=True)
 
 
 def _at_one_time(arrays: Sequence[xr.DataArray]) -> xr.DataArray:

@@ -103,7 +103,8 @@ def _joined(
     given = given_by([one.entry for one in opened], [one.held for one in opened], variables)
     alike: dict[frozenset[str], list[Opened]] = {}
     for one, names in zip(opened, given, strict=True):
-        alike.setdefault(frozenset(names), []).append(one)
+        if names:
+            alike.setdefault(frozenset(names), []).append(one)
     stores = {}
     for of, group in alike.items():
         name = told([one.entry for one in group])

@@ -27,7 +27,6 @@ from axialcast.data.preparing.prepared import damage, read_manifest, write_manif
 from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.shards import UNFINISHED, place_of, shards_together
 from axialcast.data.reader import Analysis
-from axialcast.disclosure import shown
 from axialcast.files import clearing, inventory
 from axialcast.files.atomic import remove, room_error, sweep, write_json, writing
 from axialcast.files.documents import read_document
@@ -255,7 +254,7 @@ def _plan(recipe: Recipe, analysis: Analysis) -> dict[str, Any]:
     if not len(train):
         raise ValueError(
             f"data.train: {recipe.train[0]} to {recipe.train[1]} holds no time of "
-            f"{shown(recipe.store)}, which has {times[0]} to {times[-1]}"
+            f"{recipe.name}, which has {times[0]} to {times[-1]}"
         )
     sample = analysis.read(sorted({0, len(times) // 2, len(times) - 1}))
     source = {
@@ -281,8 +280,13 @@ def _plan(recipe: Recipe, analysis: Analysis) -> dict[str, Any]:
 
 
 def _without_address(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan without what says where its analysis is."""
+    """A plan without what says where its analysis is; what is said of each of several stores."""
     recipe = {key: value for key, value in plan["recipe"].items() if key not in ADDRESS}
+    if isinstance(stores := plan["recipe"].get("store"), list):
+        recipe["stores"] = [
+            {k: v for k, v in store.items() if k not in ADDRESS} if isinstance(store, dict) else {}
+            for store in stores
+        ]
     return {**plan, "recipe": recipe}
 
 

@@ -56,7 +56,7 @@ def read_manifest(store: Path | str) -> dict[str, Any]:
 
 
 def stored_statistics(
-    store: Path | str,
+    store: Any,
     channels: Channels,
     *,
     train: tuple[str, str],
@@ -73,7 +73,9 @@ def stored_statistics(
         log1p: (c,) as of Statistics. A manifest has them of values as they are, so that another
             scale asks for no other store.
     """
-    if not manifest_path(Path(store)).exists() or (log1p is not None and log1p.any()):
+    if not isinstance(store, str | Path) or (log1p is not None and log1p.any()):
+        return None
+    if not manifest_path(Path(store)).exists():
         return None
     manifest = read_manifest(store)
     try:

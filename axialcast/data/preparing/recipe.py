@@ -1,16 +1,17 @@
 """What a training store is made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import xarray as xr
 
 from axialcast.data.arrays.zarrs import MissingChunks
+from axialcast.data.opening.entries import Stores, entries_of, told, without_secrets
 from axialcast.data.opening.store import open_analysis
 from axialcast.data.preparing.aggregation import sums_among
 from axialcast.data.preparing.conversion import convert
-from axialcast.disclosure import concealed, shown
+from axialcast.disclosure import concealed
 from axialcast.grid import LatLonGrid
 from axialcast.times.calendars import Gaps, cadence
 
@@ -31,7 +32,8 @@ class Recipe:
 
     Args:
         store and those named in OPENING: arguments of `open_analysis`.
-        address: what is written down of `store`; None: itself, without passwords.
+        address: what is written down of `store`, or of each of them; None: itself, without
+            passwords.
         train: period that the statistics are of.
         step_hours: model step that increments are over; None: the prepared cadence.
         aggregate_hours: length of the periods to average over; None: times as they are.
@@ -41,7 +43,7 @@ class Recipe:
         area_weighted: whether cells count by their area in the statistics.
     """
 
-    store: str
+    store: Stores
     train: tuple[str, str]
     variables: list[str] | None = None
     levels: list[float] | None = None
@@ -58,16 +60,21 @@ class Recipe:
     accumulated: tuple[str, ...] = ()
     regrid: Mapping[str, Any] | None = None
     area_weighted: bool = True
-    address: str | None = None
+    address: str | Sequence[str] | None = None
 
     @property
     def written(self) -> dict[str, Any]:
         """What may be written down of it: without secrets, which are not on disk."""
-        address = shown(self.store) if self.address is None else self.address
+        store = without_secrets(self.store, self.address)
         options = concealed(self.storage_options)
-        known = {**asdict(self), "store": address, "storage_options": options}
+        known = {**asdict(self), "store": store, "storage_options": options}
         del known["address"]
         return {key: v for key, v in known.items() if key not in NEWER or v not in (None, {})}
+
+    @property
+    def name(self) -> str:
+        """What errors call the store."""
+        return told(entries_of(self.store))
 
     def open(self, store: xr.Dataset | None = None) -> xr.Dataset:
         """The analysis as it is, lazy; of another store if one is given."""

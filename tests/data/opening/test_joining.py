@@ -281,15 +281,14 @@ def test_what_is_said_of_all_holds_where_it_means_something():
             open_analysis([weather(), fields(SST)], **said)
 
 
-def test_a_store_of_which_nothing_is_wanted_is_left_alone_or_named(tmp_path):
+def test_a_store_of_which_nothing_is_wanted_is_left_alone(tmp_path):
     absent = {"store": tmp_path / "absent.nc", "variables": ["lsm"]}
     one = weather()
     same(open_analysis([one, absent], variables=["temperature"]), one[["temperature"]])
     for claims in [[{"store": one, "variables": ["temperature"]}], [one, absent]]:
         with pytest.raises(ValueError, match="sea_ice"):
             open_analysis(claims, variables=["temperature", "sea_ice"])
-    with pytest.raises(ValueError, match="gives none of temperature, for it holds s"):
-        open_analysis([one, fields(SST)], variables=["temperature"])
+    same(open_analysis([one, fields(SST)], variables=["temperature"]), one[["temperature"]])
 
 
 def test_of_series_each_has_a_part_and_others_stand_beside(stored):
