@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from axialcast import heartbeats, parallel
+from axialcast import heartbeats, meeting, parallel
 from axialcast.parallel import Launch, launch
 from axialcast.run.cli import _plain_errors
 
@@ -60,7 +60,7 @@ def test_a_place_that_cannot_be_is_refused(environment: dict[str, str], name: st
     [("a7", "a7"), ("a7,b[1-2]", "a7"), ("n[03-07,9],m1", "n03"), ("r1n[12]-ib", "r1n12-ib")],
 )
 def test_first_host_of_slurms_short_form(nodes: str, first: str) -> None:
-    assert parallel._first_host(nodes) == first
+    assert meeting._first_host(nodes) == first
 
 
 def test_one_process_talks_to_itself() -> None:

@@ -76,6 +76,14 @@ class Forcings:
                 _require(wanted, source, grid)
             self._groups.append((wanted, source))
 
+    @property
+    def attrs(self) -> dict[str, str]:
+        """What a forecast says of them."""
+        told = ", ".join(
+            f"{wanted.variables[0]}: {_word(source)}" for wanted, source in self._groups
+        )
+        return {"forcings": told} if told else {}
+
     def __bool__(self) -> bool:
         return bool(len(self.channels))
 
@@ -228,6 +236,12 @@ def _require(wanted: Channels, source: Any, grid: Any) -> None:
         problem = "is the climatology of other variables besides"
     if problem:
         raise ValueError(f"forecast.forcings: {variable}: its source does not fit: {problem}")
+
+
+def _word(source: Source) -> str:
+    if isinstance(source, str | Path):
+        return str(source)
+    return "forecast" if isinstance(source, xr.Dataset) else "climatology"
 
 
 def _is(source: Source, word: str) -> bool:

@@ -238,7 +238,7 @@ class Forecaster:
         num_channels = len(self.checkpoint.channels.forecast)
         shape = (len(inits), len(leads), num_channels, *self.checkpoint.grid.shape)
         # A broadcast zero takes no memory, whatever its shape.
-        return labelled(np.broadcast_to(np.float32(0), shape), self.checkpoint, inits, leads)
+        return self._labelled(np.broadcast_to(np.float32(0), shape), inits, leads)
 
     def check(self, analysis: Analysis | xr.Dataset | str | Path) -> Analysis:
         """The analysis, read as the model's channels, if the model was trained on its like.
@@ -347,7 +347,12 @@ class Forecaster:
         """The next lead times of a block of initial times, labelled."""
         values = [next(steps)[: len(inits)] for _ in leads]
         stacked = values[0][:, None] if len(values) == 1 else np.stack(values, 1)
-        return labelled(stacked, self.checkpoint, inits, leads)
+        return self._labelled(stacked, inits, leads)
+
+    def _labelled(self, values: NDArray[np.float32], inits: Times, leads: Leads) -> xr.Dataset:
+        """(b, k, c, h, w) values in physical units as a dataset that says what they are made of."""
+        found = labelled(values, self.checkpoint, inits, leads)
+        return found.assign_attrs(self.forcings.attrs)
 
     def _compute(
         self, windows: NDArray[np.float32], times: Times, leads: Leads, coming: Coming

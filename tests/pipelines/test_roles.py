@@ -160,6 +160,8 @@ def test_forcings_come_from_where_it_is_said(folder, tmp_path, source):
         folder / "analysis.nc", init_times=inits, lead_times=["24h", "72h"], batch_size=2
     )
     xr.testing.assert_allclose(got, xr.concat(expected, "init_time"), rtol=1e-5)
+    word = "forecast" if source == "of another run" else source
+    assert got.attrs["forcings"] == f"sea_surface_temperature: {word}"
 
 
 class Mean:
