@@ -41,8 +41,10 @@ READS = (
     "data.units",
     "data.missing_chunks",
     "data.test",
+    "forecast.lead_time",
     "forecast.lead_time_hours",
     "forecast.init_times",
+    "forecast.init_every",
     "forecast.init_every_hours",
     "forecast.forcings",
     "forecast.layout",
@@ -53,14 +55,17 @@ RESUMES = ("forecast.zarr",)
 EVERY_RANK = True
 IN_PARTS = True
 
-CHOOSES = ("data.test", "data.gaps", "forecast.init_times", "forecast.init_every_hours", "store")
+CHOOSES = (
+    *("data.test", "data.gaps", "forecast.init_times", "forecast.init_every"),
+    *("forecast.init_every_hours", "store"),
+)
 """Of what decides the outputs: what decides which initial times there are, not their values.
 
 What an analysis holds is compared state by state, so that it may grow."""
 
 
 def run(config: Config) -> None:
-    """Rolls the checkpoint out to forecast.lead_time_hours from every initial time.
+    """Rolls the checkpoint out to the longest lead time from every initial time.
 
     Initial times that forecast.zarr holds already, made of the same states by the same checkpoint,
     stay as they are. The others are shared by the Dask workers of `cluster:`, or else by the
@@ -79,7 +84,8 @@ def run(config: Config) -> None:
         state=[decided["store"], *decided.get("forcing stores", ())],
         forcings=forcing_sources(config),
         neighbours=neighbours_in(config),
-        **config.forecast.model_dump(include={"lead_time_hours", "batch_size", "layout"}),
+        lead_time=config.forecast.longest,
+        **config.forecast.model_dump(include={"batch_size", "layout"}),
     )
     opened = hindcast.open()
     missing = missing_in(hindcast, opened, config) if launch().is_leader else None
@@ -113,9 +119,8 @@ def missing_in(
     """Initial times that are to be made, as text, when the store has room for all of them."""
     assert config.data is not None
     forecaster, analysis = opened
-    chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
-    inits = choose_init_times(analysis, test=config.data.test, **chosen)
-    leads = choose_lead_times(hindcast.lead_time_hours, forecaster.checkpoint.step)
+    inits = choose_init_times(analysis, test=config.data.test, **config.forecast.chosen)
+    leads = choose_lead_times(hindcast.lead_time, forecaster.step)
     path = Path(hindcast.store)
     with in_turn(config.output):
         discard_other(path, dict(hindcast.belongs_to or {}))

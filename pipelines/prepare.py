@@ -23,6 +23,7 @@ READS = (
     "data.gaps",
     "data.round_times_seconds",
     "data.train",
+    "data.step",
     "data.step_hours",
     "data.rename",
     "data.units",

@@ -68,6 +68,7 @@ READS = (
     "data.train",
     "data.validate",
     "data.input_steps",
+    "data.step",
     "data.step_hours",
     "data.rename",
     "data.units",
@@ -105,7 +106,7 @@ def run(config: Config) -> None:
     analysis = open_analysis(config.analysis_store, **config.opening)
     train, validate = (analysis.sel(time=slice(*p)) for p in (data.train, data.validate))
     channels, grid = Channels.of(analysis, data.roles), grid_of(analysis)
-    stride = times_per_step(cadence(analysis), data.step_hours)
+    stride = times_per_step(cadence(analysis), data.model_step)
     step = cadence(analysis) * stride
     log1p = log_scales(channels, data.transform)
     stats = stored_statistics(

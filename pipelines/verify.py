@@ -24,7 +24,9 @@ from axialcast.run.progress import track
 from axialcast.run.verification import Verification, fit, score
 from axialcast.run.workers import workers
 from axialcast.scores import blocks_of
-from axialcast.scores.shown import headline
+from axialcast.scores.shown import headline, shown_leads
+from axialcast.times.leads import lead_labels, leads_of
+from axialcast.times.steps import in_months
 from axialcast.verify import Baseline, DrawnField, evaluate, omissions, to_table
 
 READS = (
@@ -42,6 +44,7 @@ READS = (
     "data.test",
     "forecast.init_times",
     "forecast.init_every_hours",
+    "forecast.init_every",
     "verify.metrics",
     "verify.thresholds",
     "verify.baselines",
@@ -54,7 +57,8 @@ RESUMES = (".sums",)
 KEEPS = (".fitted",)
 
 PACKAGES = ("axialcast", "torch", "xarray", "numpy")
-TABLE_DAYS = (1, 2, 3, 5)
+TABLE_DAYS = np.array([1, 2, 3, 5]).astype("timedelta64[D]").astype("timedelta64[ns]")
+TABLE_MONTHS = np.array([1, 2, 3, 6]).astype("timedelta64[M]")
 TASKS = 4
 BLOCKS: Any = {"unit": "blocks"}
 
@@ -156,10 +160,10 @@ def print_scores(scores: xr.Dataset) -> None:
     # Names are a store's own: [red] in one is text.
     console = Console(markup=False, emoji=False)
     metric = str(scores["metric"].values[0])
-    leads = scores[LEAD_TIME].values
-    days = [day for day in TABLE_DAYS if np.timedelta64(day, "D") in leads]
-    kept = np.array(days, "timedelta64[D]").astype(leads.dtype) if days else leads[-1:]
-    chosen = scores.sel({"metric": metric, "region": "all", LEAD_TIME: kept})
+    leads = leads_of(scores)
+    wanted = TABLE_MONTHS if in_months(leads) else TABLE_DAYS
+    kept = wanted[np.isin(wanted, leads)] if np.isin(wanted, leads).any() else shown_leads(leads)
+    chosen = scores.sel({"metric": metric, "region": "all", LEAD_TIME: lead_labels(kept)})
     scored = [name for name, array in scores.data_vars.items() if "metric" in array.dims]
     for channel in headline(Channels.of(scores[scored])):
         name, units = channel_name(channel, chosen, inside=True), pretty_units(channel.units)

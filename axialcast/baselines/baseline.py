@@ -22,7 +22,9 @@ from axialcast.names import (
     VALID_TIME,
 )
 from axialcast.times.calendars import gapless_axis
-from axialcast.times.dates import Leads, Times
+from axialcast.times.dates import Leads, Times, later
+from axialcast.times.leads import lead_coordinate, leads_of
+from axialcast.times.steps import multiple, step_text
 
 __all__ = [
     "ALL",
@@ -32,7 +34,6 @@ __all__ = [
     "States",
     "Which",
     "aligned",
-    "hours_text",
     "labelled",
     "overlap",
     "spacing",
@@ -173,7 +174,7 @@ def labelled(
     """(i, l, c, h, w) forecasts with their labels, on the grid of `like`."""
     coords = {
         INIT_TIME: init_times,
-        LEAD_TIME: lead_times,
+        LEAD_TIME: lead_coordinate(lead_times),
         **coords_of(like),
     }
     return with_valid_time(channels.unstack(values, coords, (INIT_TIME, LEAD_TIME)))
@@ -181,7 +182,7 @@ def labelled(
 
 def with_valid_time(forecast: xr.Dataset) -> xr.Dataset:
     """The forecast with its coordinate `valid_time` (init_time, lead_time)."""
-    valid = np.add.outer(forecast[INIT_TIME].values, forecast[LEAD_TIME].values)
+    valid = later(forecast[INIT_TIME].values[:, None], leads_of(forecast))
     dims = (INIT_TIME, LEAD_TIME)
     return forecast.assign_coords({VALID_TIME: (dims, valid, COORDINATE_ATTRS[VALID_TIME])})
 
@@ -201,33 +202,22 @@ def spacing(times: Times) -> np.timedelta64:
     """The cadence of sorted times, among which some may be missing.
 
     Raises:
-        ValueError: there are fewer than two, they lie on no even axis, or their calendar is not
-            the standard one.
+        ValueError: there are fewer than two, or they lie on no even axis.
     """
-    if times.dtype == object:
-        raise ValueError(
-            f"time: verification needs the standard calendar, got {times[0].calendar}; score the "
-            "forecasts elsewhere, or convert the analysis before training"
-        )
     if len(times) < 2:
         raise ValueError(
             f"time: expected two or more times to fit baselines on, got {len(times)}; choose "
             "another training period"
         )
-    return np.timedelta64(gapless_axis(times)[1])
+    return gapless_axis(times)[1]
 
 
 def whole_steps(name: str, leads: Leads, step: np.timedelta64) -> NDArray[np.int64]:
     """How many steps each lead time is; ValueError names `name` where it is not whole."""
-    steps = np.atleast_1d(leads) // step
-    if (steps * step != leads).any():
+    steps = [multiple(lead, step) for lead in np.atleast_1d(leads)]
+    if None in steps:
         raise ValueError(
-            f"{name}: expected multiples of {hours_text(step)} h, got {hours_text(leads)} h; "
+            f"{name}: expected multiples of {step_text(step)}, got {step_text(leads)}; "
             "choose lead times on that cadence"
         )
-    return steps.astype(np.int64)
-
-
-def hours_text(leads: Any) -> str:
-    """Lead times in hours, in words."""
-    return ", ".join(f"{lead / np.timedelta64(1, 'h'):g}" for lead in np.atleast_1d(leads))
+    return np.array(steps, np.int64)

@@ -22,7 +22,17 @@ from axialcast.baselines.baseline import (
     labelled,
     overlap,
 )
-from axialcast.baselines.cycle import Equations, annual_basis, check_cycle, check_hours, hour_of
+from axialcast.baselines.cycle import (
+    HOUR,
+    MONTH,
+    Equations,
+    annual_basis,
+    check_cycle,
+    check_parts,
+    fitted_apart,
+    part_of,
+    part_text,
+)
 from axialcast.baselines.passes import MEMORY_GIB, go_through
 from axialcast.baselines.products import product
 from axialcast.cores import on_all_cores
@@ -31,7 +41,7 @@ from axialcast.data.cutting import Place
 from axialcast.data.reader import Analysis, Block
 from axialcast.grid import Grid, coords_of, grid_of
 from axialcast.names import LEVEL, TIME
-from axialcast.times.dates import Leads, Times
+from axialcast.times.dates import Leads, Times, later
 
 __all__ = [
     "Climatology",
@@ -39,20 +49,21 @@ __all__ = [
     "climatology_of",
 ]
 
-HOUR, COEFFICIENT = "hour", "coefficient"
+COEFFICIENT = "coefficient"
 
 
 @dataclass(frozen=True)
 class Climatology:
     """Mean and harmonics of the year, for each hour of the day that was analysed.
 
-    Hours are fitted apart, so the daily cycle is whatever it is, in every season. As a forecast
-    (a `Baseline`) it is the climatology of the valid time.
+    Hours are fitted apart, so the daily cycle is whatever it is, in every season. Where times stand
+    for months, it is the mean of each calendar month. As a forecast (a `Baseline`) it is the
+    climatology of the valid time.
 
     Args:
-        coefficients: (hour, coefficient, [level], latitude, longitude) float32, `hour` in UTC; the
-            coefficients are the mean, the cosines, then the sines. Those of a large grid lie on
-            the disk, mapped into memory.
+        coefficients: (hour or month, coefficient, [level], latitude, longitude) float32, `hour` in
+            UTC; the coefficients are the mean, the cosines, then the sines. Those of a large grid
+            lie on the disk, mapped into memory.
     """
 
     coefficients: xr.Dataset
@@ -92,12 +103,17 @@ class Climatology:
     def grid(self) -> Grid:
         return grid_of(self.coefficients)
 
+    @property
+    def apart(self) -> str:
+        """By what its times are parted: hour or month."""
+        return MONTH if MONTH in self.coefficients.dims else HOUR
+
     @cached_property
     def _tables(self) -> list[tuple[slice, NDArray[np.float32]]]:
-        """Channels of each variable, and their (hour, m, c, h, w) coefficients."""
+        """Channels of each variable, and their (part, m, c, h, w) coefficients."""
         tables, start = [], 0
         for array in self.coefficients.data_vars.values():
-            dims = (HOUR, COEFFICIENT, *([LEVEL] if LEVEL in array.dims else []))
+            dims = (self.apart, COEFFICIENT, *([LEVEL] if LEVEL in array.dims else []))
             table = array.transpose(*dims, *self.grid.dims).values
             table = table[:, :, None] if LEVEL not in array.dims else table
             stop = start + table.shape[2]
@@ -109,24 +125,24 @@ class Climatology:
         """(k, c, h, w) climatology at the times, of these channels.
 
         Raises:
-            ValueError: it was not fitted at an hour of the day that is among them.
+            ValueError: it was not fitted at an hour of the day, or in a month, that is among them.
         """
-        hours, fitted = hour_of(times), self.coefficients[HOUR].values
-        check_hours(times, fitted)
+        parts, fitted = part_of(times, self.apart), self.coefficients[self.apart].values
+        check_parts(times, fitted, self.apart)
         # Single precision rounds as the data do, and there is a field for every pair scored.
         design = annual_basis(times, self.coefficients.sizes[COEFFICIENT] // 2).astype(np.float32)
         num = len(np.arange(len(self.channels))[channels])
         values = np.empty((len(times), num, *self.grid.shape), np.float32)
-        for number, hour in enumerate(fitted):
-            rows = np.flatnonzero(hours == hour)
+        for number, part in enumerate(fitted):
+            rows = np.flatnonzero(parts == part)
             if not len(rows):
                 continue
             for places, table in self._tables:
                 into, inside = overlap(channels, places)
                 chosen = table[number][:, inside]
-                part = product(design[rows], chosen.reshape(design.shape[1], -1))
+                found = product(design[rows], chosen.reshape(design.shape[1], -1))
                 at = rows if isinstance(into, slice) else rows[:, None]
-                values[at, into] = part.reshape(len(rows), *chosen.shape[1:])
+                values[at, into] = found.reshape(len(rows), *chosen.shape[1:])
         return values
 
     def each(self, place: Place) -> list["Climatology"]:
@@ -160,7 +176,7 @@ class Climatology:
 
     def normal(self, init_times: Times, lead_times: Leads) -> NDArray[np.float32]:
         """(i, l, c, h, w) climatology at the valid times."""
-        valid = np.add.outer(init_times, lead_times)
+        valid = later(init_times[:, None], lead_times)
         values = self.values_at(valid.ravel())
         return values.reshape(*valid.shape, *values.shape[1:])
 
@@ -195,7 +211,7 @@ class Climatology:
 
 
 class CycleSums:
-    """Gathers the normal equations of a climatology, for every channel, hour and cell.
+    """Gathers the normal equations of a climatology, for every channel, part and cell.
 
     Raises:
         ValueError: as `Climatology.fit`.
@@ -204,31 +220,33 @@ class CycleSums:
     def __init__(self, training: Analysis, harmonics: int) -> None:
         times = training.times
         check_cycle(times, harmonics)
-        self._training, self._harmonics = training, harmonics
-        self._hours = np.unique(hour_of(times))
-        num = 2 * harmonics + 1
-        self._coefficients = large.zeros((len(self._hours), num, *training.shape), np.float32)
+        self._training = training
+        self._apart = fitted_apart(times, harmonics)
+        self._harmonics = 0 if self._apart == MONTH else harmonics
+        self._parts = np.unique(part_of(times, self._apart))
+        num = 2 * self._harmonics + 1
+        self._coefficients = large.zeros((len(self._parts), num, *training.shape), np.float32)
         # In double precision, and single once more when they are solved.
-        self.held = 2.0 * num * len(self._hours)
+        self.held = 2.0 * num * len(self._parts)
         self._equations: list[Equations] = []
 
     def begin(self, group: Analysis) -> None:
         self._place = group.place
         num, cells = self._coefficients.shape[1], math.prod(group.shape[1:])
-        self._pairs = [(c, hour) for c in range(group.shape[0]) for hour in range(len(self._hours))]
+        self._pairs = [(c, part) for c in range(group.shape[0]) for part in range(len(self._parts))]
         self._equations = [Equations(num, cells) for _ in self._pairs]
 
     def add(self, block: Block) -> None:
         new = block.new
         times = block.times[block.overlap :]
-        hours, design = hour_of(times), annual_basis(times, self._harmonics)
-        rows = [_stretch(np.flatnonzero(hours == hour)) for hour in self._hours]
+        parts, design = part_of(times, self._apart), annual_basis(times, self._harmonics)
+        rows = [_stretch(np.flatnonzero(parts == part)) for part in self._parts]
         cells = new.shape[2] * new.shape[3]
 
         def take(number: int) -> None:
-            channel, hour = self._pairs[number]
-            values = new[rows[hour], channel].reshape(-1, cells)
-            self._equations[number].add(design[rows[hour]], values)
+            channel, part = self._pairs[number]
+            values = new[rows[part], channel].reshape(-1, cells)
+            self._equations[number].add(design[rows[part]], values)
 
         on_all_cores(take, range(len(self._pairs)))
 
@@ -236,9 +254,9 @@ class CycleSums:
         channels, rows, columns = self._place
 
         def solve(number: int) -> None:
-            channel, hour = self._pairs[number]
-            part = self._coefficients[hour, :, channels[channel], rows, columns]
-            part[...] = self._equations[number].solve().reshape(part.shape)
+            channel, part = self._pairs[number]
+            field = self._coefficients[part, :, channels[channel], rows, columns]
+            field[...] = self._equations[number].solve().reshape(field.shape)
 
         on_all_cores(solve, range(len(self._pairs)))
         self._equations = []
@@ -248,25 +266,30 @@ class CycleSums:
         return climatology_of(**self.arrays(), like=self._training)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What was fitted: `coefficients` (hour, m, c, h, w) and `hours`."""
+        """What was fitted: `coefficients` (part, m, c, h, w), and `hours` or `months`."""
         num = self._coefficients.shape[1]
-        for hour, fitted in zip(self._hours, self._coefficients, strict=True):
+        for part, fitted in zip(self._parts, self._coefficients, strict=True):
             for channel, field in zip(self._training.channels, fitted[0], strict=True):
                 if not np.isfinite(field).any():
                     raise ValueError(
                         f"{channel}: no point has the {2 * num} values or more that its "
-                        f"climatology needs at {hour} h UTC; extend the training period, take "
-                        "fewer harmonics or leave the variable out"
+                        f"climatology needs {part_text(part, self._apart)}; extend the training "
+                        "period, take fewer harmonics or leave the variable out"
                     )
-        return {"coefficients": self._coefficients, "hours": self._hours}
+        return {"coefficients": self._coefficients, f"{self._apart}s": self._parts}
 
 
 def climatology_of(
-    coefficients: NDArray[np.float32], hours: NDArray[np.int64], like: Analysis
+    coefficients: NDArray[np.float32],
+    like: Analysis,
+    *,
+    hours: NDArray[Any] | None = None,
+    months: NDArray[np.int64] | None = None,
 ) -> Climatology:
-    """A climatology of (hour, m, c, h, w) coefficients, with the labels of an analysis."""
-    coords = {HOUR: hours, **coords_of(like.dataset)}
-    return Climatology(like.channels.unstack(coefficients, coords, (HOUR, COEFFICIENT)))
+    """A climatology of (part, m, c, h, w) coefficients, with the labels of an analysis."""
+    apart, parts = (HOUR, hours) if months is None else (MONTH, months)
+    coords = {apart: parts, **coords_of(like.dataset)}
+    return Climatology(like.channels.unstack(coefficients, coords, (apart, COEFFICIENT)))
 
 
 def _stretch(rows: NDArray[np.intp]) -> "slice | NDArray[np.intp]":

@@ -1,4 +1,4 @@
-"""The year's cycle by least squares: one field at one hour of the day.
+"""The year's cycle by least squares: one field at one hour of the day, or in one month.
 
 Shapes: t times, m coefficients, x cells.
 """
@@ -10,55 +10,105 @@ from numpy.typing import NDArray
 
 from axialcast.baselines.baseline import spacing
 from axialcast.baselines.products import product
-from axialcast.times.dates import Times
+from axialcast.times.calendars import time_text
+from axialcast.times.dates import Times, later, microseconds
+from axialcast.times.decoding import DAY_SECONDS
+from axialcast.times.months import are_months, month_numbers
+from axialcast.times.steps import DAY
 
 __all__ = [
-    "DAY",
+    "HOUR",
+    "MONTH",
     "SHORTEST_DAYS",
     "Equations",
     "annual_basis",
     "check_cycle",
-    "check_hours",
-    "hour_of",
+    "check_parts",
+    "fitted_apart",
+    "part_of",
+    "part_text",
 ]
 
-DAY = np.timedelta64(86_400_000_000_000, "ns")
+HOUR, MONTH = "hour", "month"
+"""What the times of a climatology are fitted apart by."""
+
 YEAR_DAYS = 365.2425
+YEARS_DAYS = {"noleap": 365.0, "all_leap": 366.0, "360_day": 360.0, "julian": 365.25}
 EPOCH = np.datetime64("2000-01-01", "ns")
 
 SHORTEST_DAYS = 360
 """Training period that annual harmonics need (days)."""
+FEWEST = 2
+"""Values that a coefficient needs."""
 
 TILE = 2**14
 """Cells that are taken together, so that their double precision stays in cache."""
 
 
-def hour_of(times: Times) -> NDArray[Any]:
-    """(t,) hour of the day, UTC; with a fraction where times are not all on the hour."""
-    minutes = ((times - EPOCH) // np.timedelta64(1, "m")).astype(np.int64) % (24 * 60)
+def fitted_apart(times: Times, harmonics: int) -> str:
+    """By what training times are parted, each part having a fit of its own: HOUR or MONTH.
+
+    Of times that stand for months the mean of each calendar month is the whole cycle, as many
+    numbers as there are seasons in the data; harmonics=0, the plain mean, has none.
+    """
+    return MONTH if harmonics and are_months(times) else HOUR
+
+
+def part_of(times: Times, apart: str) -> NDArray[Any]:
+    """(t,) which part each time belongs to: 1 to 12, or the hour of the day (UTC), with a fraction
+    where times are not all on the hour."""
+    if apart == MONTH:
+        return month_numbers(times) % 12 + 1
+    minutes = _minutes(times) % (24 * 60)
     return minutes / 60 if (minutes % 60).any() else minutes // 60
+
+
+def part_text(part: Any, apart: str) -> str:
+    """A part, or several, in words."""
+    parts = ", ".join(f"{number:g}" for number in np.atleast_1d(part))
+    return f"in month {parts}" if apart == MONTH else f"at {parts} h UTC"
 
 
 def annual_basis(times: Times, harmonics: int) -> NDArray[np.float64]:
     """(t, m = 2 harmonics + 1): one, cosines, sines of the harmonics of the year."""
-    phase = 2 * np.pi * ((times - EPOCH) / DAY)[:, None] / YEAR_DAYS * np.arange(1, harmonics + 1)
+    days, year = _days(times)
+    phase = 2 * np.pi * days[:, None] / year * np.arange(1, harmonics + 1)
     return np.concatenate([np.ones((len(times), 1)), np.cos(phase), np.sin(phase)], axis=1)
+
+
+def _minutes(times: Times) -> NDArray[np.int64]:
+    if times.dtype == object:
+        return microseconds(times) // (60 * 10**6)
+    return ((times - EPOCH) // np.timedelta64(1, "m")).astype(np.int64)
+
+
+def _days(times: Times) -> tuple[NDArray[np.float64], float]:
+    """(t,) days since some January 1st, and the length of the calendar's year in such."""
+    if times.dtype == object and len(times):
+        year = YEARS_DAYS.get(times[0].calendar, YEAR_DAYS)
+        return microseconds(times) / (DAY_SECONDS * 1e6), year
+    return (times - EPOCH) / DAY, YEAR_DAYS
 
 
 def check_cycle(times: Times, harmonics: int) -> None:
     """Refuses harmonics that times do not tell.
 
     Raises:
-        ValueError: they span less than a year; at some hour of the day there are too few; or none
-            is in half a period of the highest harmonic, where it would be guessed.
+        ValueError: they span less than a year; at some hour of the day there are too few; none is
+            in half a period of the highest harmonic, where it would be guessed; or, of months, one
+            is there only once.
     """
-    span, least = (times[-1] - times[0] + spacing(times)) / DAY, 2 * (2 * harmonics + 1)
+    apart = fitted_apart(times, harmonics)
+    if apart == MONTH:
+        _check_months(times)
+        return
+    span = (later(times[-1:], spacing(times)) - times[:1]).astype("timedelta64[us]")[0] / DAY
     if harmonics and span < SHORTEST_DAYS:
         raise ValueError(
             f"harmonics: {harmonics} annual harmonics need a training period of a year or "
             f"more, got {span:.0f} days; extend it or take harmonics=0, the plain mean"
         )
-    hours, days = hour_of(times), (times - EPOCH) / DAY % YEAR_DAYS
+    hours, least = part_of(times, HOUR), FEWEST * (2 * harmonics + 1)
     for hour in np.unique(hours):
         there = times[hours == hour]
         if len(there) < least:
@@ -66,31 +116,47 @@ def check_cycle(times: Times, harmonics: int) -> None:
                 f"harmonics: the climatology with {harmonics} annual harmonics needs {least} times "
                 f"at {hour:g} h UTC, the training period has {len(there)}; extend it"
             )
-        order = np.argsort(days[hours == hour])
-        seen = days[hours == hour][order]
-        empty = np.diff(seen, append=seen[0] + YEAR_DAYS)
-        longest = int(np.argmax(empty))
-        if 2 * harmonics * empty[longest] > YEAR_DAYS:
-            around = there[order[[longest, (longest + 1) % len(order)]]]
-            first, last = (str(date)[5:] for date in np.datetime_as_string(around, "D"))
-            raise ValueError(
-                f"harmonics: {harmonics} annual harmonics need times of all seasons, but the "
-                f"training period has none between {first} and {last} at {hour:g} h UTC; take "
-                "harmonics=0, the plain mean, or fewer, or another training period"
-            )
+        _check_seasons(there, harmonics, f"{hour:g} h UTC")
 
 
-def check_hours(times: Times, fitted: NDArray[Any]) -> None:
-    """Refuses times at an hour of the day that is not among those fitted.
+def _check_months(times: Times) -> None:
+    months, counts = np.unique(part_of(times, MONTH), return_counts=True)
+    if counts.min() < FEWEST:
+        raise ValueError(
+            f"harmonics: the climatology of each calendar month needs {FEWEST} of it, the training "
+            f"period has {counts.min()} {part_text(months[np.argmin(counts)], MONTH)}; extend it "
+            "or take harmonics=0, the plain mean"
+        )
+
+
+def _check_seasons(times: Times, harmonics: int, when: str) -> None:
+    """Refuses times that leave half a period of the highest harmonic empty."""
+    days, year = _days(times)
+    order = np.argsort(days % year)
+    seen = (days % year)[order]
+    empty = np.diff(seen, append=seen[0] + year)
+    longest = int(np.argmax(empty))
+    if 2 * harmonics * empty[longest] > year:
+        around = times[order[[longest, (longest + 1) % len(order)]]]
+        first, last = (time_text(time)[:10].partition("-")[2] for time in around)
+        raise ValueError(
+            f"harmonics: {harmonics} annual harmonics need times of all seasons, but the "
+            f"training period has none between {first} and {last} at {when}; take "
+            "harmonics=0, the plain mean, or fewer, or another training period"
+        )
+
+
+def check_parts(times: Times, fitted: NDArray[Any], apart: str) -> None:
+    """Refuses times at an hour of the day, or in a month, that is not among those fitted.
 
     Raises:
         ValueError: there is one.
     """
-    unseen = sorted(set(hour_of(times).tolist()) - set(fitted.tolist()))
+    unseen = sorted(set(part_of(times, apart).tolist()) - set(fitted.tolist()))
     if unseen:
         raise ValueError(
-            f"times: the climatology was fitted at {fitted.tolist()} h UTC, got {unseen}; "
-            "fit it on analyses of the cadence that is verified"
+            f"times: the climatology was fitted {part_text(fitted, apart)}, got times "
+            f"{part_text(unseen, apart)}; fit it on analyses of the cadence that is verified"
         )
 
 
@@ -156,4 +222,4 @@ class Equations:
             right = self._products[:, self._mixed].T[..., None]
             solved[:, self._mixed] = np.linalg.solve(systems, right)[..., 0].T
             counts[self._mixed] = self._moments[0, 0]
-        return np.where(counts >= 2 * num, solved, np.nan)
+        return np.where(counts >= FEWEST * num, solved, np.nan)

@@ -18,7 +18,6 @@ from axialcast.baselines.baseline import (
     ALL,
     States,
     Which,
-    hours_text,
     overlap,
     spacing,
     whole_steps,
@@ -30,8 +29,10 @@ from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis, Block
 from axialcast.grid import coords_of, dims_of
 from axialcast.names import LEAD_TIME, LEVEL
-from axialcast.times.calendars import gapless_axis
-from axialcast.times.dates import Leads, Times
+from axialcast.times.calendars import gapless_axis, steps_between
+from axialcast.times.dates import Leads, Times, later
+from axialcast.times.leads import lead_coordinate, leads_of
+from axialcast.times.steps import in_months, step_text
 
 __all__ = [
     "DampedPersistence",
@@ -111,11 +112,11 @@ class DampedPersistence:
         normal: NDArray[np.float32],
         channels: Which = ALL,
     ) -> NDArray[np.float32]:
-        fitted = self.damping[LEAD_TIME].values
-        if not np.isin(lead_times, fitted).all():
+        fitted = leads_of(self.damping)
+        if in_months(fitted) != in_months(lead_times) or not np.isin(lead_times, fitted).all():
             raise ValueError(
-                f"lead_times: damped persistence was fitted for {hours_text(fitted)} h, got "
-                f"{hours_text(lead_times)} h; fit it for these"
+                f"lead_times: damped persistence was fitted for {step_text(fitted)}, got "
+                f"{step_text(lead_times)}; fit it for these"
             )
         places = np.array([np.flatnonzero(fitted == lead)[0] for lead in lead_times])
         adjoin = (np.diff(places) == 1).all()  # then nothing is copied
@@ -157,7 +158,7 @@ def check_pairs(times: Times, lead_times: Leads) -> None:
     for lead, step in zip(lead_times, steps, strict=True):
         if not (there[:num] & there[step : step + num]).any():
             raise ValueError(
-                f"lead_times: no two times of the training period are {hours_text(lead)} h "
+                f"lead_times: no two times of the training period are {step_text(lead)} "
                 "apart, for too many are missing; choose another period or shorter lead times"
             )
 
@@ -188,7 +189,7 @@ class LaggedSums:
         num, *grid = group.shape
         cells = math.prod(grid)
         self._place = group.place
-        self._last: np.datetime64 | None = None
+        self._last: Times | None = None
         self._before = [np.empty((0, cells), np.float32) for _ in range(num)]
         self._products = [np.zeros((len(self._steps), cells)) for _ in range(num)]
         # One row for all lead times, as long as no value is missing.
@@ -216,10 +217,10 @@ class LaggedSums:
 
         Of a gap, no more than the longest lead time: no pair reaches across it anyway.
         """
-        before = times[0] - self._cadence if self._last is None else self._last
-        self._last = times[-1]
-        steps = np.diff(times, prepend=before) // self._cadence
-        return np.cumsum(np.minimum(steps.astype(np.int64), self._longest + 1)) - 1
+        before = later(times[:1], -self._cadence) if self._last is None else self._last
+        self._last = times[-1:]
+        steps = steps_between(np.concatenate([before, times]), self._cadence)
+        return np.cumsum(np.minimum(steps, self._longest + 1)) - 1
 
     def _sum(self, channel: int, window: NDArray[np.float32]) -> None:
         """Adds the pairs that begin at any time of a (t, x) window but the last `_longest`."""
@@ -264,7 +265,7 @@ def damped_persistence_of(
     climatology: Climatology, damping: NDArray[np.float32], lead_times: Leads
 ) -> DampedPersistence:
     """Damped persistence of (l, c, h, w) coefficients."""
-    coords = {LEAD_TIME: lead_times, **coords_of(climatology.coefficients)}
+    coords = {LEAD_TIME: lead_coordinate(lead_times), **coords_of(climatology.coefficients)}
     return DampedPersistence(
         climatology, climatology.channels.unstack(damping, coords, (LEAD_TIME,))
     )

@@ -14,7 +14,7 @@ from axialcast.baselines.climatology import (
     climatology_of,
 )
 from axialcast.baselines.coarsening import Coarsening
-from axialcast.baselines.cycle import check_cycle, check_hours, hour_of
+from axialcast.baselines.cycle import check_cycle, check_parts, fitted_apart, part_of
 from axialcast.baselines.damped_persistence import LaggedSums, check_pairs, damped_persistence_of
 from axialcast.baselines.kept import Arrays, KeptFits
 from axialcast.baselines.lagrangian_persistence import LagrangianPersistence
@@ -30,7 +30,8 @@ from axialcast.baselines.passes import MEMORY_GIB, Gatherer, go_through
 from axialcast.baselines.patterns import Sample, factor_for, num_bytes
 from axialcast.baselines.persistence import Persistence
 from axialcast.data.reader import Analysis
-from axialcast.times.dates import Leads, Times
+from axialcast.times.dates import Leads, Times, later
+from axialcast.times.steps import in_months
 
 __all__ = ["BASELINES", "check_times", "fit_baselines"]
 
@@ -113,8 +114,9 @@ def check_times(
     cadence = spacing(times)
     check_cycle(times, harmonics)
     if init_times is not None:
-        fitted = np.unique(hour_of(times))
-        check_hours(np.add.outer(init_times, lead_times).ravel(), fitted)
+        apart = fitted_apart(times, harmonics)
+        fitted = np.unique(part_of(times, apart))
+        check_parts(later(init_times[:, None], lead_times).ravel(), fitted, apart)
     if "damped_persistence" in names:
         check_pairs(times, lead_times)
     if "linear_inverse_model" in names:
@@ -140,7 +142,7 @@ class _Fits:
 
     def climatology(self) -> Climatology:
         found = self.arrays["climatology"]
-        return climatology_of(found["coefficients"], found["hours"], self._training)
+        return climatology_of(**found, like=self._training)
 
     def linear_inverse_model(self, climatology: Climatology) -> LinearInverseModel:
         found = self.arrays["linear_inverse_model"]
@@ -203,11 +205,15 @@ class _Fits:
     def _settings(self, name: str) -> dict[str, Any]:
         settings: dict[str, Any] = {"harmonics": self._harmonics}
         if name == "damped_persistence":
-            settings["lead_times"] = [str(lead.astype("m8[s]")) for lead in self._lead_times]
+            settings["lead_times"] = [_text(lead) for lead in self._lead_times]
         if name == "linear_inverse_model":
-            settings |= {"lag": str(self._lag.astype("m8[s]")), "factor": self._factor}
+            settings |= {"lag": _text(self._lag), "factor": self._factor}
             settings |= {"explained": EXPLAINED, "patterns": MAX_PATTERNS, "ridge": RIDGE}
         return settings
+
+
+def _text(step: np.timedelta64) -> str:
+    return str(step if in_months(step) else step.astype("m8[s]"))
 
 
 def _pass(

@@ -23,7 +23,7 @@ from axialcast.baselines.products import product
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis, Block
 from axialcast.times.calendars import gapless_axis
-from axialcast.times.dates import Leads, Times
+from axialcast.times.dates import Leads, Times, later
 
 __all__ = ["Amplitudes", "LinearInverseModel", "lagged_rows"]
 
@@ -178,7 +178,7 @@ class LinearInverseModel:
         }
 
     def states(self, init_times: Times) -> Times:
-        return np.concatenate([init_times, init_times - self.lag])
+        return np.concatenate([init_times, later(init_times, -self.lag)])
 
     def _project(self, states: NDArray[np.float32], times: Times) -> NDArray[np.float64]:
         """(t, k) amplitudes of the patterns; NaN for a state that is missing altogether."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from axialcast.baselines.cycle import DAY
 from axialcast.baselines.large import MOST_BYTES
 from axialcast.baselines.linear_inverse_model import MAX_PATTERNS
 from axialcast.baselines.patterns import factor_for, num_bytes
 from axialcast.data.reader import Analysis
+from axialcast.times.steps import DAY, in_months
 
 __all__ = ["fitted_bytes"]
 
@@ -22,8 +22,9 @@ def fitted_bytes(
         num_leads: lead times that damped persistence is fitted for.
         harmonics: of the climatology.
     """
-    hours = max(1, round(DAY / training.cadence))
-    sizes = [hours * (2 * harmonics + 1) * training.state_bytes]
+    cadence = training.cadence
+    fields = 12 if in_months(cadence) else max(1, round(DAY / cadence)) * (2 * harmonics + 1)
+    sizes = [fields * training.state_bytes]
     if "damped_persistence" in names:
         sizes.append(num_leads * training.state_bytes)
     held = sum(size for size in sizes if size <= MOST_BYTES)

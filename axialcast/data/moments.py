@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from axialcast.cores import on_all_cores
 from axialcast.data.reader import Analysis
 from axialcast.data.transform import logarithm
+from axialcast.times.dates import later
 
 __all__ = ["Moments", "moments_of"]
 
@@ -81,7 +82,7 @@ class Moments:
             scales: (c,) of the logarithms that moments are of, but for the lowest and the highest
                 value (see `axialcast.data.transform`); 0, or None: of the values.
         """
-        earlier, later = _pairs(times, span, first)
+        starts, ends = _pairs(times, span, first)
         flat = values.reshape(*values.shape[:2], -1)
 
         def gather(channel: int) -> tuple[float, ...]:
@@ -90,7 +91,7 @@ class Moments:
             weight, mean, squares, lowest, highest = _moments(column[first:], each, scale)
             return (
                 *(weight, mean, squares),
-                *_squared_changes(column, earlier, later, each, scale),
+                *_squared_changes(column, starts, ends, each, scale),
                 float(np.isnan(column[first:]).sum()),
                 float(column[first:].size),
                 *(lowest, highest),
@@ -216,19 +217,19 @@ def _moments(values: NDArray[Any], weights: NDArray[np.float64], scale: float) -
 
 def _squared_changes(
     values: NDArray[Any],
-    earlier: NDArray[np.intp],
-    later: NDArray[np.intp],
+    starts: NDArray[np.intp],
+    ends: NDArray[np.intp],
     weights: NDArray[np.float64],
     scale: float,
 ) -> tuple[float, float]:
     """Weight and weighted sum of the squared increments of (n, x) that are valid at both ends."""
     weight = squares = 0.0
-    for rows in _tiles(len(later), len(weights)):
+    for rows in _tiles(len(ends), len(weights)):
         with np.errstate(invalid="ignore"):  # infinities: `_moments` has seen them
-            ends = [values[later[rows]], values[earlier[rows]]]
+            pair = [values[ends[rows]], values[starts[rows]]]
             if scale:
-                ends = [logarithm(end.astype(np.float64), scale) for end in ends]
-            change = np.subtract(*ends, dtype=np.float64)
+                pair = [logarithm(end.astype(np.float64), scale) for end in pair]
+            change = np.subtract(*pair, dtype=np.float64)
         total = _weighted(np.square(change, out=change), weights)
         if np.isnan(total):
             valid = ~np.isnan(change)
@@ -257,9 +258,8 @@ def _pairs(
     """Indices of the two ends of every increment whose later end is not before `first`."""
     if len(times) == 0:
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
-    elapsed = np.asarray(times - times[0]).astype("timedelta64[us]")
-    wanted = elapsed[first:] - span
-    earlier = np.searchsorted(elapsed, wanted)
+    wanted = later(times[first:], -span)
+    starts = np.searchsorted(times, wanted)
     # A time is never after itself, so searchsorted stays within the block.
-    found = np.flatnonzero(elapsed[earlier] == wanted)
-    return earlier[found], found + first
+    found = np.flatnonzero(times[starts] == wanted)
+    return starts[found], found + first

@@ -29,14 +29,13 @@ from axialcast.files.tensors import Snapshot
 from axialcast.grid import Grid, grid_from_dict
 from axialcast.model import ForecastNetwork
 from axialcast.names import PROGNOSTIC, ROLES
+from axialcast.times.steps import step_numbers, step_of_numbers
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = 2
-KEYS = (
-    *("network", "channels", "static", "bounds", "statistics", "grid", "step_hours"),
-    "provenance",
-)
+KEYS = ("network", "channels", "static", "bounds", "statistics", "grid", "provenance")
+"""Besides the step, `step_hours` or `step_months`."""
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
 
@@ -108,7 +107,7 @@ def save_checkpoint(
         "bounds": None if checkpoint.bounds is None else _ends(checkpoint.bounds),
         "statistics": checkpoint.statistics.to_dict(),
         "grid": checkpoint.grid.to_dict(),
-        "step_hours": checkpoint.step / np.timedelta64(1, "h"),
+        **step_numbers(checkpoint.step),
         "provenance": dict(checkpoint.provenance),
     }
     try:
@@ -177,7 +176,6 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"{path / WEIGHTS}: the checkpoint is damaged ({error}); train again"
         ) from None
     try:
-        seconds = round(description["step_hours"] * 3600)
         checkpoint = Checkpoint(
             weights=weights,
             network=description["network"],
@@ -186,7 +184,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             bounds=_bounds(description["bounds"]),
             statistics=Statistics.from_dict(description["statistics"]),
             grid=grid_from_dict(description["grid"]),
-            step=np.timedelta64(seconds, "s").astype("timedelta64[ns]"),
+            step=step_of_numbers(description),
             provenance=dict(description["provenance"]),
         )
         problem = _misfit(checkpoint)
@@ -232,8 +230,9 @@ def _bounds(ends: list[list[float | None]] | None) -> NDArray[np.float64] | None
 
 def _misfit(checkpoint: Checkpoint) -> str | None:
     """What in a checkpoint does not fit the rest, None if all does."""
-    if checkpoint.step <= np.timedelta64(0, "ns"):
-        return f"step_hours: expected a positive step, got {checkpoint.step}"
+    if checkpoint.step <= np.zeros((), checkpoint.step.dtype):
+        [(name, value)] = step_numbers(checkpoint.step).items()
+        return f"{name}: expected a positive step, got {value:g}"
     num, statistics = len(checkpoint.channels), checkpoint.statistics
     places = [list(ROLES).index(channel.role) for channel in checkpoint.channels]
     if places != sorted(places):

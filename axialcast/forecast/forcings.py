@@ -20,6 +20,8 @@ from axialcast.grid import grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.times.calendars import time_text
 from axialcast.times.dates import Leads, Times, later
+from axialcast.times.leads import lead_labels
+from axialcast.times.steps import step_text
 
 __all__ = ["ANALYSIS", "PERSIST", "Coming", "Forcings", "Source", "beyond"]
 
@@ -99,7 +101,7 @@ class Forcings:
         for wanted, source in self._groups:
             if isinstance(source, xr.Dataset):
                 for dim, asked in ((INIT_TIME, inits), (LEAD_TIME, leads)):
-                    absent = source.indexes[dim].get_indexer(asked) < 0
+                    absent = source.indexes[dim].get_indexer(lead_labels(asked)) < 0
                     if absent.any():
                         return (
                             f"{wanted.variables[0]}: the forecasts that it is to come from lack "
@@ -212,7 +214,7 @@ def _of_forecasts(
 ) -> Iterator[Fields]:
     chosen = forecasts.sel({INIT_TIME: inits})
     for lead in leads:
-        yield channels.stack(chosen.sel({LEAD_TIME: lead}))
+        yield channels.stack(chosen.sel({LEAD_TIME: lead_labels(lead)}))
 
 
 def _opened(variable: str, path: Path) -> xr.Dataset:
@@ -249,6 +251,4 @@ def _is(source: Source, word: str) -> bool:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, np.timedelta64):
-        return f"{value / np.timedelta64(1, 'h'):g} h"
-    return time_text(value)
+    return step_text(value) if isinstance(value, np.timedelta64) else time_text(value)

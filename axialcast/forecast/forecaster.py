@@ -27,6 +27,8 @@ from axialcast.model import rollout
 from axialcast.names import DIAGNOSTIC, FORCING, INIT_TIME, PROGNOSTIC
 from axialcast.times.calendars import time_text
 from axialcast.times.dates import Leads, Times, datetimes, later
+from axialcast.times.months import dated_by_month
+from axialcast.times.steps import in_months, multiple, step_text
 
 __all__ = ["Forecaster", "load"]
 
@@ -104,12 +106,12 @@ class Forecaster:
 
     def __repr__(self) -> str:
         channels = ", ".join(map(str, self.checkpoint.channels))
-        return f"Forecaster({channels}; {self.checkpoint.grid}; step {self.step_hours:g} h)"
+        return f"Forecaster({channels}; {self.checkpoint.grid}; step {step_text(self.step)})"
 
     @property
-    def step_hours(self) -> float:
-        """Hours from one state to the next; lead times are multiples of it."""
-        return float(self.checkpoint.step / np.timedelta64(1, "h"))
+    def step(self) -> np.timedelta64:
+        """From one state to the next, exact or months; lead times are multiples of it."""
+        return self.checkpoint.step
 
     def predict(
         self,
@@ -131,8 +133,8 @@ class Forecaster:
                 after it, unless the forecaster has them from elsewhere. Its calendar may be another
                 than that of the training data: the network is told fractions of the year.
             init_times: datetimes, or one: "2010-01-01" or a sequence of such.
-            lead_times: timedeltas, or one: "24h" or a sequence of such; each a multiple of the
-                model step.
+            lead_times: timedeltas, or one: "24h", "3 months" or a sequence of such; each a
+                multiple of the model step.
             batch_size: initial times computed together.
 
         Returns:
@@ -149,7 +151,7 @@ class Forecaster:
             raise ValueError(f"batch_size: expected 1 or more, got {batch_size}; try 16")
         analysis = self.check(analysis)
         inits = datetimes(init_times, like=analysis.times)
-        leads = parse_lead_times(lead_times, self.checkpoint.step)
+        leads = parse_lead_times(lead_times, self.step)
         return self._predicted(analysis, inits, leads, batch_size)
 
     def predict_blocks(
@@ -163,7 +165,7 @@ class Forecaster:
         """As `predict`, but yields blocks of `batch_size` initial times with their position."""
         analysis = self.check(analysis)
         inits = datetimes(init_times, like=analysis.times)
-        leads = parse_lead_times(lead_times, self.checkpoint.step)
+        leads = parse_lead_times(lead_times, self.step)
         self._rows(analysis, inits, leads)
 
         def blocks() -> Iterator[tuple[int, xr.Dataset]]:
@@ -194,7 +196,7 @@ class Forecaster:
             leads_together: lead times in a part, the last of a block may hold fewer; None: all.
         """
         analysis = Analysis.of(analysis, self.reads)
-        leads = parse_lead_times(lead_times, self.checkpoint.step)
+        leads = parse_lead_times(lead_times, self.step)
         rows = self._rows(analysis, init_times, leads)
         filled = np.pad(rows, ((0, -len(rows) % batch_size), (0, 0)), mode="edge")
         states, together = Inputs(analysis, filled), leads_together or len(leads)
@@ -221,7 +223,7 @@ class Forecaster:
     ) -> Iterator[list[str]]:
         """The checksums that `hindcast` gives with its last parts, without making forecasts."""
         analysis = Analysis.of(analysis, self.reads)
-        leads = parse_lead_times(lead_times, self.checkpoint.step)
+        leads = parse_lead_times(lead_times, self.step)
         rows = self._rows(analysis, init_times, leads)
         states = Inputs(analysis, rows)
         for start in range(0, len(rows), batch_size):
@@ -234,7 +236,7 @@ class Forecaster:
 
     def template(self, init_times: Any, lead_times: Any) -> xr.Dataset:
         """The forecast's labels without its values: coordinates and attributes alone."""
-        inits, leads = datetimes(init_times), parse_lead_times(lead_times, self.checkpoint.step)
+        inits, leads = datetimes(init_times), parse_lead_times(lead_times, self.step)
         num_channels = len(self.checkpoint.channels.forecast)
         shape = (len(inits), len(leads), num_channels, *self.checkpoint.grid.shape)
         # A broadcast zero takes no memory, whatever its shape.
@@ -261,12 +263,14 @@ class Forecaster:
         problem = problem or grid.difference(analysis.grid)
         if problem:
             raise ValueError(f"analysis does not fit the checkpoint: {problem}")
-        if len(analysis) > 1 and self.checkpoint.step % analysis.cadence:
-            hours = analysis.cadence / np.timedelta64(1, "h")
+        if len(analysis) > 1 and not multiple(self.step, analysis.cadence):
             raise ValueError(
-                f"analysis does not fit the checkpoint: its cadence of {hours:g} h does not "
-                f"divide the model step of {self.step_hours:g} h"
+                f"analysis does not fit the checkpoint: its cadence of "
+                f"{step_text(analysis.cadence)} does not divide the model step of "
+                f"{step_text(self.step)}"
             )
+        if len(analysis) == 1 and in_months(self.step):
+            analysis = Analysis.of(dated_by_month(analysis.dataset, known=True))
         return Analysis.of(analysis, channels)
 
     def has_inputs(
@@ -274,18 +278,18 @@ class Forecaster:
     ) -> NDArray[np.bool_]:
         """(b,) whether all input states of each initial time are there, and all its forcings."""
         analysis = Analysis.of(analysis, self.reads)
-        steps = self._steps(parse_lead_times(lead_times, self.checkpoint.step))
+        steps = self._steps(parse_lead_times(lead_times, self.step))
         there = (analysis.rows(self._input_times(init_times)) >= 0).all(1)
         return np.asarray(there & self.forcings.there(analysis, init_times, steps))
 
     def _input_times(self, inits: Times) -> Times:
         """(b, t) times of the input states."""
         steps = np.arange(self.network.input_steps - 1, -1, -1)
-        return later(inits[:, None], -steps * self.checkpoint.step)
+        return later(inits[:, None], -steps * self.step)
 
     def _steps(self, leads: Leads) -> Leads:
         """(k,) times from the initial one to each state up to the longest lead time."""
-        step = self.checkpoint.step
+        step = self.step
         return np.arange(1, leads.max() // step + 1) * step
 
     def _rows(self, analysis: Analysis, inits: Times, leads: Leads) -> NDArray[np.int64]:
@@ -378,12 +382,12 @@ class Forecaster:
         if self.forcings:
             inits = times[:, -1]
             forced = self._forced(states[:, 1:, reads.where(FORCING)], coming, inits)
-        wanted = set((leads // self.checkpoint.step).tolist())
+        wanted = set((leads // self.step).tolist())
         steps = rollout(
             self.network,
             states[:, :, reads.where(PROGNOSTIC)].to(self.device),
             times,
-            step=self.checkpoint.step,
+            step=self.step,
             num_steps=max(wanted),
             forcings=forced,
             valid=valid,
@@ -411,7 +415,7 @@ class Forecaster:
         place = self.checkpoint.channels.where(FORCING)
         statistics, held = self.checkpoint.statistics[place], held.to(self.device)
         for number, fields in enumerate(coming, start=1):
-            times = later(inits, number * self.checkpoint.step)[:, None]
+            times = later(inits, number * self.step)[:, None]
             known_at(fields[:, None], times, self.forcings.channels, statistics)
             values = normalize_(torch.from_numpy(fields), statistics)[..., self._band, :]
             values = values.nan_to_num_(0.0)[:, None].to(self.device)

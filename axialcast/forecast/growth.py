@@ -15,7 +15,9 @@ import xarray as xr
 from axialcast.files import inventory
 from axialcast.files.atomic import aside, remove, sync, write_json
 from axialcast.files.documents import read_document
-from axialcast.forecast.layout import chunkings, init_dim, write_template
+from axialcast.forecast.layout import canonical, chunkings, init_dim, write_template
+from axialcast.times.dates import later
+from axialcast.times.leads import leads_of
 
 __all__ = ["begin", "finish", "months", "number_of", "renumbered"]
 
@@ -104,13 +106,11 @@ def with_init_times(template: xr.Dataset, times: Any) -> xr.Dataset:
     """The template for other initial times; its values are zeros that take no memory."""
     dim = init_dim(template)
     one = template.isel({dim: 0}, drop=True)
-    first = template[dim].values[0]
     coords: dict[str, Any] = {dim: (dim, times, template[dim].attrs)}
     for name, array in template.coords.items():
         if name != dim and dim in array.dims:
-            # valid_time: it moves as the initial time does.
-            offsets = array.isel({dim: 0}).values - first
-            coords[str(name)] = (array.dims, np.add.outer(times, offsets), array.attrs)
+            valid = later(times[:, None], leads_of(canonical(template)))
+            coords[str(name)] = (array.dims, valid, array.attrs)
         elif name != dim:
             coords[str(name)] = array
     fields = {

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from axialcast.data.opening.entries import Stores
 from axialcast.data.opening.store import open_analysis
 from axialcast.data.reader import Analysis
@@ -38,7 +40,7 @@ class Hindcast:
         analysis: path or address of its inputs, or several, as `open_analysis` takes them.
         opening: keywords of `open_analysis`.
         store: path of the forecasts.
-        lead_time_hours: longest lead time.
+        lead_time: the longest.
         batch_size: initial times in a block, computed together.
         layout: of the store.
         belongs_to: what decides its values (see `ForecastStore.prepare`).
@@ -52,7 +54,7 @@ class Hindcast:
     analysis: Stores
     opening: Mapping[str, Any]
     store: str
-    lead_time_hours: float
+    lead_time: np.timedelta64
     batch_size: int
     layout: Layout = "axialcast"
     belongs_to: Mapping[str, Any] | None = None
@@ -81,7 +83,7 @@ class Hindcast:
     def num_parts(self, opened: Opened) -> int:
         """Parts that a block is written in: a few lead times each."""
         forecaster, analysis = opened
-        leads = choose_lead_times(self.lead_time_hours, forecaster.checkpoint.step)
+        leads = choose_lead_times(self.lead_time, forecaster.step)
         cut = chunkings(forecaster.template(analysis.times[:1], leads), Path(self.store))
         return -(-len(leads) // leads_together(cut.values(), len(leads)))
 
@@ -92,7 +94,7 @@ class Hindcast:
         neighbours, which make the same ones together, the first writes them.
         """
         forecaster, analysis = opened
-        leads = choose_lead_times(self.lead_time_hours, forecaster.checkpoint.step)
+        leads = choose_lead_times(self.lead_time, forecaster.step)
         template = forecaster.template(analysis.times[:1], leads)
         with ForecastWriter(
             self.store, template, belongs_to=self.belongs_to, layout=self.layout, joins=True

@@ -17,6 +17,8 @@ from axialcast.names import (
     VALID_TIME,
 )
 from axialcast.times.dates import Leads, Times, later
+from axialcast.times.leads import lead_coordinate
+from axialcast.times.steps import step_numbers
 
 __all__ = ["labelled"]
 
@@ -34,7 +36,7 @@ def labelled(
     grid, trained_on = checkpoint.grid, checkpoint.provenance.get("train")
     coords = {
         INIT_TIME: (INIT_TIME, inits, COORDINATE_ATTRS[INIT_TIME]),
-        LEAD_TIME: (LEAD_TIME, leads, COORDINATE_ATTRS[LEAD_TIME]),
+        LEAD_TIME: lead_coordinate(leads),
         VALID_TIME: (
             (INIT_TIME, LEAD_TIME),
             later(inits[:, None], leads),
@@ -56,5 +58,5 @@ def labelled(
         source="axial attention transformer"
         + (f", trained on {trained_on[0]} to {trained_on[1]}" if trained_on else ""),
         history=f"made by axialcast {version('axialcast')}",
-        step_hours=float(checkpoint.step / np.timedelta64(1, "h")),
+        **step_numbers(checkpoint.step),
     )

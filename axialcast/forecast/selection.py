@@ -1,16 +1,17 @@
 """Which forecasts a run asks for: initial times and lead times."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
 from axialcast.data.reader import Analysis
 from axialcast.names import TIME
-from axialcast.times.dates import Times, datetimes
+from axialcast.times.calendars import steps_between
+from axialcast.times.dates import Leads, Times, datetimes
+from axialcast.times.ranges import date_range
+from axialcast.times.steps import in_months, multiple, parsed_step, step_text
 
 __all__ = ["choose_init_times", "choose_lead_times", "parse_lead_times"]
 
@@ -18,71 +19,75 @@ __all__ = ["choose_init_times", "choose_lead_times", "parse_lead_times"]
 def choose_init_times(
     analysis: Analysis | xr.Dataset,
     *,
-    init_times: str | Sequence[Any],
+    init_times: str | Sequence[Any] | Mapping[str, Any],
     test: Sequence[str],
-    init_every_hours: int | None = None,
+    init_every: np.timedelta64 | None = None,
 ) -> Times:
-    """The dates listed, or all times of the test period, every so many hours from its first.
+    """The dates listed, those of a range, or all times of the test period.
 
     Args:
         analysis: with its times, whose calendar the dates are read in.
-        init_times: dates, or "test".
+        init_times: dates; "test"; or keywords of `axialcast.times.ranges.date_range`.
         test: [first, last] of the test period, both included.
-        init_every_hours: hours between initial times of the test period; None: every time.
+        init_every: between initial times of the test period, counted from its first; None: every
+            time.
 
     Raises:
         ValueError: a date is none, or stands there twice.
     """
     dataset = analysis.dataset if isinstance(analysis, Analysis) else analysis
+    if isinstance(init_times, Mapping):
+        return date_range(**init_times, like=dataset[TIME].values)
     if init_times != "test":
         return datetimes(init_times, like=dataset[TIME].values)
     times: Times = dataset[TIME].sel({TIME: slice(*test)}).values
-    if init_every_hours is not None:
-        since = (times - times[:1]).astype("timedelta64[s]")
-        times = times[since % np.timedelta64(init_every_hours, "h") == np.timedelta64(0, "ns")]
+    if init_every is not None and len(times):
+        unit = np.timedelta64(1, "M") if in_months(init_every) else np.timedelta64(1, "s")
+        since = np.concatenate([[0], steps_between(times, unit).cumsum()])
+        times = times[since % (multiple(init_every, unit) or 1) == 0]
     return times
 
 
-def choose_lead_times(hours: float, step: np.timedelta64) -> NDArray[np.timedelta64]:
-    """Every multiple of the model step up to so many hours.
+def choose_lead_times(longest: np.timedelta64, step: np.timedelta64) -> Leads:
+    """Every multiple of the model step up to the longest lead time.
 
     Raises:
-        ValueError: `hours` is not such a multiple.
+        ValueError: the longest is not such a multiple.
     """
-    longest = np.timedelta64(round(hours * 3600), "s")
-    if longest % step:
+    num = multiple(longest, step)
+    if not num:
         raise ValueError(
-            f"forecast.lead_time_hours: {hours:g} is not a multiple of the model step of "
-            f"{step / np.timedelta64(1, 'h'):g} h"
+            f"forecast.lead_time: {step_text(longest)} is not a multiple of the model step of "
+            f"{step_text(step)}"
         )
-    leads: NDArray[np.timedelta64] = np.arange(1, longest // step + 1) * step
+    leads: Leads = np.arange(1, num + 1) * step
     return leads
 
 
-def parse_lead_times(values: Any, step: np.timedelta64) -> NDArray[np.timedelta64]:
+def parse_lead_times(values: Any, step: np.timedelta64) -> Leads:
     """Lead times as an array: sorted multiples of the model step.
 
     Args:
-        values: timedeltas, or text such as "24h"; one, or a sequence of such.
+        values: timedeltas, or text such as "24h" or "3 months"; one, or a sequence of such.
         step: the model step.
 
     Raises:
         ValueError: they are something else, or bare numbers, whose unit would be a guess.
     """
-    numeric = np.asarray(values).dtype.kind in "iuf"
+    several = values if np.ndim(values) else [values]
     try:
-        if numeric:
+        if np.asarray(values).dtype.kind in "iuf":
             raise ValueError("state the unit")
-        leads = np.sort(np.atleast_1d(np.asarray(pd.to_timedelta(values), "timedelta64[ns]")))
+        every = [parsed_step(value) for value in several]
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"lead_times: expected timedeltas such as '24h', got {values!r} ({error})"
+            f"lead_times: expected timedeltas such as '24h' or '3 months', got {values!r} ({error})"
         ) from None
-    bad = [lead for lead in leads if lead <= np.timedelta64(0, "ns") or lead % step]
-    if bad or not len(leads) or len(np.unique(leads)) < len(leads):
-        got = ", ".join(f"{lead / np.timedelta64(1, 'h'):g} h" for lead in leads)
+    bad = [lead for lead in every if (multiple(lead, step) or 0) < 1]
+    if bad or not every or len(set(every)) < len(every):
+        got = ", ".join(map(step_text, every))
         raise ValueError(
             "lead_times: expected different positive multiples of the model step of "
-            f"{step / np.timedelta64(1, 'h'):g} h, got {got or 'none'}"
+            f"{step_text(step)}, got {got or 'none'}"
         )
-    return leads
+    return np.sort(np.array(every))

@@ -19,6 +19,8 @@ from axialcast.forecast.ownership import opened
 from axialcast.forecast.store import ForecastStore, Staged
 from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.times.dates import date_text
+from axialcast.times.leads import leads_of
+from axialcast.times.steps import step_text
 
 __all__ = ["ForecastWriter"]
 
@@ -95,7 +97,7 @@ class ForecastWriter:
         joins: bool = False,
     ) -> None:
         self.path, self.queue = Path(path), queue
-        self._inits, self._leads = template[INIT_TIME].values, template[LEAD_TIME].values
+        self._inits, self._leads = template[INIT_TIME].values, leads_of(template)
         self._is_netcdf = self.path.suffix == ".nc"
         store = self.path.with_name(self.path.name + UNFINISHED) if self._is_netcdf else self.path
         with self._named_errors():
@@ -174,14 +176,12 @@ class ForecastWriter:
         sizes = {str(name): array.shape[2:] for name, array in part.data_vars.items()}
         if sizes != self._sizes:
             raise ValueError(f"part: expected the template's fields, {self._sizes}, got {sizes}")
-        leads, coming = part[LEAD_TIME].values, self._leads[block.num_leads :]
+        leads, coming = leads_of(part), self._leads[block.num_leads :]
         fits = self._is_whole(part, block) or len(leads) % self.leads_together == 0
         if not fits or not np.array_equal(leads, coming[: len(leads)]):
-            hours = ", ".join(f"{lead / np.timedelta64(1, 'h'):g}" for lead in leads)
             raise ValueError(
-                f"part: expected the template's lead times from "
-                f"{coming[0] / np.timedelta64(1, 'h'):g} h on, a multiple of "
-                f"{self.leads_together} of them or all, got those of {hours} h"
+                f"part: expected the template's lead times from {step_text(coming[0])} on, a "
+                f"multiple of {self.leads_together} of them or all, got those of {step_text(leads)}"
             )
         return block
 
@@ -191,10 +191,10 @@ class ForecastWriter:
 
     def _refuse_unfinished(self) -> None:
         if self._block is not None:
-            lead = self._leads[self._block.num_leads] / np.timedelta64(1, "h")
+            lead = step_text(self._leads[self._block.num_leads])
             raise ValueError(
-                f"{self.path}: the block of {self._block.dates[0]} lacks lead times from {lead:g} "
-                "h on; write them first"
+                f"{self.path}: the block of {self._block.dates[0]} lacks lead times from {lead} "
+                "on; write them first"
             )
 
     def _write(self, part: xr.Dataset, block: _Block, is_first: bool, is_last: bool) -> None:

@@ -20,8 +20,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from numpy.typing import NDArray
 
 from axialcast.grid import Grid, ProjectedGrid, grid_of
-from axialcast.names import LEAD_TIME
-from axialcast.report.wording import model_name
+from axialcast.report.wording import counted, model_name
+from axialcast.times.leads import leads_of
 
 __all__ = ["contour_levels", "curves", "map_panel", "scorecard"]
 
@@ -67,7 +67,7 @@ def curves(scores: xr.DataArray, *, title: str, label: str) -> Markup:
         scores: (model, lead_time).
         label: what the vertical axis shows, with its unit.
     """
-    days = _days(scores[LEAD_TIME].values)
+    leads, unit = counted(leads_of(scores))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.3, 3.5))
         axes = figure.add_axes((0.115, 0.14, 0.6, 0.73))
@@ -75,15 +75,15 @@ def curves(scores: xr.DataArray, *, title: str, label: str) -> Markup:
         for model in scores["model"].values.tolist():
             values = scores.sel(model=model).values
             if np.isfinite(values).any():
-                marker = "o" if len(days) <= 10 and model == "forecast" else None
+                marker = "o" if len(leads) <= 10 and model == "forecast" else None
                 axes.plot(
-                    days, values, marker=marker, markersize=4.5, **LINES.get(model, OTHER_LINE)
+                    leads, values, marker=marker, markersize=4.5, **LINES.get(model, OTHER_LINE)
                 )
                 ends[model] = float(values[np.isfinite(values)][-1])
-        _frame(axes, days, is_correlation=str(scores["metric"].item()) == "acc")
+        _frame(axes, leads, unit, is_correlation=str(scores["metric"].item()) == "acc")
         axes.text(0, 1.015, label, transform=axes.transAxes, color=GREY, va="bottom", size=8.5)
         axes.set_title(title, pad=18, color=INK, weight="bold")
-        _label_ends(axes, ends, days[-1])
+        _label_ends(axes, ends, leads[-1])
         return _svg(figure, f"{title}: {label} against lead time")
 
 
@@ -109,9 +109,9 @@ def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> Markup:
             text = f"{value:+.0f}".replace("-", "−") if np.isfinite(value) else "–"
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, size=8)
         axes.set_yticks(np.arange(len(names)) + 0.5, names, color=INK)
-        hours = skill[LEAD_TIME].values / np.timedelta64(1, "h")
-        axes.set_xticks(np.arange(len(hours)) + 0.5, [f"{hour:g}" for hour in hours])
-        axes.set_xlabel("lead time (hours)")
+        leads, unit = counted(leads_of(skill), each=True)
+        axes.set_xticks(np.arange(len(leads)) + 0.5, [f"{lead:g}" for lead in leads])
+        axes.set_xlabel(f"lead time ({unit})")
         axes.invert_yaxis()
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
@@ -193,14 +193,10 @@ def contour_levels(values: NDArray[Any], *, symmetric: bool) -> NDArray[np.float
     return np.asarray(MaxNLocator(20, steps=[1, 2, 2.5, 4, 5, 10]).tick_values(low, high))
 
 
-def _days(leads: NDArray[np.timedelta64]) -> NDArray[np.float64]:
-    return np.asarray(leads / np.timedelta64(1, "D"), dtype=np.float64)
-
-
-def _frame(axes: Axes, days: NDArray[np.float64], *, is_correlation: bool) -> None:
-    axes.set_xlim(0, days[-1])
+def _frame(axes: Axes, leads: NDArray[np.float64], unit: str, *, is_correlation: bool) -> None:
+    axes.set_xlim(0, leads[-1])
     axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
-    axes.set_xlabel("lead time (days)")
+    axes.set_xlabel(f"lead time ({unit})")
     axes.grid(axis="y")
     axes.tick_params(length=0)
     axes.spines["left"].set_visible(False)

@@ -32,7 +32,10 @@ from axialcast.report.wording import (
 from axialcast.scores.drawn import DrawnField
 from axialcast.scores.evaluation import evaluate, omissions
 from axialcast.scores.matching import matched
-from axialcast.scores.shown import TABLE_DAYS, headline, nearest
+from axialcast.scores.shown import headline, nearest, shown_leads, wanted_leads
+from axialcast.times.dates import later
+from axialcast.times.leads import lead_labels, leads_of
+from axialcast.times.steps import in_months
 
 __all__ = ["report_html"]
 
@@ -89,6 +92,11 @@ def report_html(
     )
 
 
+def _of_months(forecast: xr.Dataset) -> bool:
+    """Whether its dates stand for months."""
+    return in_months(leads_of(forecast))
+
+
 def _metrics(scores: xr.Dataset) -> list[str]:
     """At most two metrics to show, of those that were scored."""
     return [name for name in METRIC_NAMES if name in scores["metric"].values][:2]
@@ -100,8 +108,9 @@ def _summary(scores: xr.Dataset, channel: Channel) -> dict[str, str] | None:
     if metric != "rmse":
         return None
     rmse = channel.of(scores).sel(metric=metric)
-    lead = nearest(rmse[LEAD_TIME].values, 3)
-    at = rmse.sel({LEAD_TIME: lead})
+    leads = leads_of(rmse)
+    lead = nearest(leads, wanted_leads(leads)[1])
+    at = rmse.sel({LEAD_TIME: lead_labels(lead)})
     own = float(at.sel(model="forecast"))
     others = {m: float(at.sel(model=m)) for m in at["model"].values.tolist() if m != "forecast"}
     parts = [
@@ -120,12 +129,13 @@ def _summary(scores: xr.Dataset, channel: Channel) -> dict[str, str] | None:
 def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -> dict[str, str]:
     """What was scored, by name."""
     times = forecast[INIT_TIME].values
-    leads = forecast[LEAD_TIME].values
+    leads, of_month = leads_of(forecast), _of_months(forecast)
     missing = int(scores["num_missing_truth"].sum())
     left_out = omissions(scores)
     grid = grid_of(forecast)
     known = {
-        "Forecasts": f"{len(times):,}, initialised {date(times.min())} to {date(times.max())}",
+        "Forecasts": f"{len(times):,}, initialised "
+        + " to ".join(date(time, of_month=of_month) for time in (times.min(), times.max())),
         "Lead times": f"{duration(leads.min())} to {duration(leads.max())}",
         "Grid": f"{grid.shape[0]} latitudes × {grid.shape[1]} longitudes"
         f"{', global' if grid.is_periodic else ''}",
@@ -163,7 +173,7 @@ def _scorecard(scores: xr.Dataset, channels: Sequence[Channel]) -> dict[str, str
     reference = next((m for m in ("linear_inverse_model", *models[1:]) if m in models), None)
     if reference is None or "rmse" not in scores["metric"].values:
         return None
-    leads = scores[LEAD_TIME].values
+    leads = scores[LEAD_TIME].values  # as they are selected by
     kept = leads[np.unique(np.linspace(0, len(leads) - 1, min(len(leads), 10)).round().astype(int))]
     rows = [channel.of(scores).sel({"metric": "rmse", LEAD_TIME: kept}) for channel in channels]
     skill = xr.concat(
@@ -179,9 +189,9 @@ def _scorecard(scores: xr.Dataset, channels: Sequence[Channel]) -> dict[str, str
 
 def _table(scores: xr.Dataset, channel: Channel) -> dict[str, Any]:
     """Scores of a channel at a few lead times, a row for each model."""
-    leads = list(dict.fromkeys(nearest(scores[LEAD_TIME].values, day) for day in TABLE_DAYS))
+    leads = shown_leads(leads_of(scores))
     columns = [
-        (metric, channel.of(scores).sel({"metric": metric, LEAD_TIME: lead}).values)
+        (metric, channel.of(scores).sel({"metric": metric, LEAD_TIME: lead_labels(lead)}).values)
         for metric in _metrics(scores)
         for lead in leads
     ]
@@ -209,7 +219,7 @@ def _drawn(forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology)
     """The field that is drawn, filled by scoring it alone."""
     found = DrawnField(forecast)
     name, level = found.channel.variable, found.channel.level
-    one = forecast[[name]].sel({LEAD_TIME: found.leads})
+    one = forecast[[name]].sel({LEAD_TIME: lead_labels(found.leads)})
     one = one if level is None else one.sel({LEVEL: [level]})
     found = DrawnField(one)
     fitted = Climatology(climatology.coefficients[[name]])
@@ -226,7 +236,9 @@ def _pictures(
     name, units = channel_name(drawn.channel, forecast), pretty_units(drawn.channel.units)
     return {
         "name": name,
-        "init": date(forecast[INIT_TIME].values[drawn.typical_case()]),
+        "init": date(
+            forecast[INIT_TIME].values[drawn.typical_case()], of_month=_of_months(forecast)
+        ),
         "last_lead": duration(drawn.leads[:2][-1]),
         "case": _case(forecast, analysis, drawn, f"{name} ({units})"),
         "skill": _skill(drawn, forecast.sizes[INIT_TIME]),
@@ -241,10 +253,15 @@ def _case(
 ) -> list[Markup]:
     """Forecast, truth and error of a typical case, at two lead times."""
     case, leads = drawn.typical_case(), drawn.leads[:2]
-    one = drawn.channel.of(forecasts).isel({INIT_TIME: case}).sel({LEAD_TIME: leads}).load()
-    init = one[INIT_TIME].values
+    one = (
+        drawn.channel.of(forecasts)
+        .isel({INIT_TIME: case})
+        .sel({LEAD_TIME: lead_labels(leads)})
+        .load()
+    )
     truths = Analysis.of(analyses, Channels([drawn.channel]))
-    truth = one.copy(data=truths.read(truths.rows(np.add(init, leads)))[:, 0])
+    valid = later(one[INIT_TIME].values.reshape(1), leads)
+    truth = one.copy(data=truths.read(truths.rows(valid))[:, 0])
     error = one.copy(data=one.values - truth.values)
     both = np.concatenate([one.values.ravel(), truth.values.ravel()])
     levels = contour_levels(both, symmetric=False)
@@ -259,7 +276,7 @@ def _case(
             panel = map_panel(
                 values,
                 title=title,
-                note=date(init + lead),
+                note=date(valid[index], of_month=in_months(leads)),
                 label=label,
                 levels=scale,
                 cmap=cmap,

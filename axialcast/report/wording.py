@@ -5,13 +5,29 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from axialcast.data.channels import Channel
 from axialcast.disclosure import printable
+from axialcast.times.dates import Leads
+from axialcast.times.steps import in_months
 
 __all__ = ["channel_name", "date", "duration", "model_name", "number", "pretty_units", "share"]
 
 LONGEST = 80
+EXACT_UNITS: tuple[tuple[str, Any], ...] = (
+    ("day", np.timedelta64(86_400, "s")),
+    ("hour", np.timedelta64(3600, "s")),
+    ("minute", np.timedelta64(60, "s")),
+    ("second", np.timedelta64(1, "s")),
+)
+AXES_FROM = np.array([24, 6]).astype("timedelta64[h]")
+"""Longest lead times from which an axis is in days, and in hours."""
+MONTH_UNIT: tuple[str, Any] = "month", np.timedelta64(1, "M")
+MONTH_NAMES = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
 """Letters of a name or of units that are shown."""
 
 MODEL_NAMES = {
@@ -77,28 +93,53 @@ def share(ratio: float) -> str:
     return f"{100 * abs(ratio):.0f} % {'below' if ratio < 0 else 'above'}"
 
 
-def date(time: Any) -> str:
-    """Day and hour in UTC.
+def date(time: Any, *, of_month: bool = False) -> str:
+    """Day and hour in UTC of a date of any calendar; or the month, where it stands for one.
 
     Example:
-        >>> date(np.datetime64("2009-01-01T06"))
-        '1 January 2009, 06 UTC'
+        >>> date(np.datetime64("2009-01-01T06")), date(np.datetime64("2009-01-01"), of_month=True)
+        ('1 January 2009, 06 UTC', 'January 2009')
     """
-    stamp = np.datetime64(time, "m").item()
-    clock = f"{stamp:%H}" if stamp.minute == 0 else f"{stamp:%H:%M}"
-    return f"{stamp.day} {stamp:%B %Y}, {clock} UTC"
+    stamp = time.astype("datetime64[m]").item() if isinstance(time, np.datetime64) else time
+    month = f"{MONTH_NAMES[stamp.month - 1]} {stamp.year}"
+    if of_month:
+        return month
+    clock = f"{stamp.hour:02d}" if stamp.minute == 0 else f"{stamp.hour:02d}:{stamp.minute:02d}"
+    return f"{stamp.day} {month}, {clock} UTC"
 
 
 def duration(lead: np.timedelta64) -> str:
-    """A lead time in days where it is whole days, else in hours.
+    """A lead time in the largest unit that tells it by a whole number.
 
     Example:
-        >>> [duration(np.timedelta64(hours, "h")) for hours in (6, 24, 72)]
-        ['6 hours', '1 day', '3 days']
+        >>> [duration(np.timedelta64(minutes, "m")) for minutes in (10, 360, 1440)]
+        ['10 minutes', '6 hours', '1 day']
+        >>> duration(np.timedelta64(3, "M"))
+        '3 months'
     """
-    hours = lead / np.timedelta64(1, "h")
-    amount, unit = (hours / 24, "day") if hours % 24 == 0 else (hours, "hour")
-    return f"{amount:g} {unit}{'' if amount == 1 else 's'}"
+    units = (MONTH_UNIT,) if in_months(lead) else EXACT_UNITS
+    name, unit = next(one for one in units if not (lead % one[1]).astype(np.int64))
+    amount = lead / unit
+    return f"{amount:g} {name}{'' if amount == 1 else 's'}"
+
+
+def counted(leads: Leads, *, each: bool = False) -> tuple[NDArray[np.float64], str]:
+    """Lead times as numbers, and what these count: months, days, hours or minutes.
+
+    Args:
+        each: whether each is written out, hours as a rule; otherwise they make an axis.
+
+    Example:
+        >>> counted(np.array([6, 24], "m8[h]")), counted(np.array([6, 24], "m8[h]"), each=True)
+        ((array([0.25, 1.  ]), 'days'), (array([ 6., 24.]), 'hours'))
+    """
+    if in_months(leads):
+        name, unit = MONTH_UNIT
+    elif each:
+        name, unit = EXACT_UNITS[2 if (leads % EXACT_UNITS[1][1]).any() else 1]
+    else:
+        name, unit = EXACT_UNITS[int((leads.max() < AXES_FROM).sum())]
+    return np.asarray(leads / unit, np.float64), f"{name}s"
 
 
 def pretty_units(units: str) -> str:

@@ -16,6 +16,7 @@ from pydantic import (
 from axialcast.disclosure import concealed, shown
 from axialcast.files.atomic import write_text
 from axialcast.names import canonical
+from axialcast.run.data_section import said_step
 from axialcast.run.errors import ConfigError, describe_errors
 from axialcast.run.reading import read_values
 from axialcast.run.sections import (
@@ -55,7 +56,8 @@ from axialcast.run.written import (
     without_values,
     written,
 )
-from axialcast.times.periods import is_multiple, period_bounds
+from axialcast.times.periods import period_bounds
+from axialcast.times.steps import multiple
 
 __all__ = [
     "ClusterConfig",
@@ -207,7 +209,7 @@ class Config(Section):
     def recipe(self) -> dict[str, Any]:
         """What prepare makes: keywords of `axialcast.data.preparing.preparation.Recipe`."""
         assert self.data is not None
-        names = OPENING | {"train", "step_hours"}
+        names = OPENING | {"train", "step", "step_hours"}
         data = self.data.model_dump(mode="json", include=names)
         data["variables"] = [*self.data.forecast_variables, *self.data.stored_forcings]
         prepare = (self.prepare or PrepareConfig()).model_dump(mode="json")
@@ -256,10 +258,11 @@ class Config(Section):
 def _data_problems(config: Config, data: DataConfig) -> list[str]:
     """What contradicts between data and the other sections."""
     lines = []
-    hours, step = config.forecast.lead_time_hours, data.step_hours
-    if step and not is_multiple(hours, step):
+    longest, step = config.forecast.longest, data.model_step
+    if step is not None and not multiple(longest, step):
         lines.append(
-            f"forecast.lead_time_hours: {hours:g} is not a multiple of data.step_hours {step:g}"
+            f"forecast.{said_step(config.forecast, 'lead_time')} is not a multiple of "
+            f"data.{said_step(data, 'step')}"
         )
     if data.input_steps % config.model.patch[0]:
         lines.append(

@@ -1,6 +1,5 @@
 """What a run that passed its checks reads, and from that what it will cost: time, memory, disk."""
 
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from axialcast.data.reader import Analysis
 from axialcast.data.transform import log_scales
 from axialcast.device import choose_device, computes_in_bfloat16
 from axialcast.files.atomic import readable_size
+from axialcast.forecast import choose_init_times
 from axialcast.forecast.memory import held_bytes
 from axialcast.model import ForecastNetwork
 from axialcast.model.footprint import forecasting_bytes
@@ -31,6 +31,7 @@ from axialcast.run.simulated import planet_of
 from axialcast.run.training_costs import TrainingCosts
 from axialcast.run.verification import verifying_gib
 from axialcast.times.calendars import time_text
+from axialcast.times.steps import nominal, step_text
 
 __all__ = ["BEYOND", "Preflight"]
 
@@ -63,14 +64,15 @@ class Preflight:
         return log_scales(self.analysis.channels, self.data.transform)
 
     @property
-    def spacing_hours(self) -> float:
-        return float(self.cadence / np.timedelta64(1, "h"))
+    def step(self) -> np.timedelta64:
+        """From one model state to the next."""
+        return self.cadence * self.stride
 
     def facts(self) -> list[str]:
         """What the data are, one line each."""
         times, grid, channels = self.analysis.times, self.analysis.grid, self.analysis.channels
-        hours = self.spacing_hours
         first, last = (time_text(time) for time in times[[0, -1]])
+        spacing = step_text(self.cadence)
         extent = "global" if grid.is_periodic else "regional"
         shares = () if self.scanned is None else zip(channels, self.scanned.missing, strict=True)
         missing = [f"{channel} {100 * share:.3g} %" for channel, share in shares if share]
@@ -78,8 +80,8 @@ class Preflight:
         return [
             f"channels: {', '.join(map(str, channels))}",
             f"grid: {grid.shape[0]} x {grid.shape[1]}, {extent}",
-            f"times: {len(times):,}, every {hours:g} h, {first} to {last} ({', '.join(splits)})",
-            f"model step: {hours * self.stride:g} h",
+            f"times: {len(times):,}, every {spacing}, {first} to {last} ({', '.join(splits)})",
+            f"model step: {step_text(self.step)}",
             *([f"NaN, masked: {', '.join(missing)} of the area"] if missing else []),
         ]
 
@@ -267,8 +269,8 @@ class Preflight:
     @property
     def num_leads(self) -> int:
         """Model steps to the longest lead time."""
-        step = self.spacing_hours * self.stride
-        return round(self.config.forecast.lead_time_hours / step)
+        num: int = round(nominal(self.config.forecast.longest) / nominal(self.step))
+        return num
 
     def output_bytes(self, num_parameters: int) -> int:
         """Size of everything written, uncompressed, saved states among it.
@@ -279,13 +281,7 @@ class Preflight:
         forecast = self.config.forecast
         state = self.analysis.state_bytes
         written = state * len(self.channels.forecast) // len(self.channels)
-        if forecast.init_times == "test":
-            step = self.spacing_hours
-            num_inits = math.ceil(
-                len(self.split("test")) * step / (forecast.init_every_hours or step)
-            )
-        else:
-            num_inits = len(forecast.init_times)
+        num_inits = len(choose_init_times(self.analysis, test=self.data.test, **forecast.chosen))
         states = 4 * (self.config.train.keep_states + 1)
         sizes = {
             "prepare": len(self.analysis) * state,

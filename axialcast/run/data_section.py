@@ -47,9 +47,18 @@ from axialcast.run.values import (
     Variables,
     Weights,
 )
-from axialcast.times.periods import Period, period_bounds
+from axialcast.times.periods import Period, Step, period_bounds
+from axialcast.times.steps import exact, parsed_step
 
-__all__ = ["DataConfig", "RegionConfig", "Section", "StoreConfig"]
+__all__ = [
+    "DataConfig",
+    "RegionConfig",
+    "Section",
+    "StoreConfig",
+    "given_step",
+    "refuse_both",
+    "said_step",
+]
 
 
 class Section(BaseModel):
@@ -58,6 +67,28 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+def given_step(text: str | None, hours: float | None) -> np.timedelta64 | None:
+    """A step that is said as text, or in hours, or not at all."""
+    if text is not None:
+        return parsed_step(text)
+    return None if hours is None else exact(hours * 3600)
+
+
+def said_step(section: Section, key: str) -> str:
+    """Such a step by the key that says it, `step` or `step_hours`, and its value."""
+    text = getattr(section, key)
+    return (
+        f"{key}_hours: {getattr(section, f'{key}_hours'):g}" if text is None else f"{key}: {text}"
+    )
+
+
+def refuse_both(section: Section, *keys: str) -> None:
+    """Raises where two keys say the same."""
+    if all(getattr(section, key) is not None for key in keys):
+        one, other = keys
+        raise ValueError(f"{one} and {other} are both given; leave one out, or set it to null")
 
 
 class RegionConfig(Section):
@@ -201,6 +232,9 @@ with warnings.catch_warnings():
         """Period forecast and verified, never trained on."""
         input_steps: Count = 2
         """Analyses that a forecast starts from."""
+        step: Step | None = None
+        """From one model step to the next, such as 6 h, 10 min or 1 month; null: as step_hours
+        says."""
         step_hours: Hours | None = None
         """Hours from one model step to the next; null: the store's own cadence."""
         round_times_seconds: Seconds | None = None
@@ -249,6 +283,11 @@ with warnings.catch_warnings():
             return [*self.variables, *self.diagnostic]
 
         @property
+        def model_step(self) -> np.timedelta64 | None:
+            """From one model step to the next; None: the store's own cadence."""
+            return given_step(self.step, self.step_hours)
+
+        @property
         def buffer_bytes(self) -> int:
             return round(self.buffer_gib * 2**30)
 
@@ -286,6 +325,11 @@ with warnings.catch_warnings():
                             f"store.{number}.variables: {name} is not among data.variables, "
                             "diagnostic, forcings or static; add it there, or leave it out here"
                         )
+            return self
+
+        @model_validator(mode="after")
+        def _step_is_said_once(self) -> Self:
+            refuse_both(self, "step", "step_hours")
             return self
 
         @model_validator(mode="after")

@@ -21,6 +21,10 @@ from axialcast.forecast.checkpoint import DESCRIPTION
 from axialcast.model.hearing import hearing
 from axialcast.names import FORCING, INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, ROLES, TIME, X, Y
 from axialcast.run.stamps import damage, damaged_stamps, stamped
+from axialcast.times.calendars import time_text
+from axialcast.times.decoding import is_dated
+from axialcast.times.leads import MONTHS
+from axialcast.times.steps import step_text
 
 __all__ = ["describe", "verify"]
 
@@ -101,7 +105,6 @@ def _require(path: Path) -> None:
 def _describe_checkpoint(path: Path) -> list[str]:
     checkpoint = load_checkpoint(path)
     num_parameters = sum(p.numel() for p in checkpoint.build().parameters())
-    hours = checkpoint.step / np.timedelta64(1, "h")
     network = {name: value for name, value in checkpoint.network.items() if name != "forcings"}
     lines = [
         f"checkpoint {path}",
@@ -109,7 +112,7 @@ def _describe_checkpoint(path: Path) -> list[str]:
         *_logarithms(checkpoint),
         *_heard(checkpoint),
         f"grid: {checkpoint.grid}",
-        f"step: {hours:g} h",
+        f"step: {step_text(checkpoint.step)}",
         f"parameters: {num_parameters:,}",
         f"network: {_pairs(network)}",
     ]
@@ -173,14 +176,17 @@ def _skill(scores: Path) -> list[str]:
 def _skills(table: pd.DataFrame) -> Iterator[str]:
     """RMSE of each channel at a few lead times; raises as pandas where it is no such table."""
     table = table[(table.metric == "rmse") & (table.region == "all")]
+    index, unit = "lead_time_hours", "h"
+    if "lead_time_months" in table:
+        index, unit = "lead_time_months", "months"
     table["channel"] = table.variable + table.level.map(
         lambda level: "" if pd.isna(level) else f" {level:g} hPa"
     )
     for channel, rows in table.groupby("channel", sort=False):
-        rmse = rows.pivot(index="lead_time_hours", columns="model", values="value")
+        rmse = rows.pivot(index=index, columns="model", values="value")
         picked = rmse.iloc[np.unique(np.linspace(0, len(rmse) - 1, 4).round().astype(int))]
         skill = (
-            f"{lead:g} h {row.forecast:.4g}"
+            f"{lead:g} {unit} {row.forecast:.4g}"
             + (f" (persistence {row.persistence:.4g})" if "persistence" in picked else "")
             for lead, row in picked.iterrows()
         )
@@ -247,12 +253,13 @@ def _kind(dataset: xr.Dataset) -> str:
 
 def _range(coordinate: xr.DataArray) -> str:
     values = coordinate.values
-    if np.issubdtype(values.dtype, np.datetime64):
-        ends = [str(date) for date in np.datetime_as_string(values[[0, -1]], "h")]
+    if is_dated(coordinate):
+        ends = [time_text(date) for date in values[[0, -1]]]
+    elif np.issubdtype(values.dtype, np.timedelta64):
+        ends = [step_text(lead) for lead in values[[0, -1]]]
     else:
-        is_lead = np.issubdtype(values.dtype, np.timedelta64)
-        numbers = values / np.timedelta64(1, "h") if is_lead else values
-        ends = [f"{number:g}{' h' if is_lead else ''}" for number in numbers[[0, -1]]]
+        unit = f" {MONTHS}" if coordinate.attrs.get("units") == MONTHS else ""
+        ends = [f"{number:g}{unit}" for number in values[[0, -1]]]
     return f"{ends[0]} to {ends[1]}, {len(values):,} values" if len(values) > 1 else ends[0]
 
 

@@ -17,10 +17,12 @@ from axialcast.forecast.layout import check_layout
 from axialcast.model.memory import installed_bytes, trained_bytes
 from axialcast.names import FORCING, canonical
 from axialcast.run.costs import BEYOND, Preflight
+from axialcast.run.data_section import said_step
 from axialcast.scores.regions import region_weights
-from axialcast.times.calendars import time_text
+from axialcast.times.calendars import steps, time_text
 from axialcast.times.dates import Times, later
-from axialcast.times.periods import is_multiple, period_bounds
+from axialcast.times.ranges import period_ends
+from axialcast.times.steps import DAY, multiple, step_text
 
 __all__ = ["misfits"]
 
@@ -35,8 +37,7 @@ FITTED = {
     "times": "data.train",
     "training": "data.train",
     "harmonics": "verify.harmonics",
-    "lead_times": "forecast.lead_time_hours",
-    "lag": "data.step_hours",
+    "lag": "data.step",
 }
 """The key behind each argument of the fits of baselines."""
 
@@ -58,20 +59,25 @@ def misfits(preflight: Preflight, forecaster: Forecaster | None) -> list[str]:
 
 
 def _steps(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
-    """Hours that are no multiples of what they consist of."""
-    forecast = preflight.config.forecast
-    spacing = preflight.spacing_hours
-    step = preflight.data.step_hours or spacing
+    """Steps that are no multiples of what they consist of."""
+    forecast, data = preflight.config.forecast, preflight.data
+    cadence, step = preflight.cadence, data.model_step
+    multiples = []
     if forecaster is not None:
-        step = forecaster.step_hours
-    multiples = [("data.step_hours", step, "cadence", spacing)]
+        step = forecaster.step
+        multiples.append((f"checkpoint: its step of {step_text(step)}", step, "cadence", cadence))
+    elif step is not None:
+        multiples.append((f"data.{said_step(data, 'step')}", step, "cadence", cadence))
+    step = cadence if step is None else step
     if "forecast" in preflight.config.pipeline:
-        multiples.append(("forecast.lead_time_hours", forecast.lead_time_hours, "model step", step))
-        if (every := forecast.init_every_hours) is not None:
-            multiples.append(("forecast.init_every_hours", every, "cadence", spacing))
-    for key, hours, name, of in multiples:
-        if not is_multiple(hours, of):
-            yield f"{key}: {hours:g} is not a multiple of the {name}, {of:g} h"
+        said = f"forecast.{said_step(forecast, 'lead_time')}"
+        multiples.append((said, forecast.longest, "model step", step))
+        if (every := forecast.spacing) is not None:
+            said = f"forecast.{said_step(forecast, 'init_every')}"
+            multiples.append((said, every, "cadence", cadence))
+    for said, wanted, name, of in multiples:
+        if not multiple(wanted, of):
+            yield f"{said} is not a multiple of the {name}, {step_text(of)}"
 
 
 def _grid(preflight: Preflight) -> Lines:
@@ -98,15 +104,12 @@ def _periods(preflight: Preflight) -> Lines:
     needed = {name for stage in config.pipeline for name in SPLITS.get(stage, ())}
     if config.forecast.init_times != "test" and "verify" not in config.pipeline:
         needed -= {"test"}
-    if times.dtype == object:
-        if "verify" in config.pipeline:
-            yield "pipeline: verify needs the standard calendar; leave it out"
-        return
     step, is_covered = preflight.cadence, True
+    reach = later(times[:1], -step)[0], later(times[-1:], step)[0]
     for name in [name for name in ("train", "validate", "test") if name in needed]:
         period = getattr(preflight.data, name)
-        first, last = period_bounds(period)
-        if first <= times[0] - step or last >= times[-1] + step:
+        first, after = period_ends(*period, like=times)
+        if first <= reach[0] or after > reach[1]:
             is_covered = False
             yield (
                 f"data.{name}: {period[0]} to {period[1]} is not within the store, "
@@ -116,7 +119,8 @@ def _periods(preflight: Preflight) -> Lines:
             yield f"data.{name}: {period[0]} to {period[1]} holds no time of the store; widen it"
     earlier = (preflight.data.input_steps - 1) * preflight.stride
     chosen = preflight.split("test")
-    if is_covered and "test" in needed and len(chosen) and chosen[0] < times[0] + earlier * step:
+    needs = later(times[:1], earlier * step)[0]
+    if is_covered and "test" in needed and len(chosen) and chosen[0] < needs:
         yield (
             f"data.test: starts at the store's first time, but a forecast needs {earlier} times "
             "before it; start it later"
@@ -176,7 +180,7 @@ def _windows(preflight: Preflight) -> Lines:
 
 
 def _inits(preflight: Preflight) -> Times:
-    chosen = preflight.config.forecast.model_dump(include={"init_times", "init_every_hours"})
+    chosen = preflight.config.forecast.chosen
     return choose_init_times(preflight.analysis, test=preflight.data.test, **chosen)
 
 
@@ -194,9 +198,9 @@ def _init_times(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
         yield f"data.test: {' to '.join(preflight.data.test)} holds no time of the store"
         return
     if forecaster is None:
-        num_steps, step = preflight.data.input_steps, preflight.stride * preflight.cadence
+        num_steps, step = preflight.data.input_steps, preflight.step
     else:
-        num_steps, step = forecaster.network.input_steps, forecaster.checkpoint.step
+        num_steps, step = forecaster.network.input_steps, forecaster.step
     needed = later(inits[:, None], -np.arange(num_steps) * step)
     for init, number in np.argwhere(analysis.rows(needed) < 0)[:1]:
         absent = time_text(needed[init, number])
@@ -241,10 +245,10 @@ def _verified(preflight: Preflight) -> Lines:
     config, times = preflight.config, preflight.analysis.times
     if "verify" not in config.pipeline:
         return
-    hours, verify = config.forecast.lead_time_hours, config.verify
-    longest = np.timedelta64(round(hours * 3600), "s")
+    longest, verify = config.forecast.longest, config.verify
+    said = f"forecast.{said_step(config.forecast, 'lead_time')}"
     train = preflight.split("train")
-    span = (train[-1] - train[0] + preflight.cadence) / np.timedelta64(1, "D")
+    span = steps(np.concatenate([train[:1], later(train[-1:], preflight.cadence)]))[0] / DAY
     if verify.harmonics and span < SHORTEST_DAYS:
         yield (
             f"verify.harmonics: {verify.harmonics} annual harmonics need a training period "
@@ -253,30 +257,30 @@ def _verified(preflight: Preflight) -> Lines:
         return
     if "forecast" not in config.pipeline:
         return
-    reach = (train[-1] - train[0]) / np.timedelta64(1, "h")
-    if "damped_persistence" in verify.baselines and reach < hours:
+    if "damped_persistence" in verify.baselines and later(train[:1], longest)[0] > train[-1]:
         yield (
-            f"forecast.lead_time_hours: {hours:g} is longer than data.train, {reach:g} h, in "
+            f"{said} is longer than data.train, {step_text(steps(train[[0, -1]]))}, in "
             "which damped persistence is fitted at each lead time; shorten it, or extend data.train"
         )
         return
-    lag = preflight.stride * preflight.cadence
-    if "linear_inverse_model" in verify.baselines and train[-1] - train[0] < 2 * lag:
+    lag = preflight.step
+    if "linear_inverse_model" in verify.baselines and later(train[:1], 2 * lag)[0] > train[-1]:
         yield (
             f"data.train: {len(train)} times are too few to fit the linear inverse model; extend "
             "it, or leave linear_inverse_model out of verify.baselines"
         )
         return
-    inits, leads = _inits(preflight), choose_lead_times(hours, lag)
+    inits, leads = _inits(preflight), choose_lead_times(longest, lag)
     settings: dict[str, Any] = {"lead_times": leads, "harmonics": verify.harmonics, "lag": lag}
     try:
         check_times(train, verify.baselines, init_times=inits, **settings)
     except ValueError as error:
         argument, _, problem = str(error).partition(": ")
-        yield f"{FITTED[argument]}: {problem}"
-    if len(inits) and inits.min() + longest > times[-1]:
+        key = said.partition(":")[0] if argument == "lead_times" else FITTED[argument]
+        yield f"{key}: {problem}"
+    if len(inits) and later(inits.min()[None], longest)[0] > times[-1]:
         yield (
-            f"forecast.lead_time_hours: {hours:g} from {time_text(inits.min())}, the first initial "
+            f"{said} from {time_text(inits.min())}, the first initial "
             f"time, is beyond the store's last time, {time_text(times[-1])}, so that "
             "nothing can be verified; shorten it, or verify earlier forecasts"
         )

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
 from axialcast.data import open_analysis
@@ -23,6 +22,7 @@ from axialcast.run.sample import sample
 from axialcast.run.simulated import planet_of
 from axialcast.run.static_fields import static_fields
 from axialcast.scores.events import events_of
+from axialcast.times.steps import multiple
 
 __all__ = ["Preflight", "check_run"]
 
@@ -131,8 +131,8 @@ def _planned(
     # Of a single time, the checkpoint alone knows what follows.
     is_single = forecaster is not None and len(analysis) == 1
     cadence = forecaster.checkpoint.step if forecaster and is_single else analysis.cadence
-    spacing = cadence / np.timedelta64(1, "h")
-    stride = round((data.step_hours or spacing) / spacing) or 1
+    step = data.model_step
+    stride = 1 if step is None else multiple(step, cadence) or 1  # misfits name what does not fit
     return Preflight(config, data, analysis, cadence, stride)
 
 

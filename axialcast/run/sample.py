@@ -45,7 +45,7 @@ def sample(preflight: Preflight) -> Statistics | None:
 def _moments(part: Analysis, preflight: Preflight) -> Moments:
     return moments_of(
         part,
-        span=preflight.cadence * preflight.stride,
+        span=preflight.step,
         overlap=preflight.stride,
         weights=cell_weights(part.dataset, area_weighted=True),
         num_bytes=SAMPLE_BYTES,

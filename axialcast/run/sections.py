@@ -6,10 +6,17 @@ A field's name is the keyword of the constructor it is passed to, and units stan
 
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from axialcast.names import canonical
-from axialcast.run.data_section import DataConfig, RegionConfig, Section
+from axialcast.run.data_section import (
+    DataConfig,
+    RegionConfig,
+    Section,
+    given_step,
+    refuse_both,
+)
 from axialcast.run.simulate_section import RainCellsConfig, SimulateConfig, Simulated
 from axialcast.run.values import (
     BatchName,
@@ -29,7 +36,7 @@ from axialcast.run.values import (
     WholeHours,
     each_once,
 )
-from axialcast.times.periods import InitTimes, Interval, interval
+from axialcast.times.periods import InitTimes, Interval, Step, interval
 
 __all__ = [
     "ClusterConfig",
@@ -168,10 +175,15 @@ class TrainConfig(Section):
 class ForecastConfig(Section):
     """Which forecasts are made with the trained network."""
 
-    lead_time_hours: Hours = 120.0
-    """Longest lead time."""
+    lead_time: Step | None = None
+    """Longest lead time, such as 5 days, 1 h or 6 months; null: as lead_time_hours says."""
+    lead_time_hours: Hours | None = 120.0
+    """Longest lead time in hours; null where lead_time is given."""
     init_times: InitTimes = "test"
-    """Initial times: `test` for all of data.test, or a list of dates."""
+    """Initial times: `test` for all of data.test, a list of dates, or a range
+    {first: 2009-01-01, last: 2010-12-31, every: 7 days}, both ends included."""
+    init_every: Step | None = None
+    """Between initial times of `test`, such as 3 months; null: as init_every_hours says."""
     init_every_hours: WholeHours | None = None
     """Hours between initial times of `test`; null: every analysis."""
     forcings: Sources = {}
@@ -182,6 +194,39 @@ class ForecastConfig(Section):
     """Forecasts run at once."""
     layout: Literal["axialcast", "weatherbench2"] = "axialcast"
     """Names of the dimensions that are written."""
+
+    @property
+    def longest(self) -> np.timedelta64:
+        """The longest lead time."""
+        found = given_step(self.lead_time, self.lead_time_hours)
+        assert found is not None
+        return found
+
+    @property
+    def spacing(self) -> np.timedelta64 | None:
+        """Between initial times of `test`; None: every analysis."""
+        return given_step(self.init_every, self.init_every_hours)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Which initial times: keywords of `axialcast.forecast.choose_init_times`."""
+        return {"init_times": self.init_times, "init_every": self.spacing}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hours_give_way(cls, values: Any) -> Any:
+        """A lead time takes the place of the hours that nobody has set."""
+        if isinstance(values, dict) and values.get("lead_time") is not None:
+            return {"lead_time_hours": None, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _each_is_said_once(self) -> Self:
+        refuse_both(self, "lead_time", "lead_time_hours")
+        refuse_both(self, "init_every", "init_every_hours")
+        if self.lead_time is None and self.lead_time_hours is None:
+            raise ValueError("lead_time: missing, as lead_time_hours is null; say how far to go")
+        return self
 
 
 class ClusterConfig(Section):

@@ -9,17 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from axialcast.baselines import Baseline, Climatology, KeptFits
 from axialcast.baselines import fit_baselines as baselines_of
 from axialcast.data import open_analysis
 from axialcast.forecast import ForecastStore, choose_init_times
-from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
+from axialcast.names import INIT_TIME, LEVEL
 from axialcast.run.config import Config
 from axialcast.run.stamps import analysis_content, training_data
 from axialcast.scores import DrawnField, KeptSums, keep_sums
-from axialcast.times.dates import Leads
+from axialcast.times.dates import Leads, later
+from axialcast.times.leads import leads_of
 
 __all__ = ["Verification", "fit", "fit_baselines", "in_order", "score", "verifying_gib"]
 
@@ -61,12 +63,12 @@ class Verification:
         store = ForecastStore(config.output / "forecast.zarr")
         contents = store.contents()
         analysis = open_analysis(config.analysis_store, **config.verified_opening)
-        chosen = config.forecast.model_dump(include={"init_times", "init_every_hours"})
-        wanted = choose_init_times(analysis, test=data.test, **chosen)
+        wanted = choose_init_times(analysis, test=data.test, **config.forecast.chosen)
         forecast = in_order(store.dataset(wanted), store.path, analysis, config.analysis_name)
-        inits, leads = forecast[INIT_TIME].values, forecast[LEAD_TIME].values
+        inits, leads = forecast[INIT_TIME].values, leads_of(forecast)
         # From the state before the first initial time, which the linear inverse model wants too.
-        verified = analysis.sel(time=slice(inits.min() - leads[0], inits.max() + leads[-1]))
+        ends = np.array([inits.min(), inits.max()])
+        verified = analysis.sel(time=slice(*later(ends, np.array([-leads[0], leads[-1]]))))
         return cls(config, forecast, analysis, verified, contents, len(wanted) - len(inits))
 
     @property
@@ -78,7 +80,7 @@ class Verification:
     @cached_property
     def fitted(self) -> tuple[Climatology, dict[str, Baseline]]:
         """As `fit_baselines`: read once, however many tasks of a process need them."""
-        return fit_baselines(self.config, self.analysis, self.forecast[LEAD_TIME].values)
+        return fit_baselines(self.config, self.analysis, leads_of(self.forecast))
 
     def arguments(self, drawn: DrawnField, kept: KeptSums) -> dict[str, Any]:
         """Keywords that `evaluate` and `keep_sums` have in common."""

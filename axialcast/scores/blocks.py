@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.names import INIT_TIME
-from axialcast.times.dates import Times
+from axialcast.times.dates import Times, microseconds
 
 __all__ = ["Block", "blocks_of"]
 
@@ -20,6 +20,7 @@ BLOCK_VALUES = 2**22
 
 LONGEST_DAYS = 64
 EPOCH = np.datetime64("2000-01-01", "D")
+EPOCH_TICKS, DAY_TICKS = int(EPOCH.astype("datetime64[us]").astype(np.int64)), 86_400 * 10**6
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,8 @@ class Block:
     """The initial times of some calendar days.
 
     Args:
-        day: the first day, whether or not there is an initial time on it.
+        day: the first day, whether or not there is an initial time on it; of other calendars than
+            the standard one, a date that is as many days after 2000.
         positions: (i,) where they are in the forecast, in order of time.
         init_times: (i,) what they are.
     """
@@ -49,7 +51,7 @@ def blocks_of(forecast: xr.Dataset) -> list[Block]:
         days *= 2
     times = forecast[INIT_TIME].values
     order = np.argsort(times, kind="stable")
-    numbers = (times[order].astype("datetime64[D]") - EPOCH).astype(np.int64) // days
+    numbers = (microseconds(times[order]) - EPOCH_TICKS) // (DAY_TICKS * days)
     starts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
     return [
         Block(EPOCH + np.timedelta64(numbers[start] * days, "D"), positions, times[positions])

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
 from axialcast.grid import coords_of, grid_of
-from axialcast.names import INIT_TIME, LEAD_TIME
+from axialcast.names import INIT_TIME
 from axialcast.scores.blocks import Block
-from axialcast.scores.shown import TABLE_DAYS, headline, nearest
+from axialcast.scores.shown import headline, shown_leads
 from axialcast.scores.sums import Sums
+from axialcast.times.leads import leads_of
 
 __all__ = ["DrawnField", "skill"]
 
@@ -37,13 +38,12 @@ class DrawnField:
         channels = Channels.of(forecast)
         self.channel = headline(channels)[0]
         self.place = list(channels).index(self.channel)
-        every = forecast[LEAD_TIME].values
-        chosen = list(dict.fromkeys(nearest(every, day) for day in TABLE_DAYS))
-        self.leads = np.array(chosen)
-        self.rows = [int(np.flatnonzero(every == lead)[0]) for lead in chosen]
+        every = leads_of(forecast)
+        self.leads = shown_leads(every)
+        self.rows = [int(np.flatnonzero(every == lead)[0]) for lead in self.leads]
         self.grid = grid_of(forecast)
         self.coords = coords_of(forecast)
-        self.error = np.zeros((len(chosen), *self.grid.shape))
+        self.error = np.zeros((len(self.rows), *self.grid.shape))
         self.scale = np.zeros_like(self.error)
         self.cases = np.full(forecast.sizes[INIT_TIME], np.nan)
 

@@ -34,6 +34,8 @@ from axialcast.scores.pieces import PIECE_VALUES, Pieces
 from axialcast.scores.regions import Region, region_weights
 from axialcast.scores.sums import PairSums, Sums
 from axialcast.scores.work import Setting
+from axialcast.times.leads import leads_of
+from axialcast.times.steps import in_months
 
 __all__ = [
     "evaluate",
@@ -45,7 +47,7 @@ __all__ = [
     "to_table",
 ]
 
-COLUMNS = ["model", "variable", "level", "lead_time_hours", "metric", "region", "value"]
+COLUMNS = ["model", "variable", "level", LEAD_TIME, "metric", "region", "value"]
 COLUMNS += ["num_pairs", "masked"]
 
 
@@ -243,7 +245,8 @@ def _dataset(analysis: Analysis | xr.Dataset) -> xr.Dataset:
 
 
 def to_table(scores: xr.Dataset) -> pd.DataFrame:
-    """Scores in tidy form, with the columns of `COLUMNS`.
+    """Scores in tidy form, with the columns of `COLUMNS`, lead times as `lead_time_hours`, or
+    `lead_time_months`.
 
     `level` is NaN for variables without levels; a score without pairs is kept, as NaN. `num_pairs`
     is how many pairs the score is the mean of, `masked` the share of their area left out of it.
@@ -260,7 +263,9 @@ def to_table(scores: xr.Dataset) -> pd.DataFrame:
                 events = scores[f"{name}_{metric}"].rename({threshold: "threshold"})
                 tables.append(_tidy(scores, events, str(name)).assign(metric=metric))
     whole = pd.concat(tables, ignore_index=True)
-    return whole[[*COLUMNS, *(["threshold"] if "threshold" in whole else [])]]
+    unit = "months" if in_months(leads_of(scores)) else "hours"
+    whole = whole[[*COLUMNS, *(["threshold"] if "threshold" in whole else [])]]
+    return whole.rename(columns={LEAD_TIME: f"{LEAD_TIME}_{unit}"})
 
 
 def _tidy(scores: xr.Dataset, array: xr.DataArray, name: str) -> pd.DataFrame:
@@ -269,7 +274,8 @@ def _tidy(scores: xr.Dataset, array: xr.DataArray, name: str) -> pd.DataFrame:
     columns = xr.broadcast(xr.Dataset({"value": array, **counts}).drop_attrs())[0]
     table = columns.to_dataframe(dim_order=list(array.dims)).reset_index()
     table["variable"] = name
-    table["lead_time_hours"] = table.pop(LEAD_TIME) / pd.Timedelta(hours=1)
+    if not in_months(leads_of(scores)):
+        table[LEAD_TIME] /= pd.Timedelta(hours=1)
     return table if LEVEL in table else table.assign(**{LEVEL: np.nan})
 
 

@@ -25,6 +25,8 @@ from axialcast.files import inventory
 from axialcast.files.atomic import remove, sweep, writing
 from axialcast.scores.blocks import Block
 from axialcast.scores.sums import Sums
+from axialcast.times.dates import date_text
+from axialcast.times.steps import in_months
 
 __all__ = ["KeptSums", "Known", "checksum"]
 
@@ -101,15 +103,15 @@ class KeptSums:
             "format": FORMAT,
             "axialcast": version("axialcast"),
             "arithmetic": _arithmetic(),
-            "lead times": lead_times.astype("timedelta64[ns]"),
+            "lead times": lead_times if in_months(lead_times) else lead_times.astype("m8[ns]"),
             "fits": fits,
             **others,
         }
         shared = checksum(common)
-        contents = {_ns(time): text for time, text in self.contents.items()}
+        contents = {_label(time): text for time, text in self.contents.items()}
         keys = []
         for block in blocks:
-            inits = _ns(block.init_times)
+            inits = [_label(time) for time in block.init_times]
             absent = [time for time in inits if time not in contents]
             if absent:
                 raise ValueError(
@@ -213,8 +215,11 @@ def _update(digest: Any, value: Any, known: dict[int, tuple[Any, str]]) -> None:
         digest.update(f"{type(value).__name__} {len(text)} {text};".encode())
 
 
-def _ns(times: Any) -> Any:
-    return np.asarray(times, dtype="datetime64[ns]")[()]
+def _label(time: Any) -> str:
+    """A date of any calendar, or its text, by which it is known."""
+    if isinstance(time, str):
+        return time.replace(" ", "T")[:19] + "0000-01-01T00:00:00"[len(time) :]
+    return date_text(time)
 
 
 def _seal(key: str, body: bytes) -> bytes:

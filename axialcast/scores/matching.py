@@ -2,10 +2,11 @@
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from axialcast.grid import coords_of, dims_of, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, NUMBER, TIME
+from axialcast.times.dates import Times, later
+from axialcast.times.leads import leads_of
 
 __all__ = ["matched", "valid_times"]
 
@@ -45,16 +46,12 @@ def matched(forecast: xr.Dataset, analysis: xr.Dataset) -> tuple[xr.Dataset, xr.
                 f"{name}: holds {times.name} {str(twice)[:16]} twice; keep one, as "
                 f".drop_duplicates({times.name!r}) does"
             )
-        if times.dtype == object:
-            raise ValueError(
-                f"{times.name}: verification needs the standard calendar, got {times.dt.calendar}; "
-                "score the forecasts elsewhere, or convert the analysis before training"
-            )
-    if not np.issubdtype(forecast[LEAD_TIME].dtype, np.timedelta64):
+    calendars = [times.dt.calendar for times in (forecast[INIT_TIME], analysis[TIME])]
+    if calendars[0] != calendars[1]:
         raise ValueError(
-            f"forecast: lead_time is {forecast[LEAD_TIME].dtype}, expected timedelta64; open it "
-            "with decode_timedelta=True"
+            f"forecast: its calendar is {calendars[0]}, the analysis's {calendars[1]}; {REMEDY}"
         )
+    leads_of(forecast)
     absent = [str(name) for name in forecast.data_vars if name not in analysis]
     if absent:
         raise ValueError(
@@ -82,11 +79,10 @@ def matched(forecast: xr.Dataset, analysis: xr.Dataset) -> tuple[xr.Dataset, xr.
     )
 
 
-def valid_times(forecast: xr.Dataset | xr.DataArray) -> NDArray[np.datetime64]:
+def valid_times(forecast: xr.Dataset | xr.DataArray) -> Times:
     """(init_time, lead_time) times that the forecasts are for; (init_time,) at one lead time."""
-    leads: NDArray[np.timedelta64] = forecast[LEAD_TIME].values
-    valid: NDArray[np.datetime64] = np.add.outer(forecast[INIT_TIME].values, leads)
-    return valid
+    inits, leads = forecast[INIT_TIME].values, leads_of(forecast)
+    return later(inits[:, None] if leads.ndim else inits, leads)
 
 
 def _check_variable(forecast: xr.DataArray, analysis: xr.DataArray) -> None:

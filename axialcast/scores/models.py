@@ -19,7 +19,8 @@ from axialcast.data.channels import Channel, Channels
 from axialcast.grid import dims_of
 from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.scores.window import Window
-from axialcast.times.dates import Leads, Times
+from axialcast.times.dates import Leads, Times, later
+from axialcast.times.leads import lead_labels
 
 __all__ = ["Models"]
 
@@ -108,17 +109,17 @@ class Models:
 
     def states(self, init_times: Times, lead_times: Leads) -> Times:
         """(n,) times of all states that scores from these times follow from, sorted, each once."""
-        times = [np.add.outer(init_times, lead_times).ravel()]
+        times = [later(init_times[:, None], lead_times).ravel()]
         for model in self.models.values():
             if model is not None and hasattr(model, "states"):
                 times.append(model.states(init_times))
-        return np.unique(np.concatenate([t.astype("datetime64[ns]") for t in times]))
+        return np.unique(np.concatenate(times))
 
     def truth(
         self, channels: slice, init_times: Times, lead_times: Leads, window: Window
     ) -> NDArray[np.float32]:
         """(i, l, c, h, w) the analysis at the valid times, of these channels."""
-        valid = np.add.outer(init_times, lead_times)
+        valid = later(init_times[:, None], lead_times)
         here = _known("analysis", self.channels[channels], window.analysis.channels)
         states = window.at(valid.ravel(), here)
         return states.reshape(*valid.shape, *states.shape[1:])
@@ -141,7 +142,7 @@ class Models:
         """
         wanted = self.channels[channels]
         here = _known("analysis", wanted, window.analysis.channels)
-        valid = np.add.outer(init_times, lead_times).ravel()
+        valid = later(init_times[:, None], lead_times).ravel()
         normals: dict[int, NDArray[np.float32]] = {}
 
         def states(times: Times) -> NDArray[np.float32]:
@@ -161,7 +162,7 @@ class Models:
             elif name in self.own:
                 with self._alone:  # whoever wrote it may not have thought of threads
                     labelled = model.forecast(self.analysis, init_times, lead_times)
-                labels = [init_times, lead_times, *self._places]
+                labels = [init_times, lead_labels(lead_times), *self._places]
                 found.append(_stacked(name, labelled, wanted, labels))
             elif isinstance(model, Climatology):
                 found.append(normal(model))

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from axialcast.data.arrays.lazy import part_of
 from axialcast.data.channels import Channels
 from axialcast.grid import dims_of
-from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
+from axialcast.names import INIT_TIME, LEVEL
 from axialcast.scores.blocks import Block
+from axialcast.times.leads import leads_of
 
 __all__ = ["PIECE_VALUES", "Cut", "Pieces"]
 
@@ -56,7 +57,7 @@ class Pieces:
 
     def __init__(self, forecast: xr.Dataset, values: int, *, whole: bool = False) -> None:
         self.channels = Channels.of(forecast)
-        self.init_times, self.lead_times = forecast[INIT_TIME].values, forecast[LEAD_TIME].values
+        self.init_times, self.lead_times = forecast[INIT_TIME].values, leads_of(forecast)
         self.grid = [forecast[dim].values for dim in dims_of(forecast.dims)]
         self.grid_shape = len(self.grid[0]), len(self.grid[1])
         self.values = values

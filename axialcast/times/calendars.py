@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from axialcast.names import TIME
 from axialcast.times.decoding import is_dated
+from axialcast.times.months import are_months, month_numbers
+from axialcast.times.steps import in_months, multiple, step_text
 from axialcast.times.undated import undated
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "select_period",
     "spans",
     "steps",
+    "steps_between",
     "time_text",
     "times_per_step",
 ]
@@ -92,7 +95,10 @@ def _to_ns(times: NDArray[Any]) -> NDArray[Any]:
 
 
 def cadence(analysis: xr.Dataset, dim: str = TIME, *, gaps: Gaps = "keep") -> np.timedelta64:
-    """The most common spacing of the times (timedelta64[ns]); the smallest of equally common ones.
+    """The most common spacing of the times, the smallest of equally common ones.
+
+    It is exact (timedelta64[ns]), or of times that stand for calendar months
+    (`axialcast.times.months`) a number of these (timedelta64[M]).
 
     Args:
         analysis: with sorted times, datetime64 or cftime.
@@ -114,21 +120,21 @@ def cadence(analysis: xr.Dataset, dim: str = TIME, *, gaps: Gaps = "keep") -> np
         raise ValueError(
             f"{dim}: expected at least two times to tell the cadence, got {len(times)}; give more"
         )
-    spacing = steps(times)
-    values, counts = np.unique(spacing, return_counts=True)
-    step: np.timedelta64 = values[np.argmax(counts)]
-    if step <= np.timedelta64(0, "ns"):
+    spacing = _counted(times)
+    step = _most_common(spacing)
+    zero = np.zeros((), step.dtype)
+    if step <= zero:
         raise ValueError(f"{dim}: not sorted or not unique; sort the file and give each time once")
-    is_whole = spacing % step == np.timedelta64(0, "ns")
+    is_whole = spacing % step == zero
     remedy = "give a store of evenly spaced times"
-    remedy += "" if is_whole.all() else _by_rounding(spacing)
+    remedy += "" if is_whole.all() else _by_rounding(steps(times))
     if gaps == "refuse" and (spacing != spacing[0]).any():
         other = int(np.argmax(spacing != spacing[0]))
         remedy += ", or set data.gaps: keep (gaps='keep')" if is_whole.all() else ""
         raise ValueError(_uneven(dim, spacing[0], spacing[other], times[other], remedy))
     if not is_whole.all():
         other = int(np.argmin(is_whole))
-        remedy = f"expected multiples of {_hours(step)}; {remedy}"
+        remedy = f"expected multiples of {step_text(step)}; {remedy}"
         raise ValueError(_uneven(dim, step, spacing[other], times[other], remedy))
     return step
 
@@ -147,44 +153,63 @@ def spans(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.timedelta64]:
     return np.asarray(apart)
 
 
-def times_per_step(spacing: np.timedelta64, step_hours: float | None) -> int:
+def _counted(times: NDArray[Any]) -> NDArray[np.timedelta64]:
+    """(n - 1,) spacings in which steps are counted: of months where the times stand for such."""
+    if are_months(times):
+        return np.diff(month_numbers(times)).astype("timedelta64[M]")
+    return steps(times)
+
+
+def _most_common(spacing: NDArray[np.timedelta64]) -> np.timedelta64:
+    values, counts = np.unique(spacing, return_counts=True)
+    found: np.timedelta64 = values[np.argmax(counts)]
+    return found
+
+
+def steps_between(times: NDArray[Any], step: np.timedelta64) -> NDArray[np.int64]:
+    """(n - 1,) whole steps from each time to the next; a part of one is left out."""
+    between = np.diff(month_numbers(times)) if in_months(step) else steps(times)
+    return np.asarray(between.astype(step.dtype) // step, np.int64)
+
+
+def times_per_step(spacing: np.timedelta64, step: np.timedelta64 | None) -> int:
     """Times of an analysis from one model state to the next; None: the next time.
 
     Raises:
         ValueError: the cadence does not divide the model step.
     """
-    if step_hours is None:
+    if step is None:
         return 1
-    step = np.timedelta64(round(step_hours * 3600), "s")
-    if step % spacing or step < spacing:
+    found = multiple(step, spacing)
+    if not found:
         raise ValueError(
-            f"data.step_hours: {step_hours:g} is not a multiple of the cadence, {_hours(spacing)}"
+            f"data.step: {step_text(step)} is not a multiple of the cadence, {step_text(spacing)}"
         )
-    return int(step // spacing)
+    return found
 
 
-def gapless_axis(times: NDArray[Any]) -> tuple[NDArray[np.int64], Any]:
+def gapless_axis(times: NDArray[Any]) -> tuple[NDArray[np.int64], np.timedelta64]:
     """Row of every time of the gapless axis, -1 for a missing one, and the axis' spacing.
 
     Raises:
         ValueError: the times do not lie on one axis.
     """
-    spacing = steps(times)
+    spacing = _counted(times)
     if not len(spacing):
         return np.arange(len(times)), np.timedelta64(0, "ns")
-    values, counts = np.unique(spacing, return_counts=True)
-    if values[0] <= np.timedelta64(0, "ns"):
+    cadence, least = _most_common(spacing), spacing.min()
+    if least <= np.zeros((), least.dtype):
         raise ValueError("times: not sorted or not unique; open the store with open_analysis")
-    cadence = values[np.argmax(counts)]
-    if (values % cadence).any():
+    if (spacing % cadence).any():
         raise ValueError(
-            f"times: expected whole multiples of the cadence, {_hours(cadence)}, got spacings from "
-            f"{_hours(values[0])} to {_hours(values[-1])}; open the store with open_analysis"
+            f"times: expected whole multiples of the cadence, {step_text(cadence)}, got spacings "
+            f"from {step_text(least)} to {step_text(spacing.max())}; open the store with "
+            "open_analysis"
         )
     position = np.concatenate([[0], (spacing // cadence).cumsum()])
     rows = np.full(position[-1] + 1, -1)
     rows[position] = np.arange(len(times))
-    return rows, cadence if times.dtype != object else cadence.astype("timedelta64[us]").item()
+    return rows, cadence
 
 
 def select_period(dataset: xr.Dataset, period: tuple[Any, Any]) -> xr.Dataset:
@@ -255,7 +280,7 @@ def _instant(date: Any, times: NDArray[Any]) -> Any:
 
 
 def _uneven(dim: str, before: np.timedelta64, after: np.timedelta64, time: Any, remedy: str) -> str:
-    change = f"from {_hours(before)} to {_hours(after)} after {time_text(time)}"
+    change = f"from {step_text(before)} to {step_text(after)} after {time_text(time)}"
     return f"{dim}: cadence changes {change}; {remedy}"
 
 
@@ -268,10 +293,6 @@ def _by_rounding(spacing: NDArray[np.timedelta64]) -> str:
         if off < near / 4:
             return f", or, if times are off by rounding, set data.round_times_seconds: {near}"
     return ""
-
-
-def _hours(step: np.timedelta64) -> str:
-    return f"{step / np.timedelta64(1, 'h'):g} h"
 
 
 def time_text(time: Any) -> str:

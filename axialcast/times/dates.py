@@ -4,11 +4,12 @@ import re
 from numbers import Number
 from typing import Any
 
+import cftime
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Leads", "Times", "date_text", "datetimes", "later"]
+__all__ = ["Leads", "Times", "date_text", "datetimes", "later", "microseconds"]
 
 Times = NDArray[Any]
 """datetime64[ns], or objects of cftime."""
@@ -101,7 +102,40 @@ def _cftime(value: Any, kind: type) -> Any:
     return kind(*numbers, *(1, 1, 1)[len(numbers) :])
 
 
+def microseconds(values: Times) -> NDArray[np.int64]:
+    """Microseconds from a midnight, the same for all dates of a calendar."""
+    if values.dtype == object:
+        calendar = values.flat[0].calendar
+        numbers = cftime.date2num(values, "microseconds since 1970-01-01", calendar)
+        return np.asarray(numbers, np.int64)
+    return np.asarray(values.astype("datetime64[us]").astype(np.int64))
+
+
 def later(times: Times, by: Any) -> Times:
-    """`times` + `by`, timedelta64 of a shape that broadcasts."""
+    """`times` + `by`, timedelta64 of a shape that broadcasts.
+
+    Months, as timedelta64[M], are counted in the calendar of the times: the day of the month and
+    the hour stay as they are, but that a month without that day gives its last.
+    """
+    if np.datetime_data(np.asarray(by).dtype)[0] in ("M", "Y"):
+        return _months_later(*np.broadcast_arrays(times, by.astype("timedelta64[M]")))
     shift = by.astype("timedelta64[us]").astype(object) if times.dtype == object else by
     return np.asarray(times + shift)
+
+
+def _months_later(times: Times, by: Leads) -> Times:
+    if times.dtype == object:
+        moved = [_moved(time, n) for time, n in zip(times.flat, by.astype(int).flat, strict=True)]
+        return np.reshape(np.array([*moved, None], object)[:-1], times.shape)
+    months = times.astype("datetime64[M]")
+    within, first = times - months, months + by
+    longest = (first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")
+    days = within.astype("timedelta64[D]")
+    over = np.maximum(days - (longest - np.timedelta64(1, "D")), np.timedelta64(0, "D"))
+    return np.asarray(first.astype(times.dtype) + within - over)
+
+
+def _moved(time: Any, months: int) -> Any:
+    year, month = divmod(12 * time.year + time.month - 1 + months, 12)
+    first = time.replace(year=year, month=month + 1, day=1)
+    return first.replace(day=min(time.day, first.daysinmonth))

@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.coders import CFDatetimeCoder
 
-from axialcast.times.dates import Times
+from axialcast.times.dates import Times, microseconds
 
 __all__ = ["DAY_SECONDS", "decoded", "is_dated"]
 
@@ -162,12 +162,12 @@ def _numbers(variable: xr.Variable, dates: xr.Variable) -> tuple[NDArray[Any], f
         return variable.values, DAY_SECONDS * 1e6
     units = SINCE.sub(lambda found: found[0].lower(), units)
     attrs = {"units": units, "calendar": source.get("calendar", "standard")}
-    zero, one = _ticks(_as_dates(xr.Variable("n", np.array([0, 1]), attrs)).values).tolist()
+    zero, one = microseconds(_as_dates(xr.Variable("n", np.array([0, 1]), attrs)).values).tolist()
     unit = float(one - zero)
     if dates is not variable:
         return variable.values, unit
     known = ~_absent(dates.values)
-    ticks = _ticks(dates.values[known])
+    ticks = microseconds(dates.values[known])
     return ((ticks - zero) / unit).astype(dtype), unit
 
 
@@ -188,7 +188,7 @@ def _settled(name: Any, values: Times, real: NDArray[Any], unit: float) -> Times
     real = real[np.isfinite(real)]
     of_type = float(np.spacing(np.abs(real).max())) / 2 * unit
     error = max(of_type, _written_error(real) * unit) + DECODING_ERROR
-    ticks = _ticks(values[known])
+    ticks = microseconds(values[known])
     for granule in GRANULES:
         near = _nearest(ticks, granule * 10**6)
         off = np.abs(near - ticks).max() / 1e6
@@ -233,7 +233,7 @@ def _rounded(name: Any, values: Times, seconds: int) -> Times:
             f"round_times_seconds: expected seconds that divide a day, got {seconds}; try 60"
         )
     known = ~_absent(values)
-    ticks = _ticks(values[known])
+    ticks = microseconds(values[known])
     near = _nearest(ticks, seconds * 10**6)
     if not (near != ticks).any():
         return values
@@ -247,15 +247,6 @@ def _absent(values: Times) -> NDArray[np.bool_]:
     if values.dtype != object:
         return np.isnat(values)
     return np.reshape([not isinstance(v, cftime.datetime) for v in values.flat], values.shape)
-
-
-def _ticks(values: Times) -> NDArray[np.int64]:
-    """Microseconds from a midnight, the same for all dates of a calendar."""
-    if values.dtype == object:
-        calendar = values.flat[0].calendar
-        numbers = cftime.date2num(values, "microseconds since 1970-01-01", calendar)
-        return np.asarray(numbers, np.int64)
-    return np.asarray(values.astype("datetime64[us]").astype(np.int64))
 
 
 def _moved(values: Times, known: NDArray[np.bool_], ticks: NDArray[np.int64]) -> Times:

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BeforeValidator
 
-__all__ = ["Date", "InitTimes", "Interval", "Period", "interval", "is_multiple", "period_bounds"]
+from axialcast.times.steps import parsed_step
+
+__all__ = ["Date", "InitTimes", "Interval", "Period", "Step", "interval", "period_bounds"]
 
 _INTERVAL = re.compile(r"(\d+(?:\.\d+)?) *(steps?|s|seconds?|min|minutes?|h|hours?|)")
 _SECONDS = {"s": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
@@ -74,18 +76,36 @@ def _period(value: Any) -> tuple[str, str]:
 def _init_times(value: Any) -> Any:
     if value == "test":
         return value
+    if isinstance(value, dict):
+        return _range(value)
     if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"got {value!r}, expected test (all of data.test) or a list of dates")
+        raise ValueError(
+            f"got {value!r}, expected test (all of data.test), a list of dates, or a range such as "
+            "{first: 2009-01-01, last: 2010-12-31, every: 7 days}"
+        )
     return [_date(date) for date in value]
 
 
-def is_multiple(hours: float, of: float) -> bool:
-    """Whether a time is a whole multiple of another, to the second; none is of less than one."""
-    seconds = round(of * 3600)
-    return seconds > 0 and round(hours * 3600) % seconds == 0
+def _range(value: dict[str, Any]) -> dict[str, str]:
+    if set(value) != {"first", "last", "every"}:
+        raise ValueError(
+            f"got a range of {', '.join(map(str, value)) or 'nothing'}, expected first, last and "
+            "every, such as {first: 2009-01-01, last: 2010-12-31, every: 7 days}"
+        )
+    first, last = _period([value["first"], value["last"]])
+    return {"first": first, "last": last, "every": _step(value["every"])}
+
+
+def _step(value: Any) -> str:
+    if parsed_step(value) <= np.timedelta64(0):
+        raise ValueError(f"got {value!r}, expected a positive step")
+    return str(value)
 
 
 Date = Annotated[str, BeforeValidator(_date)]
 Period = Annotated[tuple[str, str], BeforeValidator(_period)]
 Interval = Annotated[int | str, BeforeValidator(_interval)]
-InitTimes = Annotated[str | list[str], BeforeValidator(_init_times)]
+InitTimes = Annotated[str | list[str] | dict[str, str], BeforeValidator(_init_times)]
+"""`test`, dates, or first, last and every of a range of them."""
+Step = Annotated[str, BeforeValidator(_step)]
+"""A time of so many seconds, minutes, hours, days or calendar months."""

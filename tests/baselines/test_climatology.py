@@ -68,7 +68,7 @@ def test_harmonics_of_the_year_need_a_year(analysis_of):
 
 def test_an_hour_that_was_never_seen_is_refused(analysis_of):
     climatology = Climatology.fit(analysis_of(np.ones((400, 2, 3))), harmonics=0)
-    with pytest.raises(ValueError, match=r"fitted at \[0\] h UTC, got \[6\]"):
+    with pytest.raises(ValueError, match=r"fitted at 0 h UTC, got times at 6 h UTC"):
         climatology.at(np.array(["2003-01-01T06"], "datetime64[ns]"))
 
 
@@ -81,5 +81,5 @@ def test_half_hours_have_a_cycle_of_their_own(analysis_of):
     got = climatology.at(analysis.time.values).pressure
     np.testing.assert_allclose(got, analysis.pressure, rtol=1e-6)
     hourly = Climatology.fit(analysis.isel(time=slice(None, None, 2)), harmonics=0)
-    with pytest.raises(ValueError, match=r"times: the climatology was fitted at .*, got \[0\.5\]"):
+    with pytest.raises(ValueError, match=r"^times: .* was fitted at .*, got times at 0\.5 h"):
         hourly.at(analysis.time.values[:2])

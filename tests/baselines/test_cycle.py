@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axialcast.baselines import cycle
-from axialcast.baselines.cycle import Equations, annual_basis, hour_of
+from axialcast.baselines.cycle import HOUR, Equations, annual_basis, part_of
 
 TIMES = np.datetime64("2001-03-01", "ns") + np.arange(37) * np.timedelta64(53, "h")
 
@@ -70,4 +70,4 @@ def test_tiles_do_not_change_a_bit(monkeypatch):
     ],
 )
 def test_hour_of_the_day(times, hours):
-    assert hour_of(np.array(times, "datetime64[ns]")).tolist() == hours
+    assert part_of(np.array(times, "datetime64[ns]"), HOUR).tolist() == hours

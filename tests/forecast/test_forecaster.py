@@ -124,7 +124,7 @@ def test_data_that_differ_are_refused(forecaster, analysis, change, message):
 @pytest.mark.parametrize(
     ("init_times", "lead_times", "message"),
     [
-        (INITS, 24, "expected timedeltas such as '24h', got 24 (state the unit)"),
+        (INITS, 24, "expected timedeltas such as '24h' or '3 months', got 24 (state the unit)"),
         (INITS, "36h", "multiples of the model step of 24 h, got 36 h"),
         (INITS, ["0h", "24h"], "positive multiples of the model step of 24 h, got 0 h, 24 h"),
         (INITS, ["24h", "1D"], "different positive multiples"),

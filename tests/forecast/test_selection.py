@@ -7,6 +7,7 @@ import xarray as xr
 
 from axialcast.data.reader import Analysis
 from axialcast.forecast.selection import choose_init_times, choose_lead_times, parse_lead_times
+from axialcast.times.steps import MONTH
 
 HOUR = np.timedelta64(1, "h").astype("timedelta64[ns]")
 PERIOD = ["2001-01-03T12", "2001-01-06"]
@@ -23,10 +24,11 @@ def test_initial_times_of_the_test_period(make_analysis, calendar, is_opened):
     times = analysis.time.values
     given = Analysis.of(analysis) if is_opened else analysis
     for every, want in ((None, times[10:24]), (6, times[10:24]), (12, times[10:24:2])):
-        found = choose_init_times(given, init_times="test", test=PERIOD, init_every_hours=every)
+        every = None if every is None else every * HOUR
+        found = choose_init_times(given, init_times="test", test=PERIOD, init_every=every)
         assert found.tolist() == want.tolist()
     dates = ["2001-02-03T06", "2001-01-01T00"]
-    found = choose_init_times(given, init_times=dates, test=PERIOD, init_every_hours=12)
+    found = choose_init_times(given, init_times=dates, test=PERIOD, init_every=12 * HOUR)
     assert [str(time)[:13].replace(" ", "T") for time in found] == dates
     assert found.dtype == times.dtype
     with pytest.raises(ValueError, match="init_times: expected datetimes, got"):
@@ -34,16 +36,14 @@ def test_initial_times_of_the_test_period(make_analysis, calendar, is_opened):
 
 
 def test_lead_times_up_to_the_longest():
-    assert (choose_lead_times(24, 6 * HOUR) == np.arange(6, 25, 6) * HOUR).all()
-    assert (choose_lead_times(1.5, 0.5 * 3600 * np.timedelta64(1, "s")) / HOUR).tolist() == [
-        0.5,
-        1.0,
-        1.5,
-    ]
+    assert (choose_lead_times(24 * HOUR, 6 * HOUR) == np.arange(6, 25, 6) * HOUR).all()
+    half = np.timedelta64(30, "m")
+    assert (choose_lead_times(3 * half, half) / HOUR).tolist() == [0.5, 1.0, 1.5]
+    assert choose_lead_times(6 * MONTH, 3 * MONTH).tolist() == [3, 6]
     with pytest.raises(ValueError) as error:
-        choose_lead_times(20, 6 * HOUR)
+        choose_lead_times(20 * HOUR, 6 * HOUR)
     assert str(error.value) == (
-        "forecast.lead_time_hours: 20 is not a multiple of the model step of 6 h"
+        "forecast.lead_time: 20 h is not a multiple of the model step of 6 h"
     )
 
 
@@ -64,14 +64,16 @@ def test_lead_times_as_users_write_them(values, hours):
 
 @pytest.mark.parametrize("values", [24, [6.0, 12.0], "soon", ["6h", "later"], np.array([6], "u1")])
 def test_what_are_no_lead_times(values):
-    with pytest.raises(ValueError, match="lead_times: expected timedeltas such as '24h', got "):
+    with pytest.raises(
+        ValueError, match="lead_times: expected timedeltas such as '24h' or '3 months', got "
+    ):
         parse_lead_times(values, 6 * HOUR)
 
 
 @pytest.mark.parametrize(
     ("values", "got"),
     [
-        (["12h", "7h"], "7 h, 12 h"),
+        (["12h", "7h"], "12 h, 7 h"),
         (["6h", "6h"], "6 h, 6 h"),
         ("0h", "0 h"),
         ("-6h", "-6 h"),

@@ -9,7 +9,7 @@ from axialcast.run.config import ConfigError, load_config
 
 HOURS = "expected hours from a second (1/3600) to a century"
 DATE = "expected a date such as 2001, 2001-03 or 2001-03-31T06"
-TIMES = "expected test (all of data.test) or a list of dates"
+TIMES = "expected test (all of data.test), a list"
 INTERVAL = 'expected a number of steps such as 200, or a time such as "5 minutes"'
 ONCE = "; name it once"
 OTHER_KIND = "the file has another kind of value there; give one of its kind"

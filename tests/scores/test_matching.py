@@ -76,7 +76,7 @@ def of_analysis(change):
                     time=xr.date_range("2001", periods=11, calendar="noleap")
                 )
             ),
-            "time: verification needs the standard calendar, got noleap; score the forecasts",
+            "forecast: its calendar is proleptic_gregorian, the analysis's noleap; open the",
         ),
         (of_forecast(lambda ds: ds.isel(init_time=[])), "forecast: holds no init_time; select at"),
         (
@@ -89,7 +89,7 @@ def of_analysis(change):
         ),
         (
             of_forecast(lambda ds: ds.assign_coords(lead_time=[24, 72])),
-            "forecast: lead_time is int64, expected timedelta64; open it with decode_timedelta=Tru",
+            "forecast: lead_time is int64, expected timedelta64, or whole numbers in units of",
         ),
         (
             of_analysis(lambda ds: ds[["geopotential"]]),

@@ -161,12 +161,25 @@ def test_a_field_that_is_never_known_is_refused(setting, analysis_of):
         Climatology.fit(levels, harmonics=0)
 
 
-def test_other_calendars_are_refused_in_one_line(setting):
-    analysis, forecast, climatology = setting
-    times = xr.date_range("2001-01-01", periods=400, calendar="noleap", use_cftime=True)
-    other = analysis.assign_coords(time=times)
-    message = "verification needs the standard calendar, got noleap"
-    with pytest.raises(ValueError, match=message):
-        Climatology.fit(other)
-    with pytest.raises(ValueError, match=message):
-        evaluate(forecast, other, climatology=climatology)
+@pytest.mark.parametrize("calendar", ["noleap", "all_leap", "360_day"])
+def test_the_same_days_of_another_calendar_have_the_same_scores(setting, calendar):
+    analysis, forecast, _ = setting
+
+    def scores_of(analysis, forecast):
+        climatology = Climatology.fit(analysis, harmonics=0)
+        baselines = {
+            "persistence": Persistence(),
+            "damped": DampedPersistence.fit(analysis, climatology, lead_times=LEADS),
+            "linear": LinearInverseModel.fit(analysis, climatology),
+        }
+        return evaluate(forecast, analysis, climatology=climatology, baselines=baselines)
+
+    times = xr.date_range("1999-01-01", periods=400, calendar=calendar, use_cftime=True)
+    rows = np.searchsorted(analysis.time.values, forecast.init_time.values)
+    found = scores_of(
+        analysis.assign_coords(time=times),
+        forecast.assign_coords(init_time=times[rows]).drop_vars("valid_time", errors="ignore"),
+    )
+    want = scores_of(analysis, forecast)
+    for name in want.data_vars:
+        np.testing.assert_allclose(found[name], want[name], rtol=1e-5, err_msg=str(name))

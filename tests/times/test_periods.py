@@ -4,7 +4,7 @@ import pytest
 
 from axialcast.run.config import ConfigError, load_config
 from axialcast.run.shipped import configs
-from axialcast.times.periods import interval, is_multiple
+from axialcast.times.periods import interval
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,3 @@ def test_a_period_of_one_instant_and_one_that_runs_backwards():
     assert line.endswith(
         "2001-02-01T06:00:01 comes after 2001-02-01T06:00:00; put the earlier date first"
     )
-
-
-@pytest.mark.parametrize(
-    ("hours", "of", "want"),
-    [(24, 6, True), (24, 24, True), (6, 24, False), (1.5, 0.5, True), (1, 0.3, False)],
-)
-def test_multiples_to_the_second(hours, of, want):
-    assert is_multiple(hours, of) is want
-    assert is_multiple(hours + 1e-5, of) is want

@@ -19,6 +19,7 @@ from axialcast.data.opening.points import on_points
 from axialcast.grid import coords_of, grid_of
 from axialcast.names import LEVEL, TIME
 from axialcast.times.calendars import cadence, spans, time_text
+from axialcast.times.steps import in_months, multiple, step_text
 
 __all__ = ["HELD", "join_stores"]
 
@@ -138,24 +139,20 @@ def _cadences(stores: Stores) -> tuple[str, dict[str, np.timedelta64]]:
         )
     one = next(iter(every))
     for name, step in every.items():
-        if not _is_calendar(every[one], step) and step < every[one]:
+        if in_months(every[one]) == in_months(step) and step < every[one]:
             one = name
     finest = every[one]
     for name, step in every.items():
         if step == finest:
             continue
-        if _is_calendar(finest, step) or step % finest or step > LONGEST:
+        if not multiple(step, finest) or in_months(step) or step > LONGEST:
             raise ValueError(
-                f"{one} and {name}: hold states every {_text(finest)} and every {_text(step)}; "
-                f"a value is held for a day at most, and for whole steps: interpolate {name} to "
-                f"the times of {one}, for instance with cdo inttime, or leave it out"
+                f"{one} and {name}: hold states every {step_text(finest)} and every "
+                f"{step_text(step)}; a value is held for a day at most, and for whole steps: "
+                f"interpolate {name} to the times of {one}, for instance with cdo inttime, or "
+                "leave it out"
             )
     return one, {name: every.get(name, finest) for name in stores}
-
-
-def _is_calendar(*steps: np.timedelta64) -> bool:
-    """Whether one of some steps is of months."""
-    return any(np.datetime_data(step.dtype)[0] in "MY" for step in steps)
 
 
 def _places(
@@ -190,7 +187,7 @@ def _held(
         for name, array in dataset.data_vars.items()
     }
     for variable in held.values():
-        variable.attrs[HELD] = _text(step)
+        variable.attrs[HELD] = step_text(step)
     others = {name: coord for name, coord in dataset.coords.items() if name != TIME}
     return xr.Dataset(held, {TIME: axis, **others}, dataset.attrs)
 
@@ -214,9 +211,3 @@ def _tell_cut(stores: Stores, kept: pd.Index) -> None:
 def _span(dataset: xr.Dataset) -> str:
     times = dataset[TIME].values
     return " to ".join(dict.fromkeys(time_text(time) for time in (times[0], times[-1])))
-
-
-def _text(step: np.timedelta64) -> str:
-    if _is_calendar(step):
-        return f"{step.astype(int)} months"
-    return f"{step / np.timedelta64(1, 'h'):g} h"

@@ -17,6 +17,7 @@ from axialcast.data.opening.opened import Opened, files_of, open_entry, refuse_u
 from axialcast.data.opening.selection import select_levels, select_region
 from axialcast.names import LEVEL, TIME, canonical
 from axialcast.times.calendars import Gaps, cadence, select_period
+from axialcast.times.months import dated_by_month
 
 __all__ = ["open_analysis"]
 
@@ -41,7 +42,8 @@ def open_analysis(
 
     Coordinates and variables are renamed by aliases, `standard_name` and units; values of
     well-known variables are converted to the units of `axialcast.names.VARIABLES`, and each
-    conversion is logged.
+    conversion is logged. Times that stand for calendar months, wherever in these they lie, become
+    the first of each (`axialcast.times.months`).
 
     Args:
         store: NetCDF or GRIB file, a pattern such as "era5_*.nc" or a sequence of them; Zarr store
@@ -127,6 +129,7 @@ def _part(
     gaps: Gaps,
 ) -> xr.Dataset:
     """What is asked for; units and order are settled before, so that reading can include them."""
+    analysis = dated_by_month(analysis)
     if period is not None:
         analysis = select_period(analysis, period)
     if analysis.sizes[TIME] > 1:  # a forecast may start from one time

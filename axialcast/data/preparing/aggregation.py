@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from axialcast.names import TIME, known_variable
 from axialcast.times.calendars import cadence
+from axialcast.times.steps import multiple, step_text
 
 __all__ = ["Periods", "periods_of", "sums_among"]
 
@@ -82,12 +83,12 @@ def periods_of(analysis: xr.Dataset, *, hours: float, accumulated: Sequence[str]
     sums = sums_among(analysis, accumulated)
     _refuse_means_of_sums(analysis, sums)
     step, period = cadence(analysis), np.timedelta64(round(hours * 3600), "s")
-    if not period or period % step or (24 % hours and hours % 24):
+    length = multiple(period, step)
+    if not length or (24 % hours and hours % 24):
         raise ValueError(
-            f"aggregate_hours: {hours:g} is not a multiple of the cadence, "
-            f"{step / np.timedelta64(1, 'h'):g} h, that divides a day or is made of days"
+            f"aggregate_hours: {hours:g} is not a multiple of the cadence, {step_text(step)}, that "
+            "divides a day or is made of days"
         )
-    length = int(period // step)
     are_sums = [name in sums for name in map(str, analysis.data_vars)]
     shifts = [
         shift for shift, some in ((0 * step, not all(are_sums)), (step, any(are_sums))) if some

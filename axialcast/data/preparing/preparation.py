@@ -32,6 +32,7 @@ from axialcast.files.atomic import remove, room_error, sweep, write_json, writin
 from axialcast.files.documents import read_document
 from axialcast.names import TIME
 from axialcast.times.calendars import times_per_step
+from axialcast.times.steps import in_months, step_numbers
 
 __all__ = ["Preparation"]
 
@@ -248,7 +249,7 @@ def _plan(recipe: Recipe, analysis: Analysis) -> dict[str, Any]:
     """Everything that decides a training store, JSON-ready."""
     channels, grid, times = analysis.channels, analysis.grid, analysis.times
     spacing = analysis.cadence
-    step = times_per_step(spacing, recipe.step_hours)
+    step = times_per_step(spacing, recipe.model_step)
     numbers = xr.DataArray(np.arange(len(times)), {TIME: analysis.dataset[TIME]}, TIME)
     train = numbers.sel({TIME: slice(*recipe.train)}).values
     if not len(train):
@@ -271,12 +272,18 @@ def _plan(recipe: Recipe, analysis: Analysis) -> dict[str, Any]:
         "grid": grid.to_dict(),
         "shard_times": Layout.of(len(channels), grid.areas.size).shard[0],
         "step": step,
-        "span_seconds": int(spacing * step / np.timedelta64(1, "s")),
+        **_span(spacing * step),
         "train_index": [int(train[0]), int(train[-1]) + 1],
     }
     # Tuples become lists, as they will be when it is read again.
     converted: dict[str, Any] = json.loads(json.dumps(plan))
     return converted
+
+
+def _span(span: np.timedelta64) -> dict[str, float]:
+    if in_months(span):
+        return step_numbers(span)
+    return {"span_seconds": int(span / np.timedelta64(1, "s"))}
 
 
 def _without_address(plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from axialcast.data.arrays.zarrs import MissingChunks
@@ -14,6 +15,7 @@ from axialcast.data.preparing.conversion import convert
 from axialcast.disclosure import concealed
 from axialcast.grid import LatLonGrid
 from axialcast.times.calendars import Gaps, cadence
+from axialcast.times.steps import exact, parsed_step
 
 __all__ = ["Recipe"]
 
@@ -22,7 +24,7 @@ OPENING = (
     *("rename", "units", "missing_chunks", "storage_options"),
 )
 """What of a recipe `open_analysis` is told."""
-NEWER = ("member", "round_times_seconds", "rename")
+NEWER = ("member", "round_times_seconds", "rename", "step")
 """What recipes of version 0.1.0 did not have: written only where it says something."""
 
 
@@ -35,7 +37,8 @@ class Recipe:
         address: what is written down of `store`, or of each of them; None: itself, without
             passwords.
         train: period that the statistics are of.
-        step_hours: model step that increments are over; None: the prepared cadence.
+        step, step_hours: model step that increments are over, as text or in hours; neither: the
+            prepared cadence.
         aggregate_hours: length of the periods to average over; None: times as they are.
         accumulated: variables to sum instead, by any of their names.
         regrid: keywords of `LatLonGrid.regular`; None: the grid as it is. Of a region, the cells
@@ -55,12 +58,20 @@ class Recipe:
     units: Mapping[str, str] = field(default_factory=dict)
     missing_chunks: MissingChunks = "refuse"
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    step: str | None = None
     step_hours: float | None = None
     aggregate_hours: float | None = None
     accumulated: tuple[str, ...] = ()
     regrid: Mapping[str, Any] | None = None
     area_weighted: bool = True
     address: str | Sequence[str] | None = None
+
+    @property
+    def model_step(self) -> np.timedelta64 | None:
+        """What increments are over; None: the prepared cadence."""
+        if self.step_hours is not None:
+            return exact(self.step_hours * 3600)
+        return None if self.step is None else parsed_step(self.step)
 
     @property
     def written(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.reader import Analysis
 from axialcast.files import inventory
 from axialcast.files.atomic import room_error, sync, write_json
+from axialcast.times.steps import step_of_numbers
 
 __all__ = ["UNFINISHED", "place_of", "shards_together", "write_shards"]
 
@@ -83,11 +84,13 @@ def _write_shard(
     begin, end = plan["train_index"]
     new, low, high = max(start, begin), max(first, begin), min(stop, end)
     moments = Moments.none(len(channels))
+    is_exact = "span_seconds" in plan
+    span = np.timedelta64(plan["span_seconds"], "s") if is_exact else step_of_numbers(plan)
     if new < high:
         moments = Moments.of(
             values[low - first : high - first],
             times[low - first : high - first],
-            span=np.timedelta64(plan["span_seconds"], "s"),
+            span=span,
             weights=cell_weights(analysis.dataset, area_weighted=plan["recipe"]["area_weighted"]),
             first=new - low,
         )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from axialcast.data.windows.pool import Pool
 from axialcast.times.calendars import gapless_axis, time_text
+from axialcast.times.dates import later
 
 __all__ = ["Missing", "Plan", "Positions", "WindowRows", "plan_epoch"]
 
@@ -86,7 +87,8 @@ class WindowRows:
         times: NDArray[Any] = self._times[rows]
         if self.may_lack:
             for window, state in np.argwhere(rows < 0):
-                times[window, state] = times[window, 0] + self._spacing * int(self.offsets[state])
+                by = self._spacing * int(self.offsets[state])
+                times[window, state] = later(times[window, :1], by)[0]
         return times
 
     @property

@@ -224,7 +224,7 @@ def test_a_training_period_without_times_is_refused(recipe, tmp_path):
     other = Recipe(**{**vars(recipe), "train": ("1999", "1999")})
     with pytest.raises(ValueError, match=r"data\.train: 1999 to 1999 holds no time"):
         Preparation(other, tmp_path / "training.zarr")
-    with pytest.raises(ValueError, match=r"step_hours: 36 is not a multiple of the cadence, 24 h"):
+    with pytest.raises(ValueError, match=r"step: 36 h is not a multiple of the cadence, 24 h"):
         Preparation(Recipe(**{**vars(recipe), "step_hours": 36}), tmp_path / "training.zarr")
 
 
