@@ -37,6 +37,7 @@ READS = (
     "data.member",
     "data.gaps",
     "data.round_times_seconds",
+    "data.grid_mapping",
     "data.rename",
     "data.units",
     "data.missing_chunks",

@@ -22,6 +22,7 @@ READS = (
     "data.member",
     "data.gaps",
     "data.round_times_seconds",
+    "data.grid_mapping",
     "data.train",
     "data.step",
     "data.step_hours",

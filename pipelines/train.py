@@ -65,6 +65,7 @@ READS = (
     "data.member",
     "data.gaps",
     "data.round_times_seconds",
+    "data.grid_mapping",
     "data.train",
     "data.validate",
     "data.input_steps",

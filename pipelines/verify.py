@@ -37,6 +37,7 @@ READS = (
     "data.member",
     "data.gaps",
     "data.round_times_seconds",
+    "data.grid_mapping",
     "data.train",
     "data.rename",
     "data.units",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from axialcast.grid.proj import crs_from_cf, pyproj
 from axialcast.grid.protocol import EARTH_RADIUS, Grid, Label, nearest
 from axialcast.names import COORDINATE_ATTRS, GRID_MAPPING, LATITUDE, LONGITUDE, X, Y
 
@@ -203,30 +204,22 @@ class ProjectedGrid:
     def __hash__(self) -> int:
         return hash(self.shape)
 
+    def __reduce__(self) -> tuple[Any, ...]:  # what PROJ holds does not travel
+        return ProjectedGrid, (self.y, self.x, dict(self.mapping))
+
     def __repr__(self) -> str:
         y, x = _described(self.y), _described(self.x)
         return f"ProjectedGrid({self.name}, y {y}, x {x} {self.units})"
 
     @cached_property
     def _crs(self) -> Any:
-        from pyproj import CRS
-        from pyproj.exceptions import CRSError
-
-        try:
-            return CRS.from_cf(dict(self.mapping))
-        except (CRSError, KeyError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(
-                f"grid mapping {self.mapping.get('grid_mapping_name')!r}: PROJ cannot read it "
-                f"({reason}); name the projection in data.grid_mapping, such as EPSG:3413"
-            ) from None
+        return crs_from_cf(dict(self.mapping))
 
     @cached_property
     def _to_places(self) -> Any:
-        from pyproj import Transformer
-
-        base = self._crs.source_crs if self._crs.is_derived else self._crs.geodetic_crs
-        return Transformer.from_crs(self._crs, base or self._crs.geodetic_crs, always_xy=True)
+        # A rotated pole is derived from degrees that are not.
+        degrees = self._crs.source_crs if self._crs.is_derived else self._crs.geodetic_crs
+        return pyproj().Transformer.from_crs(self._crs, degrees, always_xy=True)
 
     @cached_property
     def _scale(self) -> float:

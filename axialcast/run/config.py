@@ -78,7 +78,7 @@ __all__ = [
 
 
 OPENING = {
-    *("variables", "levels", "region", "member", "gaps", "round_times_seconds"),
+    *("variables", "levels", "region", "member", "gaps", "round_times_seconds", "grid_mapping"),
     *("rename", "units", "missing_chunks", "storage_options"),
 }
 """Keys of `data` that are keywords of `axialcast.open_analysis`."""

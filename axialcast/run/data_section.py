@@ -27,6 +27,8 @@ from axialcast.names import (
     DIAGNOSTIC,
     FORCING,
     LEVEL,
+    X,
+    Y,
     canonical,
 )
 from axialcast.run.errors import TAG
@@ -40,6 +42,7 @@ from axialcast.run.values import (
     Levels,
     Location,
     Member,
+    Projection,
     Renames,
     Seconds,
     Transforms,
@@ -128,6 +131,8 @@ class StoreConfig(Section):
     """As data.member."""
     round_times_seconds: Seconds | None = None
     """As data.round_times_seconds."""
+    grid_mapping: Projection | None = None
+    """As data.grid_mapping."""
     missing_chunks: Literal["refuse", "fill"] | None = None
     """As data.missing_chunks."""
     storage_options: dict[str, Any] | None = None
@@ -219,7 +224,7 @@ with warnings.catch_warnings():
         levels: Levels | None = None
         """Pressure levels (hPa); null: all in the store."""
         region: RegionConfig | None = None
-        """Box to work on; null: all of the store's grid."""
+        """Box to work on, on a map the rows and columns that hold it; null: all of the grid."""
         member: Member | None = None
         """Member of an ensemble to take, by its number or name; null: the store is no ensemble."""
         gaps: Literal["refuse", "keep"] = "refuse"
@@ -240,6 +245,9 @@ with warnings.catch_warnings():
         round_times_seconds: Seconds | None = None
         """Seconds from midnight whose multiples the times are rounded to; null: only where
         they are off by no more than the type of their numbers."""
+        grid_mapping: Projection | None = None
+        """The projection of the store's x and y, as PROJ calls it, such as EPSG:3413; null: what
+        the store says."""
         rename: Renames = {}
         """Names in the store that say nothing or something else, and what they are to be called."""
         units: Units = {}
@@ -297,7 +305,7 @@ with warnings.catch_warnings():
             names = set(map(canonical, info.data.get("variables", units)))
             for key in ("diagnostic", "static", "forcings"):
                 names |= set(map(canonical, info.data.get(key, ())))
-            names |= {LEVEL, *COORDINATE_ALIASES[LEVEL]}  # whose units may be stated as well
+            names |= {LEVEL, *COORDINATE_ALIASES[LEVEL], Y, X}  # whose units may be stated as well
             for name in units:
                 if canonical(name) not in names:
                     raise ValueError(

@@ -26,6 +26,7 @@ def static_fields(config: Config, grid: Grid) -> Static:
         None if is_regridded else grid,
         rename=data.rename,
         units=data.units,
+        grid_mapping=None if data.static_store else data.grid_mapping,
         storage_options=data.storage_options,
     )
     try:

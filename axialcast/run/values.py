@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from axialcast.disclosure import shown
+from axialcast.grid.proj import crs_from_text
 from axialcast.names import COMPUTED, canonical
 from axialcast.times.decoding import DAY_SECONDS
 
@@ -34,6 +35,7 @@ __all__ = [
     "NotNegative",
     "Patch",
     "Positive",
+    "Projection",
     "RegionName",
     "Renames",
     "Seconds",
@@ -182,6 +184,11 @@ def _location(value: Any) -> Any:
     return str(Path(text).expanduser()) if text.startswith("~") else text
 
 
+def _projection(text: str) -> str:
+    crs_from_text(text)
+    return text
+
+
 def _folder(value: Any) -> Any:
     """A path here; `load_config` has put a working folder in the place of a URL."""
     text = _location(value)
@@ -239,6 +246,8 @@ BatchName = Annotated[str, AfterValidator(_batch_name)]
 """A queue or an account, as batch systems name them."""
 Member = Annotated[int | str, BeforeValidator(_member)]
 """The number of an ensemble's member, or what it is called."""
+Projection = Annotated[str, AfterValidator(_projection)]
+"""What PROJ calls a map."""
 RegionName = Annotated[str, AfterValidator(_region_name)]
 """A name that may stand in a table, a file and a page, of a part of the grid."""
 Units = Annotated[dict[Name, Name], each_once(canonical)]

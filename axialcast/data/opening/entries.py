@@ -26,7 +26,8 @@ class Entry:
     Args:
         store: path, URL, pattern, zarr Store or Dataset.
         variables: that it gives, by any of their names; None: what is wanted and it alone holds.
-        rename, units, member, round_times_seconds, missing_chunks, storage_options: as of
+        rename, units, member, round_times_seconds, grid_mapping, missing_chunks,
+            storage_options: as of
             `open_analysis`.
         own: which of these are said of this store, not of all.
         number: of the entry among several; None: it is the only one.
@@ -38,6 +39,7 @@ class Entry:
     units: Mapping[str, str] | None = None
     member: int | str | None = None
     round_times_seconds: int | None = None
+    grid_mapping: str | None = None
     missing_chunks: MissingChunks = "refuse"
     storage_options: Mapping[str, Any] | None = field(default=None, repr=False)
     own: frozenset[str] = frozenset()

@@ -65,6 +65,7 @@ def open_entry(
                 units=entry.units,
                 member=entry.member,
                 round_times_seconds=entry.round_times_seconds,
+                grid_mapping=entry.grid_mapping,
             )
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None

@@ -17,14 +17,13 @@ from axialcast.data.opening.standard.coordinates import (
 from axialcast.data.opening.standard.dimensions import reorder, select_member
 from axialcast.data.opening.standard.levels import is_level, with_levels
 from axialcast.data.opening.standard.naming import rename
+from axialcast.data.opening.standard.projection import on_map
 from axialcast.data.opening.standard.units import in_canonical_units
 from axialcast.data.opening.standard.validity import at_valid_times
-from axialcast.grid import grid_of
+from axialcast.grid import dims_of, grid_of
 from axialcast.names import (
     COORDINATE_ALIASES,
-    COORDINATE_ATTRS,
-    LATITUDE,
-    LONGITUDE,
+    GRID_MAPPING,
     TIME,
     canonical,
 )
@@ -54,8 +53,9 @@ def standardise(
     units: Mapping[str, str] | None = None,
     member: int | str | None = None,
     round_times_seconds: int | None = None,
+    grid_mapping: str | None = None,
 ) -> xr.Dataset:
-    """The variables on the grid, with dimensions (time, [level], latitude, longitude).
+    """The variables on the grid, with dimensions (time, [level], latitude, longitude), or y and x.
 
     Args:
         raw: as its backend opens it.
@@ -64,16 +64,20 @@ def standardise(
         member: the one to keep of an ensemble.
         round_times_seconds: to the multiples of which times are rounded; None: where they are off
             by no more than the type of their numbers.
+        grid_mapping: the projection of `x` and `y`, as PROJ calls it; None: what the store says.
 
     Raises:
         ValueError: coordinates are no times or no grid in degrees, or units are absent or foreign.
     """
-    refuse_curves(raw)
+    raw = on_map(raw, grid_mapping=grid_mapping, units=units)
+    if GRID_MAPPING not in raw.coords:
+        refuse_curves(raw)
     raw = at_valid_times(decoded(raw, round_times_seconds))
     named = _with_coordinates(rename(raw, variables))
     wanted = None if variables is None else {*variables, *map(canonical, variables)}
     fields = _fields(named, wanted)
-    refuse_projections(fields, raw)
+    if GRID_MAPPING not in raw.coords:
+        refuse_projections(fields, raw)
     analysis = with_levels(select_member(fields, member), wanted=wanted, units=units)
     analysis = in_canonical_units(reorder(analysis, wanted), units, wanted=wanted)
     return analysis.drop_encoding()
@@ -81,7 +85,7 @@ def standardise(
 
 def _with_coordinates(analysis: xr.Dataset) -> xr.Dataset:
     """The dataset with times, and latitudes and longitudes that are a grid in degrees."""
-    for coordinate in (TIME, LATITUDE, LONGITUDE):
+    for coordinate in (TIME, *dims_of(analysis.dims)):
         if coordinate in analysis.indexes:
             continue
         projection = None if coordinate == TIME else projection_of(analysis)
@@ -101,10 +105,9 @@ def _with_coordinates(analysis: xr.Dataset) -> xr.Dataset:
             f"{names}, and write a single value as a dimension of length one{constant}"
         )
     analysis = check_times(analysis)
-    grid_of(analysis)
     analysis = analysis.copy()
-    for name in (LATITUDE, LONGITUDE):
-        analysis[name].attrs = COORDINATE_ATTRS[name]
+    for name, (_, _, attrs) in grid_of(analysis).labels.items():
+        analysis[name].attrs = dict(attrs)
     return analysis
 
 
@@ -120,7 +123,7 @@ def _fields(dataset: xr.Dataset, wanted: Collection[str] | None) -> xr.Dataset:
     for name, array in dataset.data_vars.items():
         if array.ndim == 1 or (array.ndim == 0 and is_level(name)):
             lines.append(name)
-        if not {TIME, LATITUDE, LONGITUDE} <= set(array.dims):
+        if not {TIME, *dims_of(dataset.dims)} <= set(array.dims):
             continue
         if array.dtype.kind in "fiu":
             fields.append(name)

@@ -14,8 +14,9 @@ from axialcast.data.opening.opened import open_files
 from axialcast.data.opening.points import on_points
 from axialcast.data.opening.selection import chosen_variables
 from axialcast.data.opening.standard.naming import rename
+from axialcast.data.opening.standard.projection import on_map
 from axialcast.data.opening.store import open_analysis
-from axialcast.grid import Grid, dims_of, grid_of
+from axialcast.grid import Grid, coords_of, dims_of, grid_of
 from axialcast.names import TIME, canonical
 
 __all__ = ["open_static"]
@@ -30,6 +31,7 @@ def open_static(
     *,
     rename: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
+    grid_mapping: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Fields (h, w) in the project's names and units.
@@ -40,13 +42,15 @@ def open_static(
         grid: whose points are taken; the store may hold more, in another order. None: the store's.
         rename: as of `open_analysis`, but for names that are not there, as of another store.
         units: by variable, those that the store does not state, or states wrongly; also of others.
+        grid_mapping: as of `open_analysis`.
         storage_options: for a URL, as of `open_analysis`.
 
     Raises:
         FileNotFoundError, ConnectionError: there is no such store, or it cannot be reached.
         ValueError: a field is not there, changes in time, or lies on other points.
     """
-    entries = entries_of(store, rename=rename, units=units, storage_options=storage_options)
+    shared = {"rename": rename, "units": units, "grid_mapping": grid_mapping}
+    entries = entries_of(store, storage_options=storage_options, **shared)
     asked = [entry for entry in entries if entry.asked(variables) != []] or entries
     held = [_on_grid(entry, variables) for entry in asked]
     if len(held) == 1:
@@ -84,6 +88,7 @@ def _on_grid(entry: Entry, variables: Sequence[str]) -> dict[str, list[xr.DataAr
         # Names to change may be those of another store.
         files = open_files(replace(entry, own=frozenset()), entry.asked(variables))
         for raw in files.values():
+            raw = on_map(raw, grid_mapping=entry.grid_mapping, units=entry.units)
             for name, array in rename(raw, variables).data_vars.items():
                 if {*dims_of(array.dims)} <= set(array.dims):
                     found[str(name)].append(array)
@@ -110,7 +115,7 @@ def _at_one_time(arrays: Sequence[xr.DataArray]) -> xr.DataArray:
         raise ValueError(
             f"{first.name}: changes in time or from file to file, so it is no static field"
         )
-    field = first.reset_coords(drop=True)
+    field = first.reset_coords(drop=True).assign_coords(coords_of(first))
     return field.expand_dims({TIME: [ANY_TIME]}).assign_attrs(field.attrs)
 
 

@@ -37,8 +37,9 @@ def open_analysis(
     storage_options: Mapping[str, Any] | None = None,
     timeout_seconds: float = 60.0,
     round_times_seconds: int | None = None,
+    grid_mapping: str | None = None,
 ) -> xr.Dataset:
-    """A lazily loaded analysis with dimensions (time, [level], latitude, longitude).
+    """A lazily loaded analysis with dimensions (time, [level], latitude, longitude), or (…, y, x).
 
     Coordinates and variables are renamed by aliases, `standard_name` and units; values of
     well-known variables are converted to the units of `axialcast.names.VARIABLES`, and each
@@ -53,7 +54,7 @@ def open_analysis(
             of the first and at the times that all have; a coarser cadence, of a day at most, is
             held until its next value. One of them may be a mapping {"store": …} that says of it
             alone: variables (that it is to give), rename, units, member, round_times_seconds,
-            missing_chunks, storage_options.
+            grid_mapping, missing_chunks, storage_options.
         variables: names to keep, in this order; foreign names are accepted. None: all.
         levels: pressure levels to keep (hPa), in this order. None: all.
         period: first and last date to keep, both included: text, years or datetimes. None: all.
@@ -71,14 +72,17 @@ def open_analysis(
         timeout_seconds: how long to wait for a server's answer, and to ask again.
         round_times_seconds: rounds times to multiples of so many seconds from midnight; None:
             only where they are off by no more than the type of their numbers, and the log says so.
+        grid_mapping: the projection of the store's grid, as PROJ calls it, such as EPSG:3413; None:
+            what the store says, or latitudes and longitudes.
 
     Raises:
         FileNotFoundError, ConnectionError: there is no such store, or it cannot be reached.
         ValueError: what is asked for is not there; times are unsorted, repeated or uneven;
-            coordinates are no grid in degrees; units are absent or foreign.
+            coordinates are no grid in degrees or on a map; units are absent or foreign.
     """
     shared: dict[str, Any] = {"rename": rename, "units": units, "member": member}
     shared |= {"round_times_seconds": round_times_seconds, "missing_chunks": missing_chunks}
+    shared["grid_mapping"] = grid_mapping
     entries = entries_of(store, storage_options=storage_options, **shared)
     entries = [entry for entry in entries if entry.asked(variables) != []] or entries
     opened = [open_entry(entry, variables, levels, timeout_seconds) for entry in entries]

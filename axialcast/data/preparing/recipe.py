@@ -20,11 +20,11 @@ from axialcast.times.steps import exact, parsed_step
 __all__ = ["Recipe"]
 
 OPENING = (
-    *("variables", "levels", "region", "member", "gaps", "round_times_seconds"),
+    *("variables", "levels", "region", "member", "gaps", "round_times_seconds", "grid_mapping"),
     *("rename", "units", "missing_chunks", "storage_options"),
 )
 """What of a recipe `open_analysis` is told."""
-NEWER = ("member", "round_times_seconds", "rename", "step")
+NEWER = ("member", "round_times_seconds", "grid_mapping", "rename", "step")
 """What recipes of version 0.1.0 did not have: written only where it says something."""
 
 
@@ -54,6 +54,7 @@ class Recipe:
     member: int | str | None = None
     gaps: Gaps = "refuse"
     round_times_seconds: int | None = None
+    grid_mapping: str | None = None
     rename: Mapping[str, str] | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     missing_chunks: MissingChunks = "refuse"

@@ -15,8 +15,8 @@ from axialcast.names import COORDINATE_ALIASES, COORDINATE_ATTRS, LATITUDE, LONG
 __all__ = ["contradiction", "projection_of", "refuse_curves", "refuse_projections", "said", "tells"]
 
 REMAP = (
-    "projected and rotated grids are not supported yet; interpolate to latitudes and longitudes, "
-    "for instance with: cdo remapbil,r360x180 in.nc out.nc"
+    "say which projection it is in data.grid_mapping, such as EPSG:3413, or interpolate to "
+    "latitudes and longitudes, for instance with: cdo remapbil,r360x180 in.nc out.nc"
 )
 PROJECTED = re.compile(r"projection_[xy]_|grid_(latitude|longitude)|_angular_coordinate$")
 """Standard names of coordinates that are no latitudes and longitudes of the Earth."""
@@ -165,7 +165,11 @@ def refuse_projections(dataset: xr.Dataset, raw: xr.Dataset) -> None:
         for word in re.split(r"[:\s]+", str(mapping)):
             kind = _mapping_name(raw, word)
             if kind and kind not in LATLON_MAPPINGS:
-                raise ValueError(f"{name}: is on the grid mapping {kind!r} ({word}); {REMAP}")
+                raise ValueError(
+                    f"{name}: is on the grid mapping {kind!r} ({word}), but runs along no "
+                    "coordinates of it: those have the standard_name projection_x_coordinate, or "
+                    "grid_longitude, and such of y; correct the file"
+                )
         grib = array.attrs.get("GRIB_gridType")
         if grib is not None and grib not in LATLON_GRIB_TYPES:
             raise ValueError(f"{name}: its GRIB_gridType is {grib!r}; {REMAP}")

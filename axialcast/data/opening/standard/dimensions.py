@@ -7,7 +7,8 @@ import numpy as np
 import xarray as xr
 
 from axialcast.data.arrays.lazy import transpose
-from axialcast.names import COORDINATE_ALIASES, LATITUDE, LEVEL, LONGITUDE, NUMBER, TIME
+from axialcast.grid import dims_of
+from axialcast.names import COORDINATE_ALIASES, GRID_MAPPING, LEVEL, NUMBER, TIME
 
 __all__ = ["reorder", "select_member"]
 
@@ -58,7 +59,8 @@ def reorder(dataset: xr.Dataset, wanted: Collection[str] | None = None) -> xr.Da
     Raises:
         ValueError: a wanted variable has other dimensions of more than one element.
     """
-    order = [TIME, LEVEL, LATITUDE, LONGITUDE]
+    horizontal = dims_of(dataset.dims)
+    order = [TIME, LEVEL, *horizontal]
     for name, array in dataset.data_vars.items():
         long = [dim for dim in array.dims if dim not in order and array.sizes[dim] > 1]
         if not long:
@@ -76,7 +78,7 @@ def reorder(dataset: xr.Dataset, wanted: Collection[str] | None = None) -> xr.Da
             else "keep one element of it in the file, or leave the variable out with data.variables"
         )
         raise ValueError(
-            f"{name}: expected the dimensions time, [level], latitude and longitude, got also "
+            f"{name}: expected the dimensions time, [level], {' and '.join(horizontal)}, got also "
             f"{sizes}; {remedy}"
         )
     others = set(map(str, dataset.dims)) - set(order)
@@ -88,5 +90,5 @@ def reorder(dataset: xr.Dataset, wanted: Collection[str] | None = None) -> xr.Da
         if tuple(dims) != dataset[name].dims
     }
     dataset = dataset.assign(turned) if turned else dataset
-    foreign = [name for name in dataset.coords if name not in order]
+    foreign = [name for name in dataset.coords if name not in (*order, GRID_MAPPING)]
     return dataset.drop_vars(foreign).transpose(*[dim for dim in order if dim in dataset.dims])

@@ -36,6 +36,8 @@ from axialcast.names import (
     ON_LEVELS,
     TIME,
     VARIABLES,
+    X,
+    Y,
     canonical,
 )
 
@@ -43,7 +45,7 @@ __all__ = ["is_level", "with_levels"]
 
 logger = logging.getLogger(__name__)
 
-HORIZONTAL = (TIME, LATITUDE, LONGITUDE, NUMBER)
+HORIZONTAL = (TIME, LATITUDE, LONGITUDE, Y, X, NUMBER)
 
 LEAVE_OUT = "interpolate it to pressure levels, or leave it out with data.variables"
 

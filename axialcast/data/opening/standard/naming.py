@@ -17,6 +17,7 @@ from axialcast.grid import TOLERANCE_DEGREES
 from axialcast.names import (
     COORDINATE_ALIASES,
     COORDINATE_ATTRS,
+    GRID_MAPPING,
     LATITUDE,
     LONGITUDE,
     NUMBER,
@@ -43,7 +44,8 @@ def rename(dataset: xr.Dataset, variables: Sequence[str] | None = None) -> xr.Da
     Raises:
         ValueError: what is named as a coordinate is none, or two that differ are named as one.
     """
-    for want in (TIME, LATITUDE, LONGITUDE, NUMBER):
+    places = () if GRID_MAPPING in dataset.coords else (LATITUDE, LONGITUDE)
+    for want in (TIME, *places, NUMBER):
         found = _coordinate(dataset, want)
         if found is None:
             continue

@@ -10,6 +10,17 @@ from axialcast.data import open_analysis
 
 NAMES = ("latitude", "longitude")
 PROJECTION = [{"standard_name": f"projection_{axis}_coordinate"} for axis in "yx"]
+LAMBERT = {
+    "grid_mapping_name": "lambert_conformal_conic",
+    "longitude_of_central_meridian": 262.5,
+    "latitude_of_projection_origin": 38.5,
+    "standard_parallel": 38.5,
+}
+ROTATED_POLE = {
+    "grid_mapping_name": "rotated_latitude_longitude",
+    "grid_north_pole_longitude": -162.0,
+    "grid_north_pole_latitude": 39.25,
+}
 ROTATED = [{"standard_name": f"grid_{name}", "units": "degrees"} for name in NAMES]
 
 
@@ -41,8 +52,8 @@ def test_degrees_in_any_spelling(analysis, names, attrs):
 @pytest.mark.parametrize(
     ("names", "attrs", "message"),
     [
-        (("y", "x"), [{"units": "km"}] * 2, "y: is in 'km', no degrees_north; projected"),
-        (("lat", "lon"), [{"units": "metres"}] * 2, "lat: is in 'metres', no degrees_north; proj"),
+        (("y", "x"), [{"units": "km"}] * 2, "y: is in 'km', no degrees_north; say which"),
+        (("lat", "lon"), [{"units": "metres"}] * 2, "lat: is in 'metres', no degrees_north; say"),
         (("y", "x"), PROJECTION, "y: is no latitude of the Earth: .*cdo remapbil"),
         (("lat", "lon"), PROJECTION, "lat: is no latitude of the Earth"),
         (("rlat", "rlon"), ROTATED, "no dimension 'latitude'; rlat has the standard_name"),
@@ -91,13 +102,20 @@ def test_radians_with_both_ends_of_the_turn(analysis):
         open_analysis(ends)
 
 
-@pytest.mark.parametrize("kind", ["rotated_latitude_longitude", "lambert_conformal_conic"])
-def test_a_grid_mapping_tells_a_projection(analysis, kind):
-    mapped = analysis.assign(crs=((), 0, {"grid_mapping_name": kind}))
+@pytest.mark.parametrize(
+    "kind", [LAMBERT, ROTATED_POLE], ids=lambda kind: kind["grid_mapping_name"]
+)
+def test_a_grid_mapping_that_coordinates_contradict(analysis, kind):
+    mapped = analysis.assign(crs=((), 0, kind))
     mapped["geopotential"].attrs["grid_mapping"] = "crs: latitude longitude"
-    with pytest.raises(ValueError, match=f"geopotential: is on the grid mapping '{kind}' .crs.;"):
+    with pytest.raises(
+        ValueError, match=r"geopotential: is on the grid mapping '\w+' .crs., but runs"
+    ):
         open_analysis(mapped)
-    mapped["crs"].attrs["grid_mapping_name"] = "latitude_longitude"
+    del mapped["crs"].attrs[next(reversed(kind))]
+    with pytest.raises(ValueError, match=r"crs: grid mapping '.*': PROJ cannot read it"):
+        open_analysis(mapped)
+    mapped["crs"].attrs = {"grid_mapping_name": "latitude_longitude"}
     xr.testing.assert_equal(open_analysis(mapped), analysis)
     mapped["geopotential"].attrs["GRIB_gridType"] = "rotated_ll"
     with pytest.raises(ValueError, match="geopotential: its GRIB_gridType is 'rotated_ll'"):
