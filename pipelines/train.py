@@ -29,7 +29,7 @@ from axialcast.data.transform import log_scales
 from axialcast.device import choose_device
 from axialcast.forecast import Checkpoint, save_checkpoint
 from axialcast.model import ForecastNetwork
-from axialcast.names import PROGNOSTIC
+from axialcast.names import FORCING, PROGNOSTIC
 from axialcast.parallel import launch, leader_first, told
 from axialcast.run.config import Config
 from axialcast.run.progress import track
@@ -120,7 +120,8 @@ def run(config: Config) -> None:
         warn_implausible(channels, stats.lowest, stats.highest)
     for channel, share in zip(channels, stats.missing, strict=True):
         if share:
-            print(f"train: {channel} is NaN on {100 * share:.3g} % of the area: masked in the loss")
+            so = "0 for the network" if channel.role == FORCING else "masked in the loss"
+            print(f"train: {channel} is NaN on {100 * share:.3g} % of the area: {so}")
     static, bounds = static_fields(config, grid), channels.forecast.bounds(data.bounds)
     settings = {"input_steps": data.input_steps, **config.model.model_dump()}
     if data.computed_forcings:

@@ -25,6 +25,7 @@ from axialcast.forecast.memory import held_bytes
 from axialcast.model import ForecastNetwork
 from axialcast.model.footprint import forecasting_bytes
 from axialcast.model.memory import installed_bytes, resident_bytes
+from axialcast.names import FORCING
 from axialcast.parallel import launch
 from axialcast.run.config import Config, DataConfig
 from axialcast.run.simulated import planet_of
@@ -165,11 +166,12 @@ class Preflight:
         """What training takes of each of its devices."""
         cluster, ranks = self.config.cluster, launch().world_size
         missing = None if self.scanned is None else self.scanned.missing
+        judged = np.array([channel.role != FORCING for channel in self.channels])
         return TrainingCosts(
             self.config,
             self.channels,
             self.analysis.grid,
-            masked=missing is not None and bool((missing > 0).any()),
+            masked=missing is not None and bool((missing[judged] > 0).any()),
             bfloat16=self._is_bfloat16,
             world_size=ranks if ranks > 1 else cluster.nodes * cluster.processes,
         )
@@ -249,7 +251,7 @@ class Preflight:
         ones = np.ones(len(self.analysis.channels))
         return States(
             self.source.between(*getattr(self.data, name)),
-            self.analysis.channels,
+            self.channels,
             Statistics(0 * ones, ones, ones),
             buffer_bytes=self.data.buffer_bytes,
         )

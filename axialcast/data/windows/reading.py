@@ -19,6 +19,7 @@ from axialcast.data.normalize import Statistics
 from axialcast.data.reader import Analysis
 from axialcast.data.sources import Where
 from axialcast.data.transform import LEAST, logarithm
+from axialcast.names import FORCING
 from axialcast.times.calendars import time_text
 
 __all__ = ["BUFFER_BYTES", "PAGE_BYTES", "States"]
@@ -38,7 +39,8 @@ class States:
     Args:
         analysis: dimensions (time, [level], latitude, longitude), times increasing.
         channels: which channels, in which order.
-        statistics: their normalisation. Channels in which it counted NaN have masks.
+        statistics: their normalisation. There are masks if it counted NaN in any channel but
+            forcings, in which NaN is 0 alone.
         buffer_bytes: hold everything if it decodes to at most this many bytes.
         num_latitudes: of the whole grid, if the analysis is a band of it: what is held, and so the
             order of windows, is chosen as for whole states, the same for every band.
@@ -58,8 +60,9 @@ class States:
         self.channels, self.buffer_bytes = channels, buffer_bytes
         self.shape = self.analysis.shape
         self._num_latitudes = num_latitudes or self.shape[1]
-        self.masked = bool((statistics.missing > 0).any())
         self._may_miss = statistics.missing > 0
+        judged = np.array([channel.role != FORCING for channel in channels])
+        self.masked = bool((self._may_miss & judged).any())
         self._mean = statistics.mean.astype(np.float32)[:, None, None]
         self._std = statistics.std.astype(np.float32)[:, None, None]
         self._scales = statistics.log1p
@@ -150,7 +153,8 @@ class States:
             valid: likewise, bool: where a value is there. Needed if there are masks.
 
         Raises:
-            ValueError: NaN in a channel without a mask, or a chunk that does not decode.
+            ValueError: NaN in a channel that has none in the training period, or a chunk that does
+                not decode.
             OSError: the store cannot be read.
         """
         target = out.numpy()
@@ -199,6 +203,6 @@ class States:
                 f"{self.channels[(where[1].start or 0) + channel]}: NaN at {time_text(when)}, "
                 "where the training period has none; fill it or leave the period out"
             )
-        assert mask is not None
         into[bad] = 0
-        mask[where][bad] = False
+        if mask is not None:
+            mask[where][bad] = False

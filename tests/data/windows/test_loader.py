@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from axialcast.data import Channels, States, Statistics, WindowLoader, open_analysis
 from axialcast.data.arrays.chunks import Chunks
+from axialcast.names import FORCING
 
 STATE_BYTES = 3 * 7 * 12 * 4
 
 
-def states_of(analysis, buffer_bytes=2**30, missing=0.0):
-    channels = Channels.of(analysis)
+def states_of(analysis, buffer_bytes=2**30, missing=0.0, roles=None):
+    channels = Channels.of(analysis, roles)
     ones = np.ones(len(channels))
     return States(
         analysis,
@@ -282,6 +283,23 @@ def test_nan_become_masks(make_analysis, tmp_path, buffer):
         want = values[np.searchsorted(analysis.time.values, batch.times)]
         np.testing.assert_array_equal(batch.valid.numpy(), ~np.isnan(want))
         np.testing.assert_array_equal(batch.states.numpy(), np.nan_to_num(want))
+
+
+@pytest.mark.parametrize("buffer", [2**30, 90 * STATE_BYTES])
+def test_nan_of_forcings_are_zero_and_need_no_masks(make_analysis, tmp_path, buffer):
+    """They are judged by nobody."""
+    analysis = make_analysis(num_times=91)
+    name = list(analysis)[-1]
+    analysis[name] = analysis[name].where(analysis[name].latitude < 0)
+    write(analysis, tmp_path / "a.zarr")
+    missing = np.array([0.0, 0.0, 0.5])
+    states = states_of(open_analysis(tmp_path / "a.zarr"), buffer, missing, {name: FORCING})
+    values = states.channels.stack(analysis)
+    for batch in WindowLoader(states, input_steps=1, target_steps=1, batch_size=6).epoch(0):
+        assert batch.valid is None
+        want = values[np.searchsorted(analysis.time.values, batch.times)]
+        np.testing.assert_array_equal(batch.states.numpy(), np.nan_to_num(want))
+        assert batch.targets.shape[2] == batch.inputs.shape[2] == 2
 
 
 def test_nan_that_training_has_not_seen_are_refused(analysis):
