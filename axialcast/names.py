@@ -184,6 +184,8 @@ VARIABLES: dict[str, Variable] = {
 }
 
 PROGNOSTIC, DIAGNOSTIC, FORCING = "prognostic", "diagnostic", "forcing"
+HELD = "held_hours"
+"""Attribute of a variable whose values stand until the next: for how many hours."""
 ROLES = {PROGNOSTIC: "variables", DIAGNOSTIC: "diagnostic", FORCING: "forcings"}
 """What a network does with a variable, in the order that channels have: it is given it and
 forecasts it; it forecasts it alone; it is given it alone, at all times. Each with the key of `data`

@@ -25,7 +25,7 @@ from axialcast.forecast.memory import held_bytes
 from axialcast.model import ForecastNetwork
 from axialcast.model.footprint import forecasting_bytes
 from axialcast.model.memory import installed_bytes, resident_bytes
-from axialcast.names import FORCING
+from axialcast.names import FORCING, HELD
 from axialcast.parallel import launch
 from axialcast.run.config import Config, DataConfig
 from axialcast.run.simulated import planet_of
@@ -77,12 +77,15 @@ class Preflight:
         extent = "global" if grid.is_periodic else "regional"
         shares = () if self.scanned is None else zip(channels, self.scanned.missing, strict=True)
         missing = [f"{channel} {100 * share:.3g} %" for channel, share in shares if share]
+        hours_held = {n: v.attrs.get(HELD) for n, v in self.analysis.dataset.data_vars.items()}
+        held = [f"{name}, every {each:g} h" for name, each in hours_held.items() if each]
         splits = (f"{name} {len(self.split(name)):,}" for name in ("train", "validate", "test"))
         return [
             f"channels: {', '.join(map(str, channels))}",
             f"grid: {grid.shape[0]} x {grid.shape[1]}, {extent}",
             f"times: {len(times):,}, every {spacing}, {first} to {last} ({', '.join(splits)})",
             f"model step: {step_text(self.step)}",
+            *([f"held until its next value: {', '.join(held)}"] if held else []),
             *([f"NaN, masked: {', '.join(missing)} of the area"] if missing else []),
         ]
 

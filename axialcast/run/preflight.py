@@ -14,6 +14,7 @@ from axialcast.data.reader import Analysis
 from axialcast.data.transform import log_scales
 from axialcast.device import choose_device
 from axialcast.forecast import Forecaster, load_checkpoint
+from axialcast.names import FORCING, HELD
 from axialcast.run.config import Config, ConfigError, DataConfig
 from axialcast.run.costs import Preflight
 from axialcast.run.line import stages_of
@@ -94,16 +95,33 @@ def _opened(config: Config, store: xr.Dataset | None) -> xr.Dataset:
         opened = open_analysis(config.analysis_store if store is None else store, **config.opening)
         with _naming(config.analysis_name):
             _refuse_unitless(opened)
+            _refuse_held(opened, config.data, None)
         return opened
     recipe = Recipe(**config.recipe)
     opened = recipe.open(store)
     with _naming(config.source_name):
         _refuse_unitless(opened)
+        _refuse_held(opened, config.data, recipe.aggregate_hours)
         try:
             return recipe.convert(opened)
         except ValueError as error:
             key = str(error).partition(":")[0]
             raise ValueError(f"prepare.{error}" if key in PREPARE else str(error)) from None
+
+
+def _refuse_held(
+    opened: xr.Dataset, data: DataConfig | None, aggregate_hours: float | None
+) -> None:
+    """Refuses to forecast, hour by hour, what is given by the day."""
+    for name, array in opened.data_vars.items():
+        hours = array.attrs.get(HELD)
+        averaged = hours and aggregate_hours and aggregate_hours % hours == 0
+        if hours and not averaged and data and data.roles.get(str(name)) != FORCING:
+            raise ValueError(
+                f"{name}: its store gives it every {hours:g} h, less often than others, so that a "
+                "forecast of it would learn steps in which nothing changes; put it among "
+                f"data.forcings, or set prepare.aggregate_hours: {hours:g}"
+            )
 
 
 def _refuse_unknown_events(channels: Channels, config: Config) -> None:

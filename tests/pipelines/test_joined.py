@@ -12,9 +12,9 @@ import xarray as xr
 import yaml
 from typer.testing import CliRunner, Result
 
+import axialcast
 from axialcast.run.cli import app
 
-RNG = np.random.default_rng(5)
 LATITUDE, LONGITUDE = np.linspace(75, -75, 6), np.arange(8) * 45.0
 PLACES = {"latitude": LATITUDE, "longitude": LONGITUDE}
 TIMES = pd.date_range("2001-01-01", "2001-02-09T18", freq="6h", unit="ns")
@@ -22,10 +22,11 @@ SST = "sea_surface_temperature"
 
 
 def noise(times: pd.DatetimeIndex, base: float, spread: float) -> Any:
-    """A wave that travels, and noise."""
+    """A wave that travels, and noise, the same for the same base."""
+    rng = np.random.default_rng(int(base))
     phase = 2 * np.pi * (np.arange(len(times)) / 20)[:, None, None] + np.radians(LONGITUDE)
     field = np.sin(phase) * np.cos(np.radians(LATITUDE))[:, None]
-    values = base + spread * (field + 0.1 * RNG.standard_normal(field.shape))
+    values = base + spread * (field + 0.1 * rng.standard_normal(field.shape))
     return ("time", "latitude", "longitude"), values.astype("f4")
 
 
@@ -41,7 +42,7 @@ def stores() -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
         {"time": TIMES, **PLACES},
     )
     sea = xr.Dataset({SST: (*noise(days, 290, 5), {"units": "K"})}, {"time": days, **PLACES})
-    mask = RNG.random((6, 8)).astype("f4")
+    mask = np.random.default_rng(5).random((6, 8)).astype("f4")
     mask = xr.Dataset({"land_sea_mask": (("latitude", "longitude"), mask, {"units": "1"})}, PLACES)
     return weather, sea, mask
 
@@ -146,11 +147,46 @@ def test_several_stores_give_the_bits_of_one(configs: Path, prepare: str) -> Non
     assert "configs/weather.zarr" in known["provenance"]["store"] or given
 
 
+def test_stores_on_grids_of_their_own_are_regridded_each(configs: Path) -> None:
+    """As where a file holds what the coarser one becomes, of each of its cells."""
+    _, sea, _ = stores()
+    fine = sea.isel(latitude=np.repeat(np.arange(6), 2), longitude=np.repeat(np.arange(8), 2))
+    fine = fine.assign_coords(
+        latitude=np.linspace(82.5, -82.5, 12), longitude=np.arange(16) * 22.5 - 11.25
+    )
+    foreign(fine).to_netcdf("configs/sea.nc")
+    weather = xr.open_zarr("configs/weather.zarr", consolidated=False).load()
+    held = sea.reindex(time=TIMES, method="ffill")[SST]
+    result = call("check", "configs/several.yaml")
+    assert "another grid than configs/weather.zarr: latitude: expected 6" in result.output
+    assert "prepare.regrid" in result.output
+    regrid = "prepare={regrid: {num_latitudes: 6, num_longitudes: 8, poles: false}}"
+    ran("configs/several.yaml", "pipeline=prepare", regrid, "output=out")
+    made = axialcast.open_analysis("out/training.zarr")
+    np.testing.assert_allclose(made[SST], held, rtol=1e-6)
+    np.testing.assert_allclose(made["2m_temperature"], weather["2m_temperature"], rtol=1e-6)
+
+
+def test_what_is_given_by_the_day_is_not_forecast_by_the_hour(configs: Path) -> None:
+    given = ["configs/several.yaml", "data.forcings=[]", f"data.diagnostic=[{SST}]"]
+    result = call("check", *given)
+    assert result.exit_code == 2
+    assert f"{SST}: its store gives it every 24 h, less often than others" in result.output
+    assert "set prepare.aggregate_hours: 24" in result.output
+    daily = ["pipeline=[prepare,train]", "prepare.aggregate_hours=24"]
+    ran(*given, *daily, "output=out")
+    sea = stores()[1][SST]
+    made = axialcast.open_analysis("out/training.zarr")[SST]
+    np.testing.assert_allclose(made, sea.sel(time=made.time.values), rtol=1e-6)
+    told = call("check", "configs/several.yaml").output
+    assert f"held until its next value: {SST}, every 24 h" in told
+
+
 def test_what_changed_of_which_store_is_said(configs: Path) -> None:
     given = ["configs/several.yaml", "output=out", "pipeline=train"]
     ran(*given)
     _, sea, _ = stores()
-    foreign(sea).to_netcdf("configs/other.nc")
+    foreign(sea + 1).to_netcdf("configs/other.nc")
     shutil.copy("configs/other.nc", "configs/sea.nc")
     result = call("run", *given)
     assert "store.1 changed" in result.output

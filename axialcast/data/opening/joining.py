@@ -17,19 +17,17 @@ from axialcast.data.arrays.lazy import repeat
 from axialcast.data.opening.alike import calendar_of
 from axialcast.data.opening.points import on_points
 from axialcast.grid import coords_of, grid_of
-from axialcast.names import LEVEL, TIME
+from axialcast.names import HELD, LEVEL, TIME
 from axialcast.times.calendars import cadence, spans, time_text
 from axialcast.times.steps import in_months, multiple, step_text
 
-__all__ = ["HELD", "join_stores"]
+__all__ = ["join_stores"]
 
 logger = logging.getLogger(__name__)
 
 Stores = Mapping[str, xr.Dataset]
 """What each store holds, standardised, by its name."""
 
-HELD = "held"
-"""Attribute of a variable that is held: how long, in words."""
 LONGEST, ZERO = np.timedelta64(1, "D"), np.timedelta64(0, "ns")
 """That a value may be held; and no time at all."""
 
@@ -60,7 +58,7 @@ def _on_one_grid(stores: Stores) -> dict[str, xr.Dataset]:
             except ValueError as error:
                 raise ValueError(
                     f"{name}: lies on another grid than {one}: {error}; regrid one of them, for "
-                    "instance with: cdo remapcon,one.nc other.nc out.nc"
+                    "instance with: cdo remapcon,one.nc other.nc out.nc, or all with prepare.regrid"
                 ) from None
         if levelled is not None:
             dataset = _at_levels(name, dataset, *levelled)
@@ -187,7 +185,7 @@ def _held(
         for name, array in dataset.data_vars.items()
     }
     for variable in held.values():
-        variable.attrs[HELD] = step_text(step)
+        variable.attrs[HELD] = step / np.timedelta64(1, "h")
     others = {name: coord for name, coord in dataset.coords.items() if name != TIME}
     return xr.Dataset(held, {TIME: axis, **others}, dataset.attrs)
 

@@ -4,7 +4,7 @@ Everything foreign stops at this door: names and units are converted once, and w
 stated with certainty (cadence, order, units) is refused with the remedy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import xarray as xr
@@ -38,6 +38,7 @@ def open_analysis(
     timeout_seconds: float = 60.0,
     round_times_seconds: int | None = None,
     grid_mapping: str | None = None,
+    each: Callable[[xr.Dataset], xr.Dataset] = lambda dataset: dataset,
 ) -> xr.Dataset:
     """A lazily loaded analysis with dimensions (time, [level], latitude, longitude), or (…, y, x).
 
@@ -74,6 +75,7 @@ def open_analysis(
             only where they are off by no more than the type of their numbers, and the log says so.
         grid_mapping: the projection of the store's grid, as PROJ calls it, such as EPSG:3413; None:
             what the store says, or latitudes and longitudes.
+        each: what is done to each of several stores before they are joined, such as regridding.
 
     Raises:
         FileNotFoundError, ConnectionError: there is no such store, or it cannot be reached.
@@ -90,7 +92,7 @@ def open_analysis(
     if entries[0].is_alone:
         analysis = combine(opened[0].standard, variables)
     else:
-        analysis = _joined(opened, variables, levels, region, gaps)
+        analysis = _joined(opened, variables, levels, region, gaps, each)
         region = None
     try:
         return _part(analysis, levels, period, region, gaps)
@@ -104,6 +106,7 @@ def _joined(
     levels: Sequence[float] | None,
     region: Mapping[str, tuple[float, float]] | None,
     gaps: Gaps,
+    each: Callable[[xr.Dataset], xr.Dataset],
 ) -> xr.Dataset:
     """Stores as one: those of the same variables one after another, then these beside others."""
     given = given_by([one.entry for one in opened], [one.held for one in opened], variables)
@@ -117,7 +120,8 @@ def _joined(
         name = f"{name} (data.store.{group[0].entry.number})" if name in stores else name
         part = combine(files_of(group), [v for one in group for v in one.held if v in of])
         try:
-            stores[name] = _part(part, levels if LEVEL in part.dims else None, None, region, gaps)
+            part = _part(part, levels if LEVEL in part.dims else None, None, region, gaps)
+            stores[name] = each(part)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     joined = join_stores(stores) if len(stores) > 1 else next(iter(stores.values()))

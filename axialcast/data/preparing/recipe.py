@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,9 +90,20 @@ class Recipe:
         return told(entries_of(self.store))
 
     def open(self, store: xr.Dataset | None = None) -> xr.Dataset:
-        """The analysis as it is, lazy; of another store if one is given."""
+        """The analysis as it is, lazy; of another store if one is given. Several stores, which may
+        be on grids of their own, are on the new one."""
         opening = {name: getattr(self, name) for name in OPENING}
+        if self._regrids_each:
+            opening["each"] = partial(convert, grid=self._grid)
         return open_analysis(self.store if store is None else store, **opening)
+
+    @property
+    def _grid(self) -> LatLonGrid | None:
+        return None if self.regrid is None else LatLonGrid.regular(**self.regrid)
+
+    @property
+    def _regrids_each(self) -> bool:
+        return self.regrid is not None and not isinstance(self.store, str)
 
     def convert(self, analysis: xr.Dataset) -> xr.Dataset:
         """The opened analysis, aggregated and regridded when it is read; attribute `left_out` names
@@ -101,7 +113,7 @@ class Recipe:
             ValueError: a variable to sum is unknown, or as `convert`.
         """
         sums_among(analysis, self.accumulated)
-        grid = None if self.regrid is None else LatLonGrid.regular(**self.regrid)
+        grid = None if self._regrids_each else self._grid
         if grid is None and self.aggregate_hours is None:
             return analysis.assign_attrs(left_out=[])
         converted = convert(

@@ -108,7 +108,7 @@ def test_a_coarser_store_is_held_until_its_next_value(stored, kinds, first, capl
     times = parts[0].time[4:]
     held = parts[1].reindex(time=times, method="ffill")
     same(opened, xr.merge([parts[0].sel(time=times), held]))
-    assert opened[SST].attrs["held"] == "24 h"
+    assert opened[SST].attrs["held_hours"] == 24
     assert "2001-01-02T00 to 2001-01-06T06 is in all" in caplog.text
 
 
