@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from axialcast.baselines.baseline import ALL, States, Which, labelled
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
+from axialcast.grid.proj import pyproj
 from axialcast.times.dates import Leads, Times
 
 __all__ = ["LagrangianPersistence", "is_installed"]
@@ -114,18 +115,18 @@ Carry = Callable[[NDArray[Any], NDArray[np.float64], list[float]], NDArray[np.fl
 @cache
 def _pysteps() -> tuple[Flow, Carry]:
     """Motion (2, h, w) in points a step of states (2, h, w), and a field carried along it."""
-    # It prints where its settings are, and warns of packages that plots would need.
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    pyproj()  # pysteps imports it, too, and would not look after its libraries
+    # It prints where its settings are.
+    with contextlib.redirect_stdout(io.StringIO()):
         import cv2
         from pysteps.extrapolation.semilagrangian import extrapolate
         from pysteps.motion.lucaskanade import dense_lucaskanade
+    # Of places with too few features to tell which of them move apart from the others.
+    warnings.filterwarnings("ignore", module=r"pysteps\.")
     cv2.setNumThreads(1)  # scoring brings threads of its own
 
     def flow(pair: NDArray[Any]) -> NDArray[np.float64]:
-        with warnings.catch_warnings():
-            # Of too few features that move alike: none is then left out.
-            warnings.filterwarnings("ignore", "Singular matrix during outlier detection")
+        with np.errstate(all="ignore"):
             return np.asarray(dense_lucaskanade(pair))
 
     def carry(

@@ -23,7 +23,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.names import CONVENTIONS, COORDINATE_ATTRS, LATITUDE, LONGITUDE, TIME, VARIABLES
+from axialcast.grid import ProjectedGrid
+from axialcast.names import CONVENTIONS, COORDINATE_ATTRS, GRID_MAPPING, TIME, VARIABLES
 from axialcast.planet.families import HOUR, LONGEST_HOURS, Cells, families, together
 from axialcast.planet.steering import Steering
 
@@ -31,6 +32,17 @@ __all__ = ["RainCells", "RainState"]
 
 NAME = "rainfall_rate"
 EPOCH = pd.Timestamp("2000-01-01")
+MAPPING: dict[str, Any] = {
+    "grid_mapping_name": "lambert_azimuthal_equal_area",
+    "latitude_of_projection_origin": 52.0,
+    "longitude_of_projection_origin": 10.0,
+    "false_easting": 4_321_000.0,
+    "false_northing": 3_210_000.0,
+    "semi_major_axis": 6_378_137.0,
+    "inverse_flattening": 298.257222101,
+}
+"""Europe's equal-area grid (EPSG:3035), at whose origin the rain falls."""
+ORIGIN = ("false_northing", "false_easting")
 LEAST = 0.1
 """Rain that a radar sees (mm h-1)."""
 GROWTH, DECAY = 1.0, 1.5
@@ -87,6 +99,8 @@ class RainCells:
         self.seed, self.spacing = seed, 1e3 * spacing_km
         self.width = 2 * points * self.spacing
         self.places = self.spacing * (np.arange(points) + 0.5)
+        y, x = (self.places + MAPPING[side] - self.width / 4 for side in ORIGIN)
+        self.grid = ProjectedGrid(y, x, MAPPING)
         self.block_steps = 24 * 60 // step_minutes
         self.steering = Steering(seed, self.width)
         self._families = lru_cache(2 * 24)(self._born_in)
@@ -166,10 +180,9 @@ class RainCells:
         return np.asarray((self.places - centre + half) % self.width - half)
 
     def _labelled(self, times: pd.DatetimeIndex, rates: Any) -> xr.Dataset:
-        degrees = self.places / 111e3
-        coords = {TIME: times, LATITUDE: degrees, LONGITUDE: degrees}
+        attrs = {**VARIABLES[NAME].attrs, "grid_mapping": GRID_MAPPING}
         return xr.Dataset(
-            {NAME: (tuple(coords), rates, VARIABLES[NAME].attrs)},
-            {name: (name, x, COORDINATE_ATTRS[name]) for name, x in coords.items()},
+            {NAME: ((TIME, *self.grid.dims), rates, attrs)},
+            {TIME: (TIME, times, COORDINATE_ATTRS[TIME]), **self.grid.labels},
             {"Conventions": CONVENTIONS, "title": "axialcast rain cells"},
         )

@@ -133,3 +133,17 @@ def test_impossible_arguments_are_named() -> None:
         RainCells(**SETTINGS | {"step_minutes": 7})
     with pytest.raises(ValueError, match="end: expected a date after start 2001-06-01, got 1999"):
         RainCells(**SETTINGS | {"end": "1999"})
+
+
+def test_it_lies_on_the_equal_area_grid_of_europe() -> None:
+    pyproj = pytest.importorskip("axialcast.grid.proj").pyproj()
+    rain = RainCells(**SETTINGS | {"points": 8})
+    europe = pyproj.Proj("EPSG:3035")
+    east, north = np.array([[-7.0, 10.0, 31.0], [38.0, 52.0, 66.0]])
+    there = pyproj.Proj(pyproj.CRS.from_cf(rain.template().crs.attrs))(east, north)
+    np.testing.assert_allclose(there, europe(east, north), atol=1e-3)
+    x, y = europe(10.0, 52.0)
+    template = rain.template()
+    assert template.x.values[[3, 4]].mean() == pytest.approx(x)
+    assert template.y.values[[3, 4]].mean() == pytest.approx(y)
+    np.testing.assert_allclose(rain.grid.areas, 4e6 / 6_371_000**2, rtol=1e-4)
