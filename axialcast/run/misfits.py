@@ -278,7 +278,7 @@ def _verified(preflight: Preflight) -> Lines:
         argument, _, problem = str(error).partition(": ")
         key = said.partition(":")[0] if argument == "lead_times" else FITTED[argument]
         yield f"{key}: {problem}"
-    if len(inits) and later(inits.min()[None], longest)[0] > times[-1]:
+    if len(inits) and later(np.sort(inits)[:1], longest)[0] > times[-1]:
         yield (
             f"{said} from {time_text(inits.min())}, the first initial "
             f"time, is beyond the store's last time, {time_text(times[-1])}, so that "

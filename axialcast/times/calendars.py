@@ -18,6 +18,7 @@ from axialcast.times.decoding import is_dated
 from axialcast.times.months import are_months, month_numbers
 from axialcast.times.steps import in_months, multiple, step_text
 from axialcast.times.undated import undated
+from axialcast.times.uneven import remedy_for
 
 __all__ = [
     "Gaps",
@@ -126,8 +127,8 @@ def cadence(analysis: xr.Dataset, dim: str = TIME, *, gaps: Gaps = "keep") -> np
     if step <= zero:
         raise ValueError(f"{dim}: not sorted or not unique; sort the file and give each time once")
     is_whole = spacing % step == zero
-    remedy = "give a store of evenly spaced times"
-    remedy += "" if is_whole.all() else _by_rounding(steps(times))
+    even = "give a store of evenly spaced times"
+    remedy = even if is_whole.all() else remedy_for(times, steps(times))
     if gaps == "refuse" and (spacing != spacing[0]).any():
         other = int(np.argmax(spacing != spacing[0]))
         remedy += ", or set data.gaps: keep (gaps='keep')" if is_whole.all() else ""
@@ -282,17 +283,6 @@ def _instant(date: Any, times: NDArray[Any]) -> Any:
 def _uneven(dim: str, before: np.timedelta64, after: np.timedelta64, time: Any, remedy: str) -> str:
     change = f"from {step_text(before)} to {step_text(after)} after {time_text(time)}"
     return f"{dim}: cadence changes {change}; {remedy}"
-
-
-def _by_rounding(spacing: NDArray[np.timedelta64]) -> str:
-    """A remedy where times are near an even axis; nothing where they are not."""
-    seconds = spacing / np.timedelta64(1, "s")
-    for near in (1, 60, 3600):
-        even = np.round(np.median(seconds) / near) * near
-        off = np.abs(seconds - np.round(seconds / even) * even).max() if even else np.inf
-        if off < near / 4:
-            return f", or, if times are off by rounding, set data.round_times_seconds: {near}"
-    return ""
 
 
 def time_text(time: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BeforeValidator
 
-from axialcast.times.steps import parsed_step
+from axialcast.times.steps import exact, in_months, parsed_step
 
 __all__ = ["Date", "InitTimes", "Interval", "Period", "Step", "interval", "period_bounds"]
 
@@ -97,8 +97,9 @@ def _range(value: dict[str, Any]) -> dict[str, str]:
 
 
 def _step(value: Any) -> str:
-    if parsed_step(value) <= np.timedelta64(0):
-        raise ValueError(f"got {value!r}, expected a positive step")
+    step = parsed_step(value)
+    if step <= np.zeros((), step.dtype) or (not in_months(step) and step % exact(1)):
+        raise ValueError(f"got {value!r}, expected one or more whole seconds or months")
     return str(value)
 
 

@@ -51,9 +51,9 @@ def parsed_step(value: Any) -> np.timedelta64:
     """
     if isinstance(value, str) and (match := _TEXT.fullmatch(value.strip().lower())):
         number, unit = float(match[1]), match[2]
-        if unit in _MONTHS and number.is_integer() and number > 0:
+        if unit in _MONTHS and number.is_integer():
             return np.timedelta64(int(number) * _MONTHS[unit], "M")
-        if unit in _SECONDS and number > 0 and (number * _SECONDS[unit]).is_integer():
+        if unit in _SECONDS and (number * _SECONDS[unit]).is_integer():
             return exact(number * _SECONDS[unit])
     elif isinstance(value, np.timedelta64) and in_months(value):
         return np.timedelta64(value, "M")
