@@ -80,7 +80,7 @@ def test_a_month_that_was_never_seen_is_refused(analysis):
     fitted = Climatology.fit(winters)
     with pytest.raises(ValueError, match="fitted in month 1, 2, 12, got times in month 7; fit it"):
         fitted.at(analysis.time.values[3:4])
-    with pytest.raises(ValueError, match=r"needs 2 of it, the training period has 1 in month 4"):
+    with pytest.raises(ValueError, match=r"needs 2 of it, the training period has 1 in month 1;"):
         Climatology.fit(analysis.isel(time=slice(12)))
     inits = winters.time.values[:1]
     with pytest.raises(ValueError, match=r"times: .*got times in month 3"):
