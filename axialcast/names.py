@@ -191,6 +191,10 @@ ROLES = {PROGNOSTIC: "variables", DIAGNOSTIC: "diagnostic", FORCING: "forcings"}
 forecasts it; it forecasts it alone; it is given it alone, at all times. Each with the key of `data`
 that names such variables. Static fields are given too, but have no time."""
 
+ANALYSIS, PERSIST, CLIMATOLOGY = "analysis", "persist", "climatology"
+"""Where a forcing comes from after the initial time: as the analysis has it at the valid time; as
+it was at the initial time; as it is in the mean of years."""
+
 COMPUTED = (
     "cosine_of_solar_zenith_angle",
     "toa_incoming_shortwave_flux",

@@ -53,6 +53,7 @@ READS = (
 NEEDS = ("checkpoint",)
 OUTPUTS = ("forecast.zarr",)
 RESUMES = ("forecast.zarr",)
+KEEPS = (".fitted",)
 EVERY_RANK = True
 IN_PARTS = True
 

@@ -17,16 +17,13 @@ from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
 from axialcast.forecast.store import ForecastStore
 from axialcast.grid import grid_of
-from axialcast.names import INIT_TIME, LEAD_TIME
+from axialcast.names import ANALYSIS, CLIMATOLOGY, INIT_TIME, LEAD_TIME, PERSIST
 from axialcast.times.calendars import time_text
 from axialcast.times.dates import Leads, Times, later
 from axialcast.times.leads import lead_labels
 from axialcast.times.steps import step_text
 
-__all__ = ["ANALYSIS", "PERSIST", "Coming", "Forcings", "Source", "beyond"]
-
-ANALYSIS, PERSIST = "analysis", "persist"
-"""As the analysis has them at the valid times; as they were at the initial time."""
+__all__ = ["Coming", "Forcings", "Source", "beyond"]
 
 HELD_BYTES = 2**28
 """Forcings that are read together, at most."""
@@ -221,7 +218,7 @@ def _opened(variable: str, path: Path) -> xr.Dataset:
     if not path.exists():
         raise FileNotFoundError(
             f"forecast.forcings: {variable}: {path} is not there; expected {ANALYSIS}, {PERSIST}, "
-            "climatology, or the forecast.zarr of another run"
+            f"{CLIMATOLOGY}, or the forecast.zarr of another run"
         )
     return ForecastStore(path).dataset()
 
@@ -243,7 +240,7 @@ def _require(wanted: Channels, source: Any, grid: Any) -> None:
 def _word(source: Source) -> str:
     if isinstance(source, str | Path):
         return str(source)
-    return "forecast" if isinstance(source, xr.Dataset) else "climatology"
+    return "forecast" if isinstance(source, xr.Dataset) else CLIMATOLOGY
 
 
 def _is(source: Source, word: str) -> bool:

@@ -3,13 +3,11 @@
 from axialcast.baselines import Climatology, KeptFits, fit_baselines
 from axialcast.data import open_analysis
 from axialcast.forecast.forcings import Source
-from axialcast.names import canonical
+from axialcast.names import CLIMATOLOGY, canonical
 from axialcast.run.config import Config
 from axialcast.run.stamps import training_data
 
-__all__ = ["CLIMATOLOGY", "forcing_sources"]
-
-CLIMATOLOGY = "climatology"
+__all__ = ["forcing_sources"]
 
 
 def forcing_sources(config: Config) -> dict[str, Source]:

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from axialcast.files import clearing, holding, inventory
+from axialcast.names import ANALYSIS, CLIMATOLOGY, PERSIST
 from axialcast.run.config import Config, ConfigError
 from axialcast.run.errors import places
 from axialcast.run.shipped import find_pipeline, pipelines
@@ -43,11 +44,23 @@ def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
         lines += workers_uninstalled(config)
     if "verify" in {stage.name for stage in stages}:
         lines += _baselines_uninstalled(config)
+    if "forecast" in {stage.name for stage in stages}:
+        lines += _forcings_nowhere(config)
     lines = lines or [*_written_twice(stages), *_overwritten(config, stages)]
     lines = lines or [*_never_made(config, stages), *_in_the_way(config, stages)]
     if lines:
         raise ConfigError(lines)
     return stages
+
+
+def _forcings_nowhere(config: Config) -> Iterator[str]:
+    """Sources of forcings that are neither a word nor there."""
+    for name, source in config.forecast.forcings.items():
+        if source not in (ANALYSIS, PERSIST, CLIMATOLOGY) and not Path(source).exists():
+            yield (
+                f"forecast.forcings: {name}: {source} is not there; expected {ANALYSIS}, "
+                f"{PERSIST}, {CLIMATOLOGY}, or the forecast.zarr of another run"
+            )
 
 
 def _unknown_keys(stage: Stage) -> Iterator[str]:

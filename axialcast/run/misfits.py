@@ -12,10 +12,10 @@ from axialcast.baselines.fitting import check_times
 from axialcast.data import WindowLoader
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import Forecaster, choose_init_times, choose_lead_times
-from axialcast.forecast.forcings import ANALYSIS, beyond
+from axialcast.forecast.forcings import beyond
 from axialcast.forecast.layout import check_layout
 from axialcast.model.memory import installed_bytes, trained_bytes
-from axialcast.names import FORCING, canonical
+from axialcast.names import ANALYSIS, FORCING, canonical
 from axialcast.run.costs import BEYOND, Preflight
 from axialcast.run.data_section import said_step
 from axialcast.scores.regions import region_weights

@@ -250,6 +250,13 @@ def test_errors_name_key_and_remedy(folder, override, line):
     assert line in str(told.value)
 
 
+def test_a_source_of_forcings_that_is_nowhere_is_told_before_the_training(folder):
+    config = config_of(folder, "wrong", *ROLES, "forecast.forcings={sst: persit}")
+    with pytest.raises(ConfigError, match="sst: persit is not there; expected analysis, persist, "):
+        run_stages(config, say=lambda line: None)
+    assert not (folder / "wrong" / "checkpoint").exists()
+
+
 def test_weights_and_bounds_are_of_what_is_forecast(folder):
     for override in ("data.bounds={sst: [271, null]}", "data.weights={sst: 2}"):
         with pytest.raises(ValueError, match="sst is none of"):
