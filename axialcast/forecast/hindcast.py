@@ -51,8 +51,8 @@ class Hindcast:
     """
 
     checkpoint: str
-    analysis: Stores
-    opening: Mapping[str, Any]
+    analysis: Stores = field(repr=False)  # these hold secrets
+    opening: Mapping[str, Any] = field(repr=False)
     store: str
     lead_time: np.timedelta64
     batch_size: int

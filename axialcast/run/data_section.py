@@ -167,6 +167,8 @@ Stores = Annotated[
 def _in_a_list(value: Any) -> Any:
     if isinstance(value, dict):  # which may hold secrets
         raise ValueError("got KEY: VALUE pairs, expected a path, or a list of such pairs")
+    if isinstance(value, list) and any(isinstance(item, list) for item in value):
+        raise ValueError("got a list within a list, expected a list of paths")
     return value
 
 

@@ -85,6 +85,7 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     one = weather.assign({SST: (held[SST].dims, held[SST].values, {"units": "K"})})
     one.to_netcdf(folder / "one.nc")
     mask.to_netcdf(folder / "mask.nc")
+    mask.rename(land_sea_mask="field").to_netcdf(folder / "field.nc")
     weather.chunk(time=16).to_zarr(folder / "weather.zarr", consolidated=False)
     foreign(sea).to_netcdf(folder / "sea.nc")
     several = [
@@ -96,7 +97,7 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "units": {"sst": "K"},
             "member": 3,
         },
-        {"store": "mask.nc", "variables": ["lsm"]},
+        {"store": "field.nc", "variables": ["lsm"], "rename": {"field": "lsm"}},
     ]
     data = SETTINGS["data"]
     for name, source in (
@@ -132,19 +133,28 @@ def same(one: str, other: str) -> None:
         assert a.identical(b) if isinstance(a, xr.Dataset) else a == b
 
 
-@pytest.mark.parametrize("prepare", ["", "prepare={}"])
-def test_several_stores_give_the_bits_of_one(configs: Path, prepare: str) -> None:
-    given = ["pipeline=[prepare,train,forecast,verify]"] if prepare else []
-    for name in ("one", "several"):
-        assert call("check", f"configs/{name}.yaml", *given).exit_code == 0
-        ran(f"configs/{name}.yaml", f"output={name}", *given)
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["data.static_store=configs/field.nc"],
+        ["pipeline=[prepare,train,forecast,verify]"],
+    ],
+)
+def test_several_stores_give_the_bits_of_one(configs: Path, given: list[str]) -> None:
+    mask = [text.replace("field", "mask") for text in given]
+    for name, said in (("one", mask), ("several", given)):
+        assert call("check", f"configs/{name}.yaml", *said).exit_code == 0
+        ran(f"configs/{name}.yaml", f"output={name}", *said)
     same("one", "several")
     assert "skipped" in ran("configs/several.yaml", "output=several", *given)
     again = yaml.safe_load(Path("several/config.yaml").read_text())["data"]["store"]
     assert again[0] == "configs/weather.zarr"
     assert again[1]["store"] == "configs/sea.nc"
     known = json.loads(Path("several/checkpoint/model.json").read_text())
-    assert "configs/weather.zarr" in known["provenance"]["store"] or given
+    assert "prepare" in str(given) or known["provenance"]["store"] == [
+        *("configs/weather.zarr", "configs/sea.nc", "configs/field.nc")
+    ]
+    assert "configs/sea.nc" in call("inspect", "several").output or "prepare" in str(given)
 
 
 def test_stores_on_grids_of_their_own_are_regridded_each(configs: Path) -> None:

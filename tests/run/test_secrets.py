@@ -13,6 +13,7 @@ import xarray as xr
 from typer.testing import CliRunner, Result
 
 from axialcast.data import open_analysis
+from axialcast.data.preparing.recipe import Recipe
 from axialcast.run.cli import app
 from axialcast.run.config import load_config
 from axialcast.run.preflight import check_run
@@ -92,6 +93,13 @@ def here(tmp_path: Path, server: tuple[str, list[Any]], monkeypatch: pytest.Monk
     )
     Path("x.yaml").write_text(options.replace("PIPELINE", "train, forecast, verify"))
     Path("prepared.yaml").write_text(options.replace("PIPELINE", "prepare, train"))
+    begin, rest = options.split("  store: ")
+    store, rest = rest.split("\n", 1)
+    own = "{headers: {X-Token: '${oc.env:TOKEN}', X-Clear: hush-of-the-file}}"
+    entry = f"{{store: '{store}', variables: [geopotential], storage_options: {own}}}"
+    several = f"{begin}  store: [msl.nc, {entry}]\n{rest}"
+    Path("several.yaml").write_text(several.replace("PIPELINE", "train, forecast, verify"))
+    xr.open_zarr("served/a.zarr")[["mean_sea_level_pressure"]].to_netcdf("msl.nc")
     Path("twice.yaml").write_text(text.replace("PIPELINE", "train"))
     return tmp_path
 
@@ -112,7 +120,7 @@ def assert_no_file_tells(folder: Path) -> None:
         assert told(str(path)) == []
 
 
-@pytest.mark.parametrize("name", ["x.yaml", "prepared.yaml"])
+@pytest.mark.parametrize("name", ["x.yaml", "prepared.yaml", "several.yaml"])
 def test_no_file_and_no_line_of_a_run_tells_a_secret(
     here: Path,
     server: tuple[str, list[Any]],
@@ -136,6 +144,25 @@ def test_no_file_and_no_line_of_a_run_tells_a_secret(
         assert headers["X-Given"] in (CANARIES["OVERRIDE"], None)
         assert headers["Authorization"].startswith("Basic ")
         assert headers["X-Clear"] == CANARIES["CLEAR"]
+
+
+def test_of_several_stores_each_has_secrets_of_its_own(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config("several.yaml", ["prepare={}"])
+    assert told(repr(config) + repr(config.source_address)) == []
+    assert told(repr(Recipe(**config.recipe)) + str(Recipe(**config.recipe).written)) == []
+    assert told(str(training_data(config)) + config.source_name) == []
+    assert call("run", "several.yaml", "pipeline=train").exit_code == 0
+    result = call("run", "out/config.yaml", "output=out")
+    assert "AXIALCAST_STORE_1_LOGIN is not set; set it" in result.stderr
+    monkeypatch.setenv("AXIALCAST_STORE_1_LOGIN", f"me:{CANARIES['LOGIN']}")
+    monkeypatch.setenv("AXIALCAST_STORE_1_QUERY", f"sig={CANARIES['QUERY']}")
+    monkeypatch.setenv("AXIALCAST_STORE_1_STORAGE_OPTIONS_HEADERS_X_CLEAR", CANARIES["CLEAR"])
+    result = call("run", "out/config.yaml")
+    assert "train: up to date, skipped" in result.stdout, result.output
+    monkeypatch.setenv("TOKEN", "another")
+    assert "skipped" in call("run", "out/config.yaml").stdout
 
 
 def test_the_written_config_runs_again_with_the_secrets(
@@ -225,6 +252,11 @@ def test_places_count_where_secrets_do_not(here: Path) -> None:
         ("x.yaml", ["data.storage_options={retry_config: {max_retries: hush-of-the-file}}"]),
         ("x.yaml", ["data.storage_options.headers=hush-of-the-file"]),
         ("x.yaml", ["data.storage_options={secret: hush-of-the-file}"]),
+        ("several.yaml", ["data.variables=[nothing]"]),
+        ("several.yaml", ["data.train=[1900, 1901]"]),
+        ("x.yaml", ["data.store={storage_options: {secret: hush-of-the-file}}"]),
+        ("x.yaml", ["data.store=[{store: a, storage_options: hush-of-the-file}]"]),
+        ("x.yaml", ["data.store=[[hush-of-the-file]]"]),
         ("x.yaml", ["data.train=[1900, 1901]"]),
         ("x.yaml", ["data.variables=[nothing]"]),
         ("x.yaml", ["verify.harmonics=3"]),

@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 CYCLES = {"dayofyear", "month", "season", "hour"}
 """Dimensions of a climatology."""
 
+CONSTANT = "; leave out of data.store what has no time, or say which of data.static it gives there"
+"""What to do about a store without times."""
+
 KINDS_OF_VALUES = {
     "c": "complex numbers",
     "b": "true or false",
@@ -92,7 +95,7 @@ def _with_coordinates(analysis: xr.Dataset) -> xr.Dataset:
         if projection is not None:
             raise ValueError(f"no dimension {coordinate!r}; {projection}")
         names = ", ".join(COORDINATE_ALIASES[coordinate])
-        constant = "; leave out of data.store what has no time" if coordinate == TIME else ""
+        constant = CONSTANT if coordinate == TIME else ""
         lines = [str(name) for name, coord in analysis.coords.items() if coord.ndim == 1]
         if coordinate == TIME and CYCLES & {*map(str, analysis.dims)}:
             cycles = " and ".join(sorted(CYCLES & {*map(str, analysis.dims)}))

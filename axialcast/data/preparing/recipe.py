@@ -47,7 +47,7 @@ class Recipe:
         area_weighted: whether cells count by their area in the statistics.
     """
 
-    store: Stores
+    store: Stores = field(repr=False)  # with options of its own, it holds secrets
     train: tuple[str, str]
     variables: list[str] | None = None
     levels: list[float] | None = None

@@ -39,6 +39,7 @@ def select_member(dataset: xr.Dataset, member: int | str | None) -> xr.Dataset:
     if NUMBER not in dataset.dims:
         raise ValueError(
             f"member: {member} was asked for, but the store has no ensemble; leave out data.member"
+            ", or set member in the entry of data.store that is one"
         )
     if NUMBER not in dataset.coords:
         dataset = dataset.assign_coords({NUMBER: np.arange(dataset.sizes[NUMBER])})
