@@ -27,6 +27,7 @@ __all__ = [
     "chunkings",
     "init_dim",
     "leads_together",
+    "with_mapping",
     "write_template",
 ]
 
@@ -89,8 +90,6 @@ def check_layout(layout: Layout, grid: Grid) -> None:
 
 def canonical(forecast: xr.Dataset) -> xr.Dataset:
     """A forecast of any layout with our names."""
-    if GRID_MAPPING in forecast.data_vars:  # xarray takes it for a variable
-        forecast = forecast.set_coords(GRID_MAPPING)
     for names in LAYOUTS.values():
         if names and set(names.values()) <= set(forecast.dims):
             return forecast.rename({theirs: ours for ours, theirs in names.items()})

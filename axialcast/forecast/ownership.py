@@ -14,7 +14,7 @@ from axialcast.data.arrays.zarrs import direct
 from axialcast.files import inventory
 from axialcast.forecast import growth
 from axialcast.forecast.layout import canonical, init_dim
-from axialcast.names import INIT_TIME, VALID_TIME
+from axialcast.names import GRID_MAPPING, INIT_TIME, VALID_TIME
 from axialcast.times.dates import date_text
 
 __all__ = ["LABELS", "labels_are_damaged", "labels_of", "opened", "refuse_other", "short"]
@@ -29,6 +29,8 @@ def opened(path: Path) -> xr.Dataset:
     A chunk that it lacks is an error to who reads it: of an absent initial time, all are lacking.
     """
     dataset: xr.Dataset = xr.open_zarr(path, chunks=None, decode_timedelta=True)
+    if GRID_MAPPING in dataset.data_vars:  # xarray takes it for a variable
+        dataset = dataset.set_coords(GRID_MAPPING)
     remedy = "Run the pipeline forecast again: it makes what is damaged anew"
     return direct(dataset, zarr.open_group(path, mode="r"), remedy=remedy)
 

@@ -14,7 +14,7 @@ import xarray as xr
 
 from axialcast.files.atomic import remove, room_error, writing
 from axialcast.forecast.encoding import VariableFiles
-from axialcast.forecast.layout import Layout, chunkings, leads_together
+from axialcast.forecast.layout import Layout, chunkings, leads_together, with_mapping
 from axialcast.forecast.ownership import opened
 from axialcast.forecast.store import ForecastStore, Staged
 from axialcast.names import INIT_TIME, LEAD_TIME
@@ -238,7 +238,7 @@ class ForecastWriter:
                 f"{self.path}: {len(missing)} initial times were not written, the first "
                 f"{date_text(self._inits[missing[0]])}; write all of them"
             )
-        forecast = opened(self.store.path)
+        forecast = with_mapping(opened(self.store.path))
         init_time, lead_time = next(iter(forecast.data_vars.values())).dims[:2]
         forecast = forecast.chunk({init_time: 1, lead_time: self.leads_together})
         with writing(self.path) as partial:

@@ -1,5 +1,6 @@
 """Grids: where the cells of a field are, how large they are, and what differs between two."""
 
+from axialcast.grid.boxes import cells_within
 from axialcast.grid.labels import coords_of, dims_of, grid_from_dict, grid_of
 from axialcast.grid.latlon import TOLERANCE_DEGREES, LatLonGrid
 from axialcast.grid.projected import ProjectedGrid
@@ -11,6 +12,7 @@ __all__ = [
     "Grid",
     "LatLonGrid",
     "ProjectedGrid",
+    "cells_within",
     "coords_of",
     "dims_of",
     "grid_from_dict",

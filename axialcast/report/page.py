@@ -17,7 +17,7 @@ from axialcast.baselines.climatology import Climatology
 from axialcast.data.channels import Channel, Channels
 from axialcast.data.reader import Analysis
 from axialcast.disclosure import printable
-from axialcast.grid import grid_of
+from axialcast.grid import Grid, ProjectedGrid, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.report.figures import contour_levels, curves, map_panel, scorecard
 from axialcast.report.wording import (
@@ -137,8 +137,7 @@ def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -
         "Forecasts": f"{len(times):,}, initialised "
         + " to ".join(date(time, of_month=of_month) for time in (times.min(), times.max())),
         "Lead times": f"{duration(leads.min())} to {duration(leads.max())}",
-        "Grid": f"{grid.shape[0]} latitudes × {grid.shape[1]} longitudes"
-        f"{', global' if grid.is_periodic else ''}",
+        "Grid": _grid(grid),
         "Pairs without truth": f"{missing:,} of {len(times) * len(leads):,}, left out"
         if missing
         else "none",
@@ -146,6 +145,13 @@ def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -
     if left_out:
         known["Missing values"] = f"{'; '.join(left_out)}; left out for all models"
     return {printable(name): printable(value) for name, value in {**known, **facts}.items()}
+
+
+def _grid(grid: Grid) -> str:
+    height, width = grid.shape
+    if isinstance(grid, ProjectedGrid):
+        return f"{height} rows × {width} columns, {grid.name.replace('_', ' ')}"
+    return f"{height} latitudes × {width} longitudes{', global' if grid.is_periodic else ''}"
 
 
 def _curves(scores: xr.Dataset, chosen: Sequence[Channel]) -> list[Markup]:

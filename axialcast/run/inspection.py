@@ -19,7 +19,18 @@ from axialcast.files.atomic import readable_size
 from axialcast.forecast import Checkpoint, ForecastStore, load_checkpoint
 from axialcast.forecast.checkpoint import DESCRIPTION
 from axialcast.model.hearing import hearing
-from axialcast.names import FORCING, INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, ROLES, TIME, X, Y
+from axialcast.names import (
+    FORCING,
+    GRID_MAPPING,
+    INIT_TIME,
+    LATITUDE,
+    LEAD_TIME,
+    LONGITUDE,
+    ROLES,
+    TIME,
+    X,
+    Y,
+)
 from axialcast.run.stamps import damage, damaged_stamps, stamped
 from axialcast.times.calendars import time_text
 from axialcast.times.decoding import is_dated
@@ -211,6 +222,9 @@ def _described(path: Path, dataset: xr.Dataset) -> list[str]:
         if name in dataset.coords and dataset[name].ndim == 1 and dataset[name].size:
             lines.append(f"{name}: {_range(dataset[name])}")
     for variable, array in dataset.data_vars.items():
+        if variable == GRID_MAPPING:
+            lines.append(f"projection: {array.attrs.get('grid_mapping_name', 'see crs_wkt')}")
+            continue
         units = f" ({array.attrs['units']})" if "units" in array.attrs else ""
         lines.append(f"variable {variable}{units}: {', '.join(map(str, array.dims))}")
     lines += _complete(path)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from axialcast.grid import TOLERANCE_DEGREES, Grid
+from axialcast.grid import Grid, cells_within
 from axialcast.names import LATITUDE, LONGITUDE
 
 __all__ = ["Region", "region_weights"]
@@ -17,16 +17,12 @@ Region = Mapping[str, Sequence[float]]
 def region_weights(grid: Grid, regions: Mapping[str, Region]) -> dict[str, NDArray[np.float64]]:
     """(h, w) cell areas of each region, zero outside; cells belong by their centres, which stores
     keep in single precision."""
-    near = TOLERANCE_DEGREES
     weights = {"all": np.array(grid.areas)}
     for name, box in regions.items():
         if name == "all":
             raise ValueError("regions: the name 'all' is the whole grid; choose another")
         (south, north), (west, east) = box[LATITUDE], box[LONGITUDE]
-        width = 360 if east - west >= 360 else (east - west) % 360
-        rows = (grid.latitudes >= south - near) & (grid.latitudes <= north + near)
-        columns = (grid.longitudes - west + near) % 360 <= width + 2 * near
-        inside = rows & columns
+        inside = cells_within(grid, (south, north), (west, east))
         if not inside.any():
             raise ValueError(
                 f"regions: {name!r}, latitude {south:g} to {north:g}, longitude {west:g} to "

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from axialcast.grid import TOLERANCE_DEGREES, LatLonGrid
+from axialcast.grid import TOLERANCE_DEGREES, Grid, LatLonGrid, cells_within, grid_of
 from axialcast.names import (
     LATITUDE,
     LEVEL,
@@ -88,7 +88,8 @@ def select_region(dataset: xr.Dataset, region: Mapping[str, tuple[float, float]]
     """The cells whose centres lie within the region, bounds included.
 
     Longitudes are counted eastward from `west`, in the turn it is given in: from 350 to 10 they
-    become 350 … 370 (degrees east), whatever the origin of the store.
+    become 350 … 370 (degrees east), whatever the origin of the store. On a map it is the smallest
+    rectangle of rows and columns with all cells whose centres lie in the box.
 
     Args:
         dataset: on a latitude-longitude grid.
@@ -103,10 +104,32 @@ def select_region(dataset: xr.Dataset, region: Mapping[str, tuple[float, float]]
     for name, bounds in region.items():
         if len(bounds) != 2 or not np.isfinite(np.asarray(bounds, np.float64)).all():
             raise ValueError(f"region: expected two numbers for {name}, got {bounds!r}")
-    grid = LatLonGrid(dataset[LATITUDE].values, dataset[LONGITUDE].values)
+    grid = grid_of(dataset)
+    if not isinstance(grid, LatLonGrid):
+        return _around(dataset, grid, region)
     if LATITUDE in region:
         dataset = _between(dataset, grid, *region[LATITUDE])
     return _eastward(dataset, grid, *region[LONGITUDE]) if LONGITUDE in region else dataset
+
+
+def _around(
+    dataset: xr.Dataset, grid: Grid, region: Mapping[str, tuple[float, float]]
+) -> xr.Dataset:
+    """The rows and columns of a map that hold every cell whose centre lies in the box."""
+    latitude, longitude = region.get(LATITUDE, (-90.0, 90.0)), region.get(LONGITUDE, (0.0, 360.0))
+    inside = cells_within(grid, latitude, longitude)
+    if not inside.any():
+        places = (grid.latitudes, grid.longitudes)
+        (south, north), (west, east) = ((np.nanmin(of), np.nanmax(of)) for of in places)
+        raise ValueError(
+            f"region: no cell of the store lies within latitudes {latitude[0]:g} to "
+            f"{latitude[1]:g} and longitudes {longitude[0]:g} to {longitude[1]:g}; they lie within "
+            f"{south:.4g} to {north:.4g} and {west:.4g} to {east:.4g}"
+        )
+    for axis, dim in enumerate(grid.dims):
+        (there,) = np.nonzero(inside.any(1 - axis))
+        dataset = dataset.isel({dim: slice(there[0], there[-1] + 1)})
+    return dataset
 
 
 def _between(dataset: xr.Dataset, grid: LatLonGrid, south: float, north: float) -> xr.Dataset:

@@ -60,7 +60,8 @@ def open_analysis(
         levels: pressure levels to keep (hPa), in this order. None: all.
         period: first and last date to keep, both included: text, years or datetimes. None: all.
         region: "latitude": (south, north), "longitude": (west, east), in degrees; an east below
-            west is reached across the meridian of 0° or 180°. None: all.
+            west is reached across the meridian of 0° or 180°. Of a map, the smallest rectangle of
+            rows and columns that holds all of the box. None: all.
         member: the one to keep of an ensemble, by its number or name, or its place where members
             have neither.
         gaps: "refuse", or "keep" times that are missing from an otherwise even axis.

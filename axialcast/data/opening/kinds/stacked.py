@@ -16,7 +16,8 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from axialcast.data.channels import Channel, Channels
-from axialcast.names import CHANNEL, CONVENTIONS, COORDINATE_ATTRS, LATITUDE, LEVEL, LONGITUDE, TIME
+from axialcast.grid import coords_of, dims_of
+from axialcast.names import CHANNEL, CONVENTIONS, COORDINATE_ATTRS, GRID_MAPPING, LEVEL, TIME
 
 __all__ = ["Layout", "is_prepared", "open_states", "shard_path", "to_variables", "write_template"]
 
@@ -62,11 +63,12 @@ def write_template(store: Path, coordinates: xr.Dataset, channels: Channels) -> 
 
     Args:
         store: folder that does not exist.
-        coordinates: a dataset with the coordinates time, latitude and longitude.
+        coordinates: a dataset with the coordinates time, and those of its grid.
         channels: in the order of the states.
     """
-    sizes = {name: coordinates.sizes[name] for name in (TIME, LATITUDE, LONGITUDE)}
-    shape = (sizes[TIME], len(channels), sizes[LATITUDE], sizes[LONGITUDE])
+    places = coords_of(coordinates)
+    dims = dims_of(coordinates.dims)
+    shape = (coordinates.sizes[TIME], len(channels), *(coordinates.sizes[dim] for dim in dims))
     layout = Layout.of(len(channels), shape[2] * shape[3])
     shards = (*layout.shard, *shape[2:])
     levels = [np.nan if channel.level is None else channel.level for channel in channels]
@@ -78,15 +80,18 @@ def write_template(store: Path, coordinates: xr.Dataset, channels: Channels) -> 
     template = xr.Dataset(
         {
             STATES: (
-                (TIME, CHANNEL, LATITUDE, LONGITUDE),
+                (TIME, CHANNEL, *dims),
                 dask.array.zeros(shape, dtype="f4", chunks=shards),
             )
         },
-        {name: (name, coordinates[name].values, COORDINATE_ATTRS[name]) for name in sizes}
+        {TIME: (TIME, coordinates[TIME].values, COORDINATE_ATTRS[TIME]), **places}
         | {name: (CHANNEL, np.array(text, object)) for name, text in labels.items()}
         | {LEVEL: (CHANNEL, np.array(levels, np.float64), COORDINATE_ATTRS[LEVEL])},
         {"Conventions": CONVENTIONS, "title": "training store of axialcast"},
     )
+    if GRID_MAPPING in places:
+        template[STATES].attrs["grid_mapping"] = GRID_MAPPING
+        template[STATES].encoding["grid_mapping"] = GRID_MAPPING  # and is no coordinate of its own
     first = coordinates[TIME].dt.strftime("%Y-%m-%d %H:%M:%S").item(0)
     encoding = {
         # A shard that got lost reads as NaN, not as weather of zero pascals.
@@ -94,7 +99,7 @@ def write_template(store: Path, coordinates: xr.Dataset, channels: Channels) -> 
         | {"compressors": BloscCodec(cname="lz4", shuffle="shuffle", typesize=4)}
         | {"_FillValue": None},
         TIME: {"units": f"seconds since {first}", "dtype": "int64"},
-        **{name: {"_FillValue": None} for name in (LATITUDE, LONGITUDE, LEVEL)},
+        **{name: {"_FillValue": None} for name in (*dims, LEVEL)},
     }
     with warnings.catch_warnings():
         # Zarr warns that version 3 has not standardised consolidated metadata; xarray reads both.
@@ -104,7 +109,7 @@ def write_template(store: Path, coordinates: xr.Dataset, channels: Channels) -> 
 
 def is_prepared(dataset: xr.Dataset) -> bool:
     """Whether this is a training store as xarray opens it."""
-    dims = (TIME, CHANNEL, LATITUDE, LONGITUDE)
+    dims = (TIME, CHANNEL, *dims_of(dataset.dims))
     return STATES in dataset.data_vars and dataset[STATES].dims == dims
 
 
@@ -114,6 +119,8 @@ def to_variables(dataset: xr.Dataset) -> xr.Dataset:
     Every variable is a slice of the one array: `states[:, i]` for a field without levels,
     `states[:, i:j]` for one with levels.
     """
+    if GRID_MAPPING in dataset.data_vars:  # xarray takes it for a variable
+        dataset = dataset.set_coords(GRID_MAPPING)
     states = dataset.drop_vars([CHANNEL, *LABELS])[STATES]
     return _channels_of(dataset).fields(states)
 
