@@ -16,7 +16,7 @@ from axialcast.grid.proj import crs_from_cf, pyproj
 from axialcast.grid.protocol import EARTH_RADIUS, Grid, Label, nearest
 from axialcast.names import COORDINATE_ATTRS, GRID_MAPPING, LATITUDE, LONGITUDE, X, Y
 
-__all__ = ["ProjectedGrid"]
+__all__ = ["ProjectedGrid", "points"]
 
 TOLERANCE = 1e-2
 """Two cells whose centres are closer than this part of a cell are the same: stores keep coordinates
@@ -256,7 +256,7 @@ class ProjectedGrid:
 
     def _areas(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """(k, m) areas of the cells between edges (k + 1,), (m + 1,)."""
-        corners = _points(*self.places(y, x))
+        corners = points(*self.places(y, x))
         a, b = corners[:, :-1, :-1], corners[:, :-1, 1:]
         c, d = corners[:, 1:, 1:], corners[:, 1:, :-1]
         solid = np.abs(_triangle(a, b, c) + _triangle(a, c, d))
@@ -274,13 +274,13 @@ class ProjectedGrid:
         rows, columns = (axis[np.linspace(0, len(axis) - 1, 9).astype(int)] for axis in self.axes)
         if self.units != other.units:
             return False
-        one, two = (_points(*grid.places(rows, columns)) for grid in (self, other))
+        one, two = (points(*grid.places(rows, columns)) for grid in (self, other))
         apart = np.sqrt(np.square(one - two).sum(0))
         cell = np.sqrt(self.areas[self.areas > 0].mean())
         return bool((np.isnan(one) == np.isnan(two)).all() and np.nanmax(apart) <= TOLERANCE * cell)
 
 
-def _points(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> NDArray[np.float64]:
+def points(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> NDArray[np.float64]:
     """(3, ...) points of the unit sphere."""
     phi, theta = np.radians(latitude), np.radians(longitude)
     points = [np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)]

@@ -18,6 +18,7 @@ from axialcast.data.opening.standard.coordinates import LATLON_MAPPINGS, SILENT,
 from axialcast.data.spellings import linear_conversion
 from axialcast.grid import EARTH_RADIUS, ProjectedGrid
 from axialcast.grid.proj import crs_from_cf, crs_from_text
+from axialcast.grid.projected import points
 from axialcast.names import COORDINATE_ALIASES, GRID_MAPPING, LATITUDE, LONGITUDE, X, Y
 
 __all__ = ["on_map"]
@@ -35,12 +36,16 @@ NAMES = {
 }
 """Names of coordinates of a projection, and of dimensions without any."""
 
+ANGLES = re.compile(r"(micro|µ|u)?rad(ian)?s?")
+"""Units of a satellite's view."""
+
 UNEVEN = 0.05
 """Part of a cell by which places of one row or column may lie apart on the map."""
 
 FAR = 50_000.0
-"""Metres by which latitudes and longitudes in a file may differ from those of its projection: more
-than those who take the Earth for a sphere, and those who do not, differ by."""
+"""Metres by which latitudes and longitudes in a file may differ from those of its projection, where
+that is little beside the whole: those who take the Earth for a sphere, and those who do not, differ
+by less."""
 
 
 def on_map(
@@ -90,7 +95,8 @@ def on_map(
             "and longitudes of two dimensions; leave it out"
         )
     gone = {line.name for line in found} | {Y, X, GRID_MAPPING}
-    gone |= {name for name, array in raw.variables.items() if {*dims} == {*array.dims}}
+    gone |= {name for name, array in raw.coords.items() if {*dims} <= {*array.dims}}
+    gone |= {place.name for place in places or ()}
     kept = raw.drop_vars([name for name in gone if name in raw.variables])
     names = {dim: want for dim, want in zip(dims, (Y, X), strict=True) if dim != want}
     return kept.rename_dims(names).assign_coords(grid.labels)
@@ -179,11 +185,9 @@ def _in_units(line: xr.DataArray, mapping: Mapping[str, Any], stated: str) -> ND
             "{y: km, x: km}"
         )
     if kind == "geostationary":
-        try:
-            factor, _ = linear_conversion(stated, "radian")
-        except ValueError:
-            factor = linear_conversion(stated, "m")[0] / float(mapping["perspective_point_height"])
-        return values * factor
+        if (angle := ANGLES.fullmatch(stated.lower())) is not None:
+            return values * (1e-6 if angle[1] else 1.0)
+        values = values / float(mapping["perspective_point_height"])
     try:
         return values * linear_conversion(stated, "m")[0]
     except ValueError as error:
@@ -237,15 +241,12 @@ def _refuse_elsewhere(grid: ProjectedGrid, latitude: xr.DataArray, longitude: xr
     """Refuses a projection that puts cells elsewhere than the file's latitudes and longitudes."""
     rows, columns = (np.linspace(0, n - 1, 9).astype(int) for n in grid.shape)
     part = np.ix_(rows, columns)
-    theirs = np.radians(latitude.values[part]), np.radians(longitude.values[part])
-    ours = np.radians(grid.latitudes[part]), np.radians(grid.longitudes[part])
-    chord = (
-        np.sin((theirs[0] - ours[0]) / 2) ** 2
-        + np.cos(theirs[0]) * np.cos(ours[0]) * np.sin((theirs[1] - ours[1]) / 2) ** 2
-    )
-    apart = 2 * EARTH_RADIUS * np.arcsin(np.sqrt(chord.clip(0, 1)))
-    cell = np.sqrt(grid.areas.max()) * EARTH_RADIUS
-    if np.isfinite(apart).any() and np.nanmax(apart) > max(FAR, cell):
+    theirs = points(latitude.values[part], longitude.values[part])
+    ours = points(grid.latitudes[part], grid.longitudes[part])
+    apart = EARTH_RADIUS * np.sqrt(np.square(theirs - ours).sum(0))
+    cell = EARTH_RADIUS * np.sqrt(grid.areas.max())
+    across = EARTH_RADIUS * np.sqrt(np.square(theirs[:, 0, 0] - theirs[:, -1, -1]).sum())
+    if np.isfinite(apart).any() and np.nanmax(apart) > max(cell, np.nanmin([FAR, across / 10])):
         raise ValueError(
             f"{latitude.name}, {longitude.name}: lie {np.nanmax(apart) / 1e3:.0f} km from where "
             f"the projection {grid.name} puts them; say the right one in data.grid_mapping, or the "
