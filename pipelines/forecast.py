@@ -59,7 +59,7 @@ IN_PARTS = True
 
 CHOOSES = (
     *("data.test", "data.gaps", "forecast.init_times", "forecast.init_every"),
-    *("forecast.init_every_hours", "store"),
+    *("forecast.init_every_hours", "store", "forcing stores"),
 )
 """Of what decides the outputs: what decides which initial times there are, not their values.
 
