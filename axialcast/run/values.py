@@ -127,6 +127,8 @@ def _apart(value: dict[str, str]) -> dict[str, str]:
 
 
 def _forcing(value: str) -> str:
+    if value == "calendar":
+        raise ValueError("calendar: every network is told times of year and day; leave it out")
     near = difflib.get_close_matches(value, COMPUTED, n=1, cutoff=0.8)
     if near and value not in COMPUTED:
         raise ValueError(f"got {value!r}; did you mean {near[0]}, which is computed?")

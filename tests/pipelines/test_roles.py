@@ -239,6 +239,10 @@ def test_diagnostics_need_no_analysis(folder):
             "got 'cosine_of_solar_zenith'; did you mean cosine_of_solar_zenith_angle, which is",
         ),
         (
+            "data.forcings=[calendar]",
+            "calendar: every network is told times of year and day; leave",
+        ),
+        (
             "forecast.forcings={tp: persist}",
             "forecast.forcings: tp is not among data.forcings, or is computed; leave it out",
         ),
