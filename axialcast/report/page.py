@@ -11,7 +11,6 @@ import numpy as np
 import xarray as xr
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from axialcast.baselines.climatology import Climatology
 from axialcast.data.channels import Channel, Channels
@@ -19,7 +18,9 @@ from axialcast.data.reader import Analysis
 from axialcast.disclosure import printable
 from axialcast.grid import Grid, ProjectedGrid, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
+from axialcast.report.events import events_shown
 from axialcast.report.figures import contour_levels, curves, map_panel, scorecard
+from axialcast.report.tables import table
 from axialcast.report.wording import (
     channel_name,
     date,
@@ -87,6 +88,7 @@ def report_html(
         curves=_curves(all_scores, chosen),
         scorecard=_scorecard(all_scores, channels) if len(channels) > 1 else None,
         tables=[_table(all_scores, channel) for channel in chosen],
+        events=events_shown(all_scores, chosen),
         pictures=_pictures(forecast, analysis, drawn or _drawn(forecast, analysis, climatology)),
         config=config,
     )
@@ -201,24 +203,13 @@ def _table(scores: xr.Dataset, channel: Channel) -> dict[str, Any]:
         for metric in _metrics(scores)
         for lead in leads
     ]
-    best = [_best(metric, values) for metric, values in columns]
-    rows = [
-        {
-            "name": model_name(model),
-            "is_own": model == "forecast",
-            "cells": [
-                (number(float(values[index])), index == which)
-                for (_, values), which in zip(columns, best, strict=True)
-            ],
-        }
-        for index, model in enumerate(scores["model"].values.tolist())
-    ]
-    return {
-        "name": channel_name(channel, scores),
-        "heads": [_headed(metric, channel) for metric in _metrics(scores)],
-        "leads": [duration(lead) for lead in leads],
-        "rows": rows,
-    }
+    return table(
+        channel_name(channel, scores),
+        scores["model"].values.tolist(),
+        heads=[_headed(metric, channel) for metric in _metrics(scores)],
+        leads=[duration(lead) for lead in leads],
+        columns=columns,
+    )
 
 
 def _drawn(forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatology) -> DrawnField:
@@ -304,9 +295,3 @@ def _skill(drawn: DrawnField, num_forecasts: int) -> list[Markup]:
         )
         for index, lead in enumerate(drawn.leads)
     ]
-
-
-def _best(metric: str, values: NDArray[np.float64]) -> int | None:
-    """Which model is best: the highest correlation, the least error; None where all are NaN."""
-    cost = -values if metric == "acc" else np.abs(values)
-    return int(np.nanargmin(cost)) if np.isfinite(cost).any() else None
