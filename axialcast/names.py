@@ -190,6 +190,9 @@ ROLES = {PROGNOSTIC: "variables", DIAGNOSTIC: "diagnostic", FORCING: "forcings"}
 """What a network does with a variable, in the order that channels have: it is given it and
 forecasts it; it forecasts it alone; it is given it alone, at all times. Each with the key of `data`
 that names such variables. Static fields are given too, but have no time."""
+BOUNDARY = "boundary"
+"""Of a channel that holds what another, prognostic one is along the edges of a region, as another
+store has it."""
 
 ANALYSIS, PERSIST, CLIMATOLOGY = "analysis", "persist", "climatology"
 """Where a forcing comes from after the initial time: as the analysis has it at the valid time; as

@@ -20,6 +20,7 @@ from axialcast.forecast import (
     write_block,
 )
 from axialcast.parallel import dealt, launch, told
+from axialcast.run.boundary import boundary_source
 from axialcast.run.config import Config
 from axialcast.run.forcings import forcing_sources
 from axialcast.run.parts import in_turn, mine
@@ -48,6 +49,8 @@ READS = (
     "forecast.init_every",
     "forecast.init_every_hours",
     "forecast.forcings",
+    "data.boundary",
+    "forecast.boundary_store",
     "forecast.layout",
 )
 NEEDS = ("checkpoint",)
@@ -83,8 +86,13 @@ def run(config: Config) -> None:
         store=str(config.output / "forecast.zarr"),
         belongs_to=belongs_to,
         device=config.device,
-        state=[decided["store"], *decided.get("forcing stores", ())],
+        state=[
+            decided["store"],
+            *decided.get("forcing stores", ()),
+            *([decided["boundary store"]] if "boundary store" in decided else []),
+        ],
         forcings=forcing_sources(config),
+        boundary=boundary_source(config),
         neighbours=neighbours_in(config),
         lead_time=config.forecast.longest,
         **config.forecast.model_dump(include={"batch_size", "layout"}),

@@ -31,6 +31,7 @@ from axialcast.forecast import Checkpoint, save_checkpoint
 from axialcast.model import ForecastNetwork
 from axialcast.names import FORCING, PROGNOSTIC
 from axialcast.parallel import launch, leader_first, told
+from axialcast.run.boundary import judged_weights, with_boundary
 from axialcast.run.config import Config
 from axialcast.run.progress import track
 from axialcast.run.stamps import differences, made_from, training_data
@@ -60,6 +61,7 @@ READS = (
     "data.weights",
     "data.bounds",
     "data.transform",
+    "data.boundary",
     "data.levels",
     "data.region",
     "data.member",
@@ -126,6 +128,8 @@ def run(config: Config) -> None:
     settings = {"input_steps": data.input_steps, **config.model.model_dump()}
     if data.computed_forcings:
         settings["forcings"] = data.computed_forcings
+    if data.frame:
+        settings["boundary"] = data.frame
     network = ForecastNetwork(
         **channels.numbers,
         num_static=len(static.channels),
@@ -136,16 +140,18 @@ def run(config: Config) -> None:
     network.set_static(static.values)
     network.to(device)
     rows = processes.share(network)
+    joined = (with_boundary(config, part, channels, stats) for part in (train, validate))
     states, watched = (
         States(
             part.isel({grid.dims[0]: rows}),
-            channels,
-            stats,
+            every,
+            known,
             buffer_bytes=data.buffer_bytes,
             num_latitudes=grid.shape[0],
         )
-        for part in (train, validate)
+        for part, every, known in joined
     )
+    judged = torch.tensor(judged_weights(config, grid)[rows], dtype=torch.float32, device=device)
     windows = partial(
         WindowLoader,
         input_steps=data.input_steps,
@@ -160,9 +166,10 @@ def run(config: Config) -> None:
         network,
         ForecastTask(
             step=step,
-            area_weights=torch.tensor(grid.area_weights[rows], dtype=torch.float32, device=device),
+            area_weights=judged,
             scale=error_scale(network, channels.forecast.weights(data.weights)),
             precision=config.train.precision,
+            has_boundary=data.boundary is not None,
         ),
         optimizer=partial(adamw, weight_decay=config.train.weight_decay),
         learning_rate=partial(

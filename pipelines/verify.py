@@ -95,6 +95,9 @@ def run(config: Config) -> None:
     if kept.taken and pool is None:
         num = len(kept.taken) + len(kept.made)
         print(f"verify: {len(kept.taken):,} of {num:,} blocks were kept")
+    if boundary := forecast.attrs.get("boundary"):
+        scores.attrs["boundary"] = boundary
+        print(f"verify: within a boundary of {boundary}, whose points are not scored")
     page = report_html(
         scores,
         forecast,
@@ -104,6 +107,7 @@ def run(config: Config) -> None:
         facts={
             "Trained on": " to ".join(data.train),
             "Software": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+            **({"Boundary": f"{boundary}; scored within"} if boundary else {}),
             **notes(arguments["baselines"]),
         },
         config=config.text,

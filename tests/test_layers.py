@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "names": set(),
     "disclosure": set(),
     "grid": {"names"},
+    "frame": {"grid"},
     "cores": set(),
     "heartbeats": set(),
     "meeting": set(),
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": set(),
     "nn": {"nn.papers"},  # what `axialcast.nn` exports
     "nn.papers": {"nn"},
-    "model": {"nn", "grid", "times"},
+    "model": {"nn", "grid", "frame", "times"},
     "data": {"names", "cores", "grid", "times", "data.arrays"},
     "data.arrays": {"names", "disclosure"},
     "data.opening": {
@@ -47,15 +48,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("device", "parallel", "files", "stopping", "data", "data.windows", "nn", "model"),
     },
     "forecast": {
-        *("names", "grid", "device", "parallel", "times", "files", "data", "data.arrays"),
-        *("data.opening", "model"),
+        *("names", "disclosure", "grid", "device", "parallel", "times", "files"),
+        *("data", "data.arrays", "data.opening", "model"),
     },
     "baselines": {"names", "cores", "grid", "times", "files", "data"},
     "scores": {"names", "cores", "grid", "times", "files", "data", "data.arrays", "baselines"},
     "report": {"names", "disclosure", "grid", "times", "data", "baselines", "scores"},
     "verify": {"baselines", "scores"},
     "run": {
-        *("names", "disclosure", "grid", "cores", "device", "stopping", "times", "files"),
+        *("names", "disclosure", "grid", "frame", "cores", "device", "stopping", "times", "files"),
         *("model", "parallel", "planet"),
         *("data", "data.opening.kinds", "data.windows", "data.preparing", "forecast", "baselines"),
         "scores",
@@ -77,6 +78,7 @@ MUST_NOT_IMPORT = {
     "scores": {"torch", "matplotlib"},
     "report": {"torch"},
     "grid": {"torch", "xarray"},
+    "frame": {"torch", "xarray"},
 }
 
 # Import name → distribution name where they differ.

@@ -23,7 +23,7 @@ from axialcast.times.dates import Leads, Times, later
 from axialcast.times.leads import lead_labels
 from axialcast.times.steps import step_text
 
-__all__ = ["Coming", "Forcings", "Source", "beyond"]
+__all__ = ["Coming", "Forcings", "Source", "beyond", "fields_of_analysis"]
 
 HELD_BYTES = 2**28
 """Forcings that are read together, at most."""
@@ -141,7 +141,7 @@ class Forcings:
             elif _is(source, PERSIST):
                 parts.append(latest[:, place] for _ in leads)
             else:
-                parts.append(_of_analysis(Analysis.of(analysis, wanted), inits, leads))
+                parts.append(fields_of_analysis(Analysis.of(analysis, wanted), inits, leads))
         for fields in zip(*parts, strict=True):
             yield np.concatenate(fields, 1)
 
@@ -195,7 +195,7 @@ def beyond(analysis: Analysis, variables: Sequence[str], inits: Times, leads: Le
     )
 
 
-def _of_analysis(analysis: Analysis, inits: Times, leads: Leads) -> Iterator[Fields]:
+def fields_of_analysis(analysis: Analysis, inits: Times, leads: Leads) -> Iterator[Fields]:
     """(b, g, h, w) at each lead time; each state is read once where memory allows."""
     length = max(1, HELD_BYTES // (analysis.state_bytes * len(inits)))
     for start in range(0, len(leads), length):

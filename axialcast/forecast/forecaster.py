@@ -4,6 +4,7 @@ Shapes: b initial times, t input states, k lead times, c channels, h latitudes, 
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from axialcast.data import Statistics, normalize_, open_analysis, unnormalize
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
 from axialcast.device import autocast, choose_device
+from axialcast.forecast.boundary import EdgeStates
+from axialcast.forecast.boundary import Source as BoundarySource
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint
 from axialcast.forecast.forcings import Coming, Forcings, Source
 from axialcast.forecast.inputs import Inputs, checksums, known_at
@@ -39,19 +42,22 @@ def load(
     device: str = "auto",
     neighbours: int = 1,
     forcings: Mapping[str, Source] | None = None,
+    boundary: BoundarySource | None = None,
 ) -> "Forecaster":
     """The forecaster of a checkpoint folder.
 
     Args:
         path: of the folder.
-        device, neighbours, forcings: see Forecaster.
+        device, neighbours, forcings, boundary: see Forecaster.
 
     Raises:
         FileNotFoundError: there is no checkpoint at `path`.
         ValueError: it is damaged, or this machine lacks the device.
     """
     checkpoint = load_checkpoint(path)
-    return Forecaster(checkpoint, device=device, neighbours=neighbours, forcings=forcings)
+    return Forecaster(
+        checkpoint, device=device, neighbours=neighbours, forcings=forcings, boundary=boundary
+    )
 
 
 class Forecaster:
@@ -66,9 +72,12 @@ class Forecaster:
         forcings: by variable, where the forcings of times after the initial one come from:
             "analysis", which has to hold them; "persist", as they were at the initial time; the
             path of a store of forecasts; a climatology. The analysis where nothing is said.
+        boundary: of a network that was trained with one, where states along the region's edges come
+            from after the initial time: "analysis", which has to hold them; another analysis, or a
+            store of forecasts, that covers the region (see `axialcast.forecast.boundary`).
 
     Raises:
-        FileNotFoundError: there is no such store of forecasts.
+        FileNotFoundError: there is no such store.
         ValueError: this machine lacks the device; the grid has fewer rows of patches than there
             are neighbours, or some of them share a GPU; a source of forcings does not fit.
     """
@@ -81,6 +90,7 @@ class Forecaster:
         precision: Any = "auto",
         neighbours: int = 1,
         forcings: Mapping[str, Source] | None = None,
+        boundary: BoundarySource | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         channels, missing = checkpoint.channels, checkpoint.statistics.missing
@@ -92,6 +102,12 @@ class Forecaster:
         ]
         self.reads = Channels([channels[number] for number in self._read])
         self.forcings = Forcings(channels.having(FORCING), forcings or {}, checkpoint.grid)
+        self.edges = EdgeStates(
+            channels.having(PROGNOSTIC),
+            checkpoint.grid,
+            checkpoint.network.get("boundary"),
+            boundary,
+        )
         self.device = choose_device(device)
         self.precision = precision
         self.network = checkpoint.build().to(self.device)
@@ -280,7 +296,8 @@ class Forecaster:
         analysis = Analysis.of(analysis, self.reads)
         steps = self._steps(parse_lead_times(lead_times, self.step))
         there = (analysis.rows(self._input_times(init_times)) >= 0).all(1)
-        return np.asarray(there & self.forcings.there(analysis, init_times, steps))
+        there &= self.forcings.there(analysis, init_times, steps)
+        return np.asarray(there & self.edges.there(analysis, init_times, steps))
 
     def _input_times(self, inits: Times) -> Times:
         """(b, t) times of the input states."""
@@ -303,8 +320,9 @@ class Forecaster:
                 f"init_times: {time_text(init)} needs the analysis of {time_text(time)}, which is "
                 f"not among its times {have[0]} to {have[1]}"
             )
-        if problem := self.forcings.lacking(analysis, inits, self._steps(leads)):
-            raise ValueError(problem)
+        for source in (self.forcings, self.edges):
+            if problem := source.lacking(analysis, inits, self._steps(leads)):
+                raise ValueError(problem)
         return rows
 
     def _coming(
@@ -315,12 +333,17 @@ class Forecaster:
         leads: Leads,
         num: int,
     ) -> Coming:
-        """Forcings of the times after the initial ones of windows (b, t, c, h, w)."""
-        if not self.forcings:
-            return Coming(None, num)
+        """Forcings, and states along the edges, of the times after the initial ones of windows
+        (b, t, c, h, w)."""
         latest = windows[:, -1, self.reads.where(FORCING)].copy()
         inits, steps = analysis.times[index[:, -1]], self._steps(leads)
-        return Coming(self.forcings.coming(analysis, latest, inits, steps), num)
+        parts = []
+        if self.forcings:
+            parts.append(self.forcings.coming(analysis, latest, inits, steps))
+        if self.edges:
+            parts.append(self.edges.coming(analysis, inits, steps))
+        together = (np.concatenate(fields, 1) for fields in zip(*parts, strict=True))
+        return Coming(together if parts else None, num)
 
     def _predicted(
         self, analysis: Analysis, inits: Times, leads: Leads, batch_size: int
@@ -356,7 +379,7 @@ class Forecaster:
     def _labelled(self, values: NDArray[np.float32], inits: Times, leads: Leads) -> xr.Dataset:
         """(b, k, c, h, w) values in physical units as a dataset that says what they are made of."""
         found = labelled(values, self.checkpoint, inits, leads)
-        return found.assign_attrs(self.forcings.attrs)
+        return found.assign_attrs(self.forcings.attrs | self.edges.attrs)
 
     def _compute(
         self, windows: NDArray[np.float32], times: Times, leads: Leads, coming: Coming
@@ -368,7 +391,7 @@ class Forecaster:
                 they are overwritten.
             times: (b, t) of them.
             leads: when to yield.
-            coming: forcings of the times after the last of them.
+            coming: forcings of the times after the last of them, and states along the edges.
         """
         statistics, reads = self.checkpoint.statistics[self._read], self.reads
         known = known_at(windows, times, reads, statistics)
@@ -378,10 +401,12 @@ class Forecaster:
         if known is not None:
             states.masked_fill_(torch.isnan(states), 0.0)
             valid = self._valid(known)[band].to(self.device)
-        forced = None
+        forced = boundary = None
+        inits, (of_forcings, of_edges) = times[:, -1], tee(coming)
         if self.forcings:
-            inits = times[:, -1]
-            forced = self._forced(states[:, 1:, reads.where(FORCING)], coming, inits)
+            forced = self._forced(states[:, 1:, reads.where(FORCING)], of_forcings, inits)
+        if self.edges:
+            boundary = self._boundary(of_edges, inits)
         wanted = set((leads // self.step).tolist())
         steps = rollout(
             self.network,
@@ -390,10 +415,11 @@ class Forecaster:
             step=self.step,
             num_steps=max(wanted),
             forcings=forced,
+            boundary=boundary,
             valid=valid,
             bounds=self._bounds(),
         )
-        del windows, states, forced
+        del windows, states, forced, boundary, of_forcings, of_edges
         for number in range(1, max(wanted) + 1):
             if number in wanted:
                 state = self._following(steps, valid)
@@ -410,11 +436,14 @@ class Forecaster:
                 valid[:, number] = torch.from_numpy(known[:, place])
         return valid
 
-    def _forced(self, held: Tensor, coming: Coming, inits: Times) -> Iterator[Tensor]:
+    def _forced(
+        self, held: Tensor, coming: Iterator[NDArray[np.float32]], inits: Times
+    ) -> Iterator[Tensor]:
         """(b, t, f, h, w) normalised forcings for each step, of those held (b, t - 1, f, h, w)."""
         place = self.checkpoint.channels.where(FORCING)
         statistics, held = self.checkpoint.statistics[place], held.to(self.device)
-        for number, fields in enumerate(coming, start=1):
+        for number, both in enumerate(coming, start=1):
+            fields = both[:, : len(self.forcings.channels)]
             times = later(inits, number * self.step)[:, None]
             known_at(fields[:, None], times, self.forcings.channels, statistics)
             values = normalize_(torch.from_numpy(fields), statistics)[..., self._band, :]
@@ -422,6 +451,16 @@ class Forecaster:
             held = torch.cat([held, values], 1)
             yield held
             held = held[:, 1:]
+
+    def _boundary(self, coming: Iterator[NDArray[np.float32]], inits: Times) -> Iterator[Tensor]:
+        """(b, p, h, w) normalised states for each step, NaN where not known."""
+        statistics = self.checkpoint.statistics[self.checkpoint.channels.where(PROGNOSTIC)]
+        for number, both in enumerate(coming, start=1):
+            fields = both[:, len(self.forcings.channels) :]
+            times = later(inits, number * self.step)[:, None]
+            known_at(fields[:, None], times, self.edges.channels, statistics)
+            values = normalize_(torch.from_numpy(fields), statistics)
+            yield values[..., self._band, :].to(self.device)
 
     def _bounds(self) -> tuple[Tensor, Tensor] | None:
         """(c, 1, 1) the least and the largest values of the channels, normalised."""

@@ -47,7 +47,7 @@ class Hindcast:
         device: that a process computes on.
         state: of the analysis; a worker that knows another one opens it again.
         neighbours: processes started together that share every state (see Forecaster).
-        forcings: where they come from after the initial time (see Forecaster).
+        forcings, boundary: where they come from after the initial time (see Forecaster).
     """
 
     checkpoint: str
@@ -62,6 +62,7 @@ class Hindcast:
     state: Any = None
     neighbours: int = 1
     forcings: Mapping[str, Source] = field(default_factory=dict, compare=False)
+    boundary: Mapping[str, Any] | str | None = None
 
     def open(self) -> Opened:
         """The forecaster, and its inputs."""
@@ -70,6 +71,7 @@ class Hindcast:
             device=self.device,
             neighbours=self.neighbours,
             forcings=self.forcings,
+            boundary=self.boundary,
         )
         return forecaster, forecaster.check(
             Analysis.of(open_analysis(self.analysis, **self.opening))

@@ -37,16 +37,24 @@ def hearing(network: ForecastNetwork, *, step: np.timedelta64, seed: int = 0) ->
         (*size, num + network.num_forcings, *network.head.shape), generator=random
     ).to(scale.device)
     states, forcings = drawn[:, :, :num], drawn[:, :, num:] if network.num_forcings else None
+    coming = None
+    if network.frame is not None:
+        changes = torch.randn(states[:, -1].shape, generator=random).to(scale.device)
+        coming = states[:, -1] + scale[:num] * changes
     times = WINDOWS[:, None] + np.arange(network.input_steps) * step
     found = []
     with torch.inference_mode():
         when = dates(times).to(scale.device)
-        told = network.told(states, when, forcings)
+        told = network.told(states, when, forcings, coming)
         before = network.following(states, told, when)
+        first_of_frame = len(told) - (0 if coming is None else num)
         for index, field in enumerate(told):
-            # What is computed is as it is; static fields and forcings have one of 1.
+            # What is computed is as it is; static fields and forcings have one of 1, and so have
+            # changes in the frame of a region, which there are nowhere else.
             is_given = index < network.num_static + network.num_forcings
             more = field + (1.0 if is_given else field.std())
+            if network.frame is not None and index >= first_of_frame:
+                more = field + (network.frame.weights > 0)
             after = network.following(states, [*told[:index], more, *told[index + 1 :]], when)
             found.append(float(((after - before) / scale).square().mean().sqrt()))
     return found

@@ -5,7 +5,7 @@ the diagnostic), f channels of forcings, s static fields, h latitudes, w longitu
 same counted in patches; d features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from axialcast.grid import Grid
 from axialcast.model import sun
+from axialcast.model.boundary import Frame
 from axialcast.model.embedding import PatchEmbedding, PatchHead, SphereFeatures, num_patches
 from axialcast.nn import AxialTransformer
 from axialcast.nn.domain import Domain, share_axis
@@ -49,6 +50,8 @@ class ForecastNetwork(nn.Module):
         num_forcings: f.
         num_static: s; zero until `set_static`, and then part of the state dict.
         forcings: computed ones, by their names in `axialcast.names.COMPUTED`.
+        boundary: keywords of `axialcast.model.boundary.Frame`: of a region, in whose frame it is
+            told how states change, and led to them; None: it is told nothing of the kind.
 
     Raises:
         ValueError: `patch` does not divide `input_steps`, a forcing is not known, or as
@@ -79,6 +82,7 @@ class ForecastNetwork(nn.Module):
         num_forcings: int = 0,
         num_static: int = 0,
         forcings: Sequence[str] = (),
+        boundary: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if unknown := sorted(set(forcings) - set(sun.FORCINGS)):
@@ -102,7 +106,9 @@ class ForecastNetwork(nn.Module):
             radians = torch.tensor(degrees).nan_to_num(0.0).deg2rad().float()
             self.register_buffer(name, radians, persistent=False)
         self.num_static = num_static
+        self.frame = None if boundary is None else Frame(grid, **boundary)
         num_told = num_static + num_forcings + len(self.forcings)
+        num_told += 0 if boundary is None else num_channels
         self.embed = PatchEmbedding(
             num_channels + num_told, dim, patch=patch, is_periodic=grid.is_periodic
         )
@@ -157,6 +163,8 @@ class ForecastNetwork(nn.Module):
         self._domain, self._band = domain, self._rows[domain.rank]
         rows = self._band
         self.features.band, self.head.rows = domain.band, rows
+        if self.frame is not None:
+            self.frame.rows = rows
         return rows
 
     def put_together(self, state: Tensor) -> Tensor:
@@ -166,7 +174,13 @@ class ForecastNetwork(nn.Module):
         sizes = [rows.stop - rows.start for rows in self._rows]
         return self._domain.put_together(state, -2, sizes)
 
-    def forward(self, states: Tensor, dates: Tensor, forcings: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        states: Tensor,
+        dates: Tensor,
+        forcings: Tensor | None = None,
+        coming: Tensor | None = None,
+    ) -> Tensor:
         """The state one step after the last.
 
         Args:
@@ -174,11 +188,17 @@ class ForecastNetwork(nn.Module):
             dates: (b, t, 5) of the states' times, see `axialcast.model.calendar.dates`; the first
                 two numbers are enough where no forcing is computed.
             forcings: (b, t, f, h, w) normalised, one step after each state; None: f is 0.
+            coming: (b, p, h, w) normalised, one step after the last state, in the frame of a
+                region; NaN where it is not known. None: nowhere.
 
         Returns:
             (b, c, h, w) normalised.
         """
-        return self.following(states, self.told(states, dates, forcings), dates)
+        told = self.told(states, dates, forcings, coming)
+        following = self.following(states, told, dates)
+        if self.frame is None or coming is None:
+            return following
+        return self.frame.relaxed(following, coming)
 
     def following(self, states: Tensor, told: Sequence[Tensor], dates: Tensor) -> Tensor:
         """`forward`, with what else the network is told: `told`, or what stands for it."""
@@ -193,10 +213,17 @@ class ForecastNetwork(nn.Module):
             return last + change
         return torch.cat([last + change[:, :num], change[:, num:]], 1)
 
-    def told(self, states: Tensor, dates: Tensor, forcings: Tensor | None = None) -> list[Tensor]:
+    def told(
+        self,
+        states: Tensor,
+        dates: Tensor,
+        forcings: Tensor | None = None,
+        coming: Tensor | None = None,
+    ) -> list[Tensor]:
         """Each static field and each forcing, (b, t, 1, h, w), beside states at dates.
 
-        In this order: static fields, forcings given, forcings computed.
+        In this order: static fields, forcings given, forcings computed, and how each prognostic
+        channel changes in the frame of a region.
         """
         size, place = states.shape[:2], states.shape[-2:]
         fields = list(self.static[:, self._band]) if self.num_static else []
@@ -206,4 +233,8 @@ class ForecastNetwork(nn.Module):
         longitude = longitude[self._band] if len(longitude) > 1 else longitude
         for name in self.forcings:
             fields.append(sun.FORCINGS[name](dates[..., 2:], latitude, longitude))
+        if self.frame is not None:
+            unknown = torch.full_like(states[:, -1], torch.nan) if coming is None else coming
+            scale = self.increment_scale[: self.num_channels]
+            fields += self.frame.changes(states, unknown, scale).unbind(2)
         return [field.expand(*size, *place).unsqueeze(2).to(states.dtype) for field in fields]

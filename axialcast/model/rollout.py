@@ -24,6 +24,7 @@ def rollout(
     step: np.timedelta64,
     num_steps: int,
     forcings: Iterable[Tensor] | None = None,
+    boundary: Iterable[Tensor] | None = None,
     valid: Tensor | None = None,
     bounds: tuple[Tensor, Tensor] | None = None,
 ) -> Iterator[Tensor]:
@@ -31,13 +32,15 @@ def rollout(
 
     Args:
         network: maps (b, t, p, h, w) states, their (b, t, 5) dates and, if there are any,
-            (b, t, f, h, w) forcings to (b, c, h, w).
+            (b, t, f, h, w) forcings and a (b, p, h, w) boundary to (b, c, h, w).
         states: (b, t, p, h, w) normalised.
         times: (b, t) datetime64 or cftime of the states.
         step: time from one state to the next.
         num_steps: how many states to yield.
         forcings: for each step, (b, t, f, h, w) forcings one step after each state that the network
             is given; None: there are none.
+        boundary: for each step, (b, p, h, w) normalised states of the frame of a region one step
+            after the last state that the network is given; None: it is given none.
         valid: (b, c, h, w) bool, where the last input state is known. States that follow are 0
             elsewhere, as the inputs are: what the network says of land is not fed back to it.
             None: everywhere.
@@ -49,10 +52,11 @@ def rollout(
     times = np.concatenate([times, coming], 1)
     # Of all steps at once: a copy in each of them would wait for the device.
     told = _sent(dates(times), states.device)
-    coming_forcings = iter(() if forcings is None else forcings)
+    named = {"forcings": forcings, "coming": boundary}
+    more = {name: iter(fields) for name, fields in named.items() if fields is not None}
     for first in range(num_steps):
-        given = () if forcings is None else (next(coming_forcings),)
-        following = network(states, told[:, first : first + length], *given)
+        given = {name: next(fields) for name, fields in more.items()}
+        following = network(states, told[:, first : first + length], **given)
         if bounds is not None:
             following = following.clamp(*bounds)
         if valid is not None:

@@ -158,6 +158,13 @@ class Config(Section):
         return (self.data and static_store_of(self.data)) or self.source_store
 
     @property
+    def boundary_store(self) -> str | None:
+        """Where forecasts have the boundary of a region from; None: from what they start from."""
+        if self.data is None or self.data.boundary is None:
+            return None
+        return self.forecast.boundary_store or self.data.boundary.store
+
+    @property
     def analysis_address(self) -> str | list[str]:
         """`analysis_store` as it may be told."""
         return f"{self._output_address}/training.zarr" if self.prepare else self.source_address
@@ -343,8 +350,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     url = None
     if is_url(values["output"]):
         url, values["output"] = at_url(values["output"])
-    for key in ("store", "static_store"):
+    for key in ("store", "static_store", "boundary"):
         locate(values.get("data"), texts.get("data"), key, path.parent)
+    locate(values.get("forecast"), texts.get("forecast"), "boundary_store", path.parent)
     interpolations = list(interpolated(texts, values))
     context = {"folder": path.parent, "texts": texts, "url": url}
     errors = describe_errors(Config, values, context)

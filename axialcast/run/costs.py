@@ -266,6 +266,7 @@ class Preflight:
             **(numbers := self.channels.numbers),
             num_static=len(self.data.static),
             forcings=self.data.computed_forcings,
+            boundary=self.data.frame,
             grid=self.analysis.grid,
             increment_scale=[1.0] * numbers["num_channels"],
             **(settings | changes),

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from axialcast.disclosure import concealed, shown
+from axialcast.frame import Relaxation
 from axialcast.names import (
     COMPUTED,
     COORDINATE_ALIASES,
@@ -54,6 +55,7 @@ from axialcast.times.periods import Period, Step, period_bounds
 from axialcast.times.steps import exact, parsed_step
 
 __all__ = [
+    "BoundaryConfig",
     "DataConfig",
     "RegionConfig",
     "Section",
@@ -187,6 +189,19 @@ def _told(arguments: Iterable[tuple[str | None, Any]]) -> Iterator[tuple[str | N
             yield name, concealed(value) if value and name == "storage_options" else value
 
 
+class BoundaryConfig(Section):
+    """What comes in along the edges of a region."""
+
+    width: Count
+    """Points on each side in which forecasts are led to the boundary, and are not judged."""
+    relaxation: Relaxation = "overwrite"
+    """`overwrite`: they are the boundary there; `davies`: it counts for less from point to point
+    inwards."""
+    store: Location | None = None
+    """File, Zarr folder or URL of the analysis that it comes from, which covers the region, in any
+    resolution; null: data.store itself, whose states are known in the frame before they come."""
+
+
 with warnings.catch_warnings():
     # pydantic warns that `validate` hides its own deprecated method of that name; we mean it to.
     warnings.filterwarnings("ignore", 'Field name "validate"')
@@ -227,6 +242,8 @@ with warnings.catch_warnings():
         """Pressure levels (hPa); null: all in the store."""
         region: RegionConfig | None = None
         """Box to work on, on a map the rows and columns that hold it; null: all of the grid."""
+        boundary: BoundaryConfig | None = None
+        """What comes in along the edges of the region; null: nothing, as on the globe."""
         member: Member | None = None
         """Member of an ensemble to take, by its number or name; null: the store is no ensemble."""
         gaps: Literal["refuse", "keep"] = "refuse"
@@ -270,6 +287,12 @@ with warnings.catch_warnings():
             said = self.store if isinstance(self.store, list) else [self.store]
             said = [s for s in said if s is not None]
             return [StoreConfig(store=s) if isinstance(s, str) else s for s in said]
+
+        @property
+        def frame(self) -> dict[str, Any] | None:
+            """Keywords of `axialcast.model.boundary.Frame`; None: the network has none."""
+            boundary = self.boundary
+            return None if boundary is None else boundary.model_dump(exclude={"store"})
 
         @property
         def stored_forcings(self) -> list[str]:

@@ -26,6 +26,7 @@ from axialcast.names import (
     LATITUDE,
     LEAD_TIME,
     LONGITUDE,
+    PROGNOSTIC,
     ROLES,
     TIME,
     X,
@@ -159,8 +160,10 @@ def _logarithms(checkpoint: Checkpoint) -> Iterator[str]:
 def _heard(checkpoint: Checkpoint) -> Iterator[str]:
     """What of the fields that a network is told moves its forecasts, if there are any."""
     network = checkpoint.build()
-    forcings = checkpoint.channels.having(FORCING)
-    names = [*map(str, checkpoint.static), *map(str, forcings), *network.forcings]
+    channels = checkpoint.channels
+    names = [*map(str, checkpoint.static), *map(str, channels.having(FORCING)), *network.forcings]
+    if network.frame is not None:
+        names += [f"boundary of {channel}" for channel in channels.having(PROGNOSTIC)]
     if not names:
         return
     if math.prod(checkpoint.grid.shape) * network.transformer.dim > MOST_FEATURES:

@@ -15,6 +15,7 @@ from axialcast.data.transform import log_scales
 from axialcast.device import choose_device
 from axialcast.forecast import Forecaster, load_checkpoint
 from axialcast.names import FORCING, HELD
+from axialcast.run.boundary import check_boundary
 from axialcast.run.config import Config, ConfigError, DataConfig
 from axialcast.run.costs import Preflight
 from axialcast.run.line import stages_of
@@ -60,6 +61,7 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
         static_fields(config, preflight.source.grid)
         preflight.channels.forecast.weights(config.data.weights)
         preflight.channels.forecast.bounds(config.data.bounds)
+        check_boundary(config, analysis, preflight.channels)
         log_scales(preflight.channels, config.data.transform)
     if "verify" in config.pipeline:
         _refuse_unknown_events(preflight.channels.forecast, config)

@@ -190,6 +190,10 @@ class ForecastConfig(Section):
     """Where each of data.forcings comes from after the initial time: `analysis` (the store, where
     nothing is said), `persist` (as it was then), `climatology` (of data.train), or the
     forecast.zarr of another run."""
+    boundary_store: Location | None = None
+    """Where the boundary of a region (data.boundary) comes from after the initial time: the
+    forecast.zarr of a run on the globe or a larger region, from the same initial times; or an
+    analysis; null: what it was trained with."""
     batch_size: Count = 32
     """Forecasts run at once."""
     layout: Literal["axialcast", "weatherbench2"] = "axialcast"

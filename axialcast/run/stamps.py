@@ -48,7 +48,10 @@ STAMPS = ".stages"
 ORDER = ("simulate", "prepare", "train", "forecast", "verify")
 """Each shipped stage depends on those before it."""
 
-ADDRESS = ("data.store", "data.static_store", "data.storage_options")
+ADDRESS = (
+    *("data.store", "data.static_store", "data.storage_options"),
+    *("data.boundary.store", "forecast.boundary_store"),
+)
 """Keys that may hold secrets."""
 
 ZARR_METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zattrs", ".zarray")
@@ -193,7 +196,19 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
         inputs["static store"] = _store_state(config, config.static_store)
     if "forecast.forcings" in stage.reads and (paths := forcing_stores(config)):
         inputs["forcing stores"] = [_store_state(config, path) for path in paths]
+    if beyond := _boundary_store(config, stage):
+        inputs["boundary store"] = _store_state(config, beyond)
     return inputs | _needed(config, stage, earlier)
+
+
+def _boundary_store(config: Config, stage: Stage) -> str | None:
+    """Of the boundary that a stage reads, where it has one of its own."""
+    boundary = None if config.data is None else config.data.boundary
+    if boundary is None:
+        return None
+    if "forecast.boundary_store" in (stage.reads or ()):
+        return config.boundary_store
+    return boundary.store if "data.boundary" in (stage.reads or ()) else None
 
 
 def forcing_stores(config: Config) -> list[str]:

@@ -198,6 +198,7 @@ class TrainingCosts:
             **(numbers := self.channels.numbers),
             num_static=len(data.static),
             forcings=data.computed_forcings,
+            boundary=data.frame,
             grid=self._band,
             increment_scale=[1.0] * numbers["num_channels"],
             input_steps=self._input_steps,

@@ -16,6 +16,7 @@ from axialcast.baselines import Baseline, Climatology, KeptFits
 from axialcast.baselines import fit_baselines as baselines_of
 from axialcast.data import open_analysis
 from axialcast.forecast import ForecastStore, choose_init_times
+from axialcast.frame import within
 from axialcast.names import INIT_TIME, LEVEL
 from axialcast.run.config import Config
 from axialcast.run.stamps import analysis_content, training_data
@@ -37,7 +38,7 @@ class Verification:
     Args:
         config: of the run.
         forecast: that is verified, its variables in the analysis's order.
-        analysis: all of it.
+        analysis: all of it; of a region with a boundary, both without the frame.
         verified: the part that verifies and starts forecasts.
         contents: a checksum of each initial time of the store.
         num_absent: initial times that were asked for and are not there.
@@ -65,6 +66,9 @@ class Verification:
         analysis = open_analysis(config.analysis_store, **config.verified_opening)
         wanted = choose_init_times(analysis, test=data.test, **config.forecast.chosen)
         forecast = in_order(store.dataset(wanted), store.path, analysis, config.analysis_name)
+        if width := forecast.attrs.get("boundary_width"):
+            # In the frame forecasts are what they were given: neither judged, nor fitted.
+            forecast, analysis = within(forecast, width), within(analysis, width)
         inits, leads = forecast[INIT_TIME].values, leads_of(forecast)
         # From the state before the first initial time, which the linear inverse model wants too.
         ends = np.array([inits.min(), inits.max()])

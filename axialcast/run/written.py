@@ -83,6 +83,12 @@ def written(values: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
             **_without_secrets(data, "STORE", OPTIONS),
             "static_store": data["static_store"] and _address(data["static_store"], "STORE"),
         }
+        if isinstance(boundary := data.get("boundary"), Mapping) and boundary["store"]:
+            address = _address(boundary["store"], "BOUNDARY")
+            found["data"]["boundary"] = {**boundary, "store": address}
+    forecast = found.get("forecast")
+    if isinstance(forecast, Mapping) and (address := forecast["boundary_store"]):
+        found["forecast"] = {**forecast, "boundary_store": _address(address, "BOUNDARY")}
     found[OUTPUT_OPTIONS] = _options(found.get(OUTPUT_OPTIONS), OUTPUT_OPTIONS)
     return found
 

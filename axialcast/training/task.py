@@ -28,15 +28,18 @@ class ForecastTask:
 
     Args:
         step: time from one state to the next.
-        area_weights: (h, w) with mean 1 over the whole grid; of a band of it, those of the band.
+        area_weights: (h, w) with mean 1 over the whole grid; of a band of it, those of the band. 0
+            where nothing is judged, as in the frame of a region.
         scale: (c, 1, 1), the error that counts as one (see `area_weighted_mse`).
         precision: of the network's arithmetic; auto: bfloat16 where the GPU computes in it.
+        has_boundary: whether the network is given states of the frame of a region before they come.
     """
 
     step: np.timedelta64
     area_weights: Tensor
     scale: Tensor
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    has_boundary: bool = False
 
     def squares(self, model: nn.Module, batch: Batch) -> Tensor:
         """Weighted squares of the errors of rolling a model from the input states of windows.
@@ -51,6 +54,7 @@ class ForecastTask:
                 step=self.step,
                 num_steps=batch.targets.shape[1],
                 forcings=batch.forcings,
+                boundary=batch.boundary if self.has_boundary else None,
                 valid=None if batch.input_valid is None else batch.input_valid[:, -1],
             )
             forecast = torch.stack(list(steps), 1).to(batch.targets.dtype)

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from axialcast.data.channels import Channels
-from axialcast.names import DIAGNOSTIC, FORCING, PROGNOSTIC
+from axialcast.names import BOUNDARY, DIAGNOSTIC, FORCING, PROGNOSTIC
 
 __all__ = ["Batch"]
 
@@ -76,6 +77,18 @@ class Batch:
             return None
         length, total = self.input_steps, self.states.shape[1]
         return (self.states[:, n + 1 : n + 1 + length, place] for n in range(total - length))
+
+    @property
+    def boundary(self) -> Iterator[Tensor]:
+        """For each step, (b, p, h, w) prognostic channels one step after the last state that is
+        given then, NaN where missing: of the boundary's store, if states hold its channels, too."""
+        place = self._where(BOUNDARY)
+        if place.start == place.stop:
+            place = self._where(PROGNOSTIC)
+        coming = self.states[:, self.input_steps :, place]
+        if self.valid is not None:
+            coming = coming.masked_fill(~self.valid[:, self.input_steps :, place], torch.nan)
+        return iter(coming.unbind(1))
 
     @property
     def input_times(self) -> NDArray[Any]:

@@ -1,0 +1,89 @@
+"""Fields at the points of other grids, and between times, against numpy and xarray."""
+
+import pickle
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from axialcast.data import Analysis
+from axialcast.data.placing import Points, placed
+from axialcast.grid import LatLonGrid, grid_of
+
+GLOBE = LatLonGrid.regular(13, 24, poles=True)
+REGION = LatLonGrid(np.linspace(61.3, 22.7, 5), np.linspace(-33.0, 41.0, 7))
+
+
+def linear(grid, latitude, longitude):
+    """A field that bilinear interpolation gives without error, in each cell of a grid."""
+    return 3 + 0.1 * latitude + 0.02 * longitude + 1e-3 * latitude * longitude
+
+
+def test_a_bilinear_field_comes_out_exactly():
+    """Away from the seam of its longitudes, which a region may be across."""
+    east = (GLOBE.longitude + 180) % 360 - 180
+    field = linear(GLOBE, GLOBE.latitude[:, None], east)
+    found = Points.between(GLOBE, REGION).values(field)
+    expected = linear(REGION, REGION.latitude[:, None], REGION.longitude)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    turned = LatLonGrid(GLOBE.latitude[::-1], GLOBE.longitude - 180)
+    again = Points.between(turned, REGION).values(np.roll(field[::-1], 12, 1))
+    np.testing.assert_allclose(again, found, rtol=1e-5)
+
+
+def test_against_xarray_around_the_globe():
+    random = np.random.default_rng(0)
+    field = random.random((3, *GLOBE.shape))
+    fine = LatLonGrid(np.linspace(80, -80, 9), 7.0 + np.arange(20) * 18.0)
+    closed = xr.DataArray(
+        np.concatenate([field, field[..., :1]], 2),
+        {"latitude": GLOBE.latitude, "longitude": [*GLOBE.longitude, 360.0]},
+        ("n", "latitude", "longitude"),
+    )
+    expected = closed.interp(latitude=fine.latitude, longitude=fine.longitude)
+    np.testing.assert_allclose(Points.between(GLOBE, fine).values(field), expected, rtol=1e-4)
+
+
+def test_its_own_points_are_taken_as_they_are():
+    field = np.random.default_rng(1).random(GLOBE.shape).astype(np.float32)
+    field[3, 5] = np.nan
+    part = LatLonGrid(GLOBE.latitude[2:9] + 2e-4, GLOBE.longitude[4:11] - 360)
+    np.testing.assert_array_equal(Points.between(GLOBE, part).values(field), field[2:9, 4:11])
+    whole = Points.between(GLOBE, GLOBE).values(field)
+    np.testing.assert_array_equal(whole, field)
+
+
+def test_what_is_not_covered_is_refused():
+    inner = LatLonGrid(REGION.latitude[1:-1], REGION.longitude)
+    with pytest.raises(ValueError, match=r"covers .*, less than the region, "):
+        Points.between(inner, REGION)
+    narrow = LatLonGrid(REGION.latitude, REGION.longitude[:-1])
+    with pytest.raises(ValueError, match="less than the region"):
+        Points.between(narrow, REGION)
+    Points.between(REGION, inner)
+
+
+def test_between_times(analysis):
+    """Linear in time, whatever the stretch that is read, and in another process."""
+    day = np.timedelta64(1, "D").astype("timedelta64[ns]")
+    grid = grid_of(analysis.isel(latitude=slice(1, 5), longitude=slice(2, 9)))
+    times = analysis.time.values[3] + np.arange(20) * day / 4
+    found = placed(Analysis(analysis), grid, times)
+    expected = analysis.isel(latitude=slice(1, 5), longitude=slice(2, 9)).interp(time=times)
+    for name, array in found.items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-3)
+        np.testing.assert_array_equal(array[4], analysis[name][4, ..., 1:5, 2:9])
+        np.testing.assert_array_equal(array[7:9], found[name].values[7:9])
+    again = pickle.loads(pickle.dumps(Analysis(found)))
+    np.testing.assert_array_equal(again.read([5, 2]), Analysis(found).read([5, 2]))
+
+
+def test_times_beyond_and_gaps_are_refused(analysis):
+    source, grid = Analysis(analysis), grid_of(analysis)
+    late = analysis.time.values[-1:] + np.timedelta64(6, "h")
+    with pytest.raises(ValueError, match=r"holds .* and .* is wanted"):
+        placed(source, grid, late)
+    gap = Analysis(analysis.isel(time=[0, 1, 2, 3, 6, 7]))
+    with pytest.raises(ValueError, match="has a gap about"):
+        placed(gap, grid, analysis.time.values[4:5])
+    placed(gap, grid, analysis.time.values[[3, 6]])
