@@ -194,9 +194,9 @@ class BoundaryConfig(Section):
 
     width: Count
     """Points on each side in which forecasts are led to the boundary, and are not judged."""
-    relaxation: Relaxation = "overwrite"
-    """`overwrite`: they are the boundary there; `davies`: it counts for less from point to point
-    inwards."""
+    relaxation: Relaxation = "davies"
+    """What the boundary counts for there: `davies`, less from point to point inwards; or
+    `overwrite`, all."""
     store: Location | None = None
     """File, Zarr folder or URL of the analysis that it comes from, which covers the region, in any
     resolution; null: data.store itself, whose states are known in the frame before they come."""

@@ -118,8 +118,8 @@ def test_sections_are_frozen(path: Path) -> None:
         ("verify.regions.box={latitude: [0, 1], longitud: [2, 3]}",
          "verify.regions.box.longitud: unknown key; did you mean longitude?"),
         ("forecast.xyz=1", ("forecast.xyz: unknown key; expected one of lead_time, "
-         "lead_time_hours, init_times, init_every, init_every_hours, forcings, batch_size, "
-         "layout")),
+         "lead_time_hours, init_times, init_every, init_every_hours, forcings, "
+         "boundary_store, batch_size, layout")),
         ("train.batch_size=0", "train.batch_size: got 0, expected greater than 0"),
         ("train.learning_rate=.inf", "train.learning_rate: got inf, expected a finite number"),
         ("model.position=learnt", ("model.position: got 'learnt', expected 'learned', "
@@ -252,7 +252,7 @@ def test_sections_have_their_constructors_keywords_and_defaults() -> None:
             ForecastNetwork,
             {
                 *("num_channels", "num_diagnostic", "num_forcings", "num_static", "forcings"),
-                *("grid", "increment_scale", "input_steps"),
+                *("grid", "increment_scale", "input_steps", "boundary"),
             },
         ),
     ):
