@@ -16,10 +16,10 @@ from axialcast.data.opening.store import open_analysis
 from axialcast.data.placing import Points, placed
 from axialcast.data.reader import Analysis
 from axialcast.disclosure import shown
-from axialcast.forecast.forcings import ANALYSIS, fields_of_analysis
+from axialcast.forecast.forcings import fields_of_analysis
 from axialcast.forecast.store import ForecastStore
 from axialcast.grid import Grid, grid_of
-from axialcast.names import INIT_TIME, LEAD_TIME, TIME
+from axialcast.names import ANALYSIS, INIT_TIME, LEAD_TIME, TIME
 from axialcast.times.calendars import time_text
 from axialcast.times.dates import Leads, Times, later
 

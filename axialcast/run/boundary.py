@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from axialcast.data import Analysis, Channels, Statistics, open_analysis
 from axialcast.data.placing import placed
 from axialcast.disclosure import shown
-from axialcast.forecast.forcings import ANALYSIS
 from axialcast.frame import interior, require_frame
 from axialcast.grid import Grid
-from axialcast.names import BOUNDARY, PROGNOSTIC, TIME
+from axialcast.names import ANALYSIS, BOUNDARY, PROGNOSTIC, TIME
 from axialcast.run.config import Config
 
 __all__ = ["boundary_source", "check_boundary", "judged_weights", "with_boundary"]
