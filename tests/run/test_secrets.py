@@ -158,7 +158,8 @@ def test_of_several_stores_each_has_secrets_of_its_own(
     assert "AXIALCAST_STORE_1_LOGIN is not set; set it" in result.stderr
     monkeypatch.setenv("AXIALCAST_STORE_1_LOGIN", f"me:{CANARIES['LOGIN']}")
     monkeypatch.setenv("AXIALCAST_STORE_1_QUERY", f"sig={CANARIES['QUERY']}")
-    monkeypatch.setenv("AXIALCAST_STORE_1_STORAGE_OPTIONS_HEADERS_X_CLEAR", CANARIES["CLEAR"])
+    for name in ("STORE_1_STORAGE_OPTIONS", "STORAGE_OPTIONS"):
+        monkeypatch.setenv(f"AXIALCAST_{name}_HEADERS_X_CLEAR", CANARIES["CLEAR"])
     result = call("run", "out/config.yaml")
     assert "train: up to date, skipped" in result.stdout, result.output
     monkeypatch.setenv("TOKEN", "another")

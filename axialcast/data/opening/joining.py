@@ -1,35 +1,19 @@
-"""Stores of different variables as one analysis: of one grid, and of the finest of their times.
+"""Stores of different variables as one analysis: on one grid, at the same levels and times."""
 
-A store of a coarser cadence is held: its value stands from its own time until the next one's. That
-is right for what is known at that time and for means of a day that are labelled with its beginning;
-so a store may be held for a day at most, and no value for longer than until the next was due.
-"""
-
-import logging
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
-from axialcast.data.arrays.lazy import repeat
-from axialcast.data.opening.alike import calendar_of
+from axialcast.data.opening.holding import on_one_axis
 from axialcast.data.opening.points import on_points
 from axialcast.grid import coords_of, grid_of
-from axialcast.names import HELD, LEVEL, TIME
-from axialcast.times.calendars import cadence, spans, time_text
-from axialcast.times.steps import in_months, multiple, step_text
+from axialcast.names import LEVEL
 
 __all__ = ["join_stores"]
 
-logger = logging.getLogger(__name__)
-
 Stores = Mapping[str, xr.Dataset]
 """What each store holds, standardised, by its name."""
-
-LONGEST, ZERO = np.timedelta64(1, "D"), np.timedelta64(0, "ns")
-"""That a value may be held; and no time at all."""
 
 
 def join_stores(stores: Stores) -> xr.Dataset:
@@ -38,7 +22,7 @@ def join_stores(stores: Stores) -> xr.Dataset:
     Raises:
         ValueError: their grids, levels, calendars or cadences do not fit together.
     """
-    stores = _on_one_axis(_on_one_grid(stores))
+    stores = on_one_axis(_on_one_grid(stores))
     return xr.merge(
         list(stores.values()), join="exact", compat="override", combine_attrs="override"
     )
@@ -82,130 +66,3 @@ def _at_levels(name: str, dataset: xr.Dataset, other: str, wanted: xr.Dataset) -
     if not np.array_equal(rows, np.arange(len(have))):
         dataset = dataset.isel({LEVEL: rows})
     return dataset.assign_coords({LEVEL: wanted[LEVEL].variable})
-
-
-def _on_one_axis(stores: Stores) -> dict[str, xr.Dataset]:
-    """The stores at the times of the finest ones that all of them have."""
-    _refuse_other_calendars(stores)
-    times = next(iter(stores.values())).indexes[TIME]
-    if all(dataset.indexes[TIME].equals(times) for dataset in stores.values()):
-        return dict(stores)
-    one, every = _cadences(stores)
-    finest, times = every[one], stores[one].indexes[TIME]
-    places = {n: _places(times, d.indexes[TIME], every[n], finest) for n, d in stores.items()}
-    for name, (rows, _) in places.items():
-        if (rows < 0).all():
-            raise ValueError(
-                f"{one} and {name}: have no time in common, {_span(stores[one])} and "
-                f"{_span(stores[name])}; give stores of the same years and hours, or shift one, "
-                "for instance with: cdo shifttime,-12hours in.nc out.nc"
-            )
-    kept = np.logical_and.reduce([rows >= 0 for rows, _ in places.values()])
-    if not kept.any():
-        spans = ", ".join(f"{name} {_span(dataset)}" for name, dataset in stores.items())
-        raise ValueError(f"data.store: no time is in all of them: {spans}")
-    _tell_cut(stores, times[kept])
-    return {
-        name: _held(stores[name], times[kept], rows[kept], nth[kept], every[name], finest)
-        for name, (rows, nth) in places.items()
-    }
-
-
-def _refuse_other_calendars(stores: Stores) -> None:
-    (one, first), *others = stores.items()
-    for name, dataset in others:
-        kinds = [calendar_of(of.indexes[TIME]) for of in (first, dataset)]
-        if kinds[0] != kinds[1]:
-            raise ValueError(
-                f"{one} and {name}: their calendars differ, {kinds[0]} and {kinds[1]}; give stores "
-                "of one calendar, for instance by: cdo setcalendar,standard in.nc out.nc"
-            )
-
-
-def _cadences(stores: Stores) -> tuple[str, dict[str, np.timedelta64]]:
-    """The first store of the finest cadence, and the cadences of all.
-
-    Raises:
-        ValueError: one is no multiple of the finest, or longer than a value may be held.
-    """
-    every = {n: cadence(d) for n, d in stores.items() if d.sizes[TIME] > 1}
-    if not every:
-        (one, first), (other, second), *_ = stores.items()
-        raise ValueError(
-            f"{one} and {other}: each hold one time, {_span(first)} and {_span(second)}; give "
-            "stores of the same times"
-        )
-    one = next(iter(every))
-    for name, step in every.items():
-        if in_months(every[one]) == in_months(step) and step < every[one]:
-            one = name
-    finest = every[one]
-    for name, step in every.items():
-        if step == finest:
-            continue
-        if not multiple(step, finest) or in_months(step) or step > LONGEST:
-            raise ValueError(
-                f"{one} and {name}: hold states every {step_text(finest)} and every "
-                f"{step_text(step)}; a value is held for a day at most, and for whole steps: "
-                f"interpolate {name} to the times of {one}, for instance with cdo inttime, or "
-                "leave it out"
-            )
-    return one, {name: every.get(name, finest) for name in stores}
-
-
-def _places(
-    times: pd.Index, have: pd.Index, step: np.timedelta64, finest: np.timedelta64
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each time the row of a store whose value stands then, -1 for none; and which of the
-    finest steps since that row's own time it is, from 0."""
-    rows = np.searchsorted(have.values, times.values, side="right") - 1
-    ages = spans(have.values[np.maximum(rows, 0)], times.values)
-    if step == finest:
-        return np.where(ages == ZERO, rows, -1), np.zeros_like(rows)
-    stands = (rows >= 0) & (ages < step) & (ages % finest == ZERO)
-    return np.where(stands, rows, -1), ages // finest
-
-
-def _held(
-    dataset: xr.Dataset,
-    times: pd.Index,
-    rows: NDArray[np.int64],
-    nth: NDArray[np.int64],
-    step: np.timedelta64,
-    finest: np.timedelta64,
-) -> xr.Dataset:
-    """The dataset at these times, the values of its rows."""
-    if step == finest:
-        whole = np.array_equal(rows, np.arange(dataset.sizes[TIME]))
-        return dataset if whole else dataset.isel({TIME: rows})
-    count = int(step // finest)
-    axis = xr.Variable(TIME, times, dataset[TIME].attrs)
-    held = {
-        name: repeat(array.variable, TIME, rows, nth, count)
-        for name, array in dataset.data_vars.items()
-    }
-    for variable in held.values():
-        variable.attrs[HELD] = step / np.timedelta64(1, "h")
-    others = {name: coord for name, coord in dataset.coords.items() if name != TIME}
-    return xr.Dataset(held, {TIME: axis, **others}, dataset.attrs)
-
-
-def _tell_cut(stores: Stores, kept: pd.Index) -> None:
-    """Says which times are left out, if any are, and where they are."""
-    longer = [
-        f"{name} holds {_span(dataset)}"
-        for name, dataset in stores.items()
-        if dataset.indexes[TIME][0] < kept[0] or dataset.indexes[TIME][-1] > kept[-1]
-    ]
-    if longer:
-        logger.warning(
-            "time: %s to %s is in all of data.store, the rest is left out: %s",
-            time_text(kept.values[0]),
-            time_text(kept.values[-1]),
-            ", ".join(longer),
-        )
-
-
-def _span(dataset: xr.Dataset) -> str:
-    times = dataset[TIME].values
-    return " to ".join(dict.fromkeys(time_text(time) for time in (times[0], times[-1])))

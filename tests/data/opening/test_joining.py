@@ -226,6 +226,41 @@ def test_no_value_is_held_for_longer_than_until_the_next_was_due():
     same(opened, xr.merge([one.sel(time=times), expected]))
 
 
+def test_means_are_held_from_where_they_begin():
+    one, noon = weather(), fields(SST, "D", num=5, start="2001-01-01T12")
+    held = noon.reindex(time=one.time[2:], method="ffill")
+    same(open_analysis([one, noon]), xr.merge([one.isel(time=slice(2, None)), held]))
+    assert "held_hours" not in noon[SST].attrs
+    noon[SST].attrs["cell_methods"] = "area: time: mean"
+    with pytest.raises(ValueError, match=r"store.1: sea_.* is a mean over 24 h labelled .*T12"):
+        open_analysis([one, noon])
+    begun = noon.assign_coords(time=noon.time - np.timedelta64(12, "h"))
+    assert open_analysis([one, begun]).sizes["time"] == 20
+
+
+def test_fields_on_a_map_are_matched_by_their_rows_and_columns():
+    def on_map(ds):
+        y, x = np.arange(7) * -5e3, np.arange(12) * 5e3
+        crs = {"grid_mapping_name": "polar_stereographic", "latitude_of_projection_origin": 90.0}
+        crs |= {"straight_vertical_longitude_from_pole": 0.0, "standard_parallel": 60.0}
+        ds = ds.rename(latitude="y", longitude="x").assign_coords(
+            y=("y", y, {"units": "m", "standard_name": "projection_y_coordinate"}),
+            x=("x", x, {"units": "m", "standard_name": "projection_x_coordinate"}),
+        )
+        for array in ds.data_vars.values():
+            array.attrs["grid_mapping"] = "crs"
+        return ds.assign(crs=((), 0, crs))
+
+    one, other = on_map(weather()), on_map(fields(SST, "D", num=6))
+    turned = other.isel(y=slice(None, None, -1)).assign_coords(x=other.x + 1e-3)
+    opened = open_analysis([one, turned])
+    held = other[SST].reindex(time=one.time, method="ffill")
+    np.testing.assert_array_equal(opened[SST], held)
+    np.testing.assert_array_equal(Analysis(opened).read([7])[0, -1], held[7])
+    with pytest.raises(ValueError, match=r"data.store.1: lies on another grid than data.store.0"):
+        open_analysis([one, other.assign_coords(x=other.x + 2e3)])
+
+
 def test_what_an_entry_says_holds_for_it_alone(tmp_path):
     one = weather().merge(fields(SST))
     one.to_zarr(tmp_path / "one.zarr", consolidated=False)

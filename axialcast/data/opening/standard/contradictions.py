@@ -22,7 +22,7 @@ from axialcast.names import (
     canonical,
 )
 
-__all__ = ["refuse_contradictions"]
+__all__ = ["methods_of", "refuse_contradictions"]
 
 STANDARDISED = {
     name
@@ -83,15 +83,15 @@ def _statements(raw: xr.Dataset) -> Iterator[tuple[tuple[Any, ...], Any]]:
         for word in OF_INTERVAL:
             if word in variable.attrs:
                 yield (label, word), variable.attrs[word]
-        for dim, method in _methods(str(variable.attrs.get("cell_methods", ""))).items():
+        for dim, method in methods_of(str(variable.attrs.get("cell_methods", ""))).items():
             yield (label, "cell_methods", dim), f"{dim}: {method}"
 
 
-def _methods(text: str) -> dict[str, str]:
+def methods_of(text: str) -> dict[str, str]:
     """What was done along each dimension; what stands in brackets is of the same kind.
 
     Example:
-        >>> _methods("area: time: mean (interval: 1 hour)")
+        >>> methods_of("area: time: mean (interval: 1 hour)")
         {'area': 'mean', 'time': 'mean'}
     """
     found: dict[str, str] = {}
