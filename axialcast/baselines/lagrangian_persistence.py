@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.baselines.baseline import ALL, States, Which, labelled
+from axialcast.baselines.baseline import ALL, States, Which, labelled, whole_steps
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
 from axialcast.grid.proj import pyproj
@@ -85,7 +85,7 @@ class LagrangianPersistence:
     ) -> NDArray[np.float32]:
         flow, carry = _pysteps()
         last, before = states(init_times), states(init_times - self.step)
-        steps = [float(lead / self.step) for lead in lead_times]
+        steps = whole_steps("lead_times", lead_times, self.step)
         out = np.full(normal.shape, np.nan, np.float32)
         units = [self.channels[n].units for n in np.arange(len(self.channels))[channels]]
         for case, place in np.ndindex(last.shape[:2]):
@@ -109,7 +109,7 @@ def is_installed() -> bool:
 
 
 Flow = Callable[[NDArray[Any]], NDArray[np.float64]]
-Carry = Callable[[NDArray[Any], NDArray[np.float64], list[float]], NDArray[np.float64]]
+Carry = Callable[[NDArray[Any], NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
 
 
 @cache
@@ -130,8 +130,10 @@ def _pysteps() -> tuple[Flow, Carry]:
             return np.asarray(dense_lucaskanade(pair))
 
     def carry(
-        field: NDArray[Any], motion: NDArray[np.float64], steps: list[float]
+        field: NDArray[Any], motion: NDArray[np.float64], steps: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        return np.asarray(extrapolate(field, motion, steps, allow_nonfinite_values=True))
+        # All steps up to the last: where a path leads depends on which times it is asked for.
+        whole = extrapolate(field, motion, int(steps.max()), allow_nonfinite_values=True)
+        return np.asarray(whole[steps - 1])
 
     return flow, carry

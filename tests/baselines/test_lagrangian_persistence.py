@@ -93,14 +93,12 @@ def test_it_is_scored_on_the_points_that_all_models_know() -> None:
     forecast = (
         carried(analysis, inits).to_dataset().copy(data={"rainfall_rate": np.stack(truth, 1)})
     )
-    scores = evaluate(
-        forecast,
-        analysis,
-        climatology=climatology,
-        baselines=baselines,
-        metrics=["rmse", "csi"],
-        thresholds={"rainfall_rate": [5]},
-    ).squeeze("rainfall_rate_threshold")
+    options = {"metrics": ["rmse", "csi"], "thresholds": {"rainfall_rate": [5]}}
+    options |= {"climatology": climatology, "baselines": baselines}
+    scores = evaluate(forecast, analysis, **options)
+    by_threads = evaluate(forecast, analysis, num_threads=3, block_values=61 * 67, **options)
+    xr.testing.assert_equal(by_threads, scores)
+    scores = scores.squeeze("rainfall_rate_threshold")
     missing = carried(analysis, inits).isnull().mean(("init_time", "latitude", "longitude"))
     np.testing.assert_allclose(scores.rainfall_rate_masked[0], missing, atol=0.01)
     rmse, csi = (

@@ -128,6 +128,27 @@ def test_other_metrics_and_no_baselines(scored):
     assert "Scorecard" not in page
 
 
+def test_events_have_curves_and_tables(scored, page):
+    _, forecast, analysis, climatology = scored
+    options = {"climatology": climatology, "baselines": {"persistence": Persistence()}}
+    options |= {"metrics": ["rmse", "csi", "frequency_bias"], "thresholds": {"surface": [0, 2.5]}}
+    scores = evaluate(forecast, analysis, **options)
+    shown = page_of((scores, *scored[1:]))
+    assert "<h2>Events</h2>" in shown
+    assert "Surface &lt;thing&gt; ≥ 2.5 m² s⁻²: Critical success index against lead time" in shown
+    whole = scores.sel(region="all", lead_time=LEADS[[0, 2, 4]]).transpose(..., "lead_time")
+    for caption, name in (
+        ("Critical success index, surface &lt;thing&gt;", "surface_csi"),
+        ("Frequency bias, surface &lt;thing&gt;", "surface_frequency_bias"),
+    ):
+        values = whole[name].transpose("model", "surface_threshold", "lead_time").values
+        found = cells(shown, caption, "Forecast")
+        assert [text for _, text in found] == [wording.number(v) for v in values[0].ravel()]
+        cost = -values if name == "surface_csi" else np.abs(np.log(values))
+        assert [bool(mark) for mark, _ in found] == (cost[0] <= cost[1]).ravel().tolist()
+    assert "<h2>Events</h2>" not in page
+
+
 def test_of_one_row_or_column_no_map_is_drawn(scored):
     _, forecast, analysis, climatology = scored
     for part in ({"latitude": [2]}, {"longitude": [3]}, {"latitude": [4], "longitude": [0]}):

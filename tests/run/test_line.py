@@ -140,3 +140,18 @@ def test_prepare_needs_no_simulation_where_there_is_a_store(config_here: Path) -
         "runs/x/analysis.zarr: no analysis.zarr there; the pipeline prepare needs "
     )
     assert line.endswith("run simulate first")
+
+
+def test_a_baseline_whose_packages_are_absent_is_found_first(
+    config_here: Path, monkeypatch
+) -> None:
+    absent = lambda name: None if name == "pysteps" else True  # noqa: E731
+    monkeypatch.setattr("axialcast.run.line.find_spec", absent)
+    baselines = {"verify.baselines": "[persistence,lagrangian_persistence]"}
+    [line] = refused("train", "forecast", "verify", **baselines)
+    assert line == (
+        "verify.baselines: lagrangian_persistence needs pip install 'axialcast[nowcast]'; or leave "
+        "it out"
+    )
+    overrides = [f"{key}={value}" for key, value in baselines.items()]
+    stages_of(load_config("x.yaml", ["pipeline=[train,forecast]", *overrides]))
