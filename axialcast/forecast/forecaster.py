@@ -316,9 +316,10 @@ class Forecaster:
         if (rows < 0).any():
             init, time = inits[(rows < 0).any(1)][0], wanted[rows < 0][0]
             have = [time_text(time) for time in analysis.times[[0, -1]]]
+            dated = ", months by their first days" if in_months(self.step) else ""
             raise ValueError(
                 f"init_times: {time_text(init)} needs the analysis of {time_text(time)}, which is "
-                f"not among its times {have[0]} to {have[1]}"
+                f"not among its times {have[0]} to {have[1]}{dated}"
             )
         for source in (self.forcings, self.edges):
             if problem := source.lacking(analysis, inits, self._steps(leads)):

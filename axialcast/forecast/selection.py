@@ -10,6 +10,7 @@ from axialcast.data.reader import Analysis
 from axialcast.names import TIME
 from axialcast.times.calendars import steps_between
 from axialcast.times.dates import Leads, Times, datetimes
+from axialcast.times.leads import leads_of
 from axialcast.times.ranges import date_range
 from axialcast.times.steps import in_months, multiple, parsed_step, step_text
 
@@ -68,12 +69,15 @@ def parse_lead_times(values: Any, step: np.timedelta64) -> Leads:
     """Lead times as an array: sorted multiples of the model step.
 
     Args:
-        values: timedeltas, or text such as "24h" or "3 months"; one, or a sequence of such.
+        values: timedeltas, or text such as "24h" or "3 months"; one, or a sequence of such, or the
+            coordinate of another forecast.
         step: the model step.
 
     Raises:
         ValueError: they are something else, or bare numbers, whose unit would be a guess.
     """
+    if isinstance(values, xr.DataArray):  # a forecast's own, of months with their units
+        values = leads_of(values)
     several = values if np.ndim(values) else [values]
     try:
         if np.asarray(values).dtype.kind in "iuf":

@@ -36,7 +36,7 @@ from axialcast.run.stamps import damage, damaged_stamps, stamped
 from axialcast.times.calendars import time_text
 from axialcast.times.decoding import is_dated
 from axialcast.times.leads import MONTHS
-from axialcast.times.steps import step_text
+from axialcast.times.steps import step_of_numbers, step_text
 
 __all__ = ["describe", "verify"]
 
@@ -190,9 +190,8 @@ def _skill(scores: Path) -> list[str]:
 def _skills(table: pd.DataFrame) -> Iterator[str]:
     """RMSE of each channel at a few lead times; raises as pandas where it is no such table."""
     table = table[(table.metric == "rmse") & (table.region == "all")]
-    index, unit = "lead_time_hours", "h"
-    if "lead_time_months" in table:
-        index, unit = "lead_time_months", "months"
+    unit = "step_months" if "lead_time_months" in table else "step_hours"
+    index = unit.replace("step", LEAD_TIME)
     table["channel"] = table.variable + table.level.map(
         lambda level: "" if pd.isna(level) else f" {level:g} hPa"
     )
@@ -200,7 +199,7 @@ def _skills(table: pd.DataFrame) -> Iterator[str]:
         rmse = rows.pivot(index=index, columns="model", values="value")
         picked = rmse.iloc[np.unique(np.linspace(0, len(rmse) - 1, 4).round().astype(int))]
         skill = (
-            f"{lead:g} {unit} {row.forecast:.4g}"
+            f"{step_text(step_of_numbers({unit: lead}))} {row.forecast:.4g}"
             + (f" (persistence {row.persistence:.4g})" if "persistence" in picked else "")
             for lead, row in picked.iterrows()
         )
@@ -270,13 +269,14 @@ def _kind(dataset: xr.Dataset) -> str:
 
 def _range(coordinate: xr.DataArray) -> str:
     values = coordinate.values
+    if coordinate.attrs.get("units") == MONTHS and values.dtype.kind in "iu":
+        values = values.astype("timedelta64[M]")
     if is_dated(coordinate):
         ends = [time_text(date) for date in values[[0, -1]]]
     elif np.issubdtype(values.dtype, np.timedelta64):
         ends = [step_text(lead) for lead in values[[0, -1]]]
     else:
-        unit = f" {MONTHS}" if coordinate.attrs.get("units") == MONTHS else ""
-        ends = [f"{number:g}{unit}" for number in values[[0, -1]]]
+        ends = [f"{number:g}" for number in values[[0, -1]]]
     return f"{ends[0]} to {ends[1]}, {len(values):,} values" if len(values) > 1 else ends[0]
 
 

@@ -12,6 +12,8 @@ __all__ = ["Date", "InitTimes", "Interval", "Period", "Step", "interval", "perio
 
 _INTERVAL = re.compile(r"(\d+(?:\.\d+)?) *(steps?|s|seconds?|min|minutes?|h|hours?|)")
 _SECONDS = {"s": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
+_SHORT_MONTHS = re.compile(r"\d{4}-02-(29|30)([T ]\d{2}(:\d{2}(:\d{2})?)?)?")
+"""Dates that some calendars have and others lack."""
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}(:\d{2}(:\d{2})?)?)?)?)?")
 
 
@@ -83,7 +85,7 @@ def _init_times(value: Any) -> Any:
             f"got {value!r}, expected test (all of data.test), a list of dates, or a range such as "
             "{first: 2009-01-01, last: 2010-12-31, every: 7 days}"
         )
-    return [_date(date) for date in value]
+    return [str(d) if _SHORT_MONTHS.fullmatch(str(d)) else _date(d) for d in value]
 
 
 def _range(value: dict[str, Any]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The whole line in steps and calendars of every kind, against xarray's own arithmetic of dates."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -162,6 +163,38 @@ def test_a_line(name, tmp_path, monkeypatch):
     said("inspect", "run/checkpoint")
     said("inspect", "run/forecast.zarr")
     assert said("run", "x.yaml").count("up to date") == 3
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+def test_a_store_of_months_grows_and_its_scores_are_kept(calendar, tmp_path, monkeypatch, content):
+    """Whatever came first, stores are equal to the byte, and so are scores."""
+    monkeypatch.chdir(tmp_path)
+    times = xr.date_range("2000-01-31", periods=96, freq="ME", calendar=calendar)
+    _field(times.values).to_netcdf("analysis.nc")
+    config = yaml.safe_load(CONFIG)
+    for section, values in MONTHS.items():
+        config[section] = {**config.get(section, {}), **values}
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(config))
+    run_stages(load_config(tmp_path / "x.yaml"))
+    every = ["forecast.init_every=null"]
+    assert "12 of 24 initial times kept" in said("run", "x.yaml", *every)
+    forecasts, scores = content(tmp_path / "run/forecast.zarr"), Path("run/scores.csv").read_text()
+    assert "blocks were kept" in said("run", "x.yaml", *every, "verify.metrics=[rmse]")
+    assert said("run", "x.yaml", *every, "--force").count("runs") == 3
+    assert content(tmp_path / "run/forecast.zarr") == forecasts
+    assert Path("run/scores.csv").read_text() == scores
+    forecaster = axialcast.load("run/checkpoint")
+    forecast = ForecastStore("run/forecast.zarr").dataset()
+    again = forecaster.predict(
+        "analysis.nc", init_times=forecast.init_time.values, lead_times=forecast.lead_time
+    )
+    xr.testing.assert_allclose(forecast.load(), again, rtol=1e-5)
+    one = forecaster.predict(
+        axialcast.open_analysis("analysis.nc", period=("2006-01", "2006-02")),
+        init_times="2006-02",
+        lead_times="2 months",
+    )
+    xr.testing.assert_allclose(one, again.sel(init_time=one.init_time, lead_time=[2]), rtol=1e-5)
 
 
 def said(*arguments: str) -> str:
