@@ -23,6 +23,7 @@ from axialcast.data import (
     open_analysis,
     statistics,
 )
+from axialcast.data.monthly import usual_months
 from axialcast.data.plausible import warn_implausible
 from axialcast.data.preparing.prepared import stored_statistics
 from axialcast.data.transform import log_scales
@@ -37,6 +38,7 @@ from axialcast.run.progress import track
 from axialcast.run.stamps import differences, made_from, training_data
 from axialcast.run.static_fields import static_fields
 from axialcast.times.calendars import times_per_step
+from axialcast.times.steps import MONTH, multiple, step_text
 from axialcast.training import (
     ForecastTask,
     Log,
@@ -138,6 +140,13 @@ def run(config: Config) -> None:
         **settings,
     )
     network.set_static(static.values)
+    if config.model.departures:
+        if multiple(step, MONTH) != 1:
+            raise ValueError(
+                f"model.departures: a step is {step_text(step)}, expected 1 month; set it to false"
+            )
+        prognostic = channels.where(PROGNOSTIC)
+        network.set_usual(*usual_months(train, channels.having(PROGNOSTIC), stats[prognostic]))
     network.to(device)
     rows = processes.share(network)
     joined = (with_boundary(config, part, channels, stats) for part in (train, validate))

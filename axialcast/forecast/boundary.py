@@ -22,6 +22,8 @@ from axialcast.grid import Grid, grid_of
 from axialcast.names import ANALYSIS, INIT_TIME, LEAD_TIME, TIME
 from axialcast.times.calendars import time_text
 from axialcast.times.dates import Leads, Times, later
+from axialcast.times.leads import lead_labels
+from axialcast.times.steps import step_text
 
 __all__ = ["EdgeStates", "Source"]
 
@@ -164,20 +166,22 @@ class EdgeStates:
         assert self._store is not None
         chosen = self._store.sel({INIT_TIME: inits})
         for lead in leads:
-            yield self._points.values(self.channels.stack(chosen.sel({LEAD_TIME: lead})))
+            yield self._points.values(
+                self.channels.stack(chosen.sel({LEAD_TIME: lead_labels(lead)}))
+            )
 
     def _lacking_forecasts(self, inits: Times, leads: Leads) -> str | None:
         assert self._store is not None
         for dim, asked in ((INIT_TIME, inits), (LEAD_TIME, leads)):
-            absent = self._store.indexes[dim].get_indexer(asked) < 0
+            absent = self._store.indexes[dim].get_indexer(lead_labels(asked)) < 0
             if absent.any():
                 first = asked[absent][0]
                 is_lead = isinstance(first, np.timedelta64)
-                text = f"{first / np.timedelta64(1, 'h'):g} h" if is_lead else time_text(first)
+                text = step_text(first) if is_lead else time_text(first)
                 return (
                     f"{self._label}: lacks {dim} {text}, of {int(absent.sum())} that are needed; "
                     "make those forecasts first, from the same initial times and at every model "
-                    "step, or choose others with forecast.init_times and forecast.lead_time_hours"
+                    "step, or choose others with forecast.init_times and forecast.lead_time"
                 )
         return None
 

@@ -5,6 +5,7 @@ import torch
 
 from axialcast.model.calendar import dates
 from axialcast.model.network import ForecastNetwork
+from axialcast.times.dates import later
 
 __all__ = ["hearing"]
 
@@ -41,7 +42,7 @@ def hearing(network: ForecastNetwork, *, step: np.timedelta64, seed: int = 0) ->
     if network.frame is not None:
         changes = torch.randn(states[:, -1].shape, generator=random).to(scale.device)
         coming = states[:, -1] + scale[:num] * changes
-    times = WINDOWS[:, None] + np.arange(network.input_steps) * step
+    times = later(WINDOWS[:, None], np.arange(network.input_steps) * step)
     found = []
     with torch.inference_mode():
         when = dates(times).to(scale.device)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from axialcast.grid import Grid
 from axialcast.model import sun
 from axialcast.model.boundary import Frame
+from axialcast.model.departures import Departures
 from axialcast.model.embedding import PatchEmbedding, PatchHead, SphereFeatures, num_patches
 from axialcast.nn import AxialTransformer
 from axialcast.nn.domain import Domain, share_axis
@@ -46,6 +47,9 @@ class ForecastNetwork(nn.Module):
         mlp_ratio: width of a layer's perceptron over `dim`.
         dropout: of residual branches.
         reversible: recompute activations in backward instead of keeping them.
+        departures: of states of months, be given departures from the means of the calendar
+            months, and give such; nothing is usual until `set_usual`, and then that is part of the
+            state dict.
         num_diagnostic: c - p.
         num_forcings: f.
         num_static: s; zero until `set_static`, and then part of the state dict.
@@ -78,6 +82,7 @@ class ForecastNetwork(nn.Module):
         mlp_ratio: float = 2.0,
         dropout: float = 0.0,
         reversible: bool = True,
+        departures: bool = False,
         num_diagnostic: int = 0,
         num_forcings: int = 0,
         num_static: int = 0,
@@ -105,6 +110,7 @@ class ForecastNetwork(nn.Module):
         for name, degrees in (("latitude", grid.latitudes), ("longitude", grid.longitudes)):
             radians = torch.tensor(degrees).nan_to_num(0.0).deg2rad().float()
             self.register_buffer(name, radians, persistent=False)
+        self.departures = Departures(num_channels, grid.shape) if departures else None
         self.num_static = num_static
         self.frame = None if boundary is None else Frame(grid, **boundary)
         num_told = num_static + num_forcings + len(self.forcings)
@@ -134,6 +140,13 @@ class ForecastNetwork(nn.Module):
         """Fills in the static fields, (s, h, w) normalised."""
         if self.num_static:
             self.static.copy_(torch.from_numpy(values))
+
+    def set_usual(self, usual: NDArray[np.float32], spread: NDArray[np.float64]) -> None:
+        """Fills in the (12, p, h, w) means of the calendar months and the (p,) standard deviations
+        of departures from these, both normalised; where a mean is NaN there are no departures."""
+        assert self.departures is not None
+        self.departures.usual.copy_(torch.from_numpy(usual).nan_to_num(0.0))
+        self.departures.spread.copy_(torch.from_numpy(spread)[:, None, None])
 
     def share(self, group: Any) -> slice:
         """Lets the processes of a group share every state: each gives a band of latitudes.
@@ -165,6 +178,8 @@ class ForecastNetwork(nn.Module):
         self.features.band, self.head.rows = domain.band, rows
         if self.frame is not None:
             self.frame.rows = rows
+        if self.departures is not None:
+            self.departures.rows = rows
         return rows
 
     def put_together(self, state: Tensor) -> Tensor:
@@ -202,16 +217,22 @@ class ForecastNetwork(nn.Module):
 
     def following(self, states: Tensor, told: Sequence[Tensor], dates: Tensor) -> Tensor:
         """`forward`, with what else the network is told: `told`, or what stands for it."""
-        latest = self.patch[0] - 1
+        latest, scale = self.patch[0] - 1, self.increment_scale
+        num = states.shape[2]
+        if self.departures is not None:
+            states = self.departures.of(states, dates)
+            scale = torch.ones_like(scale)
         given = torch.cat([states, *told], 2) if told else states
         tokens = self.embed(given) + self.features(dates[:, latest :: self.patch[0], :2])
         features = self.transformer(tokens)
         head: Tensor = self.head(features[:, -1])
-        change, last = self.increment_scale * head.to(states.dtype), states[:, -1]
-        num = last.shape[1]
+        change = scale * head.to(states.dtype)
+        coming = states[:, -1] + change[:, :num]
+        if self.departures is not None:
+            coming = self.departures.whole(coming, dates[:, -1])
         if change.shape[1] == num:
-            return last + change
-        return torch.cat([last + change[:, :num], change[:, num:]], 1)
+            return coming
+        return torch.cat([coming, change[:, num:]], 1)
 
     def told(
         self,

@@ -22,7 +22,7 @@ from axialcast.scores.regions import region_weights
 from axialcast.times.calendars import steps, time_text
 from axialcast.times.dates import Times, later
 from axialcast.times.ranges import period_ends
-from axialcast.times.steps import DAY, multiple, step_text
+from axialcast.times.steps import DAY, MONTH, multiple, step_text
 
 __all__ = ["misfits"]
 
@@ -69,6 +69,9 @@ def _steps(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
     elif step is not None:
         multiples.append((f"data.{said_step(data, 'step')}", step, "cadence", cadence))
     step = cadence if step is None else step
+    is_departing = preflight.config.model.departures and "train" in preflight.config.pipeline
+    if is_departing and multiple(step, MONTH) != 1:
+        yield f"model.departures: a step is {step_text(step)}, expected 1 month; set it to false"
     if "forecast" in preflight.config.pipeline:
         said = f"forecast.{said_step(forecast, 'lead_time')}"
         multiples.append((said, forecast.longest, "model step", step))

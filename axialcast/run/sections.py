@@ -102,6 +102,9 @@ class ModelConfig(Section):
     """Hidden width of a layer's perceptron, in units of dim."""
     dropout: Share = 0.0
     """Share of features dropped while training."""
+    departures: bool = False
+    """Of states of months: whether the network is given, and gives, departures from the mean of
+    each calendar month of data.train."""
 
     @model_validator(mode="after")
     def _has_features(self) -> Self:

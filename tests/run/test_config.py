@@ -145,7 +145,7 @@ def test_sections_are_frozen(path: Path) -> None:
          "forecast: lead_time and lead_time_hours are both given; leave one out"),
         ("forecast={init_every: 1 day, init_every_hours: 24}",
          "forecast: init_every and init_every_hours are both given"),
-        ("forecast.lead_time_hours=null", "forecast: lead_time: missing, as lead_time_hours is nul"),
+        ("forecast.lead_time_hours=null", "forecast: lead_time: missing, as lead_time_hours is"),
         ("forecast.lead_time=0 h", "forecast.lead_time: got '0 h', expected one or more whole"),
         ("forecast.init_times={first: 2001, every: 1 day}",
          "forecast.init_times: got a range of first, every, expected first, last and every"),

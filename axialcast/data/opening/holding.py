@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from axialcast.data.arrays.lazy import repeat
 from axialcast.data.opening.alike import calendar_of
 from axialcast.data.opening.standard.contradictions import methods_of
-from axialcast.names import HELD, TIME
+from axialcast.names import HELD, STORED_TIME, TIME
 from axialcast.times.calendars import cadence, spans, time_text
 from axialcast.times.dates import microseconds
 from axialcast.times.steps import in_months, multiple, step_text
@@ -40,6 +40,8 @@ def on_one_axis(stores: Stores) -> dict[str, xr.Dataset]:
         ValueError: their calendars differ, they have no time in common, or one cannot be held.
     """
     _refuse_other_calendars(stores)
+    # Each store may have dated its months in a way of its own.
+    stores = {n: d.drop_vars(STORED_TIME, errors="ignore") for n, d in stores.items()}
     times = next(iter(stores.values())).indexes[TIME]
     if all(dataset.indexes[TIME].equals(times) for dataset in stores.values()):
         return dict(stores)
@@ -94,7 +96,7 @@ def _cadences(stores: Stores) -> tuple[str, dict[str, np.timedelta64]]:
             one = name
     finest = every[one]
     for name, step in every.items():
-        if step == finest:
+        if multiple(step, finest) == 1:
             continue
         if not multiple(step, finest) or in_months(step) or step > LONGEST:
             raise ValueError(
