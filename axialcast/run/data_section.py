@@ -1,26 +1,17 @@
-"""The section `data` of a config, the boxes on its grid, and what all sections have in common."""
+"""The section `data` of a config, and the boxes on its grid."""
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import combinations
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    SerializerFunctionWrapHandler,
-    Tag,
     ValidationInfo,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
-from axialcast.disclosure import concealed, shown
 from axialcast.frame import Relaxation
 from axialcast.names import (
     COMPUTED,
@@ -32,7 +23,8 @@ from axialcast.names import (
     Y,
     canonical,
 )
-from axialcast.run.errors import TAG
+from axialcast.run.section import Section
+from axialcast.run.store_section import StoreConfig, Stores, without_secrets
 from axialcast.run.values import (
     Bounds,
     Count,
@@ -64,14 +56,6 @@ __all__ = [
     "refuse_both",
     "said_step",
 ]
-
-
-class Section(BaseModel):
-    """Frozen, and refuses keys that it does not know."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 def given_step(text: str | None, hours: float | None) -> np.timedelta64 | None:
@@ -116,77 +100,6 @@ class RegionConfig(Section):
                 "[0, 360], or [350, 10] across the meridian"
             )
         return self
-
-
-class StoreConfig(Section):
-    """One of several stores; what is not said of it alone is as data says of all."""
-
-    store: Location
-    """File, pattern, Zarr folder or URL."""
-    variables: Variables | None = None
-    """Which it gives of those that data names; null: those that it alone holds."""
-    rename: Renames | None = None
-    """As data.rename."""
-    units: Units | None = None
-    """As data.units."""
-    member: Member | None = None
-    """As data.member."""
-    round_times_seconds: Seconds | None = None
-    """As data.round_times_seconds."""
-    grid_mapping: Projection | None = None
-    """As data.grid_mapping."""
-    missing_chunks: Literal["refuse", "fill"] | None = None
-    """As data.missing_chunks."""
-    storage_options: dict[str, Any] | None = None
-    """As data.storage_options, none of which this store is then told."""
-
-    @model_serializer(mode="wrap")
-    def _what_is_said(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in whole(self).items() if value is not None}
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        return _told(super().__repr_args__())
-
-
-Stores = Annotated[
-    Annotated[Location, Tag(f"{TAG}one")]
-    | Annotated[
-        list[
-            Annotated[
-                Annotated[Location, Tag(f"{TAG}place")] | Annotated[StoreConfig, Tag(f"{TAG}said")],
-                Discriminator(lambda v: f"{TAG}said" if _is_said(v) else f"{TAG}place"),
-            ]
-        ],
-        Field(min_length=1),
-        Tag(f"{TAG}several"),
-    ],
-    Discriminator(lambda v: f"{TAG}several" if isinstance(v, list) else f"{TAG}one"),
-    BeforeValidator(lambda v: _in_a_list(v)),
-]
-"""A place; or several, with what is said of each."""
-
-
-def _in_a_list(value: Any) -> Any:
-    if isinstance(value, dict):  # which may hold secrets
-        raise ValueError("got KEY: VALUE pairs, expected a path, or a list of such pairs")
-    if isinstance(value, list) and any(isinstance(item, list) for item in value):
-        raise ValueError("got a list within a list, expected a list of paths")
-    return value
-
-
-def _is_said(value: Any) -> bool:
-    return isinstance(value, dict | StoreConfig)
-
-
-def _told(arguments: Iterable[tuple[str | None, Any]]) -> Iterator[tuple[str | None, Any]]:
-    """Names and values of a section without secrets."""
-    for name, value in arguments:
-        if isinstance(value, str) and name in ("store", "static_store"):
-            yield name, shown(value)
-        elif isinstance(value, list) and name == "store":
-            yield name, [shown(item) if isinstance(item, str) else item for item in value]
-        else:
-            yield name, concealed(value) if value and name == "storage_options" else value
 
 
 class BoundaryConfig(Section):
@@ -279,7 +192,7 @@ with warnings.catch_warnings():
         """Decoded data kept in memory while training (GiB); more is read in pieces."""
 
         def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-            return _told(super().__repr_args__())
+            return without_secrets(super().__repr_args__())
 
         @property
         def stores(self) -> list[StoreConfig]:

@@ -1,6 +1,7 @@
 """The line from several stores: the same bits as from one that holds all of it."""
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ import yaml
 from typer.testing import CliRunner, Result
 
 import axialcast
+from axialcast.data.preparing.recipe import Recipe
 from axialcast.run.cli import app
+from axialcast.run.config import load_config
+from axialcast.run.stamps import differences
+from axialcast.run.stores import places
 
 LATITUDE, LONGITUDE = np.linspace(75, -75, 6), np.arange(8) * 45.0
 PLACES = {"latitude": LATITUDE, "longitude": LONGITUDE}
@@ -214,3 +219,39 @@ def test_what_changed_of_which_store_is_said(configs: Path) -> None:
     shutil.copy("configs/other.nc", "configs/sea.nc")
     result = call("run", *given)
     assert "store.1 changed" in result.output
+
+
+def test_forecasts_stay_while_stores_grow(configs: Path) -> None:
+    weather, sea, _ = stores()
+    first = weather.sel(time=slice("2001-02-05"))
+    shutil.rmtree("configs/weather.zarr")
+    first.to_zarr("configs/weather.zarr", consolidated=False)
+    foreign(turned(sea.sel(time=slice("2001-02-05")))).to_netcdf("configs/sea.nc")
+    given = ["configs/several.yaml", "output=out", "forecast.forcings={sst: persist}"]
+    ran(*given, "pipeline=[train,forecast]", "data.test=[2001-01-28,2001-02-05]")
+    before = xr.open_zarr("out/forecast.zarr").load()
+    later = weather.sel(time=slice("2001-02-06", None))
+    later.to_zarr("configs/weather.zarr", append_dim="time", consolidated=False)
+    foreign(turned(sea)).to_netcdf("configs/sea.nc")
+    told = ran(*given, "pipeline=forecast")
+    assert f"forecast: {before.sizes['init_time']} of 6 initial times kept" in told
+    after = xr.open_zarr("out/forecast.zarr").load()
+    assert after.sel(init_time=before.init_time).identical(before)
+
+
+def test_of_several_stores_those_that_changed_are_named() -> None:
+    then = {"store": {"0": "a", "1": "b"}, "data.train": 1, "checkpoint": "x"}
+    now = {"store": {"0": "a", "1": "c"}, "data.train": 2, "checkpoint": "x"}
+    assert differences(now, then) == ["data.train was 1, is 2", "store.1 changed"]
+    assert differences({**now, "store": "a"}, now) == ["store changed"]
+
+
+def test_what_workers_are_sent_opens_the_same(configs: Path) -> None:
+    config = load_config("configs/several.yaml", ["prepare={}"])
+    again = pickle.loads(pickle.dumps(config))
+    assert again == config
+    assert again.text == config.text
+    recipe = pickle.loads(pickle.dumps(Recipe(**config.recipe)))
+    opened = pickle.loads(pickle.dumps(recipe.open()))
+    xr.testing.assert_identical(opened, Recipe(**config.recipe).open())
+    assert all(Path(place).is_absolute() for place in places(recipe.store))
