@@ -31,7 +31,8 @@ from axialcast.report.wording import (
     share,
 )
 from axialcast.scores.drawn import DrawnField
-from axialcast.scores.evaluation import evaluate, omissions
+from axialcast.scores.evaluation import evaluate
+from axialcast.scores.labels import omissions
 from axialcast.scores.matching import matched
 from axialcast.scores.shown import headline, nearest, shown_leads, wanted_leads
 from axialcast.times.dates import later

@@ -2,9 +2,10 @@
 
 from axialcast.scores.blocks import blocks_of
 from axialcast.scores.drawn import DrawnField
-from axialcast.scores.evaluation import evaluate, keep_sums, omissions, skill_map, to_table
+from axialcast.scores.evaluation import evaluate, keep_sums, skill_map
 from axialcast.scores.events import EVENT_METRICS
 from axialcast.scores.kept import KeptSums
+from axialcast.scores.labels import omissions, to_table
 from axialcast.scores.metrics import METRICS
 
 __all__ = [

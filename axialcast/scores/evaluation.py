@@ -4,10 +4,8 @@ Shapes: i init times, l lead times, z levels, h latitudes, w longitudes, r regio
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from axialcast.baselines.baseline import Baseline, aligned, states_at
@@ -23,32 +21,23 @@ from axialcast.scores.events import (
     Thresholds,
     events_of,
     labelled_events,
-    threshold_name,
 )
 from axialcast.scores.kept import KeptSums
+from axialcast.scores.labels import labelled_scores
 from axialcast.scores.matching import matched, valid_times
 from axialcast.scores.metrics import METRICS
 from axialcast.scores.models import Models
 from axialcast.scores.passes import all_sums
 from axialcast.scores.pieces import PIECE_VALUES, Pieces
 from axialcast.scores.regions import Region, region_weights
-from axialcast.scores.sums import PairSums, Sums
+from axialcast.scores.sums import Sums
 from axialcast.scores.work import Setting
-from axialcast.times.leads import leads_of
-from axialcast.times.steps import in_months
 
 __all__ = [
     "evaluate",
     "keep_sums",
-    "masked_name",
-    "num_pairs_name",
-    "omissions",
     "skill_map",
-    "to_table",
 ]
-
-COLUMNS = ["model", "variable", "level", LEAD_TIME, "metric", "region", "value"]
-COLUMNS += ["num_pairs", "masked"]
 
 
 def evaluate(
@@ -125,7 +114,7 @@ def evaluate(
         thresholds=thresholds,
     )
     names, found = list(region_weights(grid_of(truths), regions or {})), setting.pair_sums(sums)
-    scores = _labelled(found, forecast, list(scored), of_pairs, names)
+    scores = labelled_scores(found, forecast, list(scored), of_pairs, names)
     if events := setting.event_sums(sums):
         labels = {"model": list(scored), "region": names, LEAD_TIME: forecast[LEAD_TIME]}
         labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
@@ -244,41 +233,6 @@ def _dataset(analysis: Analysis | xr.Dataset) -> xr.Dataset:
     return analysis.dataset if isinstance(analysis, Analysis) else analysis
 
 
-def to_table(scores: xr.Dataset) -> pd.DataFrame:
-    """Scores in tidy form, with the columns of `COLUMNS`, lead times as `lead_time_hours`, or
-    `lead_time_months`.
-
-    `level` is NaN for variables without levels; a score without pairs is kept, as NaN. `num_pairs`
-    is how many pairs the score is the mean of, `masked` the share of their area left out of it.
-    Where events were scored, `threshold` is from which value on, NaN for other metrics.
-    """
-    tables = []
-    for name, array in scores.data_vars.items():
-        if "metric" not in array.dims:
-            continue
-        tables.append(_tidy(scores, array, str(name)))
-        threshold = threshold_name(str(name))
-        for metric in EVENT_METRICS if threshold in scores else ():
-            if f"{name}_{metric}" in scores:
-                events = scores[f"{name}_{metric}"].rename({threshold: "threshold"})
-                tables.append(_tidy(scores, events, str(name)).assign(metric=metric))
-    whole = pd.concat(tables, ignore_index=True)
-    unit = "months" if in_months(leads_of(scores)) else "hours"
-    whole = whole[[*COLUMNS, *(["threshold"] if "threshold" in whole else [])]]
-    return whole.rename(columns={LEAD_TIME: f"{LEAD_TIME}_{unit}"})
-
-
-def _tidy(scores: xr.Dataset, array: xr.DataArray, name: str) -> pd.DataFrame:
-    """Scores of a variable beside the counts of its pairs."""
-    counts = {"num_pairs": scores[num_pairs_name(name)], "masked": scores[masked_name(name)]}
-    columns = xr.broadcast(xr.Dataset({"value": array, **counts}).drop_attrs())[0]
-    table = columns.to_dataframe(dim_order=list(array.dims)).reset_index()
-    table["variable"] = name
-    if not in_months(leads_of(scores)):
-        table[LEAD_TIME] /= pd.Timedelta(hours=1)
-    return table if LEVEL in table else table.assign(**{LEVEL: np.nan})
-
-
 def skill_map(
     forecast: xr.DataArray, analysis: xr.DataArray, reference: xr.DataArray
 ) -> xr.DataArray:
@@ -296,60 +250,3 @@ def skill_map(
     keep = np.isfinite(squares[0]) & np.isfinite(squares[1])
     error, scale = (np.where(keep, square, 0.0).sum(0) for square in squares)
     return forecast.isel({INIT_TIME: 0}, drop=True).copy(data=skill(error, scale))
-
-
-def num_pairs_name(variable: str) -> str:
-    """Name of the variable of `evaluate`'s result that counts the pairs."""
-    return f"{variable}_num_pairs"
-
-
-def masked_name(variable: str) -> str:
-    """Name of the variable of `evaluate`'s result with the share of area that is left out."""
-    return f"{variable}_masked"
-
-
-def omissions(scores: xr.Dataset) -> list[str]:
-    """What is left out of the scores over the whole grid, for each variable that lacks anything."""
-    whole = scores.sel(region="all")
-    held = whole.attrs["num_init_times"] - whole["num_missing_truth"]
-    lines = []
-    for name in [str(name) for name, array in whole.data_vars.items() if "metric" in array.dims]:
-        share = float(whole[masked_name(name)].fillna(0.0).max())
-        empty = int((held - whole[num_pairs_name(name)]).sum())
-        parts = [f"up to {100 * share:.2g} % of the area"] if share else []
-        parts += [f"all points of {empty:,} pairs"] if empty else []
-        if parts:
-            lines.append(f"{name}: {' and '.join(parts)}")
-    return lines
-
-
-def _labelled(
-    sums: PairSums,
-    forecast: xr.Dataset,
-    models: Sequence[str],
-    metrics: Sequence[str],
-    regions: Sequence[str],
-) -> xr.Dataset:
-    """Scores, and counts of pairs, of every variable of the forecast."""
-    means, masked = sums.means(), sums.masked()
-    values = np.stack([METRICS[metric](means) for metric in metrics])
-    scores = xr.Dataset(attrs={"title": "axialcast scores"})
-    start = 0
-    for name, array in forecast.data_vars.items():
-        dims = [str(dim) for dim in array.dims[1:-2]]
-        num = array.sizes.get(LEVEL, 1)
-        places = slice(start, start + num) if LEVEL in dims else start
-        start += num
-        counts = (*dims, "region")
-        pairs = {"long_name": f"number of forecasts of {name} scored", "units": "1"}
-        absent = {"long_name": f"share of their area where {name} is missing", "units": "1"}
-        fields = {
-            name: (("metric", "model", *counts), values[:, :, :, places], array.attrs),
-            num_pairs_name(str(name)): (counts, sums.pairs[:, places], pairs),
-            masked_name(str(name)): (counts, masked[:, places], absent),
-        }
-        coords: dict[str, Any] = {"model": models, "metric": metrics, "region": regions}
-        coords |= {dim: array[dim] for dim in dims}
-        found = xr.Dataset(fields, coords).transpose("model", "metric", "region", *dims)
-        scores = scores.merge(found)
-    return scores

@@ -152,7 +152,7 @@ class EventSums:
 
     def _area(self, where: NDArray[np.bool_]) -> NDArray[np.float64]:
         """(r,) area of points: added up in one order, whatever BLAS would do."""
-        return np.where(where.reshape(-1), self.weights, 0.0).sum(-1)
+        return np.asarray(np.where(where.reshape(-1), self.weights, 0.0).sum(-1))
 
 
 def labelled_events(
