@@ -1,6 +1,6 @@
 """Reads a config file: YAML and dotted overrides in, a checked `Config` or plain errors out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from axialcast.disclosure import concealed, shown
+from axialcast.disclosure import shown
 from axialcast.files.atomic import write_text
 from axialcast.names import canonical
 from axialcast.run.data_section import said_step
@@ -120,10 +120,6 @@ class Config(Section):
         if self._url is not None:
             text, _ = self._kept.get(OUTPUT, (self._url, None))
             self._kept[OUTPUT] = (text, str(self.output))
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        for name, value in super().__repr_args__():
-            yield name, concealed(value) if name == "output_storage_options" else value
 
     def __eq__(self, other: object) -> bool:
         """Whether the values are the same, however they were written."""

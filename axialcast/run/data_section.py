@@ -1,7 +1,6 @@
 """The section `data` of a config, and the boxes on its grid."""
 
 import warnings
-from collections.abc import Iterator
 from itertools import combinations
 from typing import Any, Literal, Self
 
@@ -24,7 +23,7 @@ from axialcast.names import (
     canonical,
 )
 from axialcast.run.section import Section
-from axialcast.run.store_section import StoreConfig, Stores, without_secrets
+from axialcast.run.store_section import StoreConfig, Stores
 from axialcast.run.values import (
     Bounds,
     Count,
@@ -190,9 +189,6 @@ with warnings.catch_warnings():
         """For a URL, in words of fsspec or obstore; anon: false: credentials of the environment."""
         buffer_gib: Gibibytes = 1.0
         """Decoded data kept in memory while training (GiB); more is read in pieces."""
-
-        def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-            return without_secrets(super().__repr_args__())
 
         @property
         def stores(self) -> list[StoreConfig]:

@@ -1,6 +1,5 @@
 """What `data.store` may be: a place, or several with what is said of each."""
 
-from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -12,12 +11,11 @@ from pydantic import (
     model_serializer,
 )
 
-from axialcast.disclosure import concealed, shown
 from axialcast.run.errors import TAG
 from axialcast.run.section import Section
 from axialcast.run.values import Location, Member, Projection, Renames, Seconds, Units, Variables
 
-__all__ = ["StoreConfig", "Stores", "without_secrets"]
+__all__ = ["StoreConfig", "Stores"]
 
 
 class StoreConfig(Section):
@@ -46,9 +44,6 @@ class StoreConfig(Section):
     def _what_is_said(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {key: value for key, value in whole(self).items() if value is not None}
 
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        return without_secrets(super().__repr_args__())
-
 
 def _in_a_list(value: Any) -> Any:
     if isinstance(value, dict):  # which may hold secrets
@@ -60,19 +55,6 @@ def _in_a_list(value: Any) -> Any:
 
 def _is_said(value: Any) -> bool:
     return isinstance(value, dict | StoreConfig)
-
-
-def without_secrets(
-    arguments: Iterable[tuple[str | None, Any]],
-) -> Iterator[tuple[str | None, Any]]:
-    """Names and values of a section without secrets."""
-    for name, value in arguments:
-        if isinstance(value, str) and name in ("store", "static_store"):
-            yield name, shown(value)
-        elif isinstance(value, list) and name == "store":
-            yield name, [shown(item) if isinstance(item, str) else item for item in value]
-        else:
-            yield name, concealed(value) if value and name == "storage_options" else value
 
 
 Stores = Annotated[

@@ -73,6 +73,34 @@ def test_addresses_that_are_told_keep_interpolations(path: Path) -> None:
     assert load_config(path, ["data.store=a.zarr"]).source_address == "a.zarr"
 
 
+def test_of_several_stores_interpolations_stay_and_secrets_do_not(path: Path) -> None:
+    stores = [
+        f"https://me:{CANARY}@host/b.zarr",
+        {"store": "${oc.env:TOKEN}/c.nc", "rename": {"a": "geopotential"}},
+        {"store": "s3://b/d", "storage_options": {"key": "${oc.env:TOKEN}", "secret": CANARY}},
+    ]
+    values = yaml.safe_load(TEXT)
+    values["data"]["store"] = stores
+    values["data"]["boundary"] = {"width": 1, "store": f"https://me:{CANARY}@host/b.zarr"}
+    values["data"]["region"] = {"latitude": [0, 60], "longitude": [0, 60]}
+    path.write_text(yaml.safe_dump(values))
+    config = load_config(path)
+    assert config.source_store == [
+        stores[0],
+        {**stores[1], "store": f"{CANARY}/c.nc"},
+        {"store": "s3://b/d", "storage_options": {"key": CANARY, "secret": CANARY}},
+    ]
+    assert CANARY not in saved(config)
+    assert f"me:{CANARY}" not in repr(config)
+    assert f"'{CANARY}'" not in repr(config)
+    assert config.source_address == ["https://host/b.zarr", "${oc.env:TOKEN}/c.nc", "s3://b/d"]
+    assert config.source_name == "https://host/b.zarr and 2 more"
+    written = yaml.safe_load(config.text)["data"]["store"]
+    assert written[:2] == ["https://${oc.env:AXIALCAST_STORE_0_LOGIN}@host/b.zarr", stores[1]]
+    secret = "${oc.env:AXIALCAST_STORE_2_STORAGE_OPTIONS_SECRET}"
+    assert written[2]["storage_options"] == {"key": "${oc.env:TOKEN}", "secret": secret}
+
+
 def test_secrets_in_clear_are_left_to_the_environment(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
