@@ -4,30 +4,26 @@ Shapes: b initial times, t input states, k lead times, c channels, h latitudes, 
 """
 
 from collections.abc import Iterator, Mapping
-from itertools import tee
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 from numpy.typing import NDArray
-from torch import Tensor
 
-from axialcast import parallel
-from axialcast.data import Statistics, normalize_, open_analysis, unnormalize
+from axialcast.data import open_analysis
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
-from axialcast.device import autocast, choose_device
 from axialcast.forecast.boundary import EdgeStates
 from axialcast.forecast.boundary import Source as BoundarySource
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint
 from axialcast.forecast.forcings import Coming, Forcings, Source
-from axialcast.forecast.inputs import Inputs, checksums, known_at
+from axialcast.forecast.inputs import Inputs, checksums
 from axialcast.forecast.labels import labelled
 from axialcast.forecast.selection import parse_lead_times
-from axialcast.model import rollout
-from axialcast.names import DIAGNOSTIC, FORCING, INIT_TIME, PROGNOSTIC
+from axialcast.forecast.stepping import Stepping
+from axialcast.model import ForecastNetwork
+from axialcast.names import FORCING, INIT_TIME, PROGNOSTIC
 from axialcast.times.calendars import time_text
 from axialcast.times.dates import Leads, Times, datetimes, later
 from axialcast.times.months import dated_by_month
@@ -93,14 +89,7 @@ class Forecaster:
         boundary: BoundarySource | None = None,
     ) -> None:
         self.checkpoint = checkpoint
-        channels, missing = checkpoint.channels, checkpoint.statistics.missing
-        # Of what is diagnosed, the analysis tells where it is known, if that is not everywhere.
-        self._read = [
-            number
-            for number, channel in enumerate(channels)
-            if channel.role != DIAGNOSTIC or missing[number] > 0
-        ]
-        self.reads = Channels([channels[number] for number in self._read])
+        channels = checkpoint.channels
         self.forcings = Forcings(channels.having(FORCING), forcings or {}, checkpoint.grid)
         self.edges = EdgeStates(
             channels.having(PROGNOSTIC),
@@ -108,17 +97,16 @@ class Forecaster:
             checkpoint.network.get("boundary"),
             boundary,
         )
-        self.device = choose_device(device)
-        self.precision = precision
-        self.network = checkpoint.build().to(self.device)
-        try:
-            group = parallel.neighbours(neighbours, self.device.type)
-            self._band = slice(None) if group is None else self.network.share(group)
-        except ValueError as error:
-            raise ValueError(f"neighbours {neighbours} (train.domain_ranks): {error}") from None
-        bounds = checkpoint.bounds
-        # (2, c, 1, 1) in physical units, of the channels forecast.
-        self._ends = None if bounds is None else torch.tensor(bounds.T[:, :, None, None])
+        self.stepping = Stepping(checkpoint, device, precision=precision, neighbours=neighbours)
+
+    @property
+    def network(self) -> ForecastNetwork:
+        return self.stepping.network
+
+    @property
+    def reads(self) -> Channels:
+        """What of an analysis forecasts are made from."""
+        return self.stepping.reads
 
     def __repr__(self) -> str:
         channels = ", ".join(map(str, self.checkpoint.channels))
@@ -221,7 +209,7 @@ class Forecaster:
             windows = states.read(start, start + batch_size)
             inputs = checksums(windows, index)[: len(inits)]
             coming = self._coming(analysis, windows, index, leads, len(inputs))
-            steps = self._compute(windows, analysis.times[index], leads, coming)
+            steps = self.stepping.steps(windows, analysis.times[index], leads, coming)
             del windows
             for first in range(0, len(leads), together):
                 chosen = leads[first : first + together]
@@ -359,7 +347,7 @@ class Forecaster:
             chosen = slice(start, start + batch_size)
             windows, times = states.read(start, start + batch_size), analysis.times[rows[chosen]]
             coming = self._coming(analysis, windows, rows[chosen], leads, 0)
-            steps = self._compute(windows, times, leads, coming)
+            steps = self.stepping.steps(windows, times, leads, coming)
             del windows
             for lead, step in enumerate(steps):
                 for name, array in channels.unstack(step, {}, (INIT_TIME,)).items():
@@ -381,107 +369,6 @@ class Forecaster:
         """(b, k, c, h, w) values in physical units as a dataset that says what they are made of."""
         found = labelled(values, self.checkpoint, inits, leads)
         return found.assign_attrs(self.forcings.attrs | self.edges.attrs)
-
-    def _compute(
-        self, windows: NDArray[np.float32], times: Times, leads: Leads, coming: Coming
-    ) -> Iterator[NDArray[np.float32]]:
-        """Forecasts (b, c, h, w) in physical units at each lead time.
-
-        Args:
-            windows: (b, t, r, h, w) input states in physical units, of the channels that are read;
-                they are overwritten.
-            times: (b, t) of them.
-            leads: when to yield.
-            coming: forcings of the times after the last of them, and states along the edges.
-        """
-        statistics, reads = self.checkpoint.statistics[self._read], self.reads
-        known = known_at(windows, times, reads, statistics)
-        band = (..., self._band, slice(None))
-        states = normalize_(torch.from_numpy(windows), statistics)[band]
-        valid = None
-        if known is not None:
-            states.masked_fill_(torch.isnan(states), 0.0)
-            valid = self._valid(known)[band].to(self.device)
-        forced = boundary = None
-        inits, (of_forcings, of_edges) = times[:, -1], tee(coming)
-        if self.forcings:
-            forced = self._forced(states[:, 1:, reads.where(FORCING)], of_forcings, inits)
-        if self.edges:
-            boundary = self._boundary(of_edges, inits)
-        wanted = set((leads // self.step).tolist())
-        steps = rollout(
-            self.network,
-            states[:, :, reads.where(PROGNOSTIC)].to(self.device),
-            times,
-            step=self.step,
-            num_steps=max(wanted),
-            forcings=forced,
-            boundary=boundary,
-            valid=valid,
-            bounds=self._bounds(),
-        )
-        del windows, states, forced, boundary, of_forcings, of_edges
-        for number in range(1, max(wanted) + 1):
-            if number in wanted:
-                state = self._following(steps, valid)
-                yield self.network.put_together(state).cpu().numpy()
-            else:
-                self._following(steps, valid)
-
-    def _valid(self, known: NDArray[np.bool_]) -> Tensor:
-        """(b, c, h, w) where forecasts are made, of (b, r, h, w) where what is read is known."""
-        num = len(self.checkpoint.channels.forecast)
-        valid = torch.ones(len(known), num, *known.shape[2:], dtype=torch.bool)
-        for place, number in enumerate(self._read):
-            if number < num:
-                valid[:, number] = torch.from_numpy(known[:, place])
-        return valid
-
-    def _forced(
-        self, held: Tensor, coming: Iterator[NDArray[np.float32]], inits: Times
-    ) -> Iterator[Tensor]:
-        """(b, t, f, h, w) normalised forcings for each step, of those held (b, t - 1, f, h, w)."""
-        place = self.checkpoint.channels.where(FORCING)
-        statistics, held = self.checkpoint.statistics[place], held.to(self.device)
-        for number, both in enumerate(coming, start=1):
-            fields = both[:, : len(self.forcings.channels)]
-            times = later(inits, number * self.step)[:, None]
-            known_at(fields[:, None], times, self.forcings.channels, statistics)
-            values = normalize_(torch.from_numpy(fields), statistics)[..., self._band, :]
-            values = values.nan_to_num_(0.0)[:, None].to(self.device)
-            held = torch.cat([held, values], 1)
-            yield held
-            held = held[:, 1:]
-
-    def _boundary(self, coming: Iterator[NDArray[np.float32]], inits: Times) -> Iterator[Tensor]:
-        """(b, p, h, w) normalised states for each step, NaN where not known."""
-        statistics = self.checkpoint.statistics[self.checkpoint.channels.where(PROGNOSTIC)]
-        for number, both in enumerate(coming, start=1):
-            fields = both[:, len(self.forcings.channels) :]
-            times = later(inits, number * self.step)[:, None]
-            known_at(fields[:, None], times, self.edges.channels, statistics)
-            values = normalize_(torch.from_numpy(fields), statistics)
-            yield values[..., self._band, :].to(self.device)
-
-    def _bounds(self) -> tuple[Tensor, Tensor] | None:
-        """(c, 1, 1) the least and the largest values of the channels, normalised."""
-        if self._ends is None:
-            return None
-        low, high = normalize_(self._ends.clone(), self._statistics).float()
-        return low.to(self.device), high.to(self.device)
-
-    @property
-    def _statistics(self) -> Statistics:
-        """Of the channels forecast."""
-        return self.checkpoint.statistics[: len(self.checkpoint.channels.forecast)]
-
-    def _following(self, steps: Iterator[Tensor], valid: Tensor | None) -> Tensor:
-        """(b, c, h, w) the next states of a rollout in physical units, NaN where not valid."""
-        with torch.inference_mode(), autocast(self.device, self.precision):
-            state = unnormalize(next(steps).float(), self._statistics)
-            if self._ends is not None:
-                state = state.clamp_(*self._ends.to(state))  # as normalised, but for rounding
-            return state if valid is None else state.masked_fill_(~valid, np.nan)
 
 
 def _matching(got: Channels, want: Channels) -> Channels:
