@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
+from axialcast.disclosure import shown
 from axialcast.files import clearing, holding, inventory
 from axialcast.names import ANALYSIS, CLIMATOLOGY, PERSIST
 from axialcast.run.config import Config, ConfigError
@@ -45,7 +46,7 @@ def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
     if "verify" in {stage.name for stage in stages}:
         lines += _baselines_uninstalled(config)
     if "forecast" in {stage.name for stage in stages}:
-        lines += _forcings_nowhere(config)
+        lines += [*_forcings_nowhere(config), *_boundary_nowhere(config)]
     lines = lines or [*_written_twice(stages), *_overwritten(config, stages)]
     lines = lines or [*_never_made(config, stages), *_in_the_way(config, stages)]
     if lines:
@@ -61,6 +62,23 @@ def _forcings_nowhere(config: Config) -> Iterator[str]:
                 f"forecast.forcings: {name}: {source} is not there; expected {ANALYSIS}, "
                 f"{PERSIST}, {CLIMATOLOGY}, or the forecast.zarr of another run"
             )
+
+
+def _boundary_nowhere(config: Config) -> Iterator[str]:
+    """A boundary of forecasts that is not there, or that no network is trained for."""
+    store, data = config.forecast.boundary_store, config.data
+    if store is None:
+        return
+    if data is not None and data.boundary is None:
+        yield (
+            "forecast.boundary_store: is of no use without data.boundary, with which the network "
+            "is trained; say its width there, or leave it out"
+        )
+    if "://" not in store and not Path(store).exists():
+        yield (
+            f"forecast.boundary_store: {shown(store)} is not there; expected the forecast.zarr of "
+            "another run, or an analysis"
+        )
 
 
 def _unknown_keys(stage: Stage) -> Iterator[str]:

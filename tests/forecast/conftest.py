@@ -12,11 +12,12 @@ from axialcast.names import PROGNOSTIC
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 
 
-def make_checkpoint(analysis, input_steps=2, roles=None):
+def make_checkpoint(analysis, input_steps=2, roles=None, boundary=None):
     torch.manual_seed(1)
     channels = Channels.of(analysis, roles)
     stats = statistics(analysis, channels, step=1)
     settings = {"input_steps": input_steps, "dim": 8, "depth": 1, "heads": 2, "patch": [1, 2, 2]}
+    settings |= {} if boundary is None else {"boundary": boundary}
     network = ForecastNetwork(
         **channels.numbers,
         grid=grid_of(analysis),

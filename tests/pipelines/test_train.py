@@ -219,3 +219,43 @@ def test_foreign_names_are_mended_from_the_config(pipeline, store, tmp_path):
     assert weights[0] == weights[1]
     with pytest.raises(ValueError, match=r"data\.rename: var is none of"):
         train(pipeline, store, tmp_path / "c", "data.rename={var: geopotential}")
+
+
+REGION = ["data.region={latitude: [-70, 45], longitude: [80, 310]}", "data.levels=[500]"]
+STEPS = [
+    "train.schedule=[{steps: 60, rollout_steps: 1}]",
+    "train.learning_rate=1e-2",
+    "train.ema_decay=0.9",
+    "train.warmup_steps=5",
+    "train.validate_every=60",
+]
+
+
+def test_a_region_learns_more_with_a_boundary(pipeline, store, tmp_path):
+    """Waves come in from the west. The store's own frame, or that of another store with the same
+    states, are the same to the bit, and the network listens."""
+    boundary = "data.boundary={width: 1, relaxation: overwrite"
+    told = {
+        "own": [boundary + "}"],
+        "other": [boundary + f", store: {store}}}"],
+        "none": [],
+    }
+    log = {
+        name: train(pipeline, store, tmp_path / name, *REGION, *STEPS, *more)
+        for name, more in told.items()
+    }
+    assert [entry["loss"] for entry in log["own"]] == [entry["loss"] for entry in log["other"]]
+    assert log["own"][-1]["validation_loss"] < 0.9 * log["none"][-1]["validation_loss"], log
+    lines = dict(line.split(": ", 1) for line in describe(tmp_path / "own") if ": " in line)
+    name, share, *_ = lines["listens"].removeprefix("boundary of ").split(",")[0].rsplit(" ", 1)
+    assert name == "geopotential 500 hPa"
+    assert float(share) > 0.05
+
+
+def test_a_boundary_that_does_not_fit_is_refused(pipeline, store, tmp_path, make_analysis):
+    make_analysis(num_times=60).to_netcdf(tmp_path / "short.nc")
+    boundary = f"data.boundary={{width: 1, store: {tmp_path}/short.nc}}"
+    with pytest.raises(ValueError, match=r"data\.boundary\.store: .*short\.nc: holds .* is wanted"):
+        train(pipeline, store, tmp_path / "a", *REGION, boundary)
+    with pytest.raises(ValueError, match=r"data\.boundary: .* is global, so nothing comes in"):
+        train(pipeline, store, tmp_path / "b", "data.boundary={width: 1}")
