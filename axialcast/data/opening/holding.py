@@ -50,11 +50,7 @@ def on_one_axis(stores: Stores) -> dict[str, xr.Dataset]:
     places = {n: _places(times, d.indexes[TIME], every[n], finest) for n, d in stores.items()}
     for name, (rows, _) in places.items():
         if (rows < 0).all():
-            raise ValueError(
-                f"{one} and {name}: have no time in common, {_span(stores[one])} and "
-                f"{_span(stores[name])}; give stores of the same years and hours, or shift one, "
-                "for instance with: cdo shifttime,-12hours in.nc out.nc"
-            )
+            _refuse_apart(one, stores[one], name, stores[name])
     kept = np.logical_and.reduce([rows >= 0 for rows, _ in places.values()])
     if not kept.any():
         spans = ", ".join(f"{name} {_span(dataset)}" for name, dataset in stores.items())
@@ -64,6 +60,20 @@ def on_one_axis(stores: Stores) -> dict[str, xr.Dataset]:
         name: _held(name, stores[name], times[kept], rows[kept], nth[kept], every[name], finest)
         for name, (rows, nth) in places.items()
     }
+
+
+def _refuse_apart(one: str, first: xr.Dataset, name: str, dataset: xr.Dataset) -> None:
+    """Refuses stores that have no time in common."""
+    if dataset.sizes[TIME] == 1:
+        raise ValueError(
+            f"{name}: holds one time, {_span(dataset)}, so that it is not told for how long it "
+            f"stands beside {one} of {_span(first)}; give it the time before or after it as well"
+        )
+    raise ValueError(
+        f"{one} and {name}: have no time in common, {_span(first)} and {_span(dataset)}; give "
+        "stores of the same years and hours, or shift one, for instance with: "
+        "cdo shifttime,-12hours in.nc out.nc"
+    )
 
 
 def _refuse_other_calendars(stores: Stores) -> None:

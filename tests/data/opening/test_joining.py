@@ -194,6 +194,7 @@ REFUSED = {
     "hours": (fields(SST, start="2001-01-01T03"), "no time in common, 2001-01-01T00 to"),
     "years": (fields(SST, start="1999-01-01"), "no time in common, 2001-01-01T00 to 2001-01-06"),
     "days at noon and three": (fields(SST, "D", num=5, start="2001-01-01T03"), "no time in common"),
+    "one time": (fields(SST, num=1, start="2001-01-02T03"), "b.nc: holds one time, 2001-01-02T03"),
     "cadence": (fields(SST, "8h"), r"every 6 h and every 8 h.* cdo inttime"),
     "weeks": (fields(SST, "7D", start="2000-12-01"), "held for a day at most"),
     "calendar": (

@@ -156,3 +156,13 @@ def test_a_field_at_the_surface_is_another_than_the_levels_of_its_name(make, ana
     opened = open_analysis(store, units={"q": "kg kg-1", "msl": "Pa"})
     np.testing.assert_array_equal(opened.specific_humidity, analysis.geopotential)
     np.testing.assert_array_equal(opened.q_surface, 7.0)
+
+
+def test_it_may_be_one_of_several_stores(make, analysis):
+    daily = analysis.geopotential.sel(level=500, drop=True).rename("sea_ice") * 0.01
+    beside = daily.assign_attrs(units="1").to_dataset()
+    opened = open_analysis([make(), beside], variables=["msl", "sea_ice"], units=UNITS)
+    np.testing.assert_array_equal(opened.sea_ice, beside.sea_ice)
+    np.testing.assert_array_equal(opened.mean_sea_level_pressure, analysis.mean_sea_level_pressure)
+    alone = open_analysis([make(), beside], variables=["sea_ice"])
+    np.testing.assert_array_equal(alone.sea_ice, beside.sea_ice)
