@@ -6,6 +6,7 @@ neither is renamed.
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,12 +24,18 @@ from axialcast.names import (
     NUMBER,
     TIME,
     VARIABLES,
+    Variable,
     canonical,
 )
 
 __all__ = ["rename"]
 
 logger = logging.getLogger(__name__)
+
+WIND = re.compile(r"(east|north)ward_wind|eastward wind.*|northward wind.*")
+"""What a wind is by its standard or long name."""
+ALONG_MAP = re.compile(r"[xy]_wind|grid_(east|north)ward_wind")
+"""Standard names of winds along the rows and columns of a map."""
 
 NEAR_SURFACE = {"height", "heightAboveGround"}
 """Scalar coordinates of a field near the surface, which `standard_name` does not tell apart."""
@@ -118,7 +125,12 @@ def _refuse_another(dataset: xr.Dataset, want: str, first: Any, *others: Any) ->
 def _variable(dataset: xr.Dataset, want: str, asked: Sequence[str]) -> Any:
     """The name of the variable that this well-known one goes by, or None."""
     known = VARIABLES[want]
-    found: list[Any] = [name for name in dataset.data_vars if name in known.aliases]
+    found: list[Any] = [
+        name
+        for name, array in dataset.data_vars.items()
+        if name in known.aliases
+        and not (GRID_MAPPING in dataset.coords and _is_along_map(array, known))
+    ]
     chosen = [name for name in found if name in asked and want not in asked]
     if len(chosen) == 1:
         return chosen[0]
@@ -136,3 +148,20 @@ def _variable(dataset: xr.Dataset, want: str, asked: Sequence[str]) -> Any:
     if len(found) > 1:
         logger.info("%s: could be any of %s; none is renamed", want, ", ".join(map(str, found)))
     return found[0] if len(found) == 1 else None
+
+
+def _is_along_map(array: xr.DataArray, known: Variable) -> bool:
+    """Whether a wind on a map is along its rows or columns, not eastward or northward."""
+    if not WIND.fullmatch(known.standard_name or known.long_name):
+        return False
+    standard = said(array.attrs, "standard_name")
+    if not standard and array.attrs.get("GRIB_uvRelativeToGrid") is None:
+        logger.warning(
+            "%s: is taken for the %s; if it is along the map, give it another name with "
+            "data.rename: {%s: x_wind}, or y_wind",
+            array.name,
+            known.long_name,
+            array.name,
+        )
+    along_grid = array.attrs.get("GRIB_uvRelativeToGrid") == 1
+    return along_grid or ALONG_MAP.fullmatch(standard) is not None

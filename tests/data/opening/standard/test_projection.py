@@ -182,3 +182,15 @@ def test_a_region_of_a_map():
     assert part.sizes["y"] < 7
     with pytest.raises(ValueError, match=r"region: no cell of the store lies within .* 38\.\d+ to"):
         open_analysis(on_map(), region={"latitude": (10, 20), "longitude": (250, 270)})
+
+
+def test_winds_along_a_map_are_no_eastward_winds(caplog):
+    field = on_map().rename(msl="u")
+    field["u"].attrs |= {"units": "m s-1", "standard_name": "x_wind"}
+    assert list(open_analysis(field).data_vars) == ["u"]
+    field["u"].attrs["standard_name"] = "eastward_wind"
+    assert list(open_analysis(field).data_vars) == ["u_component_of_wind"]
+    assert not caplog.records
+    del field["u"].attrs["standard_name"]
+    open_analysis(field)
+    assert "u: is taken for the eastward wind; if it is along the map" in caplog.text
