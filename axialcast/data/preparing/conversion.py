@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from axialcast.data.arrays.lazy import lazily
 from axialcast.data.arrays.stored import Box, Stored, boxes, moved
 from axialcast.data.preparing.aggregation import Periods, periods_of, sums_among
-from axialcast.data.preparing.regrid import Weights, covered
+from axialcast.data.preparing.regrid import covered, weights_between
 from axialcast.data.reader import Analysis
 from axialcast.grid import LatLonGrid
 from axialcast.names import CHANNEL, TIME
@@ -49,11 +49,7 @@ def convert(
     periods = None
     if aggregate_hours is not None:
         periods = periods_of(dataset, hours=aggregate_hours, accumulated=accumulated)
-    source, target = analysis.grid, None
-    if grid is not None:
-        if not isinstance(source, LatLonGrid):
-            raise ValueError(f"regrid: is from latitudes and longitudes alone, not from {source}")
-        target = covered(grid, source)
+    target = None if grid is None else covered(grid, analysis.grid)
     states = Converted(analysis, periods, tuple(accumulated), target)
     whole = target or analysis.grid
     times = (TIME, periods.times.values, dataset[TIME].attrs) if periods else dataset[TIME]
@@ -85,10 +81,7 @@ class Converted(Stored):
         self.analysis, self.periods, self.grid = analysis, periods, grid
         self.is_remote = analysis.is_remote
         self._sums = sums_among(analysis.dataset, accumulated)
-        self._weights = None
-        if grid is not None:
-            assert isinstance(analysis.grid, LatLonGrid)
-            self._weights = Weights.between(analysis.grid, grid)
+        self._weights = None if grid is None else weights_between(analysis.grid, grid)
         per_time = 1 if periods is None else periods.length
         num_times = len(analysis) if periods is None else len(periods)
         self.shape = (num_times, analysis.shape[0], *(grid or analysis.grid).shape)

@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.grid import LatLonGrid, grid_of
+from axialcast.data.preparing.lattice import LatticeWeights, within
+from axialcast.grid import Grid, LatLonGrid, grid_of
 from axialcast.names import LATITUDE, LONGITUDE
 
-__all__ = ["Weights", "covered", "regridded"]
+__all__ = ["Weights", "covered", "regridded", "weights_between"]
 
 TOLERANCE = 1e-3
 """Share of a cell that may lie outside the source: stores round coordinates to float32."""
@@ -71,31 +72,42 @@ def regridded(fields: xr.Dataset, grid: LatLonGrid) -> xr.Dataset:
         ValueError: a cell is not within theirs.
     """
     own = grid_of(fields)
-    if not isinstance(own, LatLonGrid):
-        raise ValueError(f"regrid: is from latitudes and longitudes alone, not from {own}")
     try:
-        weights = Weights.between(own, grid)
+        weights = weights_between(own, grid)
     except ValueError:
         raise ValueError(
             f"covers {own}, less than the grid that prepare.regrid makes, {grid}; name a store of "
             "a larger part"
         ) from None
-    dims = (LATITUDE, LONGITUDE)
     means = {
-        name: (dims, weights.means(field.transpose(*dims).values), field.attrs)
+        name: (grid.dims, weights.means(field.transpose(*own.dims).values), field.attrs)
         for name, field in fields.data_vars.items()
     }
     return xr.Dataset(means, {LATITUDE: grid.latitude, LONGITUDE: grid.longitude})
 
 
-def covered(grid: LatLonGrid, source: LatLonGrid) -> LatLonGrid:
+def weights_between(source: Grid, target: LatLonGrid) -> Weights | LatticeWeights:
+    """What takes fields from one grid to another: exact where both are of latitudes and longitudes.
+
+    Raises:
+        ValueError: as `Weights.between`.
+    """
+    if isinstance(source, LatLonGrid):
+        return Weights.between(source, target)
+    return LatticeWeights.between(source, target)
+
+
+def covered(grid: LatLonGrid, source: Grid) -> LatLonGrid:
     """The part of a grid whose cells lie within those of a regional source.
 
-    Longitudes are shifted by whole turns to run as the source's do.
+    Longitudes are shifted by whole turns to run as the source's do. Of a source that is no box, the
+    part around all such cells.
 
     Raises:
         ValueError: no cell does.
     """
+    if not isinstance(source, LatLonGrid):
+        return within(grid, source)
     if source.is_periodic:
         longitude = grid.longitude
     else:
