@@ -1,7 +1,8 @@
 """Grids: where the cells of a field are, how large they are, and what differs between two."""
 
 from axialcast.grid.boxes import cells_within
-from axialcast.grid.labels import coords_of, dims_of, grid_from_dict, grid_of
+from axialcast.grid.curvilinear import CurvilinearGrid
+from axialcast.grid.labels import coords_of, dims_of, grid_from_dict, grid_of, is_curved
 from axialcast.grid.latlon import TOLERANCE_DEGREES, LatLonGrid
 from axialcast.grid.projected import ProjectedGrid
 from axialcast.grid.protocol import EARTH_RADIUS, Grid
@@ -9,6 +10,7 @@ from axialcast.grid.protocol import EARTH_RADIUS, Grid
 __all__ = [
     "EARTH_RADIUS",
     "TOLERANCE_DEGREES",
+    "CurvilinearGrid",
     "Grid",
     "LatLonGrid",
     "ProjectedGrid",
@@ -17,4 +19,5 @@ __all__ = [
     "dims_of",
     "grid_from_dict",
     "grid_of",
+    "is_curved",
 ]

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from axialcast.grid.curvilinear import CurvilinearGrid
 from axialcast.grid.latlon import LatLonGrid
 from axialcast.grid.projected import ProjectedGrid
 from axialcast.grid.protocol import Grid
 from axialcast.names import GRID_MAPPING, LATITUDE, LONGITUDE, X, Y
 
-__all__ = ["coords_of", "dims_of", "grid_from_dict", "grid_of"]
+__all__ = ["coords_of", "dims_of", "grid_from_dict", "grid_of", "is_curved"]
 
 
 def dims_of(names: Collection[Any]) -> tuple[str, str]:
@@ -23,7 +24,15 @@ def dims_of(names: Collection[Any]) -> tuple[str, str]:
 def coords_of(dataset: Any) -> dict[str, Any]:
     """The coordinates of an xarray Dataset or DataArray that say on which grid it is, by name."""
     names = [*dims_of(dataset.dims), GRID_MAPPING]
+    names += [LATITUDE, LONGITUDE] if is_curved(dataset) else []
     return {name: dataset.coords[name].variable for name in names if name in dataset.coords}
+
+
+def is_curved(dataset: Any) -> bool:
+    """Whether places of two dimensions are all that says on which grid a dataset is."""
+    places = [dataset.coords[n] for n in (LATITUDE, LONGITUDE) if n in dataset.coords]
+    flat = len(places) == 2 and all({*place.dims} == {Y, X} for place in places)
+    return flat and GRID_MAPPING not in dataset.coords
 
 
 def grid_of(dataset: Any) -> Grid:
@@ -32,6 +41,8 @@ def grid_of(dataset: Any) -> Grid:
     Raises:
         ValueError: its coordinates are none.
     """
+    if is_curved(dataset):
+        return CurvilinearGrid(*(dataset[n].transpose(Y, X).values for n in (LATITUDE, LONGITUDE)))
     rows, columns = (dataset[dim].values for dim in dims_of(dataset.dims))
     if Y not in dataset.dims or X not in dataset.dims:
         return LatLonGrid(rows, columns)

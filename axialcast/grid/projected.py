@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from axialcast.grid.proj import crs_from_cf, pyproj
 from axialcast.grid.protocol import EARTH_RADIUS, Grid, Label, nearest
+from axialcast.grid.sphere import points, quadrilaterals
 from axialcast.names import COORDINATE_ATTRS, GRID_MAPPING, LATITUDE, LONGITUDE, X, Y
 
-__all__ = ["ProjectedGrid", "points"]
+__all__ = ["ProjectedGrid"]
 
 TOLERANCE = 1e-2
 """Two cells whose centres are closer than this part of a cell are the same: stores keep coordinates
@@ -257,16 +258,16 @@ class ProjectedGrid:
     def _areas(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """(k, m) areas of the cells between edges (k + 1,), (m + 1,)."""
         corners = points(*self.places(y, x))
-        a, b = corners[:, :-1, :-1], corners[:, :-1, 1:]
-        c, d = corners[:, 1:, 1:], corners[:, 1:, :-1]
-        solid = np.abs(_triangle(a, b, c) + _triangle(a, c, d))
-        middle = a + b + c + d
+        middle = corners[:, :-1] + corners[:, 1:]
+        middle = middle[:, :, :-1] + middle[:, :, 1:]
         sine = middle[2] / np.sqrt(np.square(middle).sum(0))
         ellipsoid = self._crs.ellipsoid
         flattening = 1 / ellipsoid.inverse_flattening if ellipsoid.inverse_flattening else 0.0
         squared = flattening * (2 - flattening)  # eccentricity
         curvature = ellipsoid.semi_major_metre**2 * (1 - squared) / (1 - squared * sine**2) ** 2
-        areas: NDArray[np.float64] = np.nan_to_num(solid * curvature / EARTH_RADIUS**2, nan=0.0)
+        areas: NDArray[np.float64] = np.nan_to_num(
+            quadrilaterals(corners) * curvature / EARTH_RADIUS**2, nan=0.0
+        )
         return areas
 
     def _lies_as(self, other: "ProjectedGrid") -> bool:
@@ -278,27 +279,6 @@ class ProjectedGrid:
         apart = np.sqrt(np.square(one - two).sum(0))
         cell = np.sqrt(self.areas[self.areas > 0].mean())
         return bool((np.isnan(one) == np.isnan(two)).all() and np.nanmax(apart) <= TOLERANCE * cell)
-
-
-def points(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(3, ...) points of the unit sphere."""
-    phi, theta = np.radians(latitude), np.radians(longitude)
-    points = [np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)]
-    return np.stack(points)
-
-
-def _triangle(
-    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Signed solid angles of triangles of unit vectors (3, ...), small ones exact too.
-
-    Van Oosterom and Strackee 1983, IEEE Trans. Biomed. Eng. 30, eq. 8; the product of differences
-    instead of vectors keeps the digits of small triangles.
-    """
-    volume = (a * np.cross(b - a, c - a, axis=0)).sum(0)
-    around = 1 + (a * b).sum(0) + (b * c).sum(0) + (c * a).sum(0)
-    angles: NDArray[np.float64] = 2 * np.arctan2(volume, around)
-    return angles
 
 
 def _line(name: str, values: ArrayLike) -> NDArray[np.float64]:

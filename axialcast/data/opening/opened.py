@@ -42,12 +42,13 @@ def open_entry(
     variables: Sequence[str] | None,
     levels: Sequence[float] | None,
     timeout_seconds: float,
+    curved: bool = False,
 ) -> Opened:
     """A store, its files standardised and held against one another.
 
     Args:
         entry: which.
-        variables, levels, timeout_seconds: as of `open_analysis`.
+        variables, levels, timeout_seconds, curved: as of `open_analysis`.
 
     Raises:
         FileNotFoundError, ConnectionError: there is no such store, or it cannot be reached.
@@ -66,6 +67,7 @@ def open_entry(
                 member=entry.member,
                 round_times_seconds=entry.round_times_seconds,
                 grid_mapping=entry.grid_mapping,
+                curved=curved,
             )
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None

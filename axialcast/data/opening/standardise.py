@@ -17,13 +17,12 @@ from axialcast.data.opening.standard.coordinates import (
 from axialcast.data.opening.standard.dimensions import reorder, select_member
 from axialcast.data.opening.standard.levels import is_level, with_levels
 from axialcast.data.opening.standard.naming import rename
-from axialcast.data.opening.standard.projection import on_map
+from axialcast.data.opening.standard.projection import is_on_map, on_map
 from axialcast.data.opening.standard.units import in_canonical_units
 from axialcast.data.opening.standard.validity import at_valid_times
 from axialcast.grid import dims_of, grid_of
 from axialcast.names import (
     COORDINATE_ALIASES,
-    GRID_MAPPING,
     TIME,
     canonical,
 )
@@ -57,6 +56,7 @@ def standardise(
     member: int | str | None = None,
     round_times_seconds: int | None = None,
     grid_mapping: str | None = None,
+    curved: bool = False,
 ) -> xr.Dataset:
     """The variables on the grid, with dimensions (time, [level], latitude, longitude), or y and x.
 
@@ -68,18 +68,19 @@ def standardise(
         round_times_seconds: to the multiples of which times are rounded; None: where they are off
             by no more than the type of their numbers.
         grid_mapping: the projection of `x` and `y`, as PROJ calls it; None: what the store says.
+        curved: whether places of two dimensions and no projection will do.
 
     Raises:
         ValueError: coordinates are no times or no grid in degrees, or units are absent or foreign.
     """
-    raw = on_map(raw, grid_mapping=grid_mapping, units=units)
-    if GRID_MAPPING not in raw.coords:
+    raw = on_map(raw, grid_mapping=grid_mapping, units=units, curved=curved)
+    if not is_on_map(raw):
         refuse_curves(raw)
     raw = at_valid_times(decoded(raw, round_times_seconds))
     named = _with_coordinates(rename(raw, variables))
     wanted = None if variables is None else {*variables, *map(canonical, variables)}
     fields = _fields(named, wanted)
-    if GRID_MAPPING not in raw.coords:
+    if not is_on_map(raw):
         refuse_projections(fields, raw)
     analysis = with_levels(select_member(fields, member), wanted=wanted, units=units)
     analysis = in_canonical_units(reorder(analysis, wanted), units, wanted=wanted)

@@ -52,7 +52,8 @@ def open_static(
     shared = {"rename": rename, "units": units, "grid_mapping": grid_mapping}
     entries = entries_of(store, storage_options=storage_options, **shared)
     asked = [entry for entry in entries if entry.asked(variables) != []] or entries
-    held = [_on_grid(entry, variables) for entry in asked]
+    curved = grid is None  # they are to be regridded
+    held = [_on_grid(entry, variables, curved) for entry in asked]
     if len(held) == 1:
         with _naming(asked[0]):
             given = [chosen_variables(variables, list(held[0]))]
@@ -63,7 +64,8 @@ def open_static(
         if not names:
             continue
         with _naming(entry):
-            part = _standardised(entry, {name: _at_one_time(fields[name]) for name in names})
+            one = {name: _at_one_time(fields[name]) for name in names}
+            part = _standardised(entry, one, curved)
             # Of several stores without a grid to lie on, that of the first.
             wanted = grid or (grid_of(found) if found else None)
             found = found.merge(part if wanted is None else _on_points(part, wanted), join="exact")
@@ -81,23 +83,23 @@ def _naming(entry: Entry) -> Iterator[None]:
         raise ValueError(text if text.startswith(name) else f"{name}: {text}") from None
 
 
-def _on_grid(entry: Entry, variables: Sequence[str]) -> dict[str, list[xr.DataArray]]:
+def _on_grid(entry: Entry, variables: Sequence[str], curved: bool) -> dict[str, list[xr.DataArray]]:
     """The fields of a store by name, of each file that has them."""
     found: dict[str, list[xr.DataArray]] = defaultdict(list)
     with _naming(entry):
         # Names to change may be those of another store.
         files = open_files(replace(entry, own=frozenset()), entry.asked(variables))
         for raw in files.values():
-            raw = on_map(raw, grid_mapping=entry.grid_mapping, units=entry.units)
+            raw = on_map(raw, grid_mapping=entry.grid_mapping, units=entry.units, curved=curved)
             for name, array in rename(raw, variables).data_vars.items():
                 if {*dims_of(array.dims)} <= set(array.dims):
                     found[str(name)].append(array)
     return found
 
 
-def _standardised(entry: Entry, fields: Mapping[str, xr.DataArray]) -> xr.Dataset:
+def _standardised(entry: Entry, fields: Mapping[str, xr.DataArray], curved: bool) -> xr.Dataset:
     units = {n: text for n, text in (entry.units or {}).items() if {n, canonical(n)} & set(fields)}
-    opened = open_analysis(xr.Dataset(fields), variables=list(fields), units=units)
+    opened = open_analysis(xr.Dataset(fields), variables=list(fields), units=units, curved=curved)
     return opened.isel({TIME: 0}, drop=True)
 
 

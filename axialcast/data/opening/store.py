@@ -38,6 +38,7 @@ def open_analysis(
     timeout_seconds: float = 60.0,
     round_times_seconds: int | None = None,
     grid_mapping: str | None = None,
+    curved: bool = False,
     each: Callable[[xr.Dataset], xr.Dataset] = lambda dataset: dataset,
 ) -> xr.Dataset:
     """A lazily loaded analysis with dimensions (time, [level], latitude, longitude), or (…, y, x).
@@ -76,6 +77,8 @@ def open_analysis(
             only where they are off by no more than the type of their numbers, and the log says so.
         grid_mapping: the projection of the store's grid, as PROJ calls it, such as EPSG:3413; None:
             what the store says, or latitudes and longitudes.
+        curved: whether latitudes and longitudes of two dimensions will do where nothing says of
+            which projection: such an analysis can be regridded, and nothing else.
         each: what is done to each of several stores before they are joined, such as regridding.
 
     Raises:
@@ -88,7 +91,7 @@ def open_analysis(
     shared["grid_mapping"] = grid_mapping
     entries = entries_of(store, storage_options=storage_options, **shared)
     entries = [entry for entry in entries if entry.asked(variables) != []] or entries
-    opened = [open_entry(entry, variables, levels, timeout_seconds) for entry in entries]
+    opened = [open_entry(entry, variables, levels, timeout_seconds, curved) for entry in entries]
     refuse_unused(opened, rename, units)
     if entries[0].is_alone:
         analysis = combine(opened[0].standard, variables)

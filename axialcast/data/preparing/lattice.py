@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from axialcast.grid import Grid, LatLonGrid, ProjectedGrid
-from axialcast.grid.projected import points
+from axialcast.grid.sphere import points
 
 __all__ = ["LatticeWeights", "within"]
 
-FEWEST, MOST = 8, 24
+FEWEST, MOST = 8, 32
 """Places along each side of a target's cell: more where the source's cells are much smaller."""
 REACH = 0.55
 """Part of the diagonal of a cell of a curved grid that is within it: half of one, and a little."""
@@ -75,8 +75,9 @@ def within(grid: LatLonGrid, source: Grid) -> LatLonGrid:
         ValueError: it covers none.
     """
     box = _around(grid, source)
-    latitude, longitude = np.meshgrid(*box.axes, indexing="ij")
-    inside = _locator(source)(latitude.ravel(), longitude.ravel()).reshape(box.shape) >= 0
+    locate = _locator(source)
+    rows_of = [_row(locate, box, row, FEWEST, source) for row in range(box.shape[0])]
+    inside = np.stack([shares.sum(1) >= MIN_VALID for shares in rows_of])
     rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
     if not len(rows):
         raise ValueError(f"regrid: no cell of {grid} lies within {source}; choose smaller cells")
@@ -156,9 +157,9 @@ def _diagonals(centres: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _num_places(source: Grid, target: LatLonGrid) -> int:
-    """Along a side of a target's cell: two in each of the source's."""
+    """Along a side of a target's cell: four in each of the source's."""
     sides = [np.sqrt(of[of > 0].mean()) for of in (target.areas, source.areas)]
-    return int(np.clip(np.ceil(2 * sides[0] / sides[1]), FEWEST, MOST))
+    return int(np.clip(np.ceil(4 * sides[0] / sides[1]), FEWEST, MOST))
 
 
 def _row(

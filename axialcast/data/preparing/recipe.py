@@ -93,6 +93,7 @@ class Recipe:
         """The analysis as it is, lazy; of another store if one is given. Several stores, which may
         be on grids of their own, are on the new one."""
         opening = {name: getattr(self, name) for name in OPENING}
+        opening["curved"] = self.regrid is not None
         if self._regrids_each:
             opening["each"] = partial(convert, grid=self._grid)
         return open_analysis(self.store if store is None else store, **opening)

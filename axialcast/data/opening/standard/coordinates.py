@@ -140,8 +140,9 @@ def refuse_curves(raw: xr.Dataset) -> None:
                 continue
             counts = {2: "two", 3: "three"}.get(line.ndim, "many")
             raise ValueError(
-                f"{name}: has {counts} dimensions; interpolate to a latitude-longitude grid, "
-                "for instance with: cdo remapbil,r360x180 in.nc out.nc"
+                f"{name}: has {counts} dimensions; say of which projection rows and columns are in "
+                "data.grid_mapping, such as EPSG:3413, or interpolate to a latitude-longitude "
+                "grid, with prepare.regrid or for instance with: cdo remapbil,r360x180 in.nc out.nc"
             )
     rows, columns = ({line.dims for line in found.values()} for found in lines.values())
     if len(rows) == 1 and rows == columns:

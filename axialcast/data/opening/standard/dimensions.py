@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 
 from axialcast.data.arrays.lazy import transpose
-from axialcast.grid import dims_of
-from axialcast.names import COORDINATE_ALIASES, GRID_MAPPING, LEVEL, NUMBER, TIME
+from axialcast.grid import coords_of, dims_of
+from axialcast.names import COORDINATE_ALIASES, LEVEL, NUMBER, TIME
 
 __all__ = ["reorder", "select_member"]
 
@@ -91,5 +91,6 @@ def reorder(dataset: xr.Dataset, wanted: Collection[str] | None = None) -> xr.Da
         if tuple(dims) != dataset[name].dims
     }
     dataset = dataset.assign(turned) if turned else dataset
-    foreign = [name for name in dataset.coords if name not in (*order, GRID_MAPPING)]
+    kept = {*order, *coords_of(dataset)}
+    foreign = [name for name in dataset.coords if name not in kept]
     return dataset.drop_vars(foreign).transpose(*[dim for dim in order if dim in dataset.dims])

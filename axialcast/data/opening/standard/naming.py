@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from axialcast.data.opening.standard.coordinates import contradiction, said, tells
-from axialcast.grid import TOLERANCE_DEGREES
+from axialcast.grid import TOLERANCE_DEGREES, is_curved
 from axialcast.names import (
     COORDINATE_ALIASES,
     COORDINATE_ATTRS,
@@ -51,7 +51,8 @@ def rename(dataset: xr.Dataset, variables: Sequence[str] | None = None) -> xr.Da
     Raises:
         ValueError: what is named as a coordinate is none, or two that differ are named as one.
     """
-    places = () if GRID_MAPPING in dataset.coords else (LATITUDE, LONGITUDE)
+    is_on_map = GRID_MAPPING in dataset.coords or is_curved(dataset)
+    places = () if is_on_map else (LATITUDE, LONGITUDE)
     for want in (TIME, *places, NUMBER):
         found = _coordinate(dataset, want)
         if found is None:

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from axialcast.data.opening.standard.coordinates import LATLON_MAPPINGS, SILENT, said
 from axialcast.data.spellings import linear_conversion
-from axialcast.grid import EARTH_RADIUS, ProjectedGrid
+from axialcast.grid import EARTH_RADIUS, CurvilinearGrid, ProjectedGrid, is_curved
 from axialcast.grid.proj import crs_from_cf, crs_from_text
-from axialcast.grid.projected import points
+from axialcast.grid.sphere import points
 from axialcast.names import COORDINATE_ALIASES, GRID_MAPPING, LATITUDE, LONGITUDE, X, Y
 
-__all__ = ["on_map"]
+__all__ = ["is_on_map", "on_map"]
 
 MAPPING_KEYS = ("grid_mapping_name", "crs_wkt", "spatial_ref")
 """Attributes by which a variable is known as a grid mapping."""
@@ -53,6 +53,7 @@ def on_map(
     *,
     grid_mapping: str | None = None,
     units: Mapping[str, str] | None = None,
+    curved: bool = False,
 ) -> xr.Dataset:
     """The dataset with dimensions and coordinates `y`, `x` and the grid mapping as a coordinate.
 
@@ -62,6 +63,8 @@ def on_map(
         raw: as its backend opens it.
         grid_mapping: the projection, as PROJ or EPSG call it; None: what the dataset says.
         units: by name; those of `x` and `y` come before the file's.
+        curved: whether places of two dimensions will do where nothing says of which projection;
+            then rows and columns are numbered.
 
     Raises:
         ValueError: the projection cannot be read, its coordinates are absent or in no known units,
@@ -69,7 +72,7 @@ def on_map(
     """
     mapping = _mapping(raw) if grid_mapping is None else _named(grid_mapping)
     if mapping is None:
-        return raw
+        return _curved(raw) if curved else raw
     lines = {want: _line(raw, want) for want in (Y, X)}
     places = _places(raw)
     found = [line for line in lines.values() if line is not None]
@@ -100,6 +103,22 @@ def on_map(
     kept = raw.drop_vars([name for name in gone if name in raw.variables])
     names = {dim: want for dim, want in zip(dims, (Y, X), strict=True) if dim != want}
     return kept.rename_dims(names).assign_coords(grid.labels)
+
+
+def is_on_map(dataset: xr.Dataset) -> bool:
+    """Whether this is what `on_map` makes of one that is not on latitudes and longitudes."""
+    return GRID_MAPPING in dataset.coords or is_curved(dataset)
+
+
+def _curved(raw: xr.Dataset) -> xr.Dataset:
+    """The dataset with rows and columns of its own, if its places have two dimensions."""
+    places = _places(raw)
+    if places is None:
+        return raw
+    dims, values = places[0].dims, [place.values for place in places]
+    kept = raw.drop_vars([*(place.name for place in places), *(d for d in dims if d in raw.coords)])
+    names = {dim: want for dim, want in zip(dims, (Y, X), strict=True) if dim != want}
+    return kept.rename_dims(names).assign_coords(CurvilinearGrid(*values).labels)
 
 
 def _mapping(raw: xr.Dataset) -> dict[str, Any] | None:

@@ -127,7 +127,7 @@ def test_bare_letters_beside_places_of_two_dimensions(analysis):
     field = named(analysis, ("y", "x")).assign_coords(
         XLAT=(("y", "x"), rows.values), XLONG=(("y", "x"), columns.values)
     )
-    with pytest.raises(ValueError, match="XLAT: has two dimensions; interpolate"):
+    with pytest.raises(ValueError, match="XLAT: has two dimensions; say of which"):
         open_analysis(field)
 
 
