@@ -82,12 +82,14 @@ class Climatology:
         years are read once.
 
         Args:
+            harmonics: of the year; of months, 0 is the plain mean, and any other the mean of each
+                calendar month.
             memory_gib: what the fit may hold.
 
         Raises:
             ValueError: `training` covers less than a year, or lacks a season, which harmonics of
-                the year need; a field has no point with values enough; the calendar is not the
-                standard one.
+                the year need, or, of months, holds one of them once; a field has no point with
+                values enough.
         """
         analysis = Analysis.of(training)
         sums = CycleSums(analysis, harmonics)

@@ -16,7 +16,6 @@ from pydantic import (
 from axialcast.disclosure import shown
 from axialcast.files.atomic import write_text
 from axialcast.names import canonical
-from axialcast.run.data_section import said_step
 from axialcast.run.errors import ConfigError, describe_errors
 from axialcast.run.reading import read_values
 from axialcast.run.sections import (
@@ -34,6 +33,7 @@ from axialcast.run.sections import (
     VerifyConfig,
 )
 from axialcast.run.shipped import find_pipeline
+from axialcast.run.spelled import said_step
 from axialcast.run.stores import (
     Stores,
     addresses_of,

@@ -23,6 +23,7 @@ from axialcast.names import (
     canonical,
 )
 from axialcast.run.section import Section
+from axialcast.run.spelled import given_step, refuse_both
 from axialcast.run.store_section import StoreConfig, Stores
 from axialcast.run.values import (
     Bounds,
@@ -43,7 +44,6 @@ from axialcast.run.values import (
     Weights,
 )
 from axialcast.times.periods import Period, Step, period_bounds
-from axialcast.times.steps import exact, parsed_step
 
 __all__ = [
     "BoundaryConfig",
@@ -51,32 +51,7 @@ __all__ = [
     "RegionConfig",
     "Section",
     "StoreConfig",
-    "given_step",
-    "refuse_both",
-    "said_step",
 ]
-
-
-def given_step(text: str | None, hours: float | None) -> np.timedelta64 | None:
-    """A step that is said as text, or in hours, or not at all."""
-    if text is not None:
-        return parsed_step(text)
-    return None if hours is None else exact(hours * 3600)
-
-
-def said_step(section: Section, key: str) -> str:
-    """Such a step by the key that says it, `step` or `step_hours`, and its value."""
-    text = getattr(section, key)
-    return (
-        f"{key}_hours: {getattr(section, f'{key}_hours'):g}" if text is None else f"{key}: {text}"
-    )
-
-
-def refuse_both(section: Section, *keys: str) -> None:
-    """Raises where two keys say the same."""
-    if all(getattr(section, key) is not None for key in keys):
-        one, other = keys
-        raise ValueError(f"{one} and {other} are both given; leave one out, or set it to null")
 
 
 class RegionConfig(Section):

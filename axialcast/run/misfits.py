@@ -19,7 +19,7 @@ from axialcast.model.memory import installed_bytes, trained_bytes
 from axialcast.names import ANALYSIS, FORCING, PROGNOSTIC, canonical
 from axialcast.run.boundary import boundary_source
 from axialcast.run.costs import BEYOND, Preflight
-from axialcast.run.data_section import said_step
+from axialcast.run.spelled import said_step
 from axialcast.scores.regions import region_weights
 from axialcast.times.calendars import steps, time_text
 from axialcast.times.dates import Leads, Times, later

@@ -10,14 +10,9 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from axialcast.names import canonical
-from axialcast.run.data_section import (
-    DataConfig,
-    RegionConfig,
-    Section,
-    given_step,
-    refuse_both,
-)
+from axialcast.run.data_section import DataConfig, RegionConfig, Section
 from axialcast.run.simulate_section import RainCellsConfig, SimulateConfig, Simulated
+from axialcast.run.spelled import given_step, refuse_both
 from axialcast.run.values import (
     BatchName,
     Count,
@@ -332,7 +327,8 @@ class VerifyConfig(Section):
     regions: dict[RegionName, RegionConfig] = {}
     """Boxes scored besides `all`, the whole grid."""
     harmonics: Annotated[Whole, Field(le=182)] = 3
-    """Annual harmonics of the climatology."""
+    """Annual harmonics of the climatology; of months, 0 is the plain mean, and any other the mean of
+    each calendar month."""
     memory_gib: Gibibytes = 2.0
     """Memory for states, forecasts and fits in work, beside what the process holds anyway."""
 

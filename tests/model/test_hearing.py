@@ -54,3 +54,9 @@ def test_it_counts_in_changes_over_a_step():
     network.following = following
     found = hearing(network, step=DAY)
     assert found == pytest.approx([1.0, 0.0, 0.0], rel=1e-4)
+
+
+def test_months_are_heard_of_as_days_are():
+    network = make_network()
+    torch.nn.init.normal_(network.head.project.weight, std=0.3)
+    assert min(hearing(network, step=np.timedelta64(1, "M"))) > 0.01
