@@ -327,8 +327,8 @@ class VerifyConfig(Section):
     regions: dict[RegionName, RegionConfig] = {}
     """Boxes scored besides `all`, the whole grid."""
     harmonics: Annotated[Whole, Field(le=182)] = 3
-    """Annual harmonics of the climatology; of months, 0 is the plain mean, and any other the mean of
-    each calendar month."""
+    """Annual harmonics of the climatology; of months, 0 is the plain mean, and any other the mean
+    of each calendar month."""
     memory_gib: Gibibytes = 2.0
     """Memory for states, forecasts and fits in work, beside what the process holds anyway."""
 
