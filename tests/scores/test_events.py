@@ -6,7 +6,7 @@ import xarray as xr
 
 from axialcast.data.channels import Channels
 from axialcast.scores.events import EVENT_METRICS, Event, events_of
-from axialcast.verify import Persistence, evaluate, to_table
+from axialcast.verify import Climatology, KeptSums, Persistence, evaluate, to_table
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 LEADS = np.array([1, 2, 3]) * DAY
@@ -91,6 +91,54 @@ def test_points_that_a_model_lacks_are_left_out_for_all(noise, forecast, climato
     for metric in EVENT_METRICS:
         name = f"pressure_{metric}"
         xr.testing.assert_allclose(masked[name], west[name])
+
+
+def test_sums_of_events_are_kept_and_known_by_their_thresholds(
+    tmp_path, noise, forecast, inits, climatology
+):
+    contents = {np.datetime_as_string(time, "s"): "one" for time in inits}
+
+    def again(**thresholds):
+        kept = KeptSums(tmp_path, contents)
+        found = scored(forecast, noise, climatology, kept=kept, thresholds=thresholds)
+        return found, len(kept.taken), len(kept.made)
+
+    first, _, made = again(pressure=[0.5, -0.25])
+    same, taken, none = again(pressure=[-0.25, 0.5])
+    assert (taken, none) == (made, 0)
+    xr.testing.assert_identical(first, same)
+    other, taken, _ = again(pressure=[0.75])
+    assert taken == 0
+    xr.testing.assert_identical(
+        other, scored(forecast, noise, climatology, thresholds={"pressure": [0.75]})
+    )
+
+
+def test_scores_are_those_of_pysteps():
+    """On cells of one area, where each pair has all of its points."""
+    verification = pytest.importorskip("pysteps.verification.detcatscores")
+    rng = np.random.default_rng(3)
+    times = np.datetime64("2001-01-01", "ns") + DAY * np.arange(40)
+    labels = {"time": times, "y": 2e3 * np.arange(11), "x": 2e3 * np.arange(13)}
+    mapping = {"grid_mapping_name": "lambert_azimuthal_equal_area", "earth_radius": 6.371e6}
+    mapping |= {"latitude_of_projection_origin": 52.0, "longitude_of_projection_origin": 10.0}
+    rates = rng.gamma(0.5, 4.0, (40, 11, 13)).astype(np.float32)
+    analysis = xr.Dataset(
+        {"rainfall_rate": (tuple(labels), rates, {"units": "mm h-1"})},
+        {**labels, "crs": ((), 0, mapping)},
+    )
+    climatology = Climatology.fit(analysis.isel(time=slice(20)), harmonics=0)
+    inits = times[20:31]
+    forecast = Persistence().forecast(analysis, inits, LEADS)
+    found = scored(forecast, analysis, climatology, thresholds={"rainfall_rate": [1, 5]})
+    for lead in range(3):
+        truth = rates[21 + lead : 32 + lead]
+        for threshold in (1, 5):
+            expected = verification.det_cat_fct(rates[20:31], truth, threshold, ["CSI", "BIAS"])
+            at = {"model": "forecast", "rainfall_rate_threshold": threshold, "region": "all"}
+            got = found.sel(at).isel(lead_time=lead)
+            assert got.rainfall_rate_csi == pytest.approx(expected["CSI"], rel=1e-4)
+            assert got.rainfall_rate_frequency_bias == pytest.approx(expected["BIAS"], rel=1e-4)
 
 
 def test_the_table_says_from_which_value_on(noise, forecast, climatology):
