@@ -97,7 +97,7 @@ def run(config: Config) -> None:
         print(f"verify: {len(kept.taken):,} of {num:,} blocks were kept")
     if boundary := forecast.attrs.get("boundary"):
         scores.attrs["boundary"] = boundary
-        print(f"verify: within a boundary of {boundary}, whose points are not scored")
+        print(f"verify: the boundary is a {boundary}, which is not scored")
     page = report_html(
         scores,
         forecast,

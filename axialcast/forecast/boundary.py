@@ -96,7 +96,7 @@ class EdgeStates:
         if self.boundary is None:
             return {}
         width, relaxation = self.boundary["width"], self.boundary["relaxation"]
-        text = f"{width} points ({relaxation}) from {self._from}"
+        text = f"{width}-point frame ({relaxation}) from {self._from}"
         return {"boundary": text, "boundary_width": width}
 
     def lacking(self, analysis: Analysis, inits: Times, leads: Leads) -> str | None:

@@ -194,13 +194,14 @@ def check(
     with _plain_errors(traceback):
         path, settings = _load(config, overrides)
         _require_writable(settings.output)
+        from axialcast.run.facts import facts
         from axialcast.run.preflight import check_run
         from axialcast.run.urls import require_reachable
 
         require_reachable(settings)
 
         preflight = check_run(settings, folder=path.parent, scan=True)
-        for line in [*preflight.facts(), *preflight.costs()] if preflight else []:
+        for line in [*facts(preflight), *preflight.costs()] if preflight else []:
             _say(line)
         if preflight:
             from axialcast.run.fit import fit

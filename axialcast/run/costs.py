@@ -25,14 +25,13 @@ from axialcast.forecast.memory import held_bytes
 from axialcast.model import ForecastNetwork
 from axialcast.model.footprint import forecasting_bytes
 from axialcast.model.memory import installed_bytes, resident_bytes
-from axialcast.names import FORCING, HELD
+from axialcast.names import FORCING
 from axialcast.parallel import launch
 from axialcast.run.config import Config, DataConfig
 from axialcast.run.simulated import planet_of
 from axialcast.run.training_costs import TrainingCosts
 from axialcast.run.verification import verifying_gib
-from axialcast.times.calendars import time_text
-from axialcast.times.steps import nominal, step_text
+from axialcast.times.steps import nominal
 
 __all__ = ["BEYOND", "Preflight"]
 
@@ -68,26 +67,6 @@ class Preflight:
     def step(self) -> np.timedelta64:
         """From one model state to the next."""
         return self.cadence * self.stride
-
-    def facts(self) -> list[str]:
-        """What the data are, one line each."""
-        times, grid, channels = self.analysis.times, self.analysis.grid, self.analysis.channels
-        first, last = (time_text(time) for time in times[[0, -1]])
-        spacing = step_text(self.cadence)
-        extent = "global" if grid.is_periodic else "regional"
-        shares = () if self.scanned is None else zip(channels, self.scanned.missing, strict=True)
-        missing = [f"{channel} {100 * share:.3g} %" for channel, share in shares if share]
-        hours_held = {n: v.attrs.get(HELD) for n, v in self.analysis.dataset.data_vars.items()}
-        held = [f"{name}, every {each:g} h" for name, each in hours_held.items() if each]
-        splits = (f"{name} {len(self.split(name)):,}" for name in ("train", "validate", "test"))
-        return [
-            f"channels: {', '.join(map(str, channels))}",
-            f"grid: {grid.shape[0]} x {grid.shape[1]}, {extent}",
-            f"times: {len(times):,}, every {spacing}, {first} to {last} ({', '.join(splits)})",
-            f"model step: {step_text(self.step)}",
-            *([f"held until its next value: {', '.join(held)}"] if held else []),
-            *([f"NaN, masked: {', '.join(missing)} of the area"] if missing else []),
-        ]
 
     def costs(self) -> list[str]:
         """Parameters, reading, writing and the memory of each stage, one line each."""

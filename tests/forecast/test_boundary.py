@@ -52,7 +52,7 @@ def test_in_the_frame_they_are_the_boundary(checkpoint, region):
         known = truth[name].transpose(*array.dims).values
         np.testing.assert_allclose(array.values[..., frame], known[..., frame], rtol=1e-5)
         assert np.abs(array.values - known)[..., ~frame].min() > 0, "or the interior is none"
-    assert forecast.attrs["boundary"] == "2 points (overwrite) from the analysis"
+    assert forecast.attrs["boundary"] == "2-point frame (overwrite) from the analysis"
 
 
 def test_what_comes_in_changes_the_interior(checkpoint, region):
@@ -98,7 +98,7 @@ def test_a_larger_analysis_and_perfect_forecasts_are_as_good_as_its_own(
     store = perfect(make_checkpoint(globe), globe, tmp_path / "forecast.zarr")
     nested = led(checkpoint, store).predict(region, **WANTED)
     same(nested, expected)
-    assert nested.attrs["boundary"] == f"2 points (overwrite) from forecasts of {store}"
+    assert nested.attrs["boundary"] == f"2-point frame (overwrite) from forecasts of {store}"
 
 
 def perfect(checkpoint, globe, path, leads=("24h", "48h", "72h")):

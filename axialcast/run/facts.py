@@ -1,0 +1,102 @@
+"""What `check` says of the data and of what is made of them, before it says what that costs."""
+
+from collections.abc import Iterator
+
+from axialcast.data import Channels
+from axialcast.disclosure import shown
+from axialcast.names import DIAGNOSTIC, FORCING, HELD, canonical
+from axialcast.run.config import Config, DataConfig
+from axialcast.run.costs import Preflight
+from axialcast.times.calendars import time_text
+from axialcast.times.steps import step_text
+
+__all__ = ["facts"]
+
+
+def facts(preflight: Preflight) -> list[str]:
+    """What the data are, and how a network is told of them, one line each."""
+    analysis, channels = preflight.analysis, preflight.channels
+    times, grid = analysis.times, analysis.grid
+    first, last = (time_text(time) for time in times[[0, -1]])
+    extent = "global" if grid.is_periodic else "regional"
+    parts = (f"{name} {len(preflight.split(name)):,}" for name in ("train", "validate", "test"))
+    span = f"every {step_text(preflight.cadence)}, {first} to {last}"
+    return [
+        f"channels: {_listed(channels)}",
+        *_roles(channels, preflight.data),
+        f"grid: {grid.shape[0]} x {grid.shape[1]}, {extent}",
+        f"times: {len(times):,}, {span} ({', '.join(parts)})",
+        f"model step: {step_text(preflight.step)}",
+        *_values(preflight),
+        *_treatment(channels, preflight.data),
+        *_boundary(preflight.config),
+    ]
+
+
+def _roles(channels: Channels, data: DataConfig) -> Iterator[str]:
+    """What is not both given and forecast."""
+    if diagnostic := channels.having(DIAGNOSTIC):
+        yield f"diagnostic, forecast alone: {_listed(diagnostic)}"
+    forcings = [*map(str, channels.having(FORCING)), *data.computed_forcings]
+    if forcings:
+        yield f"forcings, given alone: {', '.join(forcings)}"
+    if data.static:
+        yield f"static fields: {', '.join(data.static)}"
+
+
+def _values(preflight: Preflight) -> Iterator[str]:
+    """What of them is not as it might seem."""
+    variables = preflight.analysis.dataset.data_vars
+    hours_held = {name: array.attrs.get(HELD) for name, array in variables.items()}
+    held = [f"{name}, every {each:g} h" for name, each in hours_held.items() if each]
+    if held:
+        yield f"held until its next value: {', '.join(held)}"
+    if preflight.scanned is not None:
+        shares = zip(preflight.analysis.channels, preflight.scanned.missing, strict=True)
+        if missing := [f"{channel} {100 * share:.3g} %" for channel, share in shares if share]:
+            yield f"NaN, masked: {', '.join(missing)} of the area"
+
+
+def _treatment(channels: Channels, data: DataConfig) -> Iterator[str]:
+    """What becomes of channels in a network, its loss and its forecasts."""
+    units = {channel.variable: channel.units for channel in channels}
+    logarithms = [
+        f"{name} log(1 + x / {how['log1p']:g}{_after(units, name)})"
+        for name, how in data.transform.items()
+        if isinstance(how, dict)
+    ]
+    if logarithms:
+        yield f"transforms: {', '.join(logarithms)}"
+    if data.bounds:
+        ends = (f"{name} {_ends(*pair)}{_after(units, name)}" for name, pair in data.bounds.items())
+        yield f"bounds of forecasts: {', '.join(ends)}"
+    if data.weights:
+        weights = (f"{name} {weight:g}" for name, weight in data.weights.items())
+        yield f"weights in the loss: {', '.join(weights)}, all others 1"
+
+
+def _boundary(config: Config) -> Iterator[str]:
+    """What comes in along the edges of a region, and from where."""
+    if config.data is None or (boundary := config.data.boundary) is None:
+        return
+    trained, then = (
+        "the store itself" if store is None else shown(store)
+        for store in (boundary.store, config.boundary_store)
+    )
+    later = "" if then == trained else f", forecasts from {then}"
+    yield f"boundary: {boundary.width}-point frame ({boundary.relaxation}) from {trained}{later}"
+
+
+def _listed(channels: Channels) -> str:
+    return ", ".join(map(str, channels))
+
+
+def _after(units: dict[str, str], name: str) -> str:
+    known = units.get(canonical(name), units.get(name, "1"))
+    return "" if known == "1" else f" {known}"
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"up to {high:g}" if low is None else f"from {low:g}"
+    return f"{low:g} to {high:g}"
