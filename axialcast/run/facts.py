@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from axialcast.data import Channels
 from axialcast.disclosure import shown
-from axialcast.names import DIAGNOSTIC, FORCING, HELD, canonical
+from axialcast.names import FORCING, HELD, ROLES, canonical
 from axialcast.run.config import Config, DataConfig
 from axialcast.run.costs import Preflight
 from axialcast.times.calendars import time_text
@@ -22,7 +22,6 @@ def facts(preflight: Preflight) -> list[str]:
     parts = (f"{name} {len(preflight.split(name)):,}" for name in ("train", "validate", "test"))
     span = f"every {step_text(preflight.cadence)}, {first} to {last}"
     return [
-        f"channels: {_listed(channels)}",
         *_roles(channels, preflight.data),
         f"grid: {grid.shape[0]} x {grid.shape[1]}, {extent}",
         f"times: {len(times):,}, {span} ({', '.join(parts)})",
@@ -34,14 +33,14 @@ def facts(preflight: Preflight) -> list[str]:
 
 
 def _roles(channels: Channels, data: DataConfig) -> Iterator[str]:
-    """What is not both given and forecast."""
-    if diagnostic := channels.having(DIAGNOSTIC):
-        yield f"diagnostic, forecast alone: {_listed(diagnostic)}"
-    forcings = [*map(str, channels.having(FORCING)), *data.computed_forcings]
-    if forcings:
-        yield f"forcings, given alone: {', '.join(forcings)}"
+    """What a network is given, what it forecasts, and what both."""
+    for role in ROLES:
+        of_role = map(str, channels.having(role))
+        names = [*of_role, *(data.computed_forcings if role == FORCING else ())]
+        if names:
+            yield f"{role}: {', '.join(names)}"
     if data.static:
-        yield f"static fields: {', '.join(data.static)}"
+        yield f"static: {', '.join(data.static)}"
 
 
 def _values(preflight: Preflight) -> Iterator[str]:
@@ -85,10 +84,6 @@ def _boundary(config: Config) -> Iterator[str]:
     )
     later = "" if then == trained else f", forecasts from {then}"
     yield f"boundary: {boundary.width}-point frame ({boundary.relaxation}) from {trained}{later}"
-
-
-def _listed(channels: Channels) -> str:
-    return ", ".join(map(str, channels))
 
 
 def _after(units: dict[str, str], name: str) -> str:

@@ -117,11 +117,13 @@ def _require(path: Path) -> None:
 def _describe_checkpoint(path: Path) -> list[str]:
     checkpoint = load_checkpoint(path)
     num_parameters = sum(p.numel() for p in checkpoint.build().parameters())
-    network = {name: value for name, value in checkpoint.network.items() if name != "forcings"}
+    listed = ("forcings", "boundary")
+    network = {name: value for name, value in checkpoint.network.items() if name not in listed}
     lines = [
         f"checkpoint {path}",
         *_roles(checkpoint),
         *_logarithms(checkpoint),
+        *_boundary(checkpoint),
         *_heard(checkpoint),
         f"grid: {checkpoint.grid}",
         f"step: {step_text(checkpoint.step)}",
@@ -155,6 +157,12 @@ def _logarithms(checkpoint: Checkpoint) -> Iterator[str]:
     pairs = zip(checkpoint.channels, checkpoint.statistics.log1p.tolist(), strict=True)
     if told := [f"{name} log(1 + x / {scale:g} {name.units})" for name, scale in pairs if scale]:
         yield f"transforms: {', '.join(told)}"
+
+
+def _boundary(checkpoint: Checkpoint) -> Iterator[str]:
+    """The frame of a region in which forecasts need a boundary."""
+    if frame := checkpoint.network.get("boundary"):
+        yield f"boundary: {frame['width']}-point frame ({frame['relaxation']})"
 
 
 def _heard(checkpoint: Checkpoint) -> Iterator[str]:

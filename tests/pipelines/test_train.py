@@ -247,6 +247,7 @@ def test_a_region_learns_more_with_a_boundary(pipeline, store, tmp_path):
     assert [entry["loss"] for entry in log["own"]] == [entry["loss"] for entry in log["other"]]
     assert log["own"][-1]["validation_loss"] < 0.9 * log["none"][-1]["validation_loss"], log
     lines = dict(line.split(": ", 1) for line in describe(tmp_path / "own") if ": " in line)
+    assert lines["boundary"] == "1-point frame (overwrite)"
     name, share, *_ = lines["listens"].removeprefix("boundary of ").split(",")[0].rsplit(" ", 1)
     assert name == "geopotential 500 hPa"
     assert float(share) > 0.05

@@ -39,9 +39,9 @@ def test_roles_transforms_bounds_weights_and_boundary(make_analysis, tmp_path):
     preflight = check_run(load_config(tmp_path / "x.yaml"), scan=True)
     assert preflight is not None
     lines = dict(line.split(": ", 1) for line in facts(preflight))
-    assert lines["channels"] == "geopotential 500 hPa, geopotential 850 hPa, total_precipitation"
-    assert lines["diagnostic, forecast alone"] == "total_precipitation"
-    assert lines["forcings, given alone"] == "toa_incoming_shortwave_flux"
+    assert lines["prognostic"] == "geopotential 500 hPa, geopotential 850 hPa"
+    assert lines["diagnostic"] == "total_precipitation"
+    assert lines["forcing"] == "toa_incoming_shortwave_flux"
     assert lines["grid"] == "5 x 10, regional"
     assert lines["transforms"] == "tp log(1 + x / 0.001 m)"
     assert lines["bounds of forecasts"] == ("tp from 0 m, geopotential -1000 to 100000 m2 s-2")
