@@ -16,10 +16,11 @@ import xarray as xr
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from axialcast.grid import Grid, ProjectedGrid, grid_of
+from axialcast.grid import grid_of
+from axialcast.report.graticule import map_axes, place_ticks
 from axialcast.report.wording import counted, model_name
 from axialcast.times.leads import leads_of
 
@@ -129,14 +130,11 @@ def map_panel(
 ) -> Markup:
     """A (latitude, longitude) field in filled contours on plain axes, with its colour bar."""
     grid = grid_of(field)
-    (rows, columns), values = grid.axes, field.transpose(*grid.dims).values
+    (rows, columns), values = map_axes(grid), field.transpose(*grid.dims).values
     if grid.is_periodic:
         columns = np.append(columns, columns[0] + 360.0)
         values = np.concatenate([values, values[:, :1]], axis=1)
-    if isinstance(grid, ProjectedGrid) and grid.units == "m":
-        rows, columns = rows / 1e3, columns / 1e3
-    span = np.ptp(columns), np.ptp(rows)
-    aspect = float(np.clip(span[0] / span[1], 1.0, 2.2))
+    aspect = float(np.clip(np.ptp(columns) / np.ptp(rows), 1.0, 2.2))
     width = 4.1
     height = width * 0.87 / aspect + 1.25
     with mpl.rc_context(STYLE):
@@ -150,7 +148,7 @@ def map_panel(
         axes.contour(
             columns, rows, values, levels=lines, colors=INK, linewidths=0.35, alpha=0.6
         ).set_rasterized(True)
-        _place_ticks(axes, grid, span)
+        place_ticks(axes, grid)
         axes.set_title(title, color=INK, pad=17)
         axes.text(0, 1.02, note, transform=axes.transAxes, color=GREY, va="bottom", size=8)
         bar_axes = figure.add_axes((0.11, 0.36 / height, 0.87, 0.12 / height))
@@ -164,21 +162,6 @@ def map_panel(
         assert bar.solids is not None
         bar.solids.set_rasterized(True)
         return _svg(figure, f"Map: {title}, {label}")
-
-
-def _place_ticks(axes: Axes, grid: Grid, span: tuple[float, float]) -> None:
-    """Degrees, or distances on a map, which has one scale."""
-    axes.tick_params(length=2.5, labelsize=8)
-    if isinstance(grid, ProjectedGrid):
-        for axis, most in ((axes.xaxis, 6), (axes.yaxis, 5)):
-            axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
-            axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace("-", "−")))
-        axes.set_aspect("equal")
-        return
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _degrees(x, "E", "W")))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _degrees(y, "N", "S")))
-    axes.xaxis.set_major_locator(_degree_locator(span[0], 6))
-    axes.yaxis.set_major_locator(_degree_locator(span[1], 5))
 
 
 def contour_levels(values: NDArray[Any], *, symmetric: bool) -> NDArray[np.float64]:
@@ -234,19 +217,6 @@ def _label_ends(axes: Axes, ends: Mapping[str, float], x: float) -> None:
             size=8.5,
             arrowprops={"arrowstyle": "-", "color": line["color"], "linewidth": 0.6, "shrinkB": 1},
         )
-
-
-def _degrees(value: float, positive: str, negative: str) -> str:
-    value = (value + 180) % 360 - 180 if positive == "E" else value
-    if abs(value) < 1e-9 or (positive == "E" and abs(abs(value) - 180) < 1e-9):
-        return f"{abs(value):g}°"
-    return f"{abs(value):g}°{positive if value > 0 else negative}"
-
-
-def _degree_locator(span: float, most: int) -> MultipleLocator:
-    """Ticks at round degrees, at most so many and one."""
-    steps = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90)
-    return MultipleLocator(next((step for step in steps if span / step <= most), steps[-1]))
 
 
 def _svg(figure: Figure, description: str) -> Markup:

@@ -12,7 +12,16 @@ from axialcast.disclosure import printable
 from axialcast.times.dates import Leads
 from axialcast.times.steps import in_months
 
-__all__ = ["channel_name", "date", "duration", "model_name", "number", "pretty_units", "share"]
+__all__ = [
+    "channel_name",
+    "date",
+    "degrees",
+    "duration",
+    "model_name",
+    "number",
+    "pretty_units",
+    "share",
+]
 
 LONGEST = 80
 EXACT_UNITS: tuple[tuple[str, Any], ...] = (
@@ -157,3 +166,11 @@ def _brief(text: object) -> str:
     """Words of a store in one line, cut where they are too long for a heading."""
     line = printable(text)
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def degrees(value: float, positive: str, negative: str) -> str:
+    """A latitude or longitude with the letter of its side, such as 30°W."""
+    value = (value + 180) % 360 - 180 if positive == "E" else value
+    if abs(value) < 1e-9 or (positive == "E" and abs(abs(value) - 180) < 1e-9):
+        return f"{abs(value):g}°"
+    return f"{abs(value):g}°{positive if value > 0 else negative}"
