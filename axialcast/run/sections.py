@@ -23,14 +23,13 @@ from axialcast.run.values import (
     NotNegative,
     Patch,
     Positive,
-    RegionName,
     Share,
     Sources,
-    Thresholds,
     Whole,
     WholeHours,
     each_once,
 )
+from axialcast.run.verify_section import VerifyConfig
 from axialcast.times.periods import InitTimes, Interval, Step, interval
 
 __all__ = [
@@ -294,65 +293,5 @@ class ClusterConfig(Section):
             raise ValueError(
                 f"forecast_jobs {self.forecast_jobs} and workers {self.workers} would both share "
                 "the forecasts; leave one of them out"
-            )
-        return self
-
-
-class VerifyConfig(Section):
-    """Which scores are computed, against what."""
-
-    metrics: Annotated[
-        list[Literal["rmse", "mae", "bias", "acc", "csi", "frequency_bias"]],
-        Field(min_length=1),
-        each_once(),
-    ] = ["rmse", "mae", "bias", "acc"]
-    """Area-weighted scores; csi (critical success index) and frequency_bias are of events."""
-    thresholds: Thresholds = {}
-    """What an event is, by variable: values from these on, such as [1, 5] for rainfall_rate; in
-    its canonical units."""
-    baselines: Annotated[
-        list[
-            Literal[
-                "persistence",
-                "climatology",
-                "damped_persistence",
-                "linear_inverse_model",
-                "lagrangian_persistence",
-            ]
-        ],
-        each_once(),
-    ] = ["persistence", "climatology", "damped_persistence", "linear_inverse_model"]
-    """Forecasts to beat, each fitted on data.train; lagrangian_persistence, the extrapolation along
-    the motion of rain or clouds, needs the nowcast extra."""
-    regions: dict[RegionName, RegionConfig] = {}
-    """Boxes scored besides `all`, the whole grid."""
-    harmonics: Annotated[Whole, Field(le=182)] = 3
-    """Annual harmonics of the climatology; of months, 0 is the plain mean, and any other the mean
-    of each calendar month."""
-    memory_gib: Gibibytes = 2.0
-    """Memory for states, forecasts and fits in work, beside what the process holds anyway."""
-
-    @field_validator("regions")
-    @classmethod
-    def _are_parts(cls, regions: dict[str, RegionConfig]) -> dict[str, RegionConfig]:
-        for name in regions:
-            if name.lower() == "all":
-                raise ValueError(f"the name {name!r} is the whole grid; choose another")
-        return regions
-
-    @model_validator(mode="after")
-    def _events_are_judged(self) -> Self:
-        of_events = [name for name in self.metrics if name in ("csi", "frequency_bias")]
-        if of_events and not self.thresholds:
-            raise ValueError(
-                f"metrics: {of_events[0]} judges events; say what they are with thresholds, such "
-                "as {rainfall_rate: [1, 5]}"
-            )
-        if self.thresholds and not of_events:
-            raise ValueError("thresholds: no metric judges events; add csi to metrics")
-        if len(of_events) == len(self.metrics):
-            raise ValueError(
-                f"metrics: {', '.join(of_events)} alone; add rmse, mae, bias or acc, which reports "
-                "are built on"
             )
         return self

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from axialcast.run.data_section import Section
+from axialcast.run.section import Section
 from axialcast.run.values import Positive, Whole
 from axialcast.times.periods import Date, period_bounds
 
