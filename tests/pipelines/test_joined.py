@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,22 @@ def test_stores_on_grids_of_their_own_are_regridded_each(configs: Path) -> None:
     made = axialcast.open_analysis("out/training.zarr")
     np.testing.assert_allclose(made[SST], held, rtol=1e-6)
     np.testing.assert_allclose(made["2m_temperature"], weather["2m_temperature"], rtol=1e-6)
+
+
+def test_two_products_of_the_sea_are_joined_by_the_month(
+    tmp_path: Path, real_data: Callable[[str], Path]
+) -> None:
+    """Winds from south to north, dated in the middle of months, over temperatures of their first."""
+    winds = real_data("fnoc_winds_global_monthly_1982_1992.nc")
+    sea = real_data("cobe2_sst_2deg_monthly_1950_2009.nc")
+    grid = {"num_latitudes": 18, "num_longitudes": 36, "poles": False}
+    train = ("1982", "1990")
+    opened = Recipe([str(winds), str(sea)], train, regrid=grid).open()
+    alone = Recipe(str(sea), train, regrid=grid)
+    assert (opened.sizes["time"], opened.time.values[-1]) == (132, np.datetime64("1992-12-01"))
+    expected = alone.convert(alone.open())[SST].sel(time=opened.time)
+    np.testing.assert_array_equal(opened[SST], expected)
+    assert opened.u_component_of_wind.dims == ("time", "latitude", "longitude")
 
 
 def test_what_is_given_by_the_day_is_not_forecast_by_the_hour(configs: Path) -> None:

@@ -15,6 +15,13 @@ __all__ = ["join_stores"]
 Stores = Mapping[str, xr.Dataset]
 """What each store holds, standardised, by its name."""
 
+OF_A_PART = "it has a part of its points: put it first, or choose what both hold with data.region"
+REGRID = (
+    "regrid one of them, for instance with: cdo remapcon,one.nc other.nc out.nc, or all with "
+    "prepare.regrid"
+)
+"""What to do about grids that differ."""
+
 
 def join_stores(stores: Stores) -> xr.Dataset:
     """The variables of all stores, on the grid of the first, at the times that all have; lazy.
@@ -40,9 +47,10 @@ def _on_one_grid(stores: Stores) -> dict[str, xr.Dataset]:
             try:
                 dataset = on_points(dataset, grid).assign_coords(places)
             except ValueError as error:
+                is_part = grid_of(dataset).among(grid) is not None
                 raise ValueError(
-                    f"{name}: lies on another grid than {one}: {error}; regrid one of them, for "
-                    "instance with: cdo remapcon,one.nc other.nc out.nc, or all with prepare.regrid"
+                    f"{name}: lies on another grid than {one}: {error}; "
+                    f"{OF_A_PART if is_part else REGRID}"
                 ) from None
         if levelled is not None:
             dataset = _at_levels(name, dataset, *levelled)
