@@ -200,7 +200,7 @@ def test_stores_on_grids_of_their_own_are_regridded_each(configs: Path) -> None:
 def test_two_products_of_the_sea_are_joined_by_the_month(
     tmp_path: Path, real_data: Callable[[str], Path]
 ) -> None:
-    """Winds from south to north, dated in the middle of months, over temperatures of their first."""
+    """Winds of the middle of months, over temperatures that are dated with their first day."""
     winds = real_data("fnoc_winds_global_monthly_1982_1992.nc")
     sea = real_data("cobe2_sst_2deg_monthly_1950_2009.nc")
     grid = {"num_latitudes": 18, "num_longitudes": 36, "poles": False}
