@@ -115,10 +115,10 @@ def evaluate(
     )
     names, found = list(region_weights(grid_of(truths), regions or {})), setting.pair_sums(sums)
     scores = labelled_scores(found, forecast, list(scored), of_pairs, names)
-    if events := setting.event_sums(sums):
+    if events := setting.event_sums(sums, found):
         labels = {"model": list(scored), "region": names, LEAD_TIME: forecast[LEAD_TIME]}
         labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
-        scores = scores.merge(labelled_events(events, found.pairs, forecast, labels, of_events))
+        scores = scores.merge(labelled_events(events, forecast, labels, of_events))
     missing = ~np.isin(valid_times(forecast), truths[TIME].values)
     scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))
     scores["num_missing_truth"].attrs = {"long_name": "pairs past the analysis", "units": "1"}

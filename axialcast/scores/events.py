@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
 from axialcast.names import LEAD_TIME, LEVEL, canonical
-from axialcast.scores.sums import Sums
+from axialcast.scores.sums import PairSums, Sums
 
 __all__ = [
     "EVENT_METRICS",
@@ -78,26 +78,16 @@ class EventSums:
 
     Args:
         sums: where they are, or will be, among others; zero to begin with.
-        weights: (r, h, w) each region's cell areas over its area.
-        num_models: models scored.
-        num_leads: lead times.
-        events: of the channels that are added.
-        first: place among the forecast's of the first of these channels.
+        pairs: of the same channels and among the same sums.
+        events: of these channels.
+        first: place among the forecast's of the first of them.
     """
 
-    def __init__(
-        self,
-        sums: Sums,
-        weights: NDArray[np.float64],
-        num_models: int,
-        num_leads: int,
-        events: Sequence[Event],
-        first: int = 0,
-    ) -> None:
-        shape = (len(PARTS), num_models, num_leads, len(events), len(weights))
+    def __init__(self, sums: Sums, pairs: PairSums, events: Sequence[Event], first: int) -> None:
+        _, num_models, num_leads, _, num_regions = pairs.sums.shape
+        shape = (len(PARTS), num_models, num_leads, len(events), num_regions)
         self.sums = sums.setdefault(EVENT_SUMS, np.zeros(shape))
-        self.weights = weights.reshape(len(weights), -1)
-        self.events, self.first = events, first
+        self.pairs, self.events, self.first = pairs, events, first
 
     def add(
         self,
@@ -119,14 +109,10 @@ class EventSums:
                 )
                 self.sums[:, :, leads.start + lead, number] += found
 
-    def means(self, pairs: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-        """Parts by name, (m, l, e, r); NaN where there is no pair.
-
-        Args:
-            pairs: (l, c, r) how many there are.
-        """
-        places = [event.place - self.first for event in self.events]
-        counted = np.where(pairs > 0, pairs, np.nan)[:, places]
+    def means(self) -> dict[str, NDArray[np.float64]]:
+        """Parts by name, (m, l, e, r); NaN where there is no pair."""
+        pairs = self.pairs.pairs[:, [event.place - self.first for event in self.events]]
+        counted = np.where(pairs > 0, pairs, np.nan)
         return dict(zip(PARTS, self.sums / counted, strict=True))
 
     def _table(
@@ -140,24 +126,19 @@ class EventSums:
         known = np.isfinite(observed) & np.isfinite(expected)
         for field in fields:
             known &= np.isfinite(field)
-        there = known & (observed >= threshold)
-        area = self._area(known)
-        shares = np.zeros((len(PARTS), len(fields), len(self.weights)))
-        shares[1] = self._area(there)
+        there, area_of = known & (observed >= threshold), self.pairs.area_of
+        area = area_of(known)
+        shares = np.zeros((len(PARTS), len(fields), len(area)))
+        shares[1] = area_of(there)
         for model, field in enumerate(fields):
             said = known & (field >= threshold)
-            shares[0, model] = self._area(there & said)
-            shares[2, model] = self._area(said)
+            shares[0, model] = area_of(there & said)
+            shares[2, model] = area_of(said)
         return np.asarray(np.divide(shares, area, out=np.zeros_like(shares), where=area > 0))
-
-    def _area(self, where: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """(r,) area of points: added up in one order, whatever BLAS would do."""
-        return np.asarray(np.where(where.reshape(-1), self.weights, 0.0).sum(-1))
 
 
 def labelled_events(
     sums: EventSums,
-    pairs: NDArray[np.int64],
     forecast: xr.Dataset,
     coords: Mapping[str, Any],
     metrics: Sequence[str],
@@ -165,12 +146,11 @@ def labelled_events(
     """Scores of events with their labels, a variable for each metric: see `evaluate`.
 
     Args:
-        pairs: (l, c, r) counted.
         forecast: that was scored.
         coords: by name: model, region and those of the forecast.
         metrics: names in EVENT_METRICS.
     """
-    means = sums.means(pairs)
+    means = sums.means()
     values = {name: EVENT_METRICS[name](means) for name in metrics}
     channels = Channels.of(forecast)
     fields, labels = {}, dict(coords)

@@ -88,6 +88,12 @@ class PairSums:
         at_once = padded * max(1, CACHED_VALUES // self.size)
         return 8 * int(at_once * (5 + num_regions) + padded * num_regions)
 
+    def area_of(self, where: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """(r,) share of each region's area that some of the (h, w) points have."""
+        points = self._rows(())
+        points.reshape(-1)[: self.size] = where.reshape(-1)
+        return np.asarray(np.vecdot(points, self.weights).sum(-1))
+
     def means(self) -> dict[str, NDArray[np.float64]]:
         """Statistics by name, (m, l, c, r); NaN where there is no pair."""
         pairs = np.where(self.pairs > 0, self.pairs, np.nan)

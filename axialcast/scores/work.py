@@ -54,13 +54,12 @@ class Setting:
         shape = len(self.pieces.lead_times), self.channels.stop - self.channels.start
         return PairSums(sums, self.shares, len(self.models.models), shape)
 
-    def event_sums(self, sums: Sums) -> EventSums | None:
+    def event_sums(self, sums: Sums, pairs: PairSums) -> EventSums | None:
         """The sums over events among them; None: none are looked for in any channel."""
         if not self.events:
             return None
         own = [e for e in self.events if self.channels.start <= e.place < self.channels.stop]
-        num_models, num_leads = len(self.models.models), len(self.pieces.lead_times)
-        return EventSums(sums, self.shares, num_models, num_leads, own, self.channels.start)
+        return EventSums(sums, pairs, own, self.channels.start)
 
     def identity(self) -> Mapping[str, Any]:
         """What the sums of all blocks follow from, besides fits, lead times and states."""
@@ -157,17 +156,16 @@ class Work:
         truth = setting.models.truth(cut.channels, init_times, lead_times, window)
         first = setting.channels.start
         channels = slice(cut.channels.start - first, cut.channels.stop - first)
-        sums = setting.pair_sums(self.sums)
-        sums.add(cut.leads, channels, predictions, truth, normal)
-        if events := setting.event_sums(self.sums):
+        pairs = setting.pair_sums(self.sums)
+        pairs.add(cut.leads, channels, predictions, truth, normal)
+        if events := setting.event_sums(self.sums, pairs):
             events.add(cut.leads, channels, predictions, truth, normal)
         if setting.drawn:
             at = (cases, cut.leads, cut.channels)
             setting.drawn.add(self.sums, at, forecast, truth, normal)
 
     def _begin(self) -> None:
-        self._setting.pair_sums(self.sums)
-        self._setting.event_sums(self.sums)
+        self._setting.event_sums(self.sums, self._setting.pair_sums(self.sums))
         if self._setting.drawn:
             self._setting.drawn.begin(self.sums, self.block)
         if self._starts is None:

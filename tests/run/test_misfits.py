@@ -16,6 +16,10 @@ REFUSED_WITH_DATA = [
     ("data.store=~/nowhere.nc", "nowhere.nc: no such file or folder; set data.store to"),
     ("data.store=runs/x/training.zarr", "runs/x/training.zarr: no such file or folder"),
     ("data.variables=[temperature]", "no variable temperature; the store has geopotential"),
+    (
+        "verify={metrics: [rmse, csi], thresholds: {ozone: [1]}}",
+        "verify.thresholds: ozone is not forecast; choose from geopotential",
+    ),
     ("data.levels=[700]", "no level [700.0] hPa; the store has [500.0, 850.0]"),
     ("data.step_hours=16", "data.step_hours: 16 is not a multiple of the cadence, 24 h"),
     ("forecast.lead_time_hours=36", "forecast.lead_time_hours: 36 is not a multiple of the model"),
