@@ -132,10 +132,11 @@ class Forecaster:
         NaN at the points of that channel where the state at the initial time is.
 
         Args:
-            analysis: Dataset (time, [level], latitude, longitude) or the path of one; holds
-                every initial time and the input states before it, of forcings also what comes
-                after it, unless the forecaster has them from elsewhere. Its calendar may be another
-                than that of the training data: the network is told fractions of the year.
+            analysis: Dataset (time, [level], latitude, longitude), the path of one, or several as
+                `open_analysis` takes them; holds every initial time and the input states before it,
+                of forcings also what comes after it, unless the forecaster has them from elsewhere.
+                Its calendar may be another than that of the training data: the network is told
+                fractions of the year.
             init_times: datetimes, or one: "2010-01-01" or a sequence of such.
             lead_times: timedeltas, or one: "24h", "3 months" or a sequence of such; each a
                 multiple of the model step.

@@ -67,7 +67,7 @@ SETTINGS: dict[str, Any] = {
     "model": {"dim": 8, "depth": 1, "heads": 2},
     "train": {"batch_size": 4, "schedule": [{"steps": 4}, {"steps": 2, "rollout_steps": 2}]},
     "forecast": {"lead_time_hours": 24, "init_every_hours": 48},
-    "verify": {"harmonics": 0},
+    "verify": {"harmonics": 0, "baselines": ["persistence"], "metrics": ["rmse", "bias"]},
 }
 
 
@@ -161,6 +161,11 @@ def test_several_stores_give_the_bits_of_one(configs: Path) -> None:
     places = [*("configs/weather.zarr", "configs/sea.nc", "configs/field.nc")]
     assert known["provenance"]["store"] == places
     assert "configs/sea.nc" in call("inspect", "several").output
+    made = xr.open_zarr("several/forecast.zarr").isel(init_time=slice(2)).load()
+    named = load_config("configs/several.yaml").source_store
+    forecaster = axialcast.load("several/checkpoint", device="cpu")
+    labels = {"init_times": made.init_time.values, "lead_times": made.lead_time.values}
+    xr.testing.assert_allclose(forecaster.predict(named, **labels), made, rtol=1e-6)
 
 
 def test_a_training_store_of_several_is_that_of_one(configs: Path) -> None:
@@ -191,7 +196,7 @@ def test_stores_on_grids_of_their_own_are_regridded_each(configs: Path) -> None:
     assert "another grid than configs/weather.zarr: latitude: expected 6" in result.output
     assert "prepare.regrid" in result.output
     regrid = "prepare={regrid: {num_latitudes: 6, num_longitudes: 8, poles: false}}"
-    ran("configs/several.yaml", "pipeline=prepare", regrid, "output=out")
+    ran("configs/several.yaml", "pipeline=[prepare,train]", regrid, "output=out")
     made = axialcast.open_analysis("out/training.zarr")
     np.testing.assert_allclose(made[SST], held, rtol=1e-6)
     np.testing.assert_allclose(made["2m_temperature"], weather["2m_temperature"], rtol=1e-6)
