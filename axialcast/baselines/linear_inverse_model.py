@@ -161,7 +161,8 @@ class LinearInverseModel:
         num, size = len(self.channels), int(np.prod(self._coarsening.shape))
         patterns = self.patterns.reshape(num, size, -1)[channels].reshape(-1, now.shape[1])
         anomalies = product(series.reshape(-1, now.shape[1]), patterns.T)
-        anomalies /= self.scale.reshape(num, size)[channels].ravel()
+        scale = self.scale.reshape(num, size)[channels].ravel()
+        np.divide(anomalies, scale, out=anomalies, where=scale > 0)  # cells off the Earth have none
         coarse = anomalies.reshape(*series.shape[:2], -1, *self._coarsening.shape)
         values = self._coarsening.spread(coarse)
         values += normal

@@ -11,9 +11,20 @@ from numpy.typing import NDArray
 
 from axialcast.data.arrays.gribs import GribArray, Place
 from axialcast.data.arrays.lazy import lazily
+from axialcast.data.opening.kinds.grib_maps import MAPS, mapping_of
 from axialcast.data.opening.kinds.messages import PRESSURE, Header, by_series, headers, one_of_each
 from axialcast.data.opening.kinds.packages import require
-from axialcast.names import LATITUDE, LONGITUDE, NUMBER, ON_LEVELS, TIME, canonical
+from axialcast.names import (
+    GRID_MAPPING,
+    LATITUDE,
+    LONGITUDE,
+    NUMBER,
+    ON_LEVELS,
+    TIME,
+    X,
+    Y,
+    canonical,
+)
 from axialcast.times.calendars import time_text
 
 __all__ = ["open_grib"]
@@ -48,8 +59,9 @@ def open_grib(
         levels: pressure levels (hPa) that are wanted, where the variables are on different ones.
 
     Raises:
-        ValueError: cfgrib or ecCodes is absent, the file is damaged, its grid is not regular, a
-            variable has several fields for one time, or variables differ in grid, times or levels.
+        ValueError: cfgrib or ecCodes is absent, the file is damaged, its grid is of no kind that is
+            known, a variable has several fields for one time, or variables differ in grid, times or
+            levels.
         OSError: it cannot be read.
     """
     require("cfgrib", path, "a GRIB file", extra="grib")
@@ -67,7 +79,7 @@ def open_grib(
     stream = cfgrib.messages.FileStream(str(path), errors="raise")
     first = next(iter(series.values()))[0]
     scan = _scan(path, stream[first.place])
-    coords: dict[str, Any] = dict(zip((LATITUDE, LONGITUDE), scan.pop("coordinates"), strict=True))
+    coords: dict[str, Any] = scan.pop("coordinates")
     arrays = {
         name: _array(path, fields, stream[fields[0].place], scan, levels)
         for name, fields in series.items()
@@ -124,9 +136,9 @@ def _refuse_other_grids(path: Path, series: Mapping[str, list[Header]]) -> None:
 def _scan(path: Path, message: Any) -> dict[str, Any]:
     """The coordinates of the file's grid, and how a field lies in it: arguments of GribArray."""
     grid = message["gridType"]
-    if grid not in REGULAR:
+    if grid not in (*REGULAR, *MAPS):
         raise ValueError(
-            f"{path}: its grid ({grid}) is not one of latitudes and longitudes; interpolate it, "
+            f"{path}: its grid ({grid}) is none of {', '.join((*REGULAR, *MAPS))}; interpolate it, "
             f"for instance by: {REMEDIES.get(grid, INTERPOLATE)}"
         )
     scan: dict[str, Any] = {
@@ -139,6 +151,10 @@ def _scan(path: Path, message: Any) -> dict[str, Any]:
     if any(line.size != np.prod(nothing.field_shape) for line in places):
         raise ValueError(f"{path}: its grid has rows of different lengths; interpolate it")
     latitudes, longitudes = (nothing.arranged(line) for line in places)
+    if grid in MAPS:  # whether they are rows and columns is seen when they are put on the map
+        coords: dict[str, Any] = {GRID_MAPPING: ((), 0, mapping_of(message))}
+        coords |= {LATITUDE: ((Y, X), latitudes), LONGITUDE: ((Y, X), longitudes)}
+        return {**scan, "coordinates": coords}
     if np.ptp(latitudes, axis=1).max() > 0 or np.ptp(longitudes, axis=0).max() > 0:
         # ecCodes gives both as they are scanned, or as if rows did not alternate.
         latitudes, longitudes = (line.reshape(nothing.field_shape) for line in places)
@@ -146,7 +162,7 @@ def _scan(path: Path, message: Any) -> dict[str, Any]:
         raise ValueError(f"{path}: its points are in an order that is not known; {INTERPOLATE}")
     lines = (LATITUDE, latitudes[:, 0], {"units": "degrees_north"})
     columns = (LONGITUDE, longitudes[0], {"units": "degrees_east"})
-    return {**scan, "coordinates": (lines, columns)}
+    return {**scan, "coordinates": {LATITUDE: lines, LONGITUDE: columns}}
 
 
 def _array(
@@ -184,9 +200,13 @@ def _array(
     # What is near the surface has a name of its own; its standard name is that of the air above.
     if first.kind == PRESSURE and message["cfName"] not in ("unknown", "undef"):
         attrs["standard_name"] = message["cfName"]
+    horizontal = [LATITUDE, LONGITUDE]
+    if message["gridType"] in MAPS:
+        horizontal = [Y, X]
+        attrs["GRIB_uvRelativeToGrid"] = message.get("uvRelativeToGrid", 0)
     data = lazily(GribArray(path, table, **scan))
     return xr.DataArray(
-        xr.Variable([*dims, LATITUDE, LONGITUDE], data, attrs), coords=coords, name=first.name
+        xr.Variable([*dims, *horizontal], data, attrs), coords=coords, name=first.name
     )
 
 

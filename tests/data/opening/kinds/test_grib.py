@@ -299,7 +299,7 @@ def test_values_lie_where_the_message_says(write, scan):
     [
         ("reduced_gg_pl_32_grib2", "cdo -R -f nc4 copy"),
         ("sh_ml_grib2", "cdo -f nc4 sp2gpl"),
-        ("rotated_ll_pl_grib2", "remapbil"),
+        ("rotated_gg_pl_grib2", "remapbil"),
     ],
 )
 def test_other_grids_are_refused(tmp_path, sample, remedy):
