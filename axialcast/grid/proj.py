@@ -1,7 +1,9 @@
 """pyproj, imported when it is needed, and with the PROJ that it came with."""
 
+import json
 import os
 import sys
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["crs_from_cf", "crs_from_text", "pyproj"]
@@ -33,13 +35,19 @@ def crs_from_cf(mapping: dict[str, Any]) -> Any:
         ValueError: PROJ cannot read them.
     """
     try:
-        return pyproj().CRS.from_cf(mapping)
+        return _from_cf(json.dumps(mapping))
     except (pyproj().exceptions.CRSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"grid mapping {mapping.get('grid_mapping_name')!r}: PROJ cannot read it "
             f"({' '.join(str(error).split())}); name the projection in data.grid_mapping, such as "
             "EPSG:3413"
         ) from None
+
+
+@lru_cache(32)
+def _from_cf(mapping: str) -> Any:
+    """Kept, for PROJ takes a quarter of a second, and there may be thousands of files."""
+    return pyproj().CRS.from_cf(json.loads(mapping))
 
 
 def crs_from_text(text: str) -> Any:

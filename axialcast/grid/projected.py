@@ -67,7 +67,8 @@ class ProjectedGrid:
         object.__setattr__(self, "y", _line(Y, y))
         object.__setattr__(self, "x", _line(X, x))
         object.__setattr__(self, "mapping", dict(mapping))
-        if not np.isfinite(self.latitudes).any():
+        few = (axis[np.linspace(0, len(axis) - 1, 33).astype(int)] for axis in self.axes)
+        if not np.isfinite(self.places(*few)[0]).any():
             raise ValueError(
                 f"y, x: no cell of {self} lies on the Earth; are they in {self.units}, and is the "
                 "projection theirs?"

@@ -261,10 +261,10 @@ def _refuse_elsewhere(grid: ProjectedGrid, latitude: xr.DataArray, longitude: xr
     rows, columns = (np.linspace(0, n - 1, 9).astype(int) for n in grid.shape)
     part = np.ix_(rows, columns)
     theirs = points(latitude.values[part], longitude.values[part])
-    ours = points(grid.latitudes[part], grid.longitudes[part])
+    ours = points(*grid.places(grid.y[rows], grid.x[columns]))
     apart = EARTH_RADIUS * np.sqrt(np.square(theirs - ours).sum(0))
-    cell = EARTH_RADIUS * np.sqrt(grid.areas.max())
     across = EARTH_RADIUS * np.sqrt(np.square(theirs[:, 0, 0] - theirs[:, -1, -1]).sum())
+    cell = across / np.hypot(*grid.shape)
     if np.isfinite(apart).any() and np.nanmax(apart) > max(cell, np.nanmin([FAR, across / 10])):
         raise ValueError(
             f"{latitude.name}, {longitude.name}: lie {np.nanmax(apart) / 1e3:.0f} km from where "
