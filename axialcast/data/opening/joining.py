@@ -30,9 +30,10 @@ def join_stores(stores: Stores) -> xr.Dataset:
         ValueError: their grids, levels, calendars or cadences do not fit together.
     """
     stores = on_one_axis(_on_one_grid(stores))
-    return xr.merge(
+    joined = xr.merge(
         list(stores.values()), join="exact", compat="override", combine_attrs="override"
     )
+    return joined.drop_attrs(deep=False)  # what one store says of itself is not so of all
 
 
 def _on_one_grid(stores: Stores) -> dict[str, xr.Dataset]:

@@ -89,10 +89,12 @@ def same(opened, expected):
 
 @pytest.mark.parametrize("kinds", [("zarr", "zarr"), ("netcdf", "netcdf"), ("zarr", "netcdf")])
 def test_stores_of_one_cadence_are_merged(stored, kinds):
-    parts = weather(), fields("geopotential", levels=[500.0, 850.0])
+    parts = weather().assign_attrs(title="A"), fields("geopotential", levels=[500.0, 850.0])
     paths = [stored(kind, part, n) for n, (kind, part) in enumerate(zip(kinds, parts, strict=True))]
     opened = open_analysis(paths)
     same(opened, xr.merge(parts))
+    assert opened.attrs == {}
+    assert opened.time.attrs == parts[0].time.attrs
     names = ["geopotential", "2m_temperature"]
     assert list(open_analysis(paths, variables=names)) == names
 
