@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from axialcast.data import Channels
 from axialcast.disclosure import shown
+from axialcast.grid import ProjectedGrid
 from axialcast.names import FORCING, HELD, ROLES, canonical
 from axialcast.run.config import Config, DataConfig
 from axialcast.run.costs import Preflight
@@ -19,6 +20,8 @@ def facts(preflight: Preflight) -> list[str]:
     times, grid = analysis.times, analysis.grid
     first, last = (time_text(time) for time in times[[0, -1]])
     extent = "global" if grid.is_periodic else "regional"
+    if isinstance(grid, ProjectedGrid):
+        extent = f"on a map, {grid.name.replace('_', ' ')}"
     parts = (f"{name} {len(preflight.split(name)):,}" for name in ("train", "validate", "test"))
     span = f"every {step_text(preflight.cadence)}, {first} to {last}"
     return [

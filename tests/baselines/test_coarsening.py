@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from axialcast.baselines.coarsening import Coarsening
-from axialcast.grid import LatLonGrid
+from axialcast.grid import LatLonGrid, ProjectedGrid
 
 GRID = LatLonGrid.regular(11, 17, poles=True)
 
@@ -14,14 +14,23 @@ def integral(values, areas):
     return (values.astype(np.float64) * areas).sum((-2, -1))
 
 
+ROTATED = {
+    "grid_mapping_name": "rotated_latitude_longitude",
+    "grid_north_pole_latitude": 40.0,
+    "grid_north_pole_longitude": -160.0,
+}
+MAP = ProjectedGrid(np.linspace(-60, 70, 11), np.linspace(-50, 50, 17), ROTATED)
+
+
+@pytest.mark.parametrize("grid", [GRID, MAP])
 @pytest.mark.parametrize("factor", [1, 2, 3, 5, 17])
-def test_the_integral_over_area_is_kept(factor):
-    coarsening = Coarsening(GRID, factor)
+def test_the_integral_over_area_is_kept(factor, grid):
+    coarsening = Coarsening(grid, factor)
     values = np.random.default_rng(0).standard_normal((3, 2, 11, 17)).astype(np.float32) + 7
     means = coarsening.means(values)
     assert means.shape == (3, 2, *coarsening.shape)
-    np.testing.assert_allclose(coarsening.areas.sum(), GRID.areas.sum())
-    expected = integral(values, GRID.areas)
+    np.testing.assert_allclose(coarsening.areas.sum(), grid.areas.sum())
+    expected = integral(values, grid.areas)
     np.testing.assert_allclose(integral(means, coarsening.areas), expected, rtol=1e-6)
 
 

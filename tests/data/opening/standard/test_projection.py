@@ -194,3 +194,17 @@ def test_winds_along_a_map_are_no_eastward_winds(caplog):
     del field["u"].attrs["standard_name"]
     open_analysis(field)
     assert "u: is taken for the eastward wind; if it is along the map" in caplog.text
+
+
+def test_stores_joined_on_a_map():
+    """Another variable, of more rows in another order, by kilometres."""
+    more = on_map(units="km", factor=1e-3).rename(msl="t2m")
+    more["t2m"].attrs["units"] = "K"
+    part = on_map().isel(y=slice(1, 6))
+    joined = open_analysis([part, more.isel(y=slice(None, None, -1))])
+    assert set(joined.data_vars) == {"mean_sea_level_pressure", "2m_temperature"}
+    assert grid_of(joined) == GRID.part(slice(1, 6), slice(None))
+    np.testing.assert_array_equal(joined["2m_temperature"], VALUES[:, 1:6])
+    more["crs"].attrs = {**LAMBERT, "longitude_of_central_meridian": 260.0}
+    with pytest.raises(ValueError, match=r"lies on another grid than .*: projection: expected"):
+        open_analysis([on_map(), more])
