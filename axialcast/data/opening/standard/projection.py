@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data.opening.standard.coordinates import LATLON_MAPPINGS, SILENT, said
+from axialcast.data.opening.standard.wrf import mapping_of_wrf
 from axialcast.data.spellings import linear_conversion
 from axialcast.grid import EARTH_RADIUS, CurvilinearGrid, ProjectedGrid, is_curved
 from axialcast.grid.proj import crs_from_cf, crs_from_text
@@ -135,7 +136,8 @@ def _mapping(raw: xr.Dataset) -> dict[str, Any] | None:
             return _as_cf(crs_from_cf(attrs))
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-    return None
+    wrf = mapping_of_wrf(raw.attrs)
+    return None if wrf is None else _as_cf(crs_from_cf(wrf))
 
 
 def _referred(raw: xr.Dataset) -> Iterator[str]:
@@ -223,14 +225,31 @@ def _places(raw: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray] | None:
         arrays = [
             raw[name]
             for name, array in raw.variables.items()
-            if array.ndim == 2
+            if array.ndim in (2, 3)
             and (name in names or said(array.attrs, "standard_name") == want)
             and array.dtype.kind == "f"
         ]
-        found += arrays[:1]
+        found += [_at_one_time(array) for array in arrays[:1]]
     if len(found) < 2 or found[0].dims != found[1].dims:
         return None
     return found[0], found[1]
+
+
+def _at_one_time(places: xr.DataArray) -> xr.DataArray:
+    """Places that WRF repeats at every time.
+
+    Raises:
+        ValueError: they move.
+    """
+    if places.ndim == 2:
+        return places
+    first, last = (places.isel({places.dims[0]: place}, drop=True) for place in (0, -1))
+    if not np.array_equal(first.values, last.values):
+        raise ValueError(
+            f"{places.name}: moves in time, as nests do; interpolate it to a latitude-longitude "
+            "grid, for instance with: cdo remapbil,r360x180 in.nc out.nc"
+        )
+    return first
 
 
 def _grid_of_places(

@@ -208,3 +208,30 @@ def test_stores_joined_on_a_map():
     more["crs"].attrs = {**LAMBERT, "longitude_of_central_meridian": 260.0}
     with pytest.raises(ValueError, match=r"lies on another grid than .*: projection: expected"):
         open_analysis([on_map(), more])
+
+
+def test_a_file_of_wrf():
+    """Its projection is in global attributes, its places are repeated, its times renamed."""
+    sphere = {**GRID.mapping, "earth_radius": 6370000.0}
+    grid = ProjectedGrid(Y[::-1], X, sphere)
+    repeated = [np.tile(of, (5, 1, 1)).astype("f4") for of in (grid.latitudes, grid.longitudes)]
+    dims = ("Time", "south_north", "west_east")
+    minutes = {"units": "minutes since 2001-01-01 00:00:00"}
+    raw = xr.Dataset(
+        {
+            "T2": (dims, VALUES, {"units": "K"}),
+            "XLAT": (dims, repeated[0]),
+            "XLONG": (dims, repeated[1]),
+            "XTIME": ("Time", np.arange(5) * 360.0, minutes),
+        },
+        attrs={
+            **{"MAP_PROJ": 1, "TRUELAT1": 38.5, "TRUELAT2": 38.5, "STAND_LON": -97.5},
+            "MOAD_CEN_LAT": 38.5,
+        },
+    )
+    opened = open_analysis(raw, variables=["T2"], rename={"XTIME": "time"})
+    assert grid_of(opened).difference(grid) is None
+    np.testing.assert_array_equal(opened["T2"], VALUES)
+    moving = raw.assign(XLAT=raw.XLAT + np.arange(5)[:, None, None])
+    with pytest.raises(ValueError, match="XLAT: moves in time"):
+        open_analysis(moving, variables=["T2"], rename={"XTIME": "time"})
