@@ -15,15 +15,19 @@ import xarray as xr
 from axialcast import parallel
 from axialcast.data import open_analysis
 from axialcast.forecast import Forecaster
-from axialcast.names import DIAGNOSTIC, FORCING, PROGNOSTIC
+from axialcast.names import BOUNDARY, DIAGNOSTIC, FORCING, PROGNOSTIC
 
 make_checkpoint = runpy.run_path(str(Path(__file__).with_name("conftest.py")))["make_checkpoint"]
 
 
-@pytest.mark.parametrize(("world_size", "role"), [(2, FORCING), (3, PROGNOSTIC), (2, DIAGNOSTIC)])
+@pytest.mark.parametrize(
+    ("world_size", "role"), [(2, FORCING), (3, PROGNOSTIC), (2, DIAGNOSTIC), (3, BOUNDARY)]
+)
 def test_neighbours_get_what_one_process_gets(make_analysis, ranks, tmp_path, world_size, role):
     """Over land unknown, over seven latitudes that neither patches nor processes divide."""
     analysis = make_analysis(num_times=11)
+    if role == BOUNDARY:
+        analysis = analysis.isel(longitude=slice(1, 11))
     pressure = analysis["mean_sea_level_pressure"]
     land = np.zeros(pressure.shape[1:], bool)
     land[2:4, 3:6] = land[6, 0] = True
@@ -35,10 +39,15 @@ def test_neighbours_get_what_one_process_gets(make_analysis, ranks, tmp_path, wo
 
 
 def forecasts(path: str, role: str) -> None:
-    roles = {"mean_sea_level_pressure": role}
-    checkpoint = make_checkpoint(xr.load_dataset(path), roles=roles)
-    alone = Forecaster(checkpoint, device="cpu")
-    shared = Forecaster(checkpoint, device="cpu", neighbours=parallel.launch().world_size)
+    settings = {"roles": {"mean_sea_level_pressure": role}}
+    more = {}
+    if role == BOUNDARY:
+        settings = {"boundary": {"width": 2, "relaxation": "davies"}}
+        more = {"boundary": "analysis"}
+    checkpoint = make_checkpoint(xr.load_dataset(path), **settings)
+    alone = Forecaster(checkpoint, device="cpu", **more)
+    num = parallel.launch().world_size
+    shared = Forecaster(checkpoint, device="cpu", neighbours=num, **more)
     wanted = {"init_times": ["2001-01-03", "2001-01-05"], "lead_times": ["24h", "72h"]}
     want, got = (one.predict(open_analysis(path), **wanted) for one in (alone, shared))
     start = open_analysis(path).sel(time=want["init_time"].values)
