@@ -29,7 +29,7 @@ class Frame(nn.Module):
 
     def __init__(self, grid: Grid, *, width: int, relaxation: Relaxation) -> None:
         super().__init__()
-        weights = torch.from_numpy(weights_of(grid, width, relaxation)).float()
+        weights = torch.tensor(weights_of(grid, width, relaxation), dtype=torch.float32)
         self.register_buffer("weights", weights, persistent=False)
         self.rows = slice(None)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from axialcast.data import Analysis, Channels, Statistics, open_analysis
 from axialcast.data.placing import placed
 from axialcast.disclosure import shown
+from axialcast.forecast import ForecastStore
 from axialcast.frame import interior, require_frame
 from axialcast.grid import Grid
 from axialcast.names import ANALYSIS, BOUNDARY, PROGNOSTIC, TIME
@@ -54,6 +55,11 @@ def with_boundary(
     if boundary is None or boundary.store is None:
         return part, channels, statistics
     prognostic = channels.having(PROGNOSTIC)
+    if "://" not in boundary.store and ForecastStore.owner(boundary.store) is not None:
+        raise ValueError(
+            f"data.boundary.store: {shown(boundary.store)}: holds forecasts, and training takes "
+            "its boundary from an analysis; name them in forecast.boundary_store"
+        )
     try:
         store = open_analysis(**opening(config, boundary.store))
         if problem := prognostic.difference(Channels.of(store)):

@@ -88,7 +88,7 @@ def written(values: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
             found["data"]["boundary"] = {**boundary, "store": address}
     forecast = found.get("forecast")
     if isinstance(forecast, Mapping) and (address := forecast["boundary_store"]):
-        found["forecast"] = {**forecast, "boundary_store": _address(address, "BOUNDARY")}
+        found["forecast"] = {**forecast, "boundary_store": _address(address, "FORECAST_BOUNDARY")}
     found[OUTPUT_OPTIONS] = _options(found.get(OUTPUT_OPTIONS), OUTPUT_OPTIONS)
     return found
 

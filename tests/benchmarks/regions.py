@@ -1,7 +1,8 @@
 """What boundaries are worth: a region of the nature run without one, with the truth's, and with a
 global forecast's.
 
-    python tests/benchmarks/regions.py [--folder runs/regions] [--steps 700]
+    python tests/benchmarks/regions.py [--folder runs/regions] [--steps 700] [--truncation 21]
+        [--width 2] [--relaxation davies]
 
 Simulates six years of configs/quickstart.yaml's planet, trains a network on the globe and two on
 the same region, and forecasts the last year but one in five ways. Prints the root-mean-square error
@@ -45,11 +46,9 @@ train:
     - {{steps: {more}, rollout_steps: 3}}
 forecast: {{lead_time_hours: 120, init_every_hours: 48}}
 """
-WIDTH = 2
 REGION = "data.region={latitude: [10, 80], longitude: [220, 330]}"
-BOUNDARY = f"data.boundary={{width: {WIDTH}}}"
 FINE, COARSE = "model.patch=[2, 2, 2]", "model.patch=[2, 4, 4]"
-PLANET = "simulate={start: '2001-01-01', end: '2006-01-31'}"
+PLANET = "start: '2001-01-01', end: '2006-01-31'"
 LEADS = np.array([12, 24, 48, 72, 96, 120]) * np.timedelta64(1, "h")
 
 
@@ -57,8 +56,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/regions"))
     parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--truncation", type=int, default=21)
+    parser.add_argument("--width", type=int, default=2)
+    parser.add_argument("--relaxation", choices=("davies", "overwrite"), default="davies")
     options = parser.parse_args()
-    folder, steps = options.folder, options.steps
+    folder, steps, width = options.folder, options.steps, options.width
+    boundary = f"data.boundary={{width: {width}, relaxation: {options.relaxation}}}"
     folder.mkdir(parents=True, exist_ok=True)
 
     def run(name: str, *overrides: str) -> Path:
@@ -69,47 +72,47 @@ def main() -> None:
         run_stages(load_config(path, overrides))
         return folder / name / "forecast.zarr"
 
-    run("planet", "pipeline=simulate", "data.store=null", PLANET)
+    run(
+        "planet",
+        "pipeline=simulate",
+        "data.store=null",
+        f"simulate={{{PLANET}, truncation: {options.truncation}}}",
+    )
     stores = {
         "without a boundary": run("without", REGION, FINE),
-        "of the truth": run("truth", REGION, FINE, BOUNDARY),
+        "of the truth": run("truth", REGION, FINE, boundary),
         "the global forecast itself": run("globe", COARSE),
     }
     # The same network as of the truth.
     shutil.copytree(folder / "truth/checkpoint", folder / "nested/checkpoint", dirs_exist_ok=True)
     globe = f"forecast.boundary_store={folder}/globe/forecast.zarr"
-    stores["of the global forecast"] = run("nested", "pipeline=forecast", REGION, BOUNDARY, globe)
+    stores["of the global forecast"] = run("nested", "pipeline=forecast", REGION, boundary, globe)
     made = {name: ForecastStore(path).dataset() for name, path in stores.items()}
     region = load_config(folder / "truth.yaml", [REGION]).data.region.model_dump()
     truth = open_analysis(f"{folder}/planet/analysis.zarr", region=region)
-    print(
-        f"{machine()}, {steps} + {max(1, steps // 7)} steps; RMSE of 500 hPa geopotential (m2 s-2)"
-    )
+    print(f"{machine()}, {steps} + {max(1, steps // 7)} steps, {boundary}")
     print(f"{'lead time (h)':28}" + "".join(f"{lead.astype(int):>7}" for lead in LEADS))
     for name, store in made.items():
-        print(f"{name:28}" + "".join(f"{e:7.0f}" for e in errors(store, truth)))
-    print(f"{'persistence':28}" + "".join(f"{e:7.0f}" for e in persistence(made, truth)))
+        print(f"{name:28}" + "".join(f"{e:7.0f}" for e in errors(store, truth, width)))
+    print(f"{'persistence':28}" + "".join(f"{e:7.0f}" for e in persistence(made, truth, width)))
 
 
-def field(dataset: xr.Dataset, truth: xr.Dataset) -> xr.DataArray:
+def field(dataset: xr.Dataset, truth: xr.Dataset, width: int) -> xr.DataArray:
     """500 hPa geopotential at the points of the region's interior."""
-    inner = within(truth, WIDTH)
-    chosen = dataset["geopotential"].sel(level=500)
-    places = {dim: inner[dim].values % 360 if dim == "longitude" else inner[dim] for dim in
-              ("latitude", "longitude")}  # fmt: skip
-    chosen = chosen.assign_coords(longitude=chosen["longitude"] % 360)
-    return chosen.sel(places, method="nearest", tolerance=1e-3)
+    inner = within(truth, width)
+    places = {dim: inner[dim] for dim in ("latitude", "longitude")}
+    return dataset["geopotential"].sel(level=500, **places)
 
 
-def errors(forecast: xr.Dataset, truth: xr.Dataset) -> list[float]:
+def errors(forecast: xr.Dataset, truth: xr.Dataset, width: int) -> list[float]:
     """At each of LEADS."""
-    wanted, known = field(forecast, truth), field(truth, truth).load()
+    wanted, known = field(forecast, truth, width), field(truth, truth, width).load()
     return [rmse(wanted.sel(lead_time=lead), known, lead) for lead in LEADS]
 
 
-def persistence(made: dict[str, xr.Dataset], truth: xr.Dataset) -> list[float]:
+def persistence(made: dict[str, xr.Dataset], truth: xr.Dataset, width: int) -> list[float]:
     inits = made["of the truth"]["init_time"]
-    known = field(truth, truth).load()
+    known = field(truth, truth, width).load()
     start = known.sel(time=inits).assign_coords(init_time=inits)
     return [rmse(start, known, lead) for lead in LEADS]
 

@@ -89,6 +89,8 @@ def test_forecasts_of_the_globe_lead_those_of_a_region(config, capsys):
     edge = {"latitude": 0}
     np.testing.assert_allclose(inner["geopotential"].isel(edge), same.isel(edge), rtol=1e-5)
     assert inner.attrs["boundary"] == f"2-point frame (davies) from forecasts of {store}"
+    with pytest.raises(ValueError, match=r"holds forecasts, .* in forecast\.boundary_store"):
+        check_run(config("mistaken", *REGION, f"data.boundary.store={store}"))
     capsys.readouterr()
     # The network was trained without it; forecasts were not made without it.
     again = config("nested", *REGION)
