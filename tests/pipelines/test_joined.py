@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,24 @@ def test_stores_on_grids_of_their_own_are_regridded_each(configs: Path) -> None:
     made = axialcast.open_analysis("out/training.zarr")
     np.testing.assert_allclose(made[SST], held, rtol=1e-6)
     np.testing.assert_allclose(made["2m_temperature"], weather["2m_temperature"], rtol=1e-6)
+
+
+def test_what_is_said_of_times_outlasts_regridding(tmp_path: Path) -> None:
+    weather, sea, _ = stores()
+    rain = weather[["2m_temperature"]].rename({"2m_temperature": "total_precipitation"}) * 1e-6
+    rain.total_precipitation.attrs = {"units": "m", "cell_methods": "time: sum"}
+    for name, dataset in {"rain": rain, "sea": sea}.items():
+        dataset.to_netcdf(tmp_path / f"{name}.nc")
+    grid = {"num_latitudes": 3, "num_longitudes": 4, "poles": False}
+    places = [str(tmp_path / f"{name}.nc") for name in ("rain", "sea")]
+    recipe = Recipe(places, ("2001-01-01", "2001-01-20"), regrid=grid, aggregate_hours=24)
+    with pytest.raises(ValueError, match="total_precipitation would be averaged, but its cell_m"):
+        recipe.convert(recipe.open())
+    noon = sea.assign_coords(time=sea.time + np.timedelta64(12, "h"))
+    noon[SST].attrs["cell_methods"] = "time: mean"
+    noon.to_netcdf(tmp_path / "noon.nc")
+    with pytest.raises(ValueError, match="is a mean over 24 h labelled 2001-01-01T12"):
+        replace(recipe, store=[places[0], str(tmp_path / "noon.nc")]).open()
 
 
 def test_two_products_of_the_sea_are_joined_by_the_month(

@@ -56,7 +56,11 @@ def convert(
     labels = {TIME: times, **whole.labels}
     array = xr.DataArray(xr.Variable((TIME, CHANNEL, *whole.dims), lazily(states)), labels)
     left_out = periods.left_out if periods else []
-    return analysis.channels.fields(array).assign_attrs(dataset.attrs, left_out=left_out)
+    fields = analysis.channels.fields(array)
+    if periods is None:  # what is said of times, such as that values are sums, still holds
+        for name, field in fields.data_vars.items():
+            field.attrs = {**dataset[name].attrs, **field.attrs}
+    return fields.assign_attrs(dataset.attrs, left_out=left_out)
 
 
 class Converted(Stored):
