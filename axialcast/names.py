@@ -184,6 +184,8 @@ VARIABLES: dict[str, Variable] = {
 }
 
 PROGNOSTIC, DIAGNOSTIC, FORCING = "prognostic", "diagnostic", "forcing"
+GIVEN_BY = "given_by"
+"""Attribute of a variable of several stores: which of them gives it."""
 HELD = "held_hours"
 """Attribute of a variable whose values stand until the next: for how many hours."""
 ROLES = {PROGNOSTIC: "variables", DIAGNOSTIC: "diagnostic", FORCING: "forcings"}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from axialcast.data import Channels
 from axialcast.disclosure import shown
 from axialcast.grid import ProjectedGrid
-from axialcast.names import FORCING, HELD, ROLES, canonical
+from axialcast.names import FORCING, GIVEN_BY, HELD, ROLES, canonical
 from axialcast.run.config import Config, DataConfig
 from axialcast.run.costs import Preflight
 from axialcast.times.calendars import time_text
@@ -26,6 +26,7 @@ def facts(preflight: Preflight) -> list[str]:
     span = f"every {step_text(preflight.cadence)}, {first} to {last}"
     return [
         *_roles(channels, preflight.data),
+        *_stores(preflight),
         f"grid: {grid.shape[0]} x {grid.shape[1]}, {extent}",
         f"times: {len(times):,}, {span} ({', '.join(parts)})",
         f"model step: {step_text(preflight.step)}",
@@ -44,6 +45,16 @@ def _roles(channels: Channels, data: DataConfig) -> Iterator[str]:
             yield f"{role}: {', '.join(names)}"
     if data.static:
         yield f"static: {', '.join(data.static)}"
+
+
+def _stores(preflight: Preflight) -> Iterator[str]:
+    """Which of several stores gives what."""
+    found: dict[str, list[str]] = {}
+    for name, array in preflight.analysis.dataset.data_vars.items():
+        if (store := array.attrs.get(GIVEN_BY)) is not None:
+            found.setdefault(store, []).append(str(name))
+    for store, names in found.items():
+        yield f"from {store}: {', '.join(names)}"
 
 
 def _values(preflight: Preflight) -> Iterator[str]:

@@ -250,6 +250,7 @@ def test_what_is_given_by_the_day_is_not_forecast_by_the_hour(configs: Path) -> 
     np.testing.assert_allclose(made, sea.sel(time=made.time.values), rtol=1e-6)
     told = call("check", "configs/several.yaml").output
     assert f"held until its next value: {SST}, every 24 h" in told
+    assert f"from configs/sea.nc: {SST}\n" in told
 
 
 def test_what_changed_of_which_store_is_said(configs: Path) -> None:

@@ -15,7 +15,7 @@ from axialcast.data.opening.entries import Stores, entries_of, given_by, told
 from axialcast.data.opening.joining import join_stores
 from axialcast.data.opening.opened import Opened, files_of, open_entry, refuse_unused
 from axialcast.data.opening.selection import select_levels, select_region
-from axialcast.names import LEVEL, TIME, canonical
+from axialcast.names import GIVEN_BY, LEVEL, TIME, canonical
 from axialcast.times.calendars import Gaps, cadence, select_period
 from axialcast.times.months import dated_by_month
 
@@ -126,6 +126,8 @@ def _joined(
         try:
             part = _part(part, levels if LEVEL in part.dims else None, None, region, gaps)
             stores[name] = each(part)
+            for array in stores[name].data_vars.values():
+                array.attrs = {**array.attrs, GIVEN_BY: name}
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     joined = join_stores(stores) if len(stores) > 1 else next(iter(stores.values()))
