@@ -223,3 +223,35 @@ def _moved(times, freq):
     if isinstance(times, xr.CFTimeIndex):
         return times.shift(1, freq)
     return times + pd.tseries.frequencies.to_offset(freq)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "file", "fields"),
+    [
+        ("cobe2_sst", "cobe2_sst_2deg_monthly_1950_2009.nc", ["sea_surface_temperature"]),
+        (
+            "fnoc_winds",
+            "fnoc_winds_global_monthly_1982_1992.nc",
+            ["10m_u_component_of_wind", "10m_v_component_of_wind"],
+        ),
+    ],
+)
+def test_monthly_data_as_they_are(config, file, fields, real_data, tmp_path, monkeypatch):
+    """The shipped configs, after one step of training: departures persist, or states do."""
+    monkeypatch.setenv("AXIALCAST_DATA", str(real_data(file).parent))
+    path = Path(__file__).parents[2] / "configs" / f"{config}.yaml"
+    short = ["train.schedule=[{steps: 1}]", "train.learning_rate=1e-9", f"output={tmp_path}"]
+    run_stages(load_config(path, short))
+    table = pd.read_csv(tmp_path / "scores.csv").query("metric == 'rmse' and region == 'all'")
+    rmse = table.pivot_table(
+        index=["variable", "lead_time_months"], columns="model", values="value"
+    )
+    assert sorted(set(rmse.index.get_level_values(0))) == sorted(fields)
+    assert np.isfinite(rmse).all().all()
+    first = rmse.xs(1, level="lead_time_months")
+    if config == "fnoc_winds":
+        np.testing.assert_allclose(first.forecast, first.persistence, rtol=1e-3)
+    else:
+        assert (first.forecast < 0.5 * first.persistence).all()
+        assert (first.damped_persistence < first.forecast).all()
