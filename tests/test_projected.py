@@ -1,5 +1,7 @@
 """A projected grid says of its cells what PROJ and geodesics say."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -102,6 +104,9 @@ def test_a_grid_comes_back_from_its_description(kind: str) -> None:
     again = grid_from_dict(grid.to_dict())
     assert again == grid
     np.testing.assert_array_equal(again.areas, grid.areas)
+    travelled = pickle.loads(pickle.dumps(grid))  # PROJ's objects stay
+    assert travelled == grid
+    np.testing.assert_array_equal(travelled.latitudes, grid.latitudes)
 
 
 def test_what_differs_is_said() -> None:
