@@ -209,9 +209,11 @@ def _without_tags(model: type[BaseModel], location: Location) -> Location:
 
 
 def _description(model: type[BaseModel], location: Location) -> str:
-    if isinstance(location[-1], int):  # one of a list of so many
+    fields = _section_at(model, location[:-1]).model_fields
+    while str(location[-1]) not in fields:  # one of a list of so many, or what users name
         location = location[:-1]
-    field = _section_at(model, location[:-1]).model_fields[str(location[-1])]
+        fields = _section_at(model, location[:-1]).model_fields
+    field = fields[str(location[-1])]
     return f"expected: {(field.description or 'a value').rstrip('.').splitlines()[0]}"
 
 
