@@ -74,6 +74,8 @@ class Points:
         """(…, H, W) of fields (…, h, w); NaN where one of the four around is."""
         fields = fields.astype(np.float32, copy=False)
         (west, east), (rows, more) = self.columns, self.rows
+        if not self.up.any() and not self.right.any():
+            return fields[..., rows, west]
         before = _mixed(fields[..., rows, west], fields[..., rows, east], self.right)
         after = _mixed(fields[..., more, west], fields[..., more, east], self.right)
         return _mixed(before, after, self.up)

@@ -8,7 +8,9 @@ import torch
 
 from axialcast.data import Channels, States, Statistics, normalize_, statistics, unnormalize
 from axialcast.data.transform import log_scales
+from axialcast.forecast import Checkpoint, Forecaster
 from axialcast.grid import grid_of
+from axialcast.model import ForecastNetwork
 
 SCALE = 0.25
 
@@ -125,12 +127,24 @@ def test_forecasts_come_back_in_units(rain, scales, make_trained):
         forecaster.predict(rain, init_times="2001-01-15", lead_times="1D")
 
 
+def test_bounds_hold_in_units(rain, scales, make_trained):
+    """Of what a stirred network says, at the first step, and of what is fed back."""
+    free = make_trained(rain, scales, stirred=True)
+    bounds = free.checkpoint.channels.bounds({"tp": (0.1, 4.0)})
+    kept = Forecaster(dataclasses.replace(free.checkpoint, bounds=bounds), device="cpu")
+    where = {"init_times": "2001-01-15", "lead_times": ["1D", "2D"]}
+    one, other = (which.predict(rain, **where) for which in (free, kept))
+    known = one["total_precipitation"][0, 0]
+    assert float(known.min()) < 0.1 < 4 < float(known.max())
+    np.testing.assert_allclose(other["total_precipitation"][0, 0], known.clip(0.1, 4), rtol=1e-5)
+    assert float(other["total_precipitation"].min()) == np.float32(0.1)
+    assert np.abs(other - one)["geopotential"][0, 1].max() > 0
+
+
 @pytest.fixture
 def make_trained():
-    from axialcast.forecast import Checkpoint, Forecaster
-    from axialcast.model import ForecastNetwork
-
-    def made(analysis, scales):
+    def made(analysis, scales, *, stirred=False):
+        torch.manual_seed(0)
         channels = Channels.of(analysis)
         known = statistics(analysis, channels, step=1, log1p=scales)
         settings = {"input_steps": 1, "dim": 8, "depth": 1, "heads": 2, "patch": [1, 2, 2]}
@@ -140,11 +154,11 @@ def make_trained():
         )  # fmt: skip
         with torch.no_grad():
             for parameter in network.head.parameters():
-                parameter.zero_()
+                parameter.normal_(std=0.3) if stirred else parameter.zero_()
         checkpoint = Checkpoint(
             weights=network.state_dict(), network=settings, channels=channels, statistics=known,
             grid=grid_of(analysis), step=np.timedelta64(86_400_000_000_000, "ns"),
         )  # fmt: skip
-        return Forecaster(dataclasses.replace(checkpoint), device="cpu")
+        return Forecaster(checkpoint, device="cpu")
 
     return made
