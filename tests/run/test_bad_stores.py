@@ -300,10 +300,6 @@ BAD: dict[str, tuple[Make, str]] = {
         changed(lambda ds: ds.assign_coords(time=pd.date_range("1999", periods=30))),
         "not within the store",
     ),
-    "years of 360 days": (
-        with_times("days since 2001-01-01", np.arange(30), "360_day"),
-        "standard calendar",
-    ),
     "forecasts of several lead times": (
         changed(lambda ds: ds.expand_dims(step=pd.to_timedelta([6, 12], "h"), axis=1)),
         "lead time",

@@ -36,7 +36,7 @@ def test_a_curvilinear_grid_is_refused(analysis):
     rows, columns = xr.broadcast(analysis.latitude.drop_vars("latitude"), analysis.longitude)
     foreign = analysis.drop_vars(["latitude", "longitude"]).rename(latitude="y", longitude="x")
     foreign = foreign.assign_coords(lat=(("y", "x"), rows.values), lon=(("y", "x"), columns.values))
-    with pytest.raises(ValueError, match="lat: has two dimensions; interpolate"):
+    with pytest.raises(ValueError, match="lat: has two dimensions; say of which projection"):
         open_analysis(foreign)
 
 
