@@ -1,5 +1,6 @@
 """The boundary of a region, as a config says: what training and forecasts are given of it."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +12,21 @@ from axialcast.data import Analysis, Channels, Statistics, open_analysis
 from axialcast.data.placing import placed
 from axialcast.disclosure import shown
 from axialcast.forecast import ForecastStore
+from axialcast.forecast.boundary import EdgeStates
 from axialcast.frame import interior, require_frame
 from axialcast.grid import Grid
 from axialcast.names import ANALYSIS, BOUNDARY, PROGNOSTIC, TIME
 from axialcast.run.config import Config
+from axialcast.run.costs import Preflight
+from axialcast.times.dates import Leads, Times
 
-__all__ = ["boundary_source", "check_boundary", "judged_weights", "with_boundary"]
+__all__ = [
+    "boundary_misfits",
+    "boundary_source",
+    "check_boundary",
+    "judged_weights",
+    "with_boundary",
+]
 
 
 def judged_weights(config: Config, grid: Grid) -> NDArray[np.float64]:
@@ -89,6 +99,34 @@ def check_boundary(config: Config, analysis: Analysis, channels: Channels) -> No
     for period in (config.data.train, config.data.validate):
         part = analysis.between(*period).dataset
         with_boundary(config, part, channels, Statistics(0 * ones, ones, ones))
+
+
+def boundary_misfits(
+    preflight: Preflight, trained: dict[str, Any] | None, inits: Times, steps: Leads
+) -> Iterator[str]:
+    """What forecasts lack of the states along the edges of a region, a line each.
+
+    Args:
+        trained: keywords of the network's frame; None: it has none.
+        inits: initial times.
+        steps: every model step up to the longest lead time.
+    """
+    if trained != (wanted := preflight.data.frame):
+        was, now = (
+            "none" if frame is None else f"{frame['width']} points, {frame['relaxation']}"
+            for frame in (trained, wanted)
+        )
+        yield f"data.boundary: the checkpoint was trained with {was}, not {now}; set that, or train"
+        return
+    prognostic = preflight.channels.having(PROGNOSTIC)
+    try:
+        source = boundary_source(preflight.config)
+        edges = EdgeStates(prognostic, preflight.analysis.grid, trained, source)
+    except (ValueError, FileNotFoundError) as error:
+        yield f"forecast.boundary_store: {error}"
+        return
+    if line := edges.lacking(preflight.analysis, inits, steps):
+        yield line
 
 
 def boundary_source(config: Config) -> dict[str, Any] | str | None:

@@ -12,17 +12,16 @@ from axialcast.baselines.fitting import check_times
 from axialcast.data import WindowLoader
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import Forecaster, choose_init_times, choose_lead_times
-from axialcast.forecast.boundary import EdgeStates
 from axialcast.forecast.forcings import beyond
 from axialcast.forecast.layout import check_layout
 from axialcast.model.memory import installed_bytes, trained_bytes
-from axialcast.names import ANALYSIS, FORCING, PROGNOSTIC, canonical
-from axialcast.run.boundary import boundary_source
+from axialcast.names import ANALYSIS, FORCING, canonical
+from axialcast.run.boundary import boundary_misfits
 from axialcast.run.costs import BEYOND, Preflight
 from axialcast.run.spelled import said_step
 from axialcast.scores.regions import region_weights
 from axialcast.times.calendars import steps, time_text
-from axialcast.times.dates import Leads, Times, later
+from axialcast.times.dates import Times, later
 from axialcast.times.ranges import period_ends
 from axialcast.times.steps import DAY, MONTH, multiple, step_text
 
@@ -223,23 +222,11 @@ def _init_times(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
         steps = np.arange(1, preflight.num_leads + 1) * step
         if line := beyond(analysis, forcings, inits, steps):
             yield line
-    yield from _boundary(preflight, inits, np.arange(1, preflight.num_leads + 1) * step)
-
-
-def _boundary(preflight: Preflight, inits: Times, steps: Leads) -> Lines:
-    """States along the edges of a region that forecasts lack."""
-    try:
-        edges = EdgeStates(
-            preflight.channels.having(PROGNOSTIC),
-            preflight.analysis.grid,
-            preflight.data.frame,
-            boundary_source(preflight.config),
-        )
-    except (ValueError, FileNotFoundError) as error:
-        yield f"forecast.boundary_store: {error}"
-        return
-    if line := edges.lacking(preflight.analysis, inits, steps):
-        yield line
+    trained = preflight.data.frame
+    if forecaster is not None:
+        trained = forecaster.checkpoint.network.get("boundary")
+    steps_on = np.arange(1, preflight.num_leads + 1) * step
+    yield from boundary_misfits(preflight, trained, inits, steps_on)
 
 
 def _regions(preflight: Preflight) -> Lines:

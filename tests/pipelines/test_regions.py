@@ -98,6 +98,12 @@ def test_forecasts_of_the_globe_lead_those_of_a_region(config, capsys):
     out = capsys.readouterr().out
     assert "train: up to date" in out
     assert "forecast: up to date" not in out
+    for other in ([], ["data.boundary.width=3"]):
+        alone = config("nested", REGION[0], "pipeline=forecast", *other)
+        with pytest.raises(
+            ConfigError, match=r"data\.boundary: the checkpoint was trained with 2 p"
+        ):
+            check_run(alone)
     more = config(
         "nested", *REGION, f"forecast.boundary_store={store}", "forecast.init_every_hours=24"
     )
