@@ -19,6 +19,7 @@ from axialcast.grid import TOLERANCE_DEGREES, Grid, LatLonGrid
 from axialcast.names import CHANNEL, TIME
 from axialcast.times.calendars import time_text
 from axialcast.times.dates import Times
+from axialcast.times.steps import nominal
 
 __all__ = ["Points", "placed"]
 
@@ -156,7 +157,8 @@ def _between(source: Analysis, times: Times) -> tuple[NDArray[np.int64], NDArray
         raise ValueError(
             f"holds {time_text(own[0])} to {time_text(own[-1])}, and {time_text(time)} is wanted"
         )
-    longest = source.cadence / np.timedelta64(1, "us") if len(own) > 1 else 0.0
+    # Months are of unequal length; where a time is missing, the span is twice as long.
+    longest = 1.5 * (nominal(source.cadence) / np.timedelta64(1, "us")) if len(own) > 1 else 0.0
     if (gap := span > longest).any():
         raise ValueError(f"has a gap about {time_text(times[gap][0])}, which is wanted")
     share = np.divide(past, span, out=np.zeros_like(past), where=span > 0)

@@ -121,7 +121,8 @@ with warnings.catch_warnings():
         specific_humidity; in its canonical units."""
         transform: Transforms = {}
         """What becomes of a variable before it is normalised, such as {log1p: 0.001}: the logarithm
-        of 1 + x / 0.001, for what is mostly near 0; in its canonical units."""
+        of 1 + x / 0.001, for what is mostly near 0; in its canonical units. Forecasts then tell
+        better whether there is any, and lean from the mean towards the median: to less."""
         weights: Weights = {}
         """What counts for how much in the loss, by variable or as `temperature 850` by level (hPa);
         1 where nothing is said: errors as large as the changes over a step count alike."""

@@ -87,3 +87,20 @@ def test_times_beyond_and_gaps_are_refused(analysis):
     with pytest.raises(ValueError, match="has a gap about"):
         placed(gap, grid, analysis.time.values[4:5])
     placed(gap, grid, analysis.time.values[[3, 6]])
+
+
+def test_months_are_no_gaps(make_analysis):
+    """Though they are of unequal length; between them a field is linear in time."""
+    months = np.arange("2001-01", "2003-01", dtype="M8[M]").astype("M8[ns]")
+    monthly = make_analysis(num_times=24).assign_coords(time=months)
+    grid = grid_of(monthly)
+    found = placed(Analysis(monthly), grid, months[3:9])
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, monthly[name][3:9])
+    middle = np.array(["2001-02-15", "2001-08-16T12"], "M8[ns]")
+    between = placed(Analysis(monthly), grid, middle)
+    for name, array in between.items():
+        np.testing.assert_allclose(array, monthly[name].interp(time=middle), rtol=1e-5)
+    seldom = Analysis(monthly.isel(time=[*range(9), *range(11, 24)]))
+    with pytest.raises(ValueError, match="has a gap about 2001-10"):
+        placed(seldom, grid, months[9:10])
