@@ -5,8 +5,6 @@ starts. It keeps what decided the outputs, as it was before the stage ran, and w
 and checksum of each file, or the fingerprint of a folder that has an inventory of its own.
 """
 
-import glob
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -14,12 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from axialcast.disclosure import identity
 from axialcast.files import inventory
 from axialcast.files.atomic import write_json
 from axialcast.names import ROLES
 from axialcast.run.config import Config
 from axialcast.run.stage import Stage
+from axialcast.run.store_states import checksum_of, has_inventory, store_state
 from axialcast.run.stores import Stores, places
 
 __all__ = [
@@ -54,8 +52,6 @@ ADDRESS = (
 )
 """Keys that may hold secrets."""
 
-ZARR_METADATA = ("zarr.json", ".zmetadata", ".zgroup", ".zattrs", ".zarray")
-
 READ_BYTES, READ_FILES = 2**28, 100
 """Outputs of no more bytes in no more files are read at start; larger ones are measured."""
 
@@ -67,7 +63,7 @@ def read_stamp(output: Path, name: str) -> dict[str, Any] | None:
     try:
         known = json.loads((output / STAMPS / f"{name}.json").read_text("utf-8"))
         checksum = known.pop("sha256")
-        return known if checksum == _hash(known) else None
+        return known if checksum == checksum_of(known) else None
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -76,7 +72,7 @@ def write_stamp(output: Path, stage: Stage, decided: MadeFrom) -> None:
     """Says that a stage has ended, made of what was decided before it ran, and what it made."""
     outputs = {name: content_of(output / name) for name in stage.outputs}
     known = {"made_from": decided, "outputs": outputs}
-    write_json(output / STAMPS / f"{stage.name}.json", {"sha256": _hash(known), **known})
+    write_json(output / STAMPS / f"{stage.name}.json", {"sha256": checksum_of(known), **known})
 
 
 def remove_stamp(output: Path, name: str) -> None:
@@ -159,7 +155,11 @@ def damaged_stamps(output: Path) -> list[inventory.Damage]:
 def outdated(output: Path, name: str) -> list[str]:
     """Outputs that a stage was made of and that other stages have made anew since."""
     stamps = stamped(output)
-    now = {key: _hash(content) for of in stamps.values() for key, content in of["outputs"].items()}
+    now = {
+        key: checksum_of(content)
+        for of in stamps.values()
+        for key, content in of["outputs"].items()
+    }
     then = stamps[name]["made_from"]
     return [key for key, content in now.items() if key in then and then[key] != content]
 
@@ -181,7 +181,7 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
     """Everything that decides a stage's outputs, by name."""
     inputs: MadeFrom = {
         "axialcast": version("axialcast"),
-        "program": _hash(stage.path.read_text("utf-8")),
+        "program": checksum_of(stage.path.read_text("utf-8")),
     }
     if stage.reads is None:
         inputs["run at"] = str(time.time_ns())
@@ -191,13 +191,13 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
         inputs |= _leaves(key, _value(values, key))
     store = store_of(config, stage)
     if store is not None:
-        inputs["store"] = _store_state(config, store)
+        inputs["store"] = store_state(config, store)
     if "data.static" in stage.reads and config.data and config.data.static:
-        inputs["static store"] = _store_state(config, config.static_store)
+        inputs["static store"] = store_state(config, config.static_store)
     if "forecast.forcings" in stage.reads and (paths := forcing_stores(config)):
-        inputs["forcing stores"] = [_store_state(config, path) for path in paths]
+        inputs["forcing stores"] = [store_state(config, path) for path in paths]
     if beyond := _boundary_store(config, stage):
-        inputs["boundary store"] = _store_state(config, beyond)
+        inputs["boundary store"] = store_state(config, beyond)
     return inputs | _needed(config, stage, earlier)
 
 
@@ -219,7 +219,7 @@ def forcing_stores(config: Config) -> list[str]:
 def training_data(config: Config) -> MadeFrom:
     """What tells the training data from others: the store's state, what of it is read, and when."""
     values = config.model_dump(mode="json")
-    inputs: MadeFrom = {"store": _store_state(config, config.analysis_store)}
+    inputs: MadeFrom = {"store": store_state(config, config.analysis_store)}
     for name in sorted({*config.opening, *ROLES.values(), "train"} - {"storage_options"}):
         inputs |= _leaves(f"data.{name}", _value(values, f"data.{name}"))
     return inputs
@@ -231,11 +231,11 @@ def analysis_content(config: Config) -> str | None:
     Files tell, and stores with an inventory; of other stores, chunks may change unseen.
     """
     store = config.analysis_store
-    if any("://" in p or (Path(p).is_dir() and not _has_inventory(p)) for p in places(store)):
+    if any("://" in p or (Path(p).is_dir() and not has_inventory(p)) for p in places(store)):
         return None
     names = sorted({*config.opening, "diagnostic"} - {"storage_options"})
     data = config.model_dump(mode="json")["data"]
-    return _hash([_store_state(config, store), {name: data[name] for name in names}])
+    return checksum_of([store_state(config, store), {name: data[name] for name in names}])
 
 
 def store_of(config: Config, stage: Stage) -> Stores | None:
@@ -255,13 +255,13 @@ def _needed(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom:
             continue
         outputs: dict[str, Any] = known["outputs"]
         if stage.needs is None and not outputs:  # it says not what it makes
-            found[f"stage {name}"] = _hash(known["made_from"])
+            found[f"stage {name}"] = checksum_of(known["made_from"])
         for key, content in outputs.items():
             if stage.needs is None or key in stage.needs:
-                found[key] = _hash(content)
+                found[key] = checksum_of(content)
     for key in stage.needs or ():
         if key not in found and (config.output / key).exists():
-            found[key] = _hash(content_of(config.output / key))
+            found[key] = checksum_of(content_of(config.output / key))
     return found
 
 
@@ -282,45 +282,3 @@ def _leaves(key: str, value: Any) -> MadeFrom:
     for name, below in value.items():
         leaves |= _leaves(f"{key}.{name}", below)
     return leaves
-
-
-def _store_state(config: Config, stores: Stores) -> str | dict[str, str]:
-    """What changes when a store's data do; of several, by their numbers, or what is said of one."""
-    options = config.data.storage_options if config.data else {}
-    if isinstance(stores, str):
-        return _state(stores, options)
-    found = {}
-    for number, (store, place) in enumerate(zip(stores, places(stores), strict=True)):
-        said = {} if isinstance(store, str) else dict(store)
-        state = _state(place, said.pop("storage_options", options))
-        said.pop("store", None)
-        found[str(number)] = _hash([state, said]) if said else state
-    return found
-
-
-def _has_inventory(store: str) -> bool:
-    return (Path(store) / inventory.FOLDER).is_dir()
-
-
-def _state(store: str, options: Mapping[str, Any]) -> str:
-    """What changes when a store's data do: its inventory, or else files, their sizes and times; of
-    a URL, what says which data are there, without secrets."""
-    if "://" in store:
-        # A checksum, for any part of an address may come from the environment.
-        return _hash(identity(store, options))
-    if _has_inventory(store):
-        return _hash(content_of(Path(store)))
-    files: list[Path] = []
-    for match in sorted(glob.glob(store)) or [store]:
-        path = Path(match)
-        if path.is_dir():
-            # Groups and arrays, not chunks: there may be millions.
-            for name in ZARR_METADATA:
-                files += sorted([*path.glob(name), *path.glob(f"*/{name}")])
-        elif path.exists():
-            files.append(path)
-    return _hash([(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in files])
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
