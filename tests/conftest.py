@@ -18,8 +18,11 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from axialcast.grid import LatLonGrid
+from axialcast.grid.proj import pyproj
 from axialcast.names import COORDINATE_ATTRS, INIT_TIME, LEAD_TIME, VARIABLES
 from axialcast.run.cli import app
+
+pyproj()  # first and with its own PROJ, whatever a test imports after ecCodes has brought another
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RANKS_SECONDS = 240
