@@ -19,6 +19,7 @@ from axialcast.names import ANALYSIS, BOUNDARY, PROGNOSTIC, TIME
 from axialcast.run.config import Config
 from axialcast.run.costs import Preflight
 from axialcast.times.dates import Leads, Times
+from axialcast.times.steps import nominal, step_text
 
 __all__ = [
     "boundary_misfits",
@@ -74,6 +75,7 @@ def with_boundary(
         store = open_analysis(**opening(config, boundary.store))
         if problem := prognostic.difference(Channels.of(store)):
             raise ValueError(problem)
+        _refuse_finer(config, Analysis(store, prognostic))
         grid = Analysis(part, channels).grid
         states = placed(Analysis(store, prognostic), grid, part[TIME].values)
     except ValueError as error:
@@ -99,6 +101,17 @@ def check_boundary(config: Config, analysis: Analysis, channels: Channels) -> No
     for period in (config.data.train, config.data.validate):
         part = analysis.between(*period).dataset
         with_boundary(config, part, channels, Statistics(0 * ones, ones, ones))
+
+
+def _refuse_finer(config: Config, store: Analysis) -> None:
+    """Raises where the region's states are means over time, and the boundary's are not."""
+    hours = config.prepare and config.prepare.aggregate_hours
+    if hours and nominal(store.cadence) < np.timedelta64(round(hours * 3600), "s"):
+        raise ValueError(
+            f"has states every {step_text(store.cadence)}, and prepare.aggregate_hours makes means "
+            f"over {hours:g} h of the region's; prepare it in a run of its own, and name the "
+            "training.zarr of that"
+        )
 
 
 def boundary_misfits(

@@ -1,5 +1,6 @@
 """A region through the line: a boundary of its own, of the truth and of global forecasts."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,21 @@ def test_scores_are_of_the_interior_and_say_so(config, prepare, capsys):
     # Nothing is made again while the boundary is the same.
     run_stages(run)
     assert capsys.readouterr().out.count("up to date") == len(run.pipeline)
+
+
+def test_a_boundary_of_means_is_prepared_as_the_region_is(config, tmp_path):
+    means = ["pipeline=[prepare,train]", "prepare.aggregate_hours=48"]
+    store = f"data.boundary.store={tmp_path}/analysis.nc"
+    with pytest.raises(ValueError, match=r"has states every 24 h, and prepare\.aggregate_hours"):
+        check_run(config("a", *REGION, *means, store))
+    globe = config("globe", "pipeline=prepare", means[1])
+    run_stages(globe)
+    prepared = f"data.boundary.store={globe.output}/training.zarr"
+    run, own = config("b", *REGION, *means, prepared), config("c", *REGION, *means)
+    for each in (run, own):
+        run_stages(each)
+    one, other = ((each.output / "log.jsonl").read_text().splitlines()[0] for each in (run, own))
+    assert json.loads(one)["loss"] == json.loads(other)["loss"]
 
 
 def test_forecasts_of_the_globe_lead_those_of_a_region(config, capsys):

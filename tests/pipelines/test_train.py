@@ -78,7 +78,7 @@ def test_same_seed_same_weights(pipeline, store, tmp_path):
 
 
 def test_a_step_that_the_cadence_does_not_divide(pipeline, store, tmp_path):
-    with pytest.raises(ValueError, match="36 is not a multiple of the cadence, 24 h"):
+    with pytest.raises(ValueError, match="36 h is not a multiple of the cadence, 24 h"):
         train(pipeline, store, tmp_path, "data.step_hours=36", "forecast.lead_time_hours=36")
     assert not (tmp_path / "checkpoint").exists()
 
