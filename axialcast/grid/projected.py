@@ -4,7 +4,7 @@ Shapes: h rows, w columns.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from axialcast.grid.axes import checked, described, edges, stretches
 from axialcast.grid.proj import crs_from_cf, pyproj
 from axialcast.grid.protocol import EARTH_RADIUS, Grid, Label, nearest
 from axialcast.grid.sphere import points, quadrilaterals
@@ -22,9 +23,6 @@ __all__ = ["ProjectedGrid"]
 TOLERANCE = 1e-2
 """Two cells whose centres are closer than this part of a cell are the same: stores keep coordinates
 in float32, or to the kilometre."""
-
-CELLS_AT_ONCE = 2**18
-"""Whose areas are computed together."""
 
 AXES: dict[str, tuple[str, tuple[str, str]]] = {
     "rotated_latitude_longitude": ("degrees", ("grid_latitude", "grid_longitude")),
@@ -64,8 +62,8 @@ class ProjectedGrid:
     mapping: Mapping[str, Any]
 
     def __init__(self, y: ArrayLike, x: ArrayLike, mapping: Mapping[str, Any]) -> None:
-        object.__setattr__(self, "y", _line(Y, y))
-        object.__setattr__(self, "x", _line(X, x))
+        object.__setattr__(self, "y", checked(Y, y))
+        object.__setattr__(self, "x", checked(X, x))
         object.__setattr__(self, "mapping", dict(mapping))
         few = (axis[np.linspace(0, len(axis) - 1, 33).astype(int)] for axis in self.axes)
         if not np.isfinite(self.places(*few)[0]).any():
@@ -139,8 +137,8 @@ class ProjectedGrid:
         Of a cell with straight sides between its corners on the unit sphere, times what a piece of
         the ellipsoid there is larger: its two radii of curvature.
         """
-        y, x = _edges(self.y, self._spacing(self.x)), _edges(self.x, self._spacing(self.y))
-        areas = np.concatenate([self._areas(y[rows], x) for rows in _stretches(len(y), len(x))])
+        y, x = edges(self.y, self._spacing(self.x)), edges(self.x, self._spacing(self.y))
+        areas = np.concatenate([self._areas(y[rows], x) for rows in stretches(len(y), len(x))])
         areas.flags.writeable = False
         return areas
 
@@ -188,7 +186,7 @@ class ProjectedGrid:
             near = self._near(want)
             if want.shape == got.shape and np.abs(want - got).max() <= near:
                 continue
-            difference = f"{dim}: expected {_described(want)}, got {_described(got)}"
+            difference = f"{dim}: expected {described(want)}, got {described(got)}"
             if want.shape == got.shape and np.abs(want - got[::-1]).max() <= near:
                 return f"{difference}; the order is reversed: sort the data the other way"
             return difference
@@ -210,7 +208,7 @@ class ProjectedGrid:
         return ProjectedGrid, (self.y, self.x, dict(self.mapping))
 
     def __repr__(self) -> str:
-        y, x = _described(self.y), _described(self.x)
+        y, x = described(self.y), described(self.x)
         return f"ProjectedGrid({self.name}, y {y}, x {x} {self.units})"
 
     @cached_property
@@ -280,42 +278,3 @@ class ProjectedGrid:
         apart = np.sqrt(np.square(one - two).sum(0))
         cell = np.sqrt(self.areas[self.areas > 0].mean())
         return bool((np.isnan(one) == np.isnan(two)).all() and np.nanmax(apart) <= TOLERANCE * cell)
-
-
-def _line(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    given = np.asarray(values)
-    if given.dtype.kind not in "iuf":
-        raise ValueError(f"{name}: expected real numbers, got type {given.dtype}")
-    line = np.array(given, np.float64)
-    if line.ndim != 1 or not line.size:
-        raise ValueError(f"{name}: expected one dimension, got shape {line.shape}")
-    if not np.isfinite(line).all():
-        raise ValueError(f"{name}: holds NaN or infinity; expected places on a map")
-    steps = np.diff(line)
-    if not ((steps > 0).all() or (steps < 0).all()):
-        raise ValueError(
-            f"{name}: expected strictly monotonic values, got {_described(line)} with a repeat or "
-            "a turn; sort them"
-        )
-    line.flags.writeable = False
-    return line
-
-
-def _edges(centres: NDArray[np.float64], spacing: float) -> NDArray[np.float64]:
-    """(n + 1,) midpoints; the outer ones half a cell out."""
-    if len(centres) == 1:
-        return np.array([centres[0] - spacing / 2, centres[0] + spacing / 2])
-    inner = (centres[1:] + centres[:-1]) / 2
-    first, last = centres[0] - inner[0], centres[-1] - inner[-1]
-    return np.concatenate([[centres[0] + first], inner, [centres[-1] + last]])
-
-
-def _stretches(num_rows: int, num_columns: int) -> Iterator[slice]:
-    """Of edges along y, so many at once, each beginning where the last ended."""
-    step = max(1, CELLS_AT_ONCE // num_columns)
-    for start in range(0, num_rows - 1, step):
-        yield slice(start, min(start + step, num_rows - 1) + 1)
-
-
-def _described(values: NDArray[np.float64]) -> str:
-    return f"{len(values)} values {values[0]:g} to {values[-1]:g}"
