@@ -8,7 +8,7 @@ import xarray as xr
 
 from axialcast.data import Analysis
 from axialcast.data.placing import Points, placed
-from axialcast.grid import LatLonGrid, grid_of
+from axialcast.grid import LatLonGrid, ProjectedGrid, grid_of
 
 GLOBE = LatLonGrid.regular(13, 24, poles=True)
 REGION = LatLonGrid(np.linspace(61.3, 22.7, 5), np.linspace(-33.0, 41.0, 7))
@@ -104,3 +104,30 @@ def test_months_are_no_gaps(make_analysis):
     seldom = Analysis(monthly.isel(time=[*range(9), *range(11, 24)]))
     with pytest.raises(ValueError, match="has a gap about 2001-10"):
         placed(seldom, grid, months[9:10])
+
+
+LAMBERT = {
+    "grid_mapping_name": "lambert_conformal_conic",
+    "standard_parallel": [30.0, 60.0],
+    "longitude_of_central_meridian": 10.0,
+    "latitude_of_projection_origin": 45.0,
+    "earth_radius": 6_371_000.0,
+}
+
+
+def test_a_map_is_led_by_the_globe(make_analysis):
+    """Its points lie anywhere between those of the globe; of its own it takes a part."""
+    region = ProjectedGrid(np.linspace(1.5e6, -1.5e6, 7), np.linspace(-2e6, 2e6, 9), LAMBERT)
+    field = linear(GLOBE, GLOBE.latitude[:, None], (GLOBE.longitude + 180) % 360 - 180)
+    found = Points.between(GLOBE, region).values(field)
+    expected = linear(region, region.latitudes, region.longitudes)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    globe = make_analysis(grid=GLOBE, num_times=5)
+    states = placed(Analysis(globe), region, globe.time.values)
+    assert grid_of(states) == region
+    assert states["geopotential"].dims == ("time", "level", "y", "x")
+    whole = np.random.default_rng(2).random(region.shape).astype(np.float32)
+    part = ProjectedGrid(region.y[2:6], region.x[1:8], LAMBERT)
+    np.testing.assert_array_equal(Points.between(region, part).values(whole), whole[2:6, 1:8])
+    with pytest.raises(ValueError, match=r"are not all among its own; take a store on latitudes"):
+        Points.between(region, REGION)
