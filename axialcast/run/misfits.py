@@ -23,7 +23,7 @@ from axialcast.scores.regions import region_weights
 from axialcast.times.calendars import steps, time_text
 from axialcast.times.dates import Times, later
 from axialcast.times.ranges import period_ends
-from axialcast.times.steps import DAY, MONTH, multiple, step_text
+from axialcast.times.steps import DAY, MONTH, in_months, multiple, step_text
 
 __all__ = ["misfits"]
 
@@ -81,7 +81,11 @@ def _steps(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
             multiples.append((said, every, "cadence", cadence))
     for said, wanted, name, of in multiples:
         if not multiple(wanted, of):
-            yield f"{said} is not a multiple of the {name}, {step_text(of)}"
+            remedy = ""
+            if in_months(wanted) != in_months(of):
+                key = said.partition(":")[0].removesuffix("_hours")
+                remedy = f"; say {key} in {'months' if in_months(of) else 'hours or days'}"
+            yield f"{said} is not a multiple of the {name}, {step_text(of)}{remedy}"
 
 
 def _grid(preflight: Preflight) -> Lines:

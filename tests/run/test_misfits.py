@@ -22,6 +22,16 @@ REFUSED_WITH_DATA = [
     ),
     ("data.levels=[700]", "no level [700.0] hPa; the store has [500.0, 850.0]"),
     ("data.step_hours=16", "data.step_hours: 16 is not a multiple of the cadence, 24 h"),
+    ("data.step=16 h", "data.step: 16 h is not a multiple of the cadence, 24 h"),
+    (
+        "forecast={lead_time: 1 month, lead_time_hours: null}",
+        "forecast.lead_time: 1 month is not a multiple of the model step, 24 h; say forecast.lead",
+    ),
+    (
+        "forecast={lead_time: 36 h, lead_time_hours: null}",
+        "forecast.lead_time: 36 h is not a multiple of the model step, 24 h",
+    ),
+    ("model.departures=true", "model.departures: a step is 24 h, expected 1 month; set it to"),
     ("forecast.lead_time_hours=36", "forecast.lead_time_hours: 36 is not a multiple of the model"),
     ("forecast.init_every_hours=36", "forecast.init_every_hours: 36 is not a multiple of the cade"),
     ("forecast.init_times=[2001-01-29,2001-01-29]", "init_times: 2001-01-29T00:00:00 occurs 2"),
