@@ -78,7 +78,7 @@ def test_a_few_chunks_give_a_few_values(read):
 def test_scores_are_planned_unread(read):
     analysis = Analysis(fields({"time": TIMES}, read))
     inits = choose_init_times(
-        analysis, init_times="test", test=["1979", "2018-12-20"], init_every_hours=24
+        analysis, init_times="test", test=["1979", "2018-12-20"], init_every=np.timedelta64(24, "h")
     )
     forecast = fields({INIT_TIME: inits, LEAD_TIME: LEADS}, read)
     blocks = blocks_of(forecast)

@@ -199,7 +199,10 @@ def main() -> None:
         inits = said(
             "choose daily initial times of all years",
             lambda: choose_init_times(
-                analysis, init_times="test", test=["1979", "2018-12-20"], init_every_hours=24
+                analysis,
+                init_times="test",
+                test=["1979", "2018-12-20"],
+                init_every=np.timedelta64(24, "h"),
             ),
         )
         made = said(

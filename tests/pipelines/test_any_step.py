@@ -165,7 +165,7 @@ def test_a_line(name, tmp_path, monkeypatch):
     assert said("run", "x.yaml").count("up to date") == 3
 
 
-@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+@pytest.mark.parametrize("calendar", [pytest.param("standard", marks=pytest.mark.slow), "noleap"])
 def test_a_store_of_months_grows_and_its_scores_are_kept(calendar, tmp_path, monkeypatch, content):
     """Whatever came first, stores are equal to the byte, and so are scores."""
     monkeypatch.chdir(tmp_path)
