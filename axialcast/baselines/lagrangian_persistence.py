@@ -21,7 +21,7 @@ from axialcast.baselines.baseline import ALL, States, Which, labelled, whole_ste
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
 from axialcast.grid.proj import pyproj
-from axialcast.times.dates import Leads, Times
+from axialcast.times.dates import Leads, Times, later
 
 __all__ = ["LagrangianPersistence", "is_installed"]
 
@@ -84,7 +84,7 @@ class LagrangianPersistence:
         channels: Which = ALL,
     ) -> NDArray[np.float32]:
         flow, carry = _pysteps()
-        last, before = states(init_times), states(init_times - self.step)
+        last, before = states(init_times), states(later(init_times, -self.step))
         steps = whole_steps("lead_times", lead_times, self.step)
         out = np.full(normal.shape, np.nan, np.float32)
         units = [self.channels[n].units for n in np.arange(len(self.channels))[channels]]
@@ -100,7 +100,7 @@ class LagrangianPersistence:
         return {"step": self.step.astype("m8[ns]"), "pysteps": version("pysteps")}
 
     def states(self, init_times: Times) -> Times:
-        return np.concatenate([init_times - self.step, init_times])
+        return np.concatenate([later(init_times, -self.step), init_times])
 
 
 def is_installed() -> bool:
