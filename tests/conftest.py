@@ -29,6 +29,12 @@ RANKS_SECONDS = 240
 DATA = Path(os.environ.get("AXIALCAST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes that share the cores compute with one thread each, as do those that they start."""
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Callable[[str], Path]:
     """A function that finds a real data file by name and skips the test where it is absent."""

@@ -1,4 +1,4 @@
-"""A GPU, for what a CPU cannot show: pytest -m gpu -rs"""
+"""A GPU, for what a CPU cannot show: pytest -n 0 -m gpu -rs"""
 
 from pathlib import Path
 
