@@ -197,13 +197,13 @@ def statistics_of(
 def first_infinity(analysis: Analysis, index: int) -> str | None:
     """Where a channel is infinite first, for which it is read: time and place."""
     channel = Analysis(analysis.dataset, Channels([analysis.channels[index]]))
-    (rows, columns), (row, column) = channel.grid.axes, channel.grid.dims
+    (rows, columns), (down, across) = channel.grid.axes, channel.grid.dims
     for block in channel.blocks(READ_BYTES):
         places = np.argwhere(np.isinf(block.new))
         if len(places):
             row, _, y, x = places[0]
             when = time_text(channel.times[block.start + row])
-            return f"at {when}, {row} {rows[y]:g}, {column} {columns[x]:g}"
+            return f"at {when}, {down} {rows[y]:g}, {across} {columns[x]:g}"
     return None
 
 
