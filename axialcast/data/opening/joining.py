@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from axialcast.data.opening.holding import on_one_axis
+from axialcast.data.opening.cadences import on_one_axis
 from axialcast.data.opening.points import on_points
 from axialcast.grid import coords_of, grid_of
 from axialcast.names import LEVEL
