@@ -74,8 +74,8 @@ def submit(
         say("all is up to date, and nothing is submitted")
         return
     text = _text(config, [job for job, _ in scripts])
+    _refuse_under_way(output)  # first, for a job of it may hold the folder: its number says more
     refuse_held(output)
-    _refuse_under_way(output)
     before()
     with hold(output / LOGS):
         _refuse_under_way(output)
