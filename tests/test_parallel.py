@@ -238,4 +238,5 @@ if __name__ == "__main__":
             play(sys.argv[1], int(sys.argv[2]))
     except typer.Exit as ended:
         status = ended.exit_code
+    parallel.leave(status)
     sys.exit(status)

@@ -224,8 +224,8 @@ FEW = """
 from axialcast.run import preflight, urls
 urls.SEEN_SECONDS = 0.5
 preflight.check_run = lambda *given, **words: None
-from axialcast.run.cli import app
-app()
+from axialcast.run.cli import main
+main()
 """
 
 
