@@ -14,7 +14,7 @@ from typing import Any
 
 from axialcast.files import inventory
 from axialcast.files.atomic import write_json
-from axialcast.names import ROLES
+from axialcast.names import CLIMATOLOGY, ROLES
 from axialcast.run.config import Config
 from axialcast.run.stage import Stage
 from axialcast.run.store_states import checksum_of, has_inventory, store_state
@@ -196,6 +196,8 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
         inputs["static store"] = store_state(config, config.static_store)
     if "forecast.forcings" in stage.reads and (paths := forcing_stores(config)):
         inputs["forcing stores"] = [store_state(config, path) for path in paths]
+    if "forecast.forcings" in stage.reads and CLIMATOLOGY in config.forecast.forcings.values():
+        inputs |= _leaves("verify.harmonics", config.verify.harmonics)
     if beyond := _boundary_store(config, stage):
         inputs["boundary store"] = store_state(config, beyond)
     return inputs | _needed(config, stage, earlier)

@@ -17,7 +17,10 @@ from axialcast.names import DIAGNOSTIC, FORCING
 from axialcast.run.config import ConfigError, load_config
 from axialcast.run.inspection import describe
 from axialcast.run.preflight import check_run
+from axialcast.run.shipped import find_pipeline
+from axialcast.run.stage import Stage
 from axialcast.run.stages import run_stages
+from axialcast.run.stamps import decided_by, differences
 
 DAY = np.timedelta64(1, "D").astype("m8[ns]")
 NUM, GRID = 170, LatLonGrid.regular(5, 8, poles=False)
@@ -203,6 +206,21 @@ def test_a_run_says_where_its_forcings_come_from(folder, word):
     (config.output / "checkpoint").symlink_to(folder / "with" / "checkpoint")
     run_stages(config, say=lambda line: None)
     assert (rmse(folder, word, "geopotential") > 1.3 * rmse(folder, "with", "geopotential")).all()
+
+
+def test_forecasts_of_another_climatology_are_other_forecasts(folder):
+    """The harmonics of verify.harmonics decide the forcing, and where there is none, nothing."""
+    said = {}
+    for word in ("climatology", "persist"):
+        settings = [*ROLES, f"forecast.forcings={{sst: {word}}}", f"output={folder}/of {word}"]
+        config = config_of(folder, "with", *settings)
+        stage = Stage.load(find_pipeline("forecast"))
+        one, other = (
+            decided_by(config.model_copy(update={"verify": verify}), stage, [])
+            for verify in (config.verify, config.verify.model_copy(update={"harmonics": 1}))
+        )
+        said[word] = differences(other, one)
+    assert said == {"climatology": ["verify.harmonics was 0, is 1"], "persist": []}
 
 
 def test_a_changed_forcing_makes_the_forecasts_that_used_it_anew(folder, capsys):
