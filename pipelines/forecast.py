@@ -62,7 +62,7 @@ IN_PARTS = True
 
 CHOOSES = (
     *("data.test", "data.gaps", "forecast.init_times", "forecast.init_every"),
-    *("forecast.init_every_hours", "store", "forcing stores"),
+    *("forecast.init_every_hours", "store", "forcing stores", "boundary store"),
 )
 """Of what decides the outputs: what decides which initial times there are, not their values.
 
