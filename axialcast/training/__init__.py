@@ -1,5 +1,6 @@
 """From windows to a trained network: the task, the loop, and what is saved to go on from."""
 
+from axialcast.training.judging import Judging, judged_windows
 from axialcast.training.log import Log
 from axialcast.training.loop import Training
 from axialcast.training.optimization import adamw, learning_rate
@@ -11,12 +12,14 @@ from axialcast.training.task import ForecastTask
 
 __all__ = [
     "ForecastTask",
+    "Judging",
     "Log",
     "Processes",
     "SavedState",
     "Saving",
     "Training",
     "adamw",
+    "judged_windows",
     "learning_rate",
     "machine",
     "newest_state",

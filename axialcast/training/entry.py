@@ -22,7 +22,7 @@ class Entry:
         learning_rate: of the step.
         numbers: loss and norm of the gradient, copied.
         seconds: of training so far.
-        validation_loss: where there was a validation.
+        validation_loss, validation_rmse: where there was a validation, and forecasts were judged.
     """
 
     step: int
@@ -30,6 +30,7 @@ class Entry:
     numbers: "Coming"
     seconds: float = 0.0
     validation_loss: float | None = None
+    validation_rmse: float | None = None
 
     @property
     def is_there(self) -> bool:
@@ -56,6 +57,8 @@ class Entry:
         }
         if self.validation_loss is not None:
             known["validation_loss"] = self.validation_loss
+        if self.validation_rmse is not None and math.isfinite(self.validation_rmse):
+            known["validation_rmse"] = self.validation_rmse
         return known
 
 

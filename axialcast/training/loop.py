@@ -11,6 +11,7 @@ from torch.optim import AdamW
 from axialcast.data import Batch, WindowLoader
 from axialcast.training.averaging import Averages
 from axialcast.training.entry import Coming, Entry
+from axialcast.training.judging import Best, Judging
 from axialcast.training.optimization import load_optimizer, optimizer_tensors
 from axialcast.training.parallel import Processes, is_shared, own_part, shared_like, whole
 from axialcast.training.random_states import random_states, set_random_states
@@ -38,6 +39,8 @@ class Training:
         validate_every: steps from one validation to the next; the last step has one, too.
         accumulate: parts that this process takes its windows of a batch in, one after another.
         processes: that share the training; each has its own windows and the same of all else.
+        judging: forecasts by which the best weights are kept, at each validation; None: the last
+            ones are.
     """
 
     def __init__(
@@ -55,11 +58,13 @@ class Training:
         validate_every: int,
         accumulate: int = 1,
         processes: Processes = Processes(),  # noqa: B008, it is frozen
+        judging: Judging | None = None,
     ) -> None:
         self.network, self.task, self.processes = network, task, processes
         self.averaged = Averages(network, ema_decay)
         processes.shard(network)
         processes.shard(self.averaged.module)
+        self._judging, self.best = judging, Best(self.averaged.module) if judging else None
         self.optimizer = optimizer(network)
         self._objective = processes.wrap(_Objective(network, task))
         self._accumulate = accumulate
@@ -93,10 +98,16 @@ class Training:
             self.seconds = entry.seconds = round(time.perf_counter() - started, 3)
             if self.step % self._validate_every == 0 or self.step == self.num_steps:
                 entry.values()  # weights of a loss that is not finite are judged by nobody
-                entry.validation_loss = self.task.mean_loss(
-                    self.averaged.module, self._validation, total=self.processes.total
-                )
+                self._validate(entry)
             yield entry
+
+    def _validate(self, entry: Entry) -> None:
+        module, total = self.averaged.module, self.processes.total
+        entry.validation_loss = self.task.mean_loss(module, self._validation, total=total)
+        if self.best is not None:
+            assert self._judging is not None
+            entry.validation_rmse = self._judging.rmse(module, total)
+            self.best.look(self.step, entry.validation_rmse, module)
 
     def _batches(self) -> Iterator[Batch]:
         while True:
@@ -135,12 +146,14 @@ class Training:
         return Entry(step, rate, Coming(torch.stack([loss, norm])))
 
     def position(self) -> dict[str, Any]:
-        """Where it stands between two updates, JSON: step, stage, the loader's place, seconds."""
+        """Where it stands between two updates, JSON: step, stage, the loader's place, seconds, and
+        which weights are the best so far."""
         return {
             "step": self.step,
             "stage": self._stage,
             "loader": self._loader.state_dict(),
             "seconds": self.seconds,
+            "best": self.best and self.best.position(),
         }
 
     def tensors(self) -> dict[str, Tensor]:
@@ -153,6 +166,7 @@ class Training:
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": optimizer_tensors(self.optimizer, self.network),
+            "best": self.best.values if self.best else {},
         }
         named = {f"{part}.{name}": value for part in parts for name, value in parts[part].items()}
         named |= random_states(self.device)
@@ -160,8 +174,9 @@ class Training:
         return {name: own_part(v) for name, v in named.items() if is_leader or is_shared(v)}
 
     def weights(self) -> dict[str, Tensor]:
-        """The averaged weights, whole; every process calls it."""
-        return {name: whole(value) for name, value in self.averaged.module.state_dict().items()}
+        """The averaged weights, the best or else the last, whole; every process calls it."""
+        kept = self.best.values if self.best else self.averaged.module.state_dict()
+        return {name: whole(value) for name, value in kept.items()}
 
     def go_on_from(self, position: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Stands where another one stood when these were taken.
@@ -177,6 +192,8 @@ class Training:
             for name, value in own.items():
                 # One after another: none of them is whole in memory for long.
                 value.copy_(shared_like(tensors[f"{part}.{name}"], value))
+        if self.best is not None:
+            self.best.go_on_from(position["best"], lambda name: tensors[f"best.{name}"])
         load_optimizer(self.optimizer, self.network, tensors, start="optimizer.")
         # After everything that was built has drawn its numbers.
         set_random_states(tensors, self.device)

@@ -2,7 +2,8 @@
 
 states/
   00001234/               the step
-    tensors.safetensors   network, averaged network, optimizer, random numbers, each by name
+    tensors.safetensors   network, averaged network, the best of these, optimizer, random numbers,
+                          each by name
     tensors-00001.s…      what another process holds of those that processes share, one file each
     state.json            the position, what the training is made from, the place in the log
     .inventory/           sizes and checksums of all
@@ -44,8 +45,9 @@ __all__ = [
     "write_part",
 ]
 
-FORMAT = 2
-KEYS = ("step", "stage", "loader", "seconds", "log", "made_from", "beside")
+FORMAT = 3
+POSITION = ("step", "stage", "loader", "seconds", "best")
+KEYS = (*POSITION, "log", "made_from", "beside")
 TENSORS, OTHERS = "tensors.safetensors", "tensors-{:05d}.safetensors"
 DESCRIPTION = "state.json"
 
@@ -79,7 +81,7 @@ class SavedState:
         size, checksum = known["log"]
         return cls(
             path=path,
-            position={key: known[key] for key in ("step", "stage", "loader", "seconds")},
+            position={key: known[key] for key in POSITION},
             mark=(size, checksum),
             made_from=known["made_from"],
             beside=known["beside"],

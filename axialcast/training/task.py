@@ -41,11 +41,8 @@ class ForecastTask:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     has_boundary: bool = False
 
-    def squares(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Weighted squares of the errors of rolling a model from the input states of windows.
-
-        Points that the last input state lacks are forecast by nobody, so they are not judged.
-        """
+    def forecast(self, model: nn.Module, batch: Batch) -> Tensor:
+        """(b, k, c, h, w) what a model says of the target states, rolled from the input states."""
         with autocast(batch.states.device, self.precision):
             steps = rollout(
                 model,
@@ -57,14 +54,31 @@ class ForecastTask:
                 boundary=batch.boundary if self.has_boundary else None,
                 valid=None if batch.input_valid is None else batch.input_valid[:, -1],
             )
-            forecast = torch.stack(list(steps), 1).to(batch.targets.dtype)
+            return torch.stack(list(steps), 1).to(batch.targets.dtype)
+
+    def squares(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Weighted squares of the errors of rolling a model from the input states of windows.
+
+        Points that the last input state lacks are forecast by nobody, so they are not judged.
+        """
         return weighted_squares(
-            forecast,
+            self.forecast(model, batch),
             batch.targets,
             area_weights=self.area_weights,
             scale=self.scale,
             valid=_judged(batch),
         )
+
+    def squares_apart(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(k, c) squares in standard deviations, and what each is divided by, as `squares` and
+        `weight` are for all lead times and channels together."""
+        valid, targets = _judged(batch), batch.targets
+        error = self.forecast(model, batch) - targets
+        weights = self.area_weights.expand(targets.shape)
+        if valid is not None:
+            error, weights = torch.where(valid, error, 0.0), weights * valid
+        apart = (0, 3, 4)
+        return (error**2 * self.area_weights).sum(apart), weights.sum(apart)
 
     def weight(self, batch: Batch) -> Tensor:
         """What the squares are divided by, known before they are."""

@@ -124,12 +124,12 @@ def test_what_others_left_between_the_states(saved, runner):
 def test_another_format_is_refused(saved):
     folder = saved / "states" / "00000006"
     path = folder / "state.json"
-    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
+    path.write_text(path.read_text().replace('"format": 3', '"format": 4'))
     inventory.write(folder, inventory.take(folder))
     with pytest.raises(ValueError) as error:
         newest(saved)
     assert str(error.value) == (
-        f"{folder}: format 3, this version reads 2; run with --force to start over"
+        f"{folder}: format 4, this version reads 3; run with --force to start over"
     )
 
 
