@@ -11,34 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from axialcast.baselines.kept import KeptFits
-from axialcast.data import (
-    Analysis,
-    Channels,
-    States,
-    Statistics,
-    WindowLoader,
-    cadence,
-    grid_of,
-    open_analysis,
-    statistics,
-)
-from axialcast.data.monthly import usual_months
-from axialcast.data.plausible import warn_implausible
-from axialcast.data.preparing.prepared import stored_statistics
-from axialcast.data.transform import log_scales
+from axialcast.data import States, WindowLoader
 from axialcast.device import choose_device
 from axialcast.forecast import Checkpoint, save_checkpoint
 from axialcast.model import ForecastNetwork
-from axialcast.names import FORCING, PROGNOSTIC
-from axialcast.parallel import launch, leader_first, told
+from axialcast.parallel import launch, told
 from axialcast.run.boundary import judged_weights, with_boundary
 from axialcast.run.config import Config
+from axialcast.run.network import network_to_train, settings_of
 from axialcast.run.progress import track
-from axialcast.run.stamps import differences, made_from, training_data
-from axialcast.run.static_fields import static_fields
-from axialcast.times.calendars import times_per_step
-from axialcast.times.steps import MONTH, multiple, step_text
+from axialcast.run.stamps import differences, made_from
+from axialcast.run.training_data import TrainingData
 from axialcast.training import (
     ForecastTask,
     Log,
@@ -100,111 +83,20 @@ def run(config: Config) -> None:
 
     Processes that were started together share it; the first of them alone writes.
     """
-    output, data, schedule = config.output, config.data, config.train.schedule
-    assert data is not None
+    output = config.output
+    assert config.data is not None
     processes = Processes.joined(**config.train.processes)
     is_leader = processes.rank == 0
     made = made_from(config, __file__) if is_leader else {}
     saved = state_to_go_on_from(config, made)
     torch.manual_seed(config.seed)
     device = choose_device(config.device)
-    analysis = open_analysis(config.analysis_store, **config.opening)
-    train, validate = (analysis.sel(time=slice(*p)) for p in (data.train, data.validate))
-    channels, grid = Channels.of(analysis, data.roles), grid_of(analysis)
-    stride = times_per_step(cadence(analysis), data.model_step)
-    step = cadence(analysis) * stride
-    log1p = log_scales(channels, data.transform)
-    stats = stored_statistics(
-        config.analysis_store, channels, train=data.train, step=stride, log1p=log1p
-    )
-    if stats is None:
-        with leader_first():
-            stats = kept_statistics(config, Analysis.of(train, channels), stride, log1p)
-    else:
-        warn_implausible(channels, stats.lowest, stats.highest)
-    for channel, share in zip(channels, stats.missing, strict=True):
-        if share:
-            so = "0 for the network" if channel.role == FORCING else "masked in the loss"
-            print(f"train: {channel} is NaN on {100 * share:.3g} % of the area: {so}")
-    static, bounds = static_fields(config, grid), channels.forecast.bounds(data.bounds)
-    settings = {"input_steps": data.input_steps, **config.model.model_dump()}
-    if data.computed_forcings:
-        settings["forcings"] = data.computed_forcings
-    if data.frame:
-        settings["boundary"] = data.frame
-    network = ForecastNetwork(
-        **channels.numbers,
-        num_static=len(static.channels),
-        grid=grid,
-        increment_scale=stats[channels.where(PROGNOSTIC)].increment_scale.tolist(),
-        **settings,
-    )
-    network.set_static(static.values)
-    if config.model.departures:
-        if multiple(step, MONTH) != 1:
-            raise ValueError(
-                f"model.departures: a step is {step_text(step)}, expected 1 month; set it to false"
-            )
-        prognostic = channels.where(PROGNOSTIC)
-        network.set_usual(*usual_months(train, channels.having(PROGNOSTIC), stats[prognostic]))
-    network.to(device)
-    rows = processes.share(network)
-    joined = (with_boundary(config, part, channels, stats) for part in (train, validate))
-    states, watched = (
-        States(
-            part.isel({grid.dims[0]: rows}),
-            every,
-            known,
-            buffer_bytes=data.buffer_bytes,
-            num_latitudes=grid.shape[0],
-        )
-        for part, every, known in joined
-    )
-    judged = torch.tensor(judged_weights(config, grid)[rows], dtype=torch.float32, device=device)
-    windows = partial(
-        WindowLoader,
-        input_steps=data.input_steps,
-        step=stride,
-        batch_size=config.train.batch_size,
-        device=device,
-        rank=processes.data_rank,
-        world_size=processes.data_ranks,
-    )
-    seed_rank(config.seed)
-    training = Training(
-        network,
-        ForecastTask(
-            step=step,
-            area_weights=judged,
-            scale=error_scale(network, channels.forecast.weights(data.weights)),
-            precision=config.train.precision,
-            has_boundary=data.boundary is not None,
-        ),
-        optimizer=partial(adamw, weight_decay=config.train.weight_decay),
-        learning_rate=partial(
-            learning_rate,
-            stages=[(stage.steps, stage.rollout_steps) for stage in schedule],
-            peak=config.train.learning_rate,
-            warmup_steps=config.train.warmup_steps,
-        ),
-        stage_steps=[stage.steps for stage in schedule],
-        windows=lambda number: windows(
-            states,
-            target_steps=schedule[number].rollout_steps,
-            drop_last=True,
-            seed=config.seed * 1000 + number,
-        ),
-        validation=windows(
-            watched, target_steps=max(stage.rollout_steps for stage in schedule), shuffle=False
-        ),
-        ema_decay=config.train.ema_decay,
-        gradient_clip=config.train.gradient_clip,
-        validate_every=config.train.validate_every,
-        accumulate=config.train.accumulate,
-        processes=processes,
-    )
+    data = TrainingData.of(config)
+    for remark in data.missing():
+        print(f"train: {remark}")
+    training = training_of(config, data, processes, device)
     beside = {
-        "data.buffer_gib": data.buffer_gib,
+        "data.buffer_gib": config.data.buffer_gib,
         **machine(device, processes, config.train.accumulate),
     }
     if saved:
@@ -235,29 +127,102 @@ def run(config: Config) -> None:
                     log.write(entry)
                 saving.after_step()
         weights = training.weights()
-        if not is_leader:
-            return
-        save_checkpoint(
-            output / "checkpoint",
-            Checkpoint(
-                weights=weights,
-                network=settings,
-                channels=channels,
-                static=static.channels,
-                bounds=bounds,
-                statistics=stats,
-                grid=grid,
-                step=step,
-                provenance={
-                    "train": list(data.train),
-                    "store": config.analysis_address,
-                    "axialcast": version("axialcast"),
-                    "torch": torch.__version__,
-                    "seed": config.seed,
-                },
-            ),
-            make_room=saving.drop_older,
+        if is_leader:
+            save_checkpoint(
+                output / "checkpoint",
+                checkpoint_of(config, data, weights),
+                make_room=saving.drop_older,
+            )
+
+
+def training_of(
+    config: Config, data: TrainingData, processes: Processes, device: torch.device
+) -> Training:
+    """The training before its first step: network, loss, loaders, schedule."""
+    assert config.data is not None
+    network = network_to_train(config, data).to(device)
+    rows = processes.share(network)
+    buffer_bytes = config.data.buffer_bytes
+    joined = (
+        with_boundary(config, part, data.channels, data.statistics)
+        for part in (data.train, data.validate)
+    )
+    states, watched = (
+        States(
+            part.isel({data.grid.dims[0]: rows}),
+            channels,
+            statistics,
+            buffer_bytes=buffer_bytes,
+            num_latitudes=data.grid.shape[0],
         )
+        for part, channels, statistics in joined
+    )
+    train, schedule = config.train, config.train.schedule
+    windows = partial(
+        WindowLoader,
+        input_steps=network.input_steps,
+        step=data.stride,
+        batch_size=train.batch_size,
+        device=device,
+        rank=processes.data_rank,
+        world_size=processes.data_ranks,
+    )
+    judged = judged_weights(config, data.grid)[rows]
+    seed_rank(config.seed)
+    return Training(
+        network,
+        ForecastTask(
+            step=data.step,
+            area_weights=torch.tensor(judged, dtype=torch.float32, device=device),
+            scale=error_scale(network, data.channels.forecast.weights(config.data.weights)),
+            precision=train.precision,
+            has_boundary=config.data.boundary is not None,
+        ),
+        optimizer=partial(adamw, weight_decay=train.weight_decay),
+        learning_rate=partial(
+            learning_rate,
+            stages=[(stage.steps, stage.rollout_steps) for stage in schedule],
+            peak=train.learning_rate,
+            warmup_steps=train.warmup_steps,
+        ),
+        stage_steps=[stage.steps for stage in schedule],
+        windows=lambda number: windows(
+            states,
+            target_steps=schedule[number].rollout_steps,
+            drop_last=True,
+            seed=config.seed * 1000 + number,
+        ),
+        validation=windows(
+            watched, target_steps=max(stage.rollout_steps for stage in schedule), shuffle=False
+        ),
+        ema_decay=train.ema_decay,
+        gradient_clip=train.gradient_clip,
+        validate_every=train.validate_every,
+        accumulate=train.accumulate,
+        processes=processes,
+    )
+
+
+def checkpoint_of(config: Config, data: TrainingData, weights: Mapping[str, Tensor]) -> Checkpoint:
+    """What is kept of a training."""
+    assert config.data is not None
+    return Checkpoint(
+        weights=weights,
+        network=settings_of(config),
+        channels=data.channels,
+        static=data.static.channels,
+        bounds=data.channels.forecast.bounds(config.data.bounds),
+        statistics=data.statistics,
+        grid=data.grid,
+        step=data.step,
+        provenance={
+            "train": list(config.data.train),
+            "store": config.analysis_address,
+            "axialcast": version("axialcast"),
+            "torch": torch.__version__,
+            "seed": config.seed,
+        },
+    )
 
 
 def error_scale(network: ForecastNetwork, weights: NDArray[np.float64] | None) -> Tensor:
@@ -285,18 +250,3 @@ def state_to_go_on_from(config: Config, made: Mapping[str, Any]) -> SavedState |
             )
     name = told(newest and newest.path.name)
     return newest or (SavedState.of(folder / name) if name else None)
-
-
-def kept_statistics(
-    config: Config, training: Analysis, step: int, log1p: NDArray[np.float64]
-) -> Statistics:
-    """Statistics of the training period, gathered once for as long as it stays as it is."""
-    kept = KeptFits(config.output / ".fitted", training_data(config))
-    how = {"step": step, **({"log1p": log1p.tolist()} if log1p.any() else {})}
-    found = kept.load("statistics", training, how)
-    if found is None:
-        found = vars(statistics(training, training.channels, step=step, log1p=log1p))
-        kept.save("statistics", training, how, found)
-    else:
-        warn_implausible(training.channels, found["lowest"], found["highest"])
-    return Statistics(**found)

@@ -33,10 +33,12 @@ from axialcast.times.steps import step_numbers, step_of_numbers
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
-FORMAT = 2
+FORMAT = 3
 KEYS = ("network", "channels", "static", "bounds", "statistics", "grid", "provenance")
 """Besides the step, `step_hours` or `step_months`."""
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
+BODY = ("embed.", "features.", "transformer.", "head.")
+"""What tensors of the body were called before format 3."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise ValueError(
             f"{path / WEIGHTS}: the checkpoint is damaged ({error}); train again"
         ) from None
+    if description["format"] < 3:
+        weights = {f"body.{n}" if n.startswith(BODY) else n: w for n, w in weights.items()}
     try:
         checkpoint = Checkpoint(
             weights=weights,
@@ -206,7 +210,7 @@ def _described(path: Path) -> dict[str, Any]:
     if description["format"] == 1:  # of axialcast 0.1: networks were told of states alone
         missing: dict[str, Any] = {"static": [], "bounds": None}
         return missing | read_document(path, *(key for key in KEYS if key not in missing))
-    if description["format"] != FORMAT:
+    if description["format"] not in (2, FORMAT):
         raise ValueError(
             f"{path.parent}: checkpoint format {description['format']}, this version reads 1 to "
             f"{FORMAT}; install the axialcast that wrote it, or train again"

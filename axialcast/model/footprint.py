@@ -87,7 +87,7 @@ def training_footprint(
             loss = weighted_squares(forecast, target, area_weights=area, scale=scale, valid=judged)
             loss.backward()  # type: ignore[no-untyped-call]
             del steps, forecast, target, judged, loss
-        blocks = [sum(map(_size, b.parameters())) for b in network.transformer.layers.blocks]
+        blocks = [sum(map(_size, b.parameters())) for b in network.body.transformer.layers.blocks]
     return Footprint(weights, max(blocks), weights - sum(blocks), live.peak - weights)
 
 

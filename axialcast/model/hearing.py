@@ -34,9 +34,9 @@ def hearing(network: ForecastNetwork, *, step: np.timedelta64, seed: int = 0) ->
     scale = network.increment_scale
     random = torch.Generator().manual_seed(seed)
     size, num = (len(WINDOWS), network.input_steps), network.num_channels
-    drawn = torch.randn(
-        (*size, num + network.num_forcings, *network.head.shape), generator=random
-    ).to(scale.device)
+    drawn = torch.randn((*size, num + network.num_forcings, *network.shape), generator=random).to(
+        scale.device
+    )
     states, forcings = drawn[:, :, :num], drawn[:, :, num:] if network.num_forcings else None
     coming = None
     if network.frame is not None:

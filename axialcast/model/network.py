@@ -1,12 +1,11 @@
-"""The forecast network: embed → axial transformer → head, one model step at a time.
+"""The forecast network: what it is told → body → change of the state, one model step at a time.
 
 Shapes: b windows, t input states, p prognostic channels, c channels forecast (the prognostic, then
-the diagnostic), f channels of forcings, s static fields, h latitudes, w longitudes; T, H, W the
-same counted in patches; d features.
+the diagnostic), f channels of forcings, s static fields, h latitudes, w longitudes.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +14,10 @@ from torch import Tensor, nn
 
 from axialcast.grid import Grid
 from axialcast.model import sun
+from axialcast.model.bodies import Kind, body_of
 from axialcast.model.boundary import Frame
 from axialcast.model.departures import Departures
-from axialcast.model.embedding import PatchEmbedding, PatchHead, SphereFeatures, num_patches
-from axialcast.nn import AxialTransformer
-from axialcast.nn.domain import Domain, share_axis
+from axialcast.nn.domain import Domain
 
 __all__ = ["ForecastNetwork"]
 
@@ -27,11 +25,11 @@ __all__ = ["ForecastNetwork"]
 class ForecastNetwork(nn.Module):
     """Predicts the next normalised state from the last t of them.
 
-    The head predicts the change over one step in units of its standard deviation:
-    next = last + increment_scale · head(transformer(embed(states) + features)). Of diagnostic
-    channels, which have no last state, it predicts the value itself. With each state it is told
-    static fields, forcings of the time that the state leads to, and forcings that follow from its
-    own time.
+    Its body predicts the change over one step in units of its standard deviation:
+    next = last + increment_scale · body(states and what else it is told). Of diagnostic channels,
+    which have no last state, it predicts the value itself. With each state the body is told static
+    fields, forcings of the time that the state leads to, and forcings that follow from its own
+    time. What the body is made of is a matter of `kind`; all else here is the same for any.
 
     Args:
         num_channels: p.
@@ -39,14 +37,7 @@ class ForecastNetwork(nn.Module):
         increment_scale: (p,) standard deviation of the change over one step, in units of the
             standard deviation of the state.
         input_steps: t.
-        dim: features d.
-        depth: layers of the transformer.
-        heads: attention heads; must divide `dim`.
-        patch: times, latitudes and longitudes in a patch; times must divide `input_steps`.
-        position: of the transformer: learned, sinusoidal, rotary or none.
-        mlp_ratio: width of a layer's perceptron over `dim`.
-        dropout: of residual branches.
-        reversible: recompute activations in backward instead of keeping them.
+        kind: of body, see `axialcast.model.bodies`.
         departures: of states of months, be given departures from the means of the calendar
             months, and give such; nothing is usual until `set_usual`, and then that is part of the
             state dict.
@@ -56,10 +47,10 @@ class ForecastNetwork(nn.Module):
         forcings: computed ones, by their names in `axialcast.names.COMPUTED`.
         boundary: keywords of `axialcast.model.boundary.Frame`: of a region, in whose frame it is
             told how states change, and led to them; None: it is told nothing of the kind.
+        settings: keywords of the body, e.g. of `axialcast.model.axial.AxialBody`.
 
     Raises:
-        ValueError: `patch` does not divide `input_steps`, a forcing is not known, or as
-            AxialTransformer.
+        ValueError: a forcing is not known, or as the body.
     """
 
     increment_scale: Tensor
@@ -74,20 +65,14 @@ class ForecastNetwork(nn.Module):
         grid: Grid,
         increment_scale: Sequence[float],
         input_steps: int = 2,
-        dim: int = 128,
-        depth: int = 4,
-        heads: int = 4,
-        patch: tuple[int, int, int] = (1, 2, 2),
-        position: Literal["learned", "sinusoidal", "rotary", "none"] = "learned",
-        mlp_ratio: float = 2.0,
-        dropout: float = 0.0,
-        reversible: bool = True,
+        kind: Kind = "axial",
         departures: bool = False,
         num_diagnostic: int = 0,
         num_forcings: int = 0,
         num_static: int = 0,
         forcings: Sequence[str] = (),
         boundary: Mapping[str, Any] | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__()
         if unknown := sorted(set(forcings) - set(sun.FORCINGS)):
@@ -95,12 +80,7 @@ class ForecastNetwork(nn.Module):
                 f"forcings: {unknown[0]} is not computed here, expected some of "
                 f"{', '.join(sun.FORCINGS)}"
             )
-        if input_steps % patch[0]:
-            raise ValueError(
-                f"patch: {patch[0]} times do not divide input_steps={input_steps}; "
-                f"choose 1 or {input_steps}"
-            )
-        self.input_steps, self.patch = input_steps, tuple(patch)
+        self.input_steps, self.shape = input_steps, grid.shape
         self.num_channels, self.num_forcings = num_channels, num_forcings
         scale = torch.tensor([*increment_scale, *[1.0] * num_diagnostic])[:, None, None]
         self.register_buffer("increment_scale", scale)
@@ -115,23 +95,14 @@ class ForecastNetwork(nn.Module):
         self.frame = None if boundary is None else Frame(grid, **boundary)
         num_told = num_static + num_forcings + len(self.forcings)
         num_told += 0 if boundary is None else num_channels
-        self.embed = PatchEmbedding(
-            num_channels + num_told, dim, patch=patch, is_periodic=grid.is_periodic
+        self.body = body_of(
+            kind,
+            num_channels + num_told,
+            grid,
+            num_outputs=num_channels + num_diagnostic,
+            input_steps=input_steps,
+            **settings,
         )
-        self.features = SphereFeatures(grid, dim, patch=patch[1:])
-        self.transformer = AxialTransformer(
-            dim,
-            depth,
-            num_dimensions=3,
-            heads=heads,
-            shape=num_patches((input_steps, *grid.shape), patch),
-            position=position,
-            periodic=(False, False, grid.is_periodic),
-            mlp_ratio=mlp_ratio,
-            dropout=dropout,
-            reversible=reversible,
-        )
-        self.head = PatchHead(dim, num_channels + num_diagnostic, patch=patch[1:], shape=grid.shape)
         self._domain: Domain | None = None
         self._rows: list[slice] = []
         self._band = slice(None)
@@ -160,22 +131,11 @@ class ForecastNetwork(nn.Module):
             The rows of the grid that this process has: whole patches.
 
         Raises:
-            ValueError: there are more processes than rows of patches.
+            ValueError: there are more processes than rows of patches, or bodies of this kind
+                cannot be shared.
         """
-        height, patch = self.head.shape[0], self.patch[1]
-        length = -(-height // patch)
-        try:
-            domain = Domain(group, axis=1, length=length)
-        except ValueError:
-            raise ValueError(
-                f"more processes than rows of patches, of which {height} latitudes have {length}, "
-                f"{patch} latitudes each; choose at most {length}"
-            ) from None
-        share_axis(self.transformer, domain)
-        self._rows = [slice(b.start * patch, min(b.stop * patch, height)) for b in domain.bands]
-        self._domain, self._band = domain, self._rows[domain.rank]
-        rows = self._band
-        self.features.band, self.head.rows = domain.band, rows
+        self._domain, self._rows = self.body.share(group)
+        rows = self._band = self._rows[self._domain.rank]
         if self.frame is not None:
             self.frame.rows = rows
         if self.departures is not None:
@@ -217,16 +177,12 @@ class ForecastNetwork(nn.Module):
 
     def following(self, states: Tensor, told: Sequence[Tensor], dates: Tensor) -> Tensor:
         """`forward`, with what else the network is told: `told`, or what stands for it."""
-        latest, scale = self.patch[0] - 1, self.increment_scale
-        num = states.shape[2]
+        scale, num = self.increment_scale, states.shape[2]
         if self.departures is not None:
             states = self.departures.of(states, dates)
             scale = torch.ones_like(scale)
         given = torch.cat([states, *told], 2) if told else states
-        tokens = self.embed(given) + self.features(dates[:, latest :: self.patch[0], :2])
-        features = self.transformer(tokens)
-        head: Tensor = self.head(features[:, -1])
-        change = scale * head.to(states.dtype)
+        change: Tensor = scale * self.body(given, dates).to(states.dtype)
         coming = states[:, -1] + change[:, :num]
         if self.departures is not None:
             coming = self.departures.whole(coming, dates[:, -1])

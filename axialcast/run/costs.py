@@ -28,6 +28,7 @@ from axialcast.model.memory import installed_bytes, resident_bytes
 from axialcast.names import FORCING
 from axialcast.parallel import launch
 from axialcast.run.config import Config, DataConfig
+from axialcast.run.network import network_of
 from axialcast.run.simulated import planet_of
 from axialcast.run.training_costs import TrainingCosts
 from axialcast.run.verification import verifying_gib
@@ -240,16 +241,7 @@ class Preflight:
 
     def network(self, **changes: Any) -> ForecastNetwork:
         """The network that train would build."""
-        settings = {"input_steps": self.data.input_steps, **self.config.model.model_dump()}
-        return ForecastNetwork(
-            **(numbers := self.channels.numbers),
-            num_static=len(self.data.static),
-            forcings=self.data.computed_forcings,
-            boundary=self.data.frame,
-            grid=self.analysis.grid,
-            increment_scale=[1.0] * numbers["num_channels"],
-            **(settings | changes),
-        )
+        return network_of(self.config, self.channels, self.analysis.grid, **changes)
 
     @property
     def num_leads(self) -> int:

@@ -11,8 +11,10 @@ from pydantic import Field, field_validator, model_validator
 
 from axialcast.names import canonical
 from axialcast.run.data_section import DataConfig, RegionConfig, Section
+from axialcast.run.model_section import ModelConfig
 from axialcast.run.simulate_section import RainCellsConfig, SimulateConfig, Simulated
 from axialcast.run.spelled import given_step, refuse_both
+from axialcast.run.train_section import ScheduleConfig, TrainConfig
 from axialcast.run.values import (
     BatchName,
     Count,
@@ -20,10 +22,7 @@ from axialcast.run.values import (
     Hours,
     Location,
     Name,
-    NotNegative,
-    Patch,
     Positive,
-    Share,
     Sources,
     Whole,
     WholeHours,
@@ -75,98 +74,6 @@ class PrepareConfig(Section):
     """Grid to take conservative means on; null: the store's own."""
     area_weighted: bool = True
     """Whether cells count by their area in the statistics."""
-
-
-class ModelConfig(Section):
-    """The network: keywords of `axialcast.model.ForecastNetwork`."""
-
-    dim: Annotated[Count, Field(le=65_536)] = 128
-    """Feature width."""
-    depth: Annotated[Count, Field(le=1024)] = 4
-    """Number of axial transformer blocks."""
-    heads: Count = 4
-    """Attention heads; must divide dim."""
-    patch: Patch = (1, 2, 2)
-    """Times, latitudes and longitudes in a patch; [2, 2] means [1, 2, 2]."""
-    position: Literal["learned", "sinusoidal", "rotary", "none"] = "learned"
-    """Kind of positional embedding."""
-    reversible: bool = True
-    """Whether the backward pass recomputes activations: memory no longer grows with depth."""
-    mlp_ratio: Annotated[Positive, Field(le=1024)] = 2.0
-    """Hidden width of a layer's perceptron, in units of dim."""
-    dropout: Share = 0.0
-    """Share of features dropped while training."""
-    departures: bool = False
-    """Of states of months: whether the network is given, and gives, departures from the mean of
-    each calendar month of data.train."""
-
-    @model_validator(mode="after")
-    def _has_features(self) -> Self:
-        if self.dim % self.heads:
-            near = self.dim - self.dim % self.heads or self.heads
-            raise ValueError(
-                f"dim {self.dim} is not divisible by heads {self.heads}; try dim: {near}"
-            )
-        if round(self.dim * self.mlp_ratio) < 1:
-            raise ValueError(
-                f"mlp_ratio {self.mlp_ratio:g} of dim {self.dim} leaves no feature; try 2"
-            )
-        return self
-
-
-class ScheduleConfig(Section):
-    """One stage of training."""
-
-    steps: Count
-    """Optimizer steps of this stage."""
-    rollout_steps: Count = 1
-    """Model steps that the loss looks ahead."""
-
-
-class TrainConfig(Section):
-    """How the network is fitted."""
-
-    schedule: Annotated[list[ScheduleConfig], Field(min_length=1)] = [ScheduleConfig(steps=1000)]
-    """Stages in order: first single steps, then rollouts."""
-    batch_size: Count = 32
-    """Windows per step, of all processes together."""
-    parallel: Literal["auto", "ddp", "fsdp", "none"] = "auto"
-    """How processes started by torchrun, srun or mpirun share a training; auto: ddp where there
-    are several. fsdp also shards weights and the optimizer; none refuses more than one."""
-    accumulate: Count = 1
-    """Parts that a process takes its windows of a step in, one after another, to save memory."""
-    domain_ranks: Count = 1
-    """Processes that share every window, each a band of latitudes; divides their number."""
-    learning_rate: Positive = 1e-3
-    """Peak learning rate, reached after warm-up; a cosine over all stages takes it to zero."""
-    weight_decay: NotNegative = 0.05
-    """AdamW's decoupled weight decay, on matrices only."""
-    warmup_steps: Whole = 50
-    """Steps over which the learning rate rises linearly."""
-    ema_decay: Share = 0.99
-    """Decay per step of the averaged weights that the checkpoint keeps; 0: the last weights."""
-    gradient_clip: Positive = 1.0
-    """Largest norm of the gradient."""
-    validate_every: Count = 200
-    """Steps from one look at data.validate to the next."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the network; auto: bfloat16 where the GPU computes in it."""
-    save_every: Interval = "5 minutes"
-    """How often a state to go on from is saved: steps such as 200, or a time such as 5 minutes."""
-    keep_states: Count = 2
-    """Newest saved states that are kept; the one before serves when the newest is damaged."""
-
-    @property
-    def processes(self) -> dict[str, Any]:
-        """Keywords of `axialcast.training.Processes.joined`."""
-        return {
-            "kind": self.parallel,
-            **self.model_dump(include={"domain_ranks", "batch_size", "accumulate"}),
-        }
-
-    @property
-    def save_interval(self) -> dict[str, float]:
-        return interval(self.save_every)
 
 
 class ForecastConfig(Section):

@@ -13,6 +13,7 @@ from axialcast.grid import Grid
 from axialcast.model import ForecastNetwork
 from axialcast.model.footprint import Footprint, timed_step, training_footprint
 from axialcast.run.config import Config
+from axialcast.run.network import network_of
 
 __all__ = ["TrainingCosts"]
 
@@ -192,18 +193,7 @@ class TrainingCosts:
         return _extended(over_layers, windows)
 
     def _network(self, depth: int) -> ForecastNetwork:
-        settings, data = {**self.config.model.model_dump(), "depth": depth}, self.config.data
-        assert data is not None
-        return ForecastNetwork(
-            **(numbers := self.channels.numbers),
-            num_static=len(data.static),
-            forcings=data.computed_forcings,
-            boundary=data.frame,
-            grid=self._band,
-            increment_scale=[1.0] * numbers["num_channels"],
-            input_steps=self._input_steps,
-            **settings,
-        )
+        return network_of(self.config, self.channels, self._band, depth=depth)
 
     @property
     def _input_steps(self) -> int:

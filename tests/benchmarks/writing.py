@@ -64,7 +64,7 @@ def small_forecaster(analysis: xr.Dataset) -> Forecaster:
         increment_scale=stats.increment_scale.tolist(),
         **settings,
     )
-    torch.nn.init.normal_(network.head.project.weight, std=0.01)
+    torch.nn.init.normal_(network.body.head.project.weight, std=0.01)
     weights = network.state_dict()
     return Forecaster(Checkpoint(weights, settings, channels, stats, grid, STEP), device="cpu")
 

@@ -153,7 +153,7 @@ def make_trained():
             increment_scale=known.increment_scale.tolist(), **settings,
         )  # fmt: skip
         with torch.no_grad():
-            for parameter in network.head.parameters():
+            for parameter in network.body.head.parameters():
                 parameter.normal_(std=0.3) if stirred else parameter.zero_()
         checkpoint = Checkpoint(
             weights=network.state_dict(), network=settings, channels=channels, statistics=known,

@@ -25,7 +25,7 @@ def make_checkpoint(analysis, input_steps=2, roles=None, boundary=None):
         **settings,
     )
     with torch.no_grad():
-        network.head.project.weight.normal_(std=0.3)
+        network.body.head.project.weight.normal_(std=0.3)
     return Checkpoint(
         weights=network.state_dict(),
         network=settings,

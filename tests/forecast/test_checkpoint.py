@@ -115,7 +115,7 @@ def cut(numbers):
     [
         (lambda d: d.pop("channels"), "model.json: damaged, it lacks channels"),
         (lambda d: d.pop("format"), "model.json: damaged, it lacks format"),
-        (lambda d: d.update(format=7), "checkpoint format 7, this version reads 1 to 2; install"),
+        (lambda d: d.update(format=7), "checkpoint format 7, this version reads 1 to 3; install"),
         (lambda d: d.update(channels=[]), r"statistics.mean: holds \d values for 0 channels"),
         (lambda d: d.update(channels=[{"a": 1}]), "does not describe a network"),
         (lambda d: d["channels"].pop(), r"statistics.mean: holds (\d) values for \d channels"),

@@ -49,7 +49,7 @@ def test_an_untrained_network_lets_departures_persist(network, calendar):
 
 def test_it_is_given_departures_and_gives_them(network):
     """What is usual cancels, whatever it is; the spread is what a change is counted in."""
-    for parameter in network.head.parameters():
+    for parameter in network.body.head.parameters():
         torch.nn.init.normal_(parameter)
     times = np.array([["2001-01-01", "2001-02-01"]], "M8[ns]")
     told = dates(times)

@@ -35,8 +35,8 @@ def test_before_training_it_listens_to_nothing():
 
 def test_what_has_no_weight_is_not_heard():
     network = make_network()
-    torch.nn.init.normal_(network.head.project.weight, std=0.3)
-    columns = network.embed.project.weight.data.view(16, 1, 3 + 3, 2, 2)  # (d, t, c, p, q)
+    torch.nn.init.normal_(network.body.head.project.weight, std=0.3)
+    columns = network.body.embed.project.weight.data.view(16, 1, 3 + 3, 2, 2)  # (d, t, c, p, q)
     columns[:, :, 4] = 0.0
     first, second, sun = hearing(network, step=DAY)
     assert second == 0.0
@@ -58,5 +58,5 @@ def test_it_counts_in_changes_over_a_step():
 
 def test_months_are_heard_of_as_days_are():
     network = make_network()
-    torch.nn.init.normal_(network.head.project.weight, std=0.3)
+    torch.nn.init.normal_(network.body.head.project.weight, std=0.3)
     assert min(hearing(network, step=np.timedelta64(1, "M"))) > 0.01

@@ -36,7 +36,7 @@ def test_any_grid_size(shape, patch):
 def test_increments_are_in_units_of_their_scale():
     network = make_network()
     with torch.no_grad():
-        network.head.project.bias.fill_(1.0)
+        network.body.head.project.bias.fill_(1.0)
     states = torch.zeros(1, 2, 3, 5, 8)
     out = network(states, torch.rand(1, 2, 2))
     torch.testing.assert_close(out[0, :, 2, 3], torch.tensor([0.1, 0.2, 0.3]))
@@ -46,7 +46,7 @@ def test_rolling_the_globe_with_its_clock_rolls_the_forecast():
     """With rotary positions and no features of place, a patch east is no different."""
     network = _stirred(make_network(position="rotary", patch=(1, 1, 2)).double())
     with torch.no_grad():
-        network.features.project.weight.zero_()
+        network.body.features.project.weight.zero_()
     states = torch.randn(1, 2, 3, 5, 8, dtype=torch.float64)
     calendar = torch.rand(1, 2, 2, dtype=torch.float64)
     rolled = network(states.roll(4, -1), calendar)
@@ -84,7 +84,7 @@ def test_loss_by_hand():
 def _stirred(network):
     """The network with a head that is not zero, so that its output depends on everything."""
     with torch.no_grad():
-        network.head.project.weight.normal_()
+        network.body.head.project.weight.normal_()
     return network
 
 

@@ -133,7 +133,7 @@ def check_exchanges(group) -> None:
         rows = network.share(group)
         if engine == "fsdp":
             shard(network)
-        states = torch.randn(2, 2, 3, *network.head.shape, dtype=torch.float64)[..., rows, :]
+        states = torch.randn(2, 2, 3, *network.shape, dtype=torch.float64)[..., rows, :]
         calendar = torch.rand(2, 2, 5, dtype=torch.float64)
         with profile(activities=[ProfilerActivity.CPU]) as seen:
             network(states, calendar).sum().backward()
@@ -167,7 +167,7 @@ def network_of(options: dict) -> ForecastNetwork:
     torch.manual_seed(2)
     settings = {"dim": DIM, "depth": 2, "heads": 2, "patch": (1, 2, 2), **options}
     network = ForecastNetwork(num_channels=3, grid=grid, increment_scale=[0.5, 1, 2], **settings)
-    nn.init.normal_(network.head.project.weight)
+    nn.init.normal_(network.body.head.project.weight)
     network.set_static(np.random.default_rng(0).standard_normal((network.num_static, *grid.shape)))
     return network.double()
 
@@ -175,7 +175,7 @@ def network_of(options: dict) -> ForecastNetwork:
 def check_network(group, options: dict, engine: str) -> None:
     network = network_of(options)
     alone = copy.deepcopy(network)
-    states = torch.randn(2, 2, 3, *alone.head.shape, dtype=torch.float64)
+    states = torch.randn(2, 2, 3, *alone.shape, dtype=torch.float64)
     calendar = torch.rand(2, 2, 5, dtype=torch.float64)
     rows = network.share(group)
     model = network
@@ -197,7 +197,7 @@ def check_network(group, options: dict, engine: str) -> None:
 def shard(network: ForecastNetwork) -> None:
     from torch.distributed.fsdp import fully_shard
 
-    for block in network.transformer.layers.blocks:
+    for block in network.body.transformer.layers.blocks:
         fully_shard(block)
     fully_shard(network)
 

@@ -127,7 +127,7 @@ def test_statistics_are_gathered_once(pipeline, store, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("gathered again")
 
-    monkeypatch.setitem(pipeline["run"].__globals__, "statistics", fail)
+    monkeypatch.setattr("axialcast.run.training_data.statistics", fail)
     train(pipeline, store, tmp_path / "run", "model.dim=32")
     again = axialcast.load(tmp_path / "run" / "checkpoint", device="cpu").checkpoint.statistics
     assert again.to_dict() == first.to_dict()

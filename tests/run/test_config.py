@@ -258,6 +258,7 @@ def test_every_field_is_described() -> None:
 
 def test_sections_have_their_constructors_keywords_and_defaults() -> None:
     from axialcast.model import ForecastNetwork
+    from axialcast.model.axial import AxialBody
     from axialcast.planet.nature_run import nature_run
     from axialcast.planet.rain_cells import RainCells
 
@@ -269,11 +270,14 @@ def test_sections_have_their_constructors_keywords_and_defaults() -> None:
             ForecastNetwork,
             {
                 *("num_channels", "num_diagnostic", "num_forcings", "num_static", "forcings"),
-                *("grid", "increment_scale", "input_steps", "boundary"),
+                *("grid", "increment_scale", "input_steps", "boundary", "kind", "settings"),
+                *("num_fields", "num_outputs"),
             },
         ),
     ):
-        parameters = inspect.signature(constructor).parameters
+        parameters = dict(inspect.signature(constructor).parameters)
+        if section is ModelConfig:
+            parameters |= inspect.signature(AxialBody).parameters
         assert set(section.model_fields) - {"kind"} == set(parameters) - from_elsewhere
         for name, default in defaults_of(section).items():
             if name != "kind" and parameters[name].default is not inspect.Parameter.empty:

@@ -38,7 +38,7 @@ def test_what_a_state_is(saved):
     assert {"random.cpu", "averaged.n_averaged", "network.increment_scale"} <= names
     weights = {name.removeprefix("network.") for name in names if name.startswith("network.")}
     assert {f"averaged.module.{name}" for name in weights} <= names
-    assert "optimizer.head.project.weight.exp_avg_sq" in names
+    assert "optimizer.body.head.project.weight.exp_avg_sq" in names
     assert inventory.problems(state.path, read_all=True) == []
     assert state.mark[0] == (saved / "log.jsonl").stat().st_size
 

@@ -1,0 +1,66 @@
+"""The section `train:` of a config file: how the network is fitted."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from axialcast.run.section import Section
+from axialcast.run.values import Count, NotNegative, Positive, Share, Whole
+from axialcast.times.periods import Interval, interval
+
+__all__ = ["ScheduleConfig", "TrainConfig"]
+
+
+class ScheduleConfig(Section):
+    """One stage of training."""
+
+    steps: Count
+    """Optimizer steps of this stage."""
+    rollout_steps: Count = 1
+    """Model steps that the loss looks ahead."""
+
+
+class TrainConfig(Section):
+    """How the network is fitted."""
+
+    schedule: Annotated[list[ScheduleConfig], Field(min_length=1)] = [ScheduleConfig(steps=1000)]
+    """Stages in order: first single steps, then rollouts."""
+    batch_size: Count = 32
+    """Windows per step, of all processes together."""
+    parallel: Literal["auto", "ddp", "fsdp", "none"] = "auto"
+    """How processes started by torchrun, srun or mpirun share a training; auto: ddp where there
+    are several. fsdp also shards weights and the optimizer; none refuses more than one."""
+    accumulate: Count = 1
+    """Parts that a process takes its windows of a step in, one after another, to save memory."""
+    domain_ranks: Count = 1
+    """Processes that share every window, each a band of latitudes; divides their number."""
+    learning_rate: Positive = 1e-3
+    """Peak learning rate, reached after warm-up; a cosine over all stages takes it to zero."""
+    weight_decay: NotNegative = 0.05
+    """AdamW's decoupled weight decay, on matrices only."""
+    warmup_steps: Whole = 50
+    """Steps over which the learning rate rises linearly."""
+    ema_decay: Share = 0.99
+    """Decay per step of the averaged weights that the checkpoint keeps; 0: the last weights."""
+    gradient_clip: Positive = 1.0
+    """Largest norm of the gradient."""
+    validate_every: Count = 200
+    """Steps from one look at data.validate to the next."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the network; auto: bfloat16 where the GPU computes in it."""
+    save_every: Interval = "5 minutes"
+    """How often a state to go on from is saved: steps such as 200, or a time such as 5 minutes."""
+    keep_states: Count = 2
+    """Newest saved states that are kept; the one before serves when the newest is damaged."""
+
+    @property
+    def processes(self) -> dict[str, Any]:
+        """Keywords of `axialcast.training.Processes.joined`."""
+        return {
+            "kind": self.parallel,
+            **self.model_dump(include={"domain_ranks", "batch_size", "accumulate"}),
+        }
+
+    @property
+    def save_interval(self) -> dict[str, float]:
+        return interval(self.save_every)
