@@ -25,11 +25,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parallel": {"heartbeats", "meeting"},
     "device": {"parallel"},
     "stopping": set(),
+    "own": set(),
     "times": {"names"},
     "files": set(),
     "nn": {"nn.papers"},  # what `axialcast.nn` exports
     "nn.papers": {"nn"},
-    "model": {"nn", "grid", "frame", "times"},
+    "model": {"nn", "grid", "frame", "times", "own"},
     "data": {"names", "cores", "grid", "times", "data.arrays"},
     "data.arrays": {"names", "disclosure"},
     "data.opening": {

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from axialcast.grid import Grid
 
-__all__ = ["PatchEmbedding", "PatchHead", "SphereFeatures", "num_patches"]
+__all__ = ["PatchEmbedding", "PatchHead", "SphereFeatures", "SpherePlanes", "num_patches"]
 
 
 def num_patches(size: Sequence[int], patch: Sequence[int]) -> tuple[int, ...]:
@@ -96,25 +96,25 @@ class PatchHead(nn.Module):
         return fields[..., :height, : self.shape[1]]
 
 
-class SphereFeatures(nn.Module):
-    """Features of place and time at the centre of every patch.
+class SpherePlanes(nn.Module):
+    """Place and time at the centre of every patch, as ten numbers.
 
     Sine and cosine of latitude, longitude, time of year and local solar time; the seasons of the
     two hemispheres differ, so time of year also comes multiplied by the sine of latitude.
 
     Args:
         grid: of the states.
-        dim: d.
         patch: latitudes and longitudes in a patch.
 
     Attributes:
-        band: rows of patches that features are wanted of; None: all.
+        band: rows of patches that are wanted; None: all.
     """
 
+    COUNT = 10
     place: Tensor
     longitude: Tensor
 
-    def __init__(self, grid: Grid, dim: int, *, patch: tuple[int, int]) -> None:
+    def __init__(self, grid: Grid, *, patch: tuple[int, int] = (1, 1)) -> None:
         super().__init__()
         self.band: slice | None = None
         axes = zip(grid.axes, patch, strict=True)
@@ -125,10 +125,9 @@ class SphereFeatures(nn.Module):
         place += [theta.sin() + 0 * phi, theta.cos() + 0 * phi]
         self.register_buffer("place", torch.stack(place, -1).float(), persistent=False)
         self.register_buffer("longitude", (longitude / 360.0).float(), persistent=False)
-        self.project = nn.Linear(10, dim)
 
     def forward(self, calendar: Tensor) -> Tensor:
-        """(b, T, 2) fractions of the year and of the UTC day → (b, T, H, W, d)."""
+        """(b, T, 2) fractions of the year and of the UTC day → (b, T, H, W, 10)."""
         turn = 2 * torch.pi
         place = self.place if self.band is None else self.place[self.band]
         year, day = calendar[..., 0, None, None] * turn, calendar[..., 1, None, None]
@@ -141,8 +140,24 @@ class SphereFeatures(nn.Module):
         season += [solar.sin(), solar.cos()]
         shape = (*calendar.shape[:2], *place.shape[:2])
         moving = torch.stack([feature.expand(shape) for feature in season], -1)
-        features = torch.cat([place.expand(*shape, 4), moving], -1)
-        projected: Tensor = self.project(features)
+        return torch.cat([place.expand(*shape, 4), moving], -1)
+
+
+class SphereFeatures(SpherePlanes):
+    """Features of place and time at the centre of every patch: a projection of `SpherePlanes`.
+
+    Args:
+        grid, patch: as for SpherePlanes.
+        dim: d.
+    """
+
+    def __init__(self, grid: Grid, dim: int, *, patch: tuple[int, int]) -> None:
+        super().__init__(grid, patch=patch)
+        self.project = nn.Linear(self.COUNT, dim)
+
+    def forward(self, calendar: Tensor) -> Tensor:
+        """(b, T, 2) fractions of the year and of the UTC day → (b, T, H, W, d)."""
+        projected: Tensor = self.project(super().forward(calendar))
         return projected
 
 
