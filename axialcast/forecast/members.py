@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from axialcast.times.dates import Times, microseconds
+from axialcast.model.noise import drawn_for
 
 __all__ = ["Member", "drawn_for", "members_of"]
 
@@ -78,15 +76,3 @@ def members_of(
         )
         for number in range(members)
     )
-
-
-def drawn_for(seed: int, init_time: Times, *numbers: int) -> np.random.Generator:
-    """Random numbers of one forecast: the same whatever others are made with it, and where.
-
-    Args:
-        seed: of the run.
-        init_time: () of the forecast, of any calendar.
-        numbers: what else they are for: what they stand for, and of which member.
-    """
-    ticks = int(microseconds(np.asarray(init_time)[None])[0]) % 2**64
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, ticks, *numbers])))

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from axialcast.model.loss import weighted_squares
+from axialcast.model.loss import Loss
 from axialcast.model.network import ForecastNetwork
 from axialcast.model.rollout import rollout
 
@@ -84,8 +84,10 @@ def training_footprint(
             judged = None
             if valid is not None and known is not None:
                 judged = valid[:, input_steps:, :forecast_channels] & known[:, None]
-            loss = weighted_squares(forecast, target, area_weights=area, scale=scale, valid=judged)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss = Loss.of("mse").upper(
+                forecast[None], target, area_weights=area, scale=scale, valid=judged
+            )
+            loss.sum().backward()  # type: ignore[no-untyped-call]
             del steps, forecast, target, judged, loss
         blocks = [sum(map(_size, b.parameters())) for b in network.body.transformer.layers.blocks]
     return Footprint(weights, max(blocks), weights - sum(blocks), live.peak - weights)

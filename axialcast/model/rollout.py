@@ -1,7 +1,7 @@
 """Rolls a network forward in time: a generator over lead times, without any I/O.
 
 Shapes: b windows, t input states, p channels given and forecast, c channels forecast (those p are
-the first of them), f forcings, h latitudes, w longitudes.
+the first of them), f forcings, n fields of noise, h latitudes, w longitudes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,6 +25,7 @@ def rollout(
     num_steps: int,
     forcings: Iterable[Tensor] | None = None,
     boundary: Iterable[Tensor] | None = None,
+    noise: Iterable[Tensor] | None = None,
     valid: Tensor | None = None,
     bounds: tuple[Tensor, Tensor] | None = None,
 ) -> Iterator[Tensor]:
@@ -32,7 +33,8 @@ def rollout(
 
     Args:
         network: maps (b, t, p, h, w) states, their (b, t, 5) dates and, if there are any,
-            (b, t, f, h, w) forcings and a (b, p, h, w) boundary to (b, c, h, w).
+            (b, t, f, h, w) forcings, a (b, p, h, w) boundary and (b, n, h, w) noise to
+            (b, c, h, w).
         states: (b, t, p, h, w) normalised.
         times: (b, t) datetime64 or cftime of the states.
         step: time from one state to the next.
@@ -41,6 +43,7 @@ def rollout(
             is given; None: there are none.
         boundary: for each step, (b, p, h, w) normalised states of the frame of a region one step
             after the last state that the network is given; None: it is given none.
+        noise: for each step, (b, n, h, w) fields of noise; None: the network is given none.
         valid: (b, c, h, w) bool, where the last input state is known. States that follow are 0
             elsewhere, as the inputs are: what the network says of land is not fed back to it.
             None: everywhere.
@@ -52,7 +55,7 @@ def rollout(
     times = np.concatenate([times, coming], 1)
     # Of all steps at once: a copy in each of them would wait for the device.
     told = _sent(dates(times), states.device)
-    named = {"forcings": forcings, "coming": boundary}
+    named = {"forcings": forcings, "coming": boundary, "noise": noise}
     more = {name: iter(fields) for name, fields in named.items() if fields is not None}
     for first in range(num_steps):
         given = {name: next(fields) for name, fields in more.items()}

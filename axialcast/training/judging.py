@@ -46,7 +46,8 @@ class Judging:
     def rmse(
         self, model: nn.Module, total: Callable[[Tensor], Tensor] = lambda sums: sums
     ) -> float:
-        """Geometric mean over lead times and channels of area-weighted RMSE, without dropout.
+        """Geometric mean over lead times and channels of area-weighted RMSE, without dropout; of a
+        network conditioned on noise, of the CRPS of its members.
 
         exp(Σ v_c · ln RMSE_kc / Σ v_c) over every k and c with a point that is judged, v the
         channels' weights. A geometric mean, so that neither units nor the largest errors, those of
@@ -63,7 +64,7 @@ class Judging:
         sums: Tensor | None = None
         with torch.inference_mode():
             for batch in self.windows.epoch(0):
-                pair = torch.stack(self.task.squares_apart(model, batch)).cpu().double()
+                pair = torch.stack(self.task.apart(model, batch)).cpu().double()
                 sums = pair if sums is None else sums + pair
         model.train(was_training)
         assert sums is not None
@@ -74,7 +75,8 @@ class Judging:
         if not shares.any():
             return math.inf
         mean = squares[judged] / weight[judged]
-        logs = 0.5 * np.log(np.maximum(mean, np.finfo(np.float64).tiny))
+        power = 0.5 if self.task.loss.samples == 1 else 1.0  # of squares, or of the CRPS itself
+        logs = power * np.log(np.maximum(mean, np.finfo(np.float64).tiny))
         score = float(np.exp(shares @ logs / shares.sum()))
         return score if math.isfinite(score) else math.inf
 

@@ -128,14 +128,13 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        weight = self.processes.total(self.task.weight(batch))
-        share = 1 / weight.clamp(min=torch.finfo(weight.dtype).tiny)
+        shares = self.task.loss.shares(self.processes.total(self.task.lower(batch)))
         parts = batch.split(self._accumulate)
         losses = []
         for number, part in enumerate(parts, start=1):
             now = number == len(parts)
             with self.processes.adding_up(self._objective, now):
-                loss = self._objective(part) * share
+                loss = (self._objective(part, step) * shares).sum()
                 # The engines divide what they add up.
                 (loss * self.processes.world_size).backward()
             losses.append(loss.detach())
@@ -202,11 +201,11 @@ class Training:
 
 
 class _Objective(nn.Module):
-    """Squares of a network's errors on a batch: a whole rollout is one call of it."""
+    """What a network's errors on a batch cost: a whole rollout is one call of it."""
 
     def __init__(self, network: nn.Module, task: ForecastTask) -> None:
         super().__init__()
         self.network, self.task = network, task
 
-    def forward(self, batch: Batch) -> Tensor:
-        return self.task.squares(self.network, batch)
+    def forward(self, batch: Batch, update: int) -> Tensor:
+        return self.task.upper(self.network, batch, update)

@@ -75,7 +75,8 @@ class Variant:
 
     def step(self, batch):
         self.optimizer.zero_grad()
-        (self.task.squares(self.network, batch) / self.task.weight(batch)).backward()
+        task = self.task
+        task.loss.value(task.upper(self.network, batch), task.lower(batch)).backward()
         self.optimizer.step()
 
     def timed(self):

@@ -145,7 +145,7 @@ def step_of(network: ForecastNetwork, batch: Batch) -> Callable[[], None]:
 
     def step() -> None:
         network.zero_grad()
-        (task.squares(network, batch) / task.weight(batch)).backward()
+        task.loss.value(task.upper(network, batch), task.lower(batch)).backward()
 
     return step
 

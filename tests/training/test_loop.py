@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from axialcast.data import Batch, Channels, States, WindowLoader, statistics
+from axialcast.model.loss import Loss
 from axialcast.training import ForecastTask, Training, adamw, seed_rank
 from axialcast.training.random_states import random_states, set_random_states
 
@@ -219,13 +220,15 @@ def test_each_epoch_has_all_windows_in_an_order_of_its_own(make_analysis):
     states = States(analysis, channels, statistics(analysis, channels, step=1))
     seen = []
 
-    def squares(network, batch):
+    def upper(network, batch, update):
+        assert update == len(seen) + 1
         seen.append(batch.times[:, 0])
-        return network.weight.sum()
+        return network.weight.sum()[None]
 
     task = SimpleNamespace(
-        squares=squares,
-        weight=lambda batch: torch.ones(()),
+        loss=Loss.of("mse"),
+        upper=upper,
+        lower=lambda batch: torch.ones(1),
         mean_loss=lambda network, windows, total: 0.0,
     )
 

@@ -40,7 +40,7 @@ def task(precision="auto"):
 
 
 def loss_of(task, model, batch):
-    return task.squares(model, batch) / task.weight(batch)
+    return task.loss.value(task.upper(model, batch), task.lower(batch))
 
 
 def batch_of(size=SHAPE[0], *, masked=False, seed=0):
