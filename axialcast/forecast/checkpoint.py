@@ -8,7 +8,7 @@ checkpoint/
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +46,8 @@ class Checkpoint:
     """A trained network and the fingerprint of what it was trained on.
 
     Args:
-        weights: state dict of the network.
+        weights: state dict of the network, of an ensemble of them the first.
+        others: those of the other members.
         network: keyword arguments of ForecastNetwork beyond channels, grid and statistics.
         channels: (c,) variables, levels, units and roles, in the order of the network's channels.
         statistics: normalisation.
@@ -67,11 +68,17 @@ class Checkpoint:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     static: Channels = field(default_factory=lambda: Channels([]))
     bounds: NDArray[np.float64] | None = None
+    others: Sequence[Mapping[str, Tensor]] = ()
 
-    def build(self) -> ForecastNetwork:
-        """The network with its weights, in evaluation mode on the CPU."""
+    @property
+    def members(self) -> tuple[Mapping[str, Tensor], ...]:
+        """State dicts of all networks."""
+        return (self.weights, *self.others)
+
+    def build(self, member: int = 0) -> ForecastNetwork:
+        """A member's network with its weights, in evaluation mode on the CPU."""
         network = self.untrained()
-        network.load_state_dict(dict(self.weights))
+        network.load_state_dict(dict(self.members[member]))
         return network.eval()
 
     def untrained(self) -> ForecastNetwork:

@@ -17,15 +17,16 @@ from axialcast.data.reader import Analysis
 from axialcast.forecast.boundary import EdgeStates
 from axialcast.forecast.boundary import Source as BoundarySource
 from axialcast.forecast.checkpoint import Checkpoint, load_checkpoint
-from axialcast.forecast.forcings import Coming, Forcings, Source
-from axialcast.forecast.inputs import Inputs, checksums
+from axialcast.forecast.forcings import Forcings, Source
 from axialcast.forecast.labels import labelled
+from axialcast.forecast.members import Member, members_of
+from axialcast.forecast.perturbations import Perturbations
 from axialcast.forecast.selection import parse_lead_times
+from axialcast.forecast.starting import Starting, together
 from axialcast.forecast.stepping import Stepping
 from axialcast.model import ForecastNetwork
 from axialcast.names import FORCING, INIT_TIME, PROGNOSTIC
-from axialcast.times.calendars import time_text
-from axialcast.times.dates import Leads, Times, datetimes, later
+from axialcast.times.dates import Leads, Times, datetimes
 from axialcast.times.months import dated_by_month
 from axialcast.times.steps import in_months, multiple, step_text
 
@@ -39,12 +40,14 @@ def load(
     neighbours: int = 1,
     forcings: Mapping[str, Source] | None = None,
     boundary: BoundarySource | None = None,
+    **ensemble: Any,
 ) -> "Forecaster":
     """The forecaster of a checkpoint folder.
 
     Args:
         path: of the folder.
         device, neighbours, forcings, boundary: see Forecaster.
+        ensemble: its keywords members, perturb, lagged and seed.
 
     Raises:
         FileNotFoundError: there is no checkpoint at `path`.
@@ -52,7 +55,12 @@ def load(
     """
     checkpoint = load_checkpoint(path)
     return Forecaster(
-        checkpoint, device=device, neighbours=neighbours, forcings=forcings, boundary=boundary
+        checkpoint,
+        device=device,
+        neighbours=neighbours,
+        forcings=forcings,
+        boundary=boundary,
+        **ensemble,
     )
 
 
@@ -71,11 +79,21 @@ class Forecaster:
         boundary: of a network that was trained with one, where states along the region's edges come
             from after the initial time: "analysis", which has to hold them; another analysis, or a
             store of forecasts, that covers the region (see `axialcast.forecast.boundary`).
+        members: of the ensemble, dealt out among networks and lags (see
+            `axialcast.forecast.members`); None: one for each of them.
+        perturb: size of the perturbations of all members' initial states but the first's, in units
+            of the change over one step (see `axialcast.forecast.perturbations`).
+        lagged: earlier initial times that members start from, too, a model step apart.
+        seed: of all that is drawn for members.
 
     Raises:
         FileNotFoundError: there is no such store.
         ValueError: this machine lacks the device; the grid has fewer rows of patches than there
-            are neighbours, or some of them share a GPU; a source of forcings does not fit.
+            are neighbours, or some of them share a GPU; a source of forcings does not fit; some
+            members would be equal.
+
+    Attributes:
+        members: what makes each of them.
     """
 
     def __init__(
@@ -87,8 +105,15 @@ class Forecaster:
         neighbours: int = 1,
         forcings: Mapping[str, Source] | None = None,
         boundary: BoundarySource | None = None,
+        members: int | None = None,
+        perturb: float = 0.0,
+        lagged: int = 0,
+        seed: int = 0,
     ) -> None:
-        self.checkpoint = checkpoint
+        self.checkpoint, self.seed = checkpoint, seed
+        self.members = members_of(
+            len(checkpoint.members), members, lagged=lagged, is_perturbed=perturb > 0
+        )
         channels = checkpoint.channels
         self.forcings = Forcings(channels.having(FORCING), forcings or {}, checkpoint.grid)
         self.edges = EdgeStates(
@@ -98,6 +123,20 @@ class Forecaster:
             boundary,
         )
         self.stepping = Stepping(checkpoint, device, precision=precision, neighbours=neighbours)
+        self._starting = Starting(
+            self.stepping.reads,
+            self.step,
+            self.network.input_steps,
+            self.forcings,
+            self.edges,
+            self.members,
+            self._perturbations(perturb),
+        )
+
+    @property
+    def numbers(self) -> list[int] | None:
+        """Of the members; None: there is one, and forecasts have no dimension of them."""
+        return [member.number for member in self.members] if len(self.members) > 1 else None
 
     @property
     def network(self) -> ForecastNetwork:
@@ -143,8 +182,8 @@ class Forecaster:
             batch_size: initial times computed together.
 
         Returns:
-            Dataset (init_time, lead_time, [level], latitude, longitude) in physical units, with
-            `valid_time` and CF attributes.
+            Dataset (init_time, [number], lead_time, [level], latitude, longitude) in physical
+            units, with `valid_time` and CF attributes; `number` of an ensemble of several members.
 
         Raises:
             FileNotFoundError: there is no such store.
@@ -171,7 +210,7 @@ class Forecaster:
         analysis = self.check(analysis)
         inits = datetimes(init_times, like=analysis.times)
         leads = parse_lead_times(lead_times, self.step)
-        self._rows(analysis, inits, leads)
+        self._starting.rows(analysis, inits, leads)
 
         def blocks() -> Iterator[tuple[int, xr.Dataset]]:
             for first in range(0, len(inits), batch_size):
@@ -189,7 +228,8 @@ class Forecaster:
         batch_size: int,
         leads_together: int | None = None,
     ) -> Iterator[tuple[xr.Dataset, list[str]]]:
-        """Forecasts for a store, in blocks of initial times, and these in parts of few lead times.
+        """Forecasts for a store, in blocks of initial times, and these by members, in parts of few
+        lead times.
 
         Each part comes with checksums of what it and those before it of its initial times were
         made of. The network always computes whole batches, the last filled up with repetitions: so
@@ -202,21 +242,21 @@ class Forecaster:
         """
         analysis = Analysis.of(analysis, self.reads)
         leads = parse_lead_times(lead_times, self.step)
-        rows = self._rows(analysis, init_times, leads)
-        filled = np.pad(rows, ((0, -len(rows) % batch_size), (0, 0)), mode="edge")
-        states, together = Inputs(analysis, filled), leads_together or len(leads)
-        for start in range(0, len(rows), batch_size):
-            inits, index = init_times[start:], filled[start : start + batch_size]
-            windows = states.read(start, start + batch_size)
-            inputs = checksums(windows, index)[: len(inits)]
-            coming = self._coming(analysis, windows, index, leads, len(inputs))
-            steps = self.stepping.steps(windows, analysis.times[index], leads, coming)
-            del windows
-            for first in range(0, len(leads), together):
-                chosen = leads[first : first + together]
-                part = self._part(steps, inits[:batch_size], chosen)
-                yield part, coming.checksums(inputs)
-            del steps  # its states are not held while the next are read
+        length = leads_together or len(leads)
+        blocks = self._starting.blocks(
+            analysis, init_times, leads, batch_size=batch_size, is_filled=True
+        )
+        for block, starts in blocks:
+            made_of: list[list[str]] = []
+            for start in starts:
+                steps = self.stepping.steps(start)
+                start.let_go()
+                for first in range(0, len(leads), length):
+                    chosen = leads[first : first + length]
+                    part = self._part(steps, init_times[block], chosen, start.member)
+                    yield part, together([*made_of, start.checksums()])
+                made_of.append(start.checksums())
+                del steps  # its states are not held while the next are read
 
     def inputs(
         self,
@@ -229,21 +269,20 @@ class Forecaster:
         """The checksums that `hindcast` gives with its last parts, without making forecasts."""
         analysis = Analysis.of(analysis, self.reads)
         leads = parse_lead_times(lead_times, self.step)
-        rows = self._rows(analysis, init_times, leads)
-        states = Inputs(analysis, rows)
-        for start in range(0, len(rows), batch_size):
-            index = rows[start : start + batch_size]
-            windows = states.read(start, start + batch_size)
-            coming = self._coming(analysis, windows, index, leads, len(index))
-            for _ in coming:
-                pass
-            yield coming.checksums(checksums(windows, index))
+        for _, starts in self._starting.blocks(analysis, init_times, leads, batch_size=batch_size):
+            made_of = []
+            for start in starts:
+                for _ in start.coming:
+                    pass
+                made_of.append(start.checksums())
+            yield together(made_of)
 
     def template(self, init_times: Any, lead_times: Any) -> xr.Dataset:
         """The forecast's labels without its values: coordinates and attributes alone."""
         inits, leads = datetimes(init_times), parse_lead_times(lead_times, self.step)
         num_channels = len(self.checkpoint.channels.forecast)
-        shape = (len(inits), len(leads), num_channels, *self.checkpoint.grid.shape)
+        members = () if self.numbers is None else (len(self.numbers),)
+        shape = (len(inits), *members, len(leads), num_channels, *self.checkpoint.grid.shape)
         # A broadcast zero takes no memory, whatever its shape.
         return self._labelled(np.broadcast_to(np.float32(0), shape), inits, leads)
 
@@ -283,57 +322,23 @@ class Forecaster:
     ) -> NDArray[np.bool_]:
         """(b,) whether all input states of each initial time are there, and all its forcings."""
         analysis = Analysis.of(analysis, self.reads)
-        steps = self._steps(parse_lead_times(lead_times, self.step))
-        there = (analysis.rows(self._input_times(init_times)) >= 0).all(1)
-        there &= self.forcings.there(analysis, init_times, steps)
-        return np.asarray(there & self.edges.there(analysis, init_times, steps))
+        leads = parse_lead_times(lead_times, self.step)
+        return self._starting.there(analysis, init_times, leads)
 
-    def _input_times(self, inits: Times) -> Times:
-        """(b, t) times of the input states."""
-        steps = np.arange(self.network.input_steps - 1, -1, -1)
-        return later(inits[:, None], -steps * self.step)
-
-    def _steps(self, leads: Leads) -> Leads:
-        """(k,) times from the initial one to each state up to the longest lead time."""
-        step = self.step
-        return np.arange(1, leads.max() // step + 1) * step
-
-    def _rows(self, analysis: Analysis, inits: Times, leads: Leads) -> NDArray[np.int64]:
-        """(b, t) positions of the input states in the analysis, which has the forcings, too."""
-        wanted = self._input_times(inits)
-        rows = analysis.rows(wanted)
-        if (rows < 0).any():
-            init, time = inits[(rows < 0).any(1)][0], wanted[rows < 0][0]
-            have = [time_text(time) for time in analysis.times[[0, -1]]]
-            dated = ", months by their first days" if in_months(self.step) else ""
-            raise ValueError(
-                f"init_times: {time_text(init)} needs the analysis of {time_text(time)}, which is "
-                f"not among its times {have[0]} to {have[1]}{dated}"
-            )
-        for source in (self.forcings, self.edges):
-            if problem := source.lacking(analysis, inits, self._steps(leads)):
-                raise ValueError(problem)
-        return rows
-
-    def _coming(
-        self,
-        analysis: Analysis,
-        windows: NDArray[np.float32],
-        index: NDArray[np.int64],
-        leads: Leads,
-        num: int,
-    ) -> Coming:
-        """Forcings, and states along the edges, of the times after the initial ones of windows
-        (b, t, c, h, w)."""
-        latest = windows[:, -1, self.reads.where(FORCING)].copy()
-        inits, steps = analysis.times[index[:, -1]], self._steps(leads)
-        parts = []
-        if self.forcings:
-            parts.append(self.forcings.coming(analysis, latest, inits, steps))
-        if self.edges:
-            parts.append(self.edges.coming(analysis, inits, steps))
-        together = (np.concatenate(fields, 1) for fields in zip(*parts, strict=True))
-        return Coming(together if parts else None, num)
+    def _perturbations(self, amplitude: float) -> Perturbations | None:
+        """Those of the members that are perturbed."""
+        if not any(member.perturbation for member in self.members):
+            return None
+        place = self.checkpoint.channels.where(PROGNOSTIC)
+        return Perturbations(
+            amplitude,
+            seed=self.seed,
+            channels=self.checkpoint.channels.having(PROGNOSTIC),
+            statistics=self.checkpoint.statistics[place],
+            period=self.checkpoint.provenance["train"],
+            step=self.step,
+            input_steps=self.network.input_steps,
+        )
 
     def _predicted(
         self, analysis: Analysis, inits: Times, leads: Leads, batch_size: int
@@ -342,17 +347,17 @@ class Forecaster:
         forecast, channels = self.template(inits, leads), self.checkpoint.channels.forecast
         for name, array in forecast.data_vars.items():
             forecast[name] = array.copy(data=np.empty(array.shape, np.float32))
-        rows = self._rows(analysis, inits, leads)
-        states = Inputs(analysis, rows)
-        for start in range(0, len(rows), batch_size):
-            chosen = slice(start, start + batch_size)
-            windows, times = states.read(start, start + batch_size), analysis.times[rows[chosen]]
-            coming = self._coming(analysis, windows, rows[chosen], leads, 0)
-            steps = self.stepping.steps(windows, times, leads, coming)
-            del windows
-            for lead, step in enumerate(steps):
-                for name, array in channels.unstack(step, {}, (INIT_TIME,)).items():
-                    forecast[name].values[chosen, lead] = array.values
+        blocks = self._starting.blocks(
+            analysis, inits, leads, batch_size=batch_size, are_told_apart=False
+        )
+        for block, starts in blocks:
+            for start in starts:
+                member = () if self.numbers is None else (start.member.number,)
+                steps = self.stepping.steps(start)
+                start.let_go()
+                for lead, step in enumerate(steps):
+                    for name, array in channels.unstack(step, {}, (INIT_TIME,)).items():
+                        forecast[name].values[(block, *member, lead)] = array.values
         return forecast
 
     def _part(
@@ -360,15 +365,25 @@ class Forecaster:
         steps: Iterator[NDArray[np.float32]],
         inits: Times,
         leads: Leads,
+        member: Member,
     ) -> xr.Dataset:
-        """The next lead times of a block of initial times, labelled."""
+        """The next lead times of a member of a block of initial times, labelled."""
         values = [next(steps)[: len(inits)] for _ in leads]
         stacked = values[0][:, None] if len(values) == 1 else np.stack(values, 1)
-        return self._labelled(stacked, inits, leads)
+        if self.numbers is None:
+            return self._labelled(stacked, inits, leads)
+        return self._labelled(stacked[:, None], inits, leads, [member.number])
 
-    def _labelled(self, values: NDArray[np.float32], inits: Times, leads: Leads) -> xr.Dataset:
-        """(b, k, c, h, w) values in physical units as a dataset that says what they are made of."""
-        found = labelled(values, self.checkpoint, inits, leads)
+    def _labelled(
+        self,
+        values: NDArray[np.float32],
+        inits: Times,
+        leads: Leads,
+        numbers: list[int] | None = None,
+    ) -> xr.Dataset:
+        """(b, [m], k, c, h, w) values in physical units as a dataset that says what they are made
+        of; of all members unless numbers are given."""
+        found = labelled(values, self.checkpoint, inits, leads, numbers or self.numbers)
         return found.assign_attrs(self.forcings.attrs | self.edges.attrs)
 
 

@@ -1,5 +1,6 @@
 """Labels of a forecast: coordinates and attributes after the CF conventions."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -14,6 +15,7 @@ from axialcast.names import (
     INIT_TIME,
     LEAD_TIME,
     LEVEL,
+    NUMBER,
     VALID_TIME,
 )
 from axialcast.times.dates import Leads, Times, later
@@ -24,14 +26,19 @@ __all__ = ["labelled"]
 
 
 def labelled(
-    values: NDArray[np.float32], checkpoint: Checkpoint, inits: Times, leads: Leads
+    values: NDArray[np.float32],
+    checkpoint: Checkpoint,
+    inits: Times,
+    leads: Leads,
+    members: Sequence[int] | None = None,
 ) -> xr.Dataset:
     """A forecast as a dataset.
 
     Args:
-        values: (init_time, lead_time, channel, h, w) in physical units.
+        values: (init_time, [number], lead_time, channel, h, w) in physical units.
         checkpoint: whose forecast it is.
-        inits, leads: of the first two dimensions.
+        inits, leads: of their dimensions.
+        members: numbers of an ensemble's; None: there is one, and no dimension of them.
     """
     grid, trained_on = checkpoint.grid, checkpoint.provenance.get("train")
     coords = {
@@ -45,7 +52,11 @@ def labelled(
         **grid.labels,
         **grid.more_labels,
     }
-    forecast = checkpoint.channels.forecast.unstack(values, coords, (INIT_TIME, LEAD_TIME))
+    leading = [INIT_TIME, LEAD_TIME]
+    if members is not None:
+        coords[NUMBER] = (NUMBER, np.array(members, np.int64), COORDINATE_ATTRS[NUMBER])
+        leading.insert(1, NUMBER)
+    forecast = checkpoint.channels.forecast.unstack(values, coords, leading)
     for name in set(forecast.coords) & {LEVEL, *grid.labels, *grid.more_labels} - {GRID_MAPPING}:
         # CF allows no fill value on a coordinate; xarray gives every float one unless told.
         forecast[name].encoding["_FillValue"] = None

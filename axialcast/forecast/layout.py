@@ -14,7 +14,7 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from axialcast.grid import Grid, LatLonGrid, grid_of
-from axialcast.names import GRID_MAPPING, INIT_TIME, LEAD_TIME, VALID_TIME, require_storable
+from axialcast.names import GRID_MAPPING, INIT_TIME, LEAD_TIME, NUMBER, VALID_TIME, require_storable
 
 __all__ = [
     "LAYOUTS",
@@ -26,6 +26,7 @@ __all__ = [
     "chunking",
     "chunkings",
     "init_dim",
+    "lead_axis",
     "leads_together",
     "with_mapping",
     "write_template",
@@ -44,6 +45,9 @@ CHUNK_BYTES = 2**24
 FIELD_BYTES = 2**16
 """Most that a field takes in a chunk of several lead times: what shares a chunk is held until the
 last of it is there, for every field of every initial time of a batch."""
+
+SHARD_BYTES = 2**30
+"""Most that members share a file of, decoded, unless one has more."""
 
 TIMES_PER_CHUNK = 2**16
 """Of init_time: a store grows for years before its times need a second chunk."""
@@ -102,45 +106,65 @@ def init_dim(forecast: xr.Dataset) -> str:
 
 
 class Chunking(NamedTuple):
-    """How a variable is cut along (init_time, lead_time, [level], latitude, longitude).
+    """How a variable is cut along (init_time, [number], lead_time, [level], latitude, longitude).
 
     Args:
-        chunks: what is encoded at once, of one initial time: no two share a chunk.
-        shards: what shares a file, all chunks of an initial time; None: each has its own.
+        chunks: what is encoded at once, of one member of one initial time: no two share a chunk.
+        shards: what shares a file: all chunks of an initial time, or of some of its members; None:
+            each has its own.
+        leads: lead times in a chunk.
     """
 
     chunks: tuple[int, ...]
     shards: tuple[int, ...] | None
+    leads: int
 
 
-def chunking(shape: Sequence[int]) -> Chunking:
+def chunking(shape: Sequence[int], num_members: int | None = None) -> Chunking:
     """Chunks of few lead times and all levels, of fewer levels if that is large, of whole fields;
-    those of an initial time share a file, in order, so that it can be written as they come."""
+    those of an initial time share a file, in order, so that it can be written as they come.
+
+    Args:
+        shape: (init_time, lead_time, [level], latitude, longitude).
+        num_members: of the dimension between the first two; None: there is none.
+    """
     leads, *levels, height, width = shape[1:]
     field = 4 * height * width
-    chunks = [1, _even(leads, FIELD_BYTES // field)]
-    chunks += [_even(length, CHUNK_BYTES // (field * chunks[1])) for length in levels]
+    chunks = [_even(leads, FIELD_BYTES // field)]
+    chunks += [_even(length, CHUNK_BYTES // (field * chunks[0])) for length in levels]
     chunks += [height, width]
-    whole = [-(-n // c) * c for n, c in zip((1, *shape[1:]), chunks, strict=True)]
-    return Chunking(tuple(chunks), None if whole == chunks else tuple(whole))
+    whole = [-(-n // c) * c for n, c in zip(shape[1:], chunks, strict=True)]
+    members, together = [], []
+    if num_members is not None:
+        members, together = [1], [_even(num_members, SHARD_BYTES // (4 * math.prod(whole)))]
+    is_one = [*together, *whole] == [*members, *chunks]
+    shards = None if is_one else (1, *together, *whole)
+    return Chunking((1, *members, *chunks), shards, chunks[0])
+
+
+def lead_axis(dims: Sequence[Any]) -> int:
+    """Which dimension of a variable of a forecast, of any layout, is the lead time."""
+    return 2 if NUMBER in dims else 1
 
 
 def chunkings(template: xr.Dataset, store: Path | None = None) -> dict[str, Chunking]:
     """How each variable of a forecast is cut, or is cut already in a store of such forecasts."""
     found = {}
     for name, array in template.data_vars.items():
-        found[str(name)] = chunking(array.shape)
+        axis = lead_axis(array.dims)
+        shape = (array.shape[0], *array.shape[axis:])
+        found[str(name)] = chunking(shape, array.shape[1] if axis == 2 else None)
         if store is not None and (store / str(name)).is_dir():
             # Metadata that are damaged are written anew.
             with suppress(ValueError, KeyError, OSError):
                 there = zarr.open_array(store / str(name), mode="r")
-                found[str(name)] = Chunking(there.chunks, there.shards)
+                found[str(name)] = Chunking(there.chunks, there.shards, there.chunks[axis])
     return found
 
 
 def leads_together(cut: Iterable[Chunking], num_leads: int) -> int:
     """So many lead times make whole chunks of every variable, or are all that there are."""
-    return min(math.lcm(*(of.chunks[1] for of in cut)), num_leads)
+    return min(math.lcm(*(of.leads for of in cut)), num_leads)
 
 
 def write_template(path: Path, template: xr.Dataset, cut: Mapping[str, Chunking]) -> None:
@@ -154,7 +178,8 @@ def write_template(path: Path, template: xr.Dataset, cut: Mapping[str, Chunking]
         absent = dask.array.zeros(array.shape, dtype=np.float32, chunks=-1)
         lazy[variable] = lazy[variable].copy(data=absent)
         encoding[str(variable)] = {
-            **cut[str(variable)]._asdict(),
+            "chunks": cut[str(variable)].chunks,
+            "shards": cut[str(variable)].shards,
             "compressors": [CODEC],
             "fill_value": np.float32(np.nan),
             "_FillValue": None,

@@ -20,6 +20,9 @@ from axialcast.device import autocast, choose_device
 from axialcast.forecast.checkpoint import Checkpoint
 from axialcast.forecast.forcings import Coming
 from axialcast.forecast.inputs import known_at
+from axialcast.forecast.members import Member
+from axialcast.forecast.perturbations import perturbed
+from axialcast.forecast.starting import Start
 from axialcast.model import rollout
 from axialcast.names import DIAGNOSTIC, FORCING, PROGNOSTIC
 from axialcast.times.dates import Leads, Times, later
@@ -38,7 +41,7 @@ class Stepping:
         ValueError: as Forecaster, of these.
 
     Attributes:
-        network: on the device.
+        networks: of the members that were trained, on the device; the first is `network`.
         reads: (r,) channels that forecasts are made from.
     """
 
@@ -59,33 +62,46 @@ class Stepping:
             self.edges = channels.having(PROGNOSTIC)
         self.device = choose_device(device)
         self.precision = precision
-        self.network = checkpoint.build().to(self.device)
+        self.networks = [
+            checkpoint.build(member).to(self.device) for member in range(len(checkpoint.members))
+        ]
+        self.network = self.networks[0]
         try:
             group = parallel.neighbours(neighbours, self.device.type)
-            self._band = slice(None) if group is None else self.network.share(group)
+            self._band = slice(None)
+            for network in self.networks if group is not None else ():
+                self._band = network.share(group)
         except ValueError as error:
             raise ValueError(f"neighbours {neighbours} (train.domain_ranks): {error}") from None
         bounds = checkpoint.bounds
         # (2, c, 1, 1) in physical units, of the channels forecast.
         self._ends = None if bounds is None else torch.tensor(bounds.T[:, :, None, None])
 
-    def steps(
-        self, windows: NDArray[np.float32], times: Times, leads: Leads, coming: Coming
-    ) -> Iterator[NDArray[np.float32]]:
-        """Forecasts (b, c, h, w) in physical units at each lead time.
+    def steps(self, start: Start) -> Iterator[NDArray[np.float32]]:
+        """Forecasts (b, c, h, w) in physical units at each lead time of what a member starts from,
+        whose windows are overwritten."""
+        return self._stepped(
+            start.windows, start.times, start.leads, start.coming, start.change, start.member
+        )
 
-        Args:
-            windows: (b, t, r, h, w) input states in physical units, of the channels that are read;
-                they are overwritten.
-            times: (b, t) of them.
-            leads: when to yield.
-            coming: forcings of the times after the last of them, and states along the edges.
-        """
+    def _stepped(
+        self,
+        windows: NDArray[np.float32],
+        times: Times,
+        leads: Leads,
+        coming: Coming,
+        change: NDArray[np.float32] | None,
+        member: Member,
+    ) -> Iterator[NDArray[np.float32]]:
         statistics, reads = self.checkpoint.statistics[self._read], self.reads
         known = known_at(windows, times, reads, statistics)
         band = (..., self._band, slice(None))
         states = normalize_(torch.from_numpy(windows), statistics)[band]
         valid = None
+        if change is not None:
+            place = reads.where(PROGNOSTIC)
+            moved = torch.from_numpy(change)[band]
+            states[:, :, place] = perturbed(states[:, :, place], moved, statistics[place])
         if known is not None:
             states.masked_fill_(torch.isnan(states), 0.0)
             valid = self._valid(known)[band].to(self.device)
@@ -96,8 +112,9 @@ class Stepping:
         if self.edges:
             boundary = self._boundary(of_edges, inits)
         wanted = set((leads // self.checkpoint.step).tolist())
+        network = self.networks[member.network]
         steps = rollout(
-            self.network,
+            network,
             states[:, :, reads.where(PROGNOSTIC)].to(self.device),
             times,
             step=self.checkpoint.step,
@@ -107,11 +124,11 @@ class Stepping:
             valid=valid,
             bounds=self._bounds(),
         )
-        del windows, states, forced, boundary, of_forcings, of_edges
+        del windows, change, states, forced, boundary, of_forcings, of_edges
         for number in range(1, max(wanted) + 1):
             if number in wanted:
                 state = self._following(steps, valid)
-                yield self.network.put_together(state).cpu().numpy()
+                yield network.put_together(state).cpu().numpy()
             else:
                 self._following(steps, valid)
 

@@ -14,10 +14,10 @@ import xarray as xr
 
 from axialcast.files.atomic import remove, room_error, writing
 from axialcast.forecast.encoding import VariableFiles
-from axialcast.forecast.layout import Layout, chunkings, leads_together, with_mapping
+from axialcast.forecast.layout import Layout, chunkings, lead_axis, leads_together, with_mapping
 from axialcast.forecast.ownership import opened
 from axialcast.forecast.store import ForecastStore, Staged
-from axialcast.names import INIT_TIME, LEAD_TIME
+from axialcast.names import INIT_TIME, LEAD_TIME, NUMBER
 from axialcast.times.dates import date_text
 from axialcast.times.leads import leads_of
 from axialcast.times.steps import step_text
@@ -38,7 +38,7 @@ class _Block:
     Args:
         dates: of the initial times, as text.
         inputs: a checksum of what each was made of.
-        num_leads: lead times that were queued.
+        num_leads: lead times that were queued, of all members.
         folder: where they are written; None: not yet, or in vain.
         files: of each initial time, by variable.
     """
@@ -53,11 +53,11 @@ class _Block:
 class ForecastWriter:
     """Writes blocks of initial times into a forecast store that is made, or grows, as they need.
 
-    A block of initial times comes as a whole or in parts of a few lead times. A part is encoded and
-    written by one thread, while the caller computes the next; memory holds at most `queue` parts
-    beside the caller's. Once `wait` or the end of the context has returned, every initial time of
-    every block is complete; after an error, an interrupt or a kill each is complete or absent, and
-    writing may go on with those that `missing` names.
+    A block of initial times comes as a whole or in parts of a few lead times, of an ensemble member
+    by member. A part is encoded and written by one thread, while the caller computes the next;
+    memory holds at most `queue` parts beside the caller's. Once `wait` or the end of the context
+    has returned, every initial time of every block is complete; after an error, an interrupt or a
+    kill each is complete or absent, and writing may go on with those that `missing` names.
 
     Args:
         path: of the store; or of a NetCDF file, if it ends in `.nc`: then a store of that name and
@@ -98,6 +98,7 @@ class ForecastWriter:
     ) -> None:
         self.path, self.queue = Path(path), queue
         self._inits, self._leads = template[INIT_TIME].values, leads_of(template)
+        self._members = _members(template)
         self._is_netcdf = self.path.suffix == ".nc"
         store = self.path.with_name(self.path.name + UNFINISHED) if self._is_netcdf else self.path
         with self._named_errors():
@@ -108,7 +109,7 @@ class ForecastWriter:
                     store, template, belongs_to=belongs_to, layout=layout
                 )
                 self.missing = self.store.missing(self._inits)
-        self._sizes = {str(name): array.shape[2:] for name, array in template.data_vars.items()}
+        self._sizes = _sizes(template)
         self._cut = chunkings(template, self.store.path)
         self.leads_together = leads_together(self._cut.values(), len(self._leads))
         self._pending: deque[Future[None]] = deque()
@@ -123,11 +124,12 @@ class ForecastWriter:
         """Queues a block of initial times, or the next lead times of the one before.
 
         Args:
-            part: (init_time, lead_time, [level], latitude, longitude), all levels.
+            part: (init_time, [number], lead_time, [level], latitude, longitude), all levels; of
+                several members all lead times.
             inputs: a checksum of what each initial time was made of; those of the last part count.
 
         Raises:
-            ValueError: its lead times are not those that come next.
+            ValueError: its members and lead times are not those that come next.
             OSError: an earlier part could not be written.
         """
         block = self._block_of(part, inputs or [""] * part.sizes[INIT_TIME])
@@ -136,7 +138,7 @@ class ForecastWriter:
             self._pending.popleft().result()
         block.inputs = inputs or block.inputs
         is_first, is_last = block.num_leads == 0, self._is_whole(part, block)
-        block.num_leads += part.sizes[LEAD_TIME]
+        block.num_leads += _num_leads(part)
         self._block = None if is_last else block
         self._pending.append(self._thread.submit(self._write, part, block, is_first, is_last))
 
@@ -173,11 +175,19 @@ class ForecastWriter:
         block = self._block or _Block(dates, inputs)
         if dates != block.dates:
             self._refuse_unfinished()
-        sizes = {str(name): array.shape[2:] for name, array in part.data_vars.items()}
+        sizes = _sizes(part)
         if sizes != self._sizes:
             raise ValueError(f"part: expected the template's fields, {self._sizes}, got {sizes}")
-        leads, coming = leads_of(part), self._leads[block.num_leads :]
-        fits = self._is_whole(part, block) or len(leads) % self.leads_together == 0
+        member, done = divmod(block.num_leads, len(self._leads))
+        members, following = _members(part), self._members[member:]
+        is_ragged = len(members) > 1 and part.sizes[LEAD_TIME] < len(self._leads)
+        if members != following[: len(members)] or is_ragged:
+            raise ValueError(
+                f"part: expected member {following[0]} of the template, or several from it on with "
+                f"all lead times, got {', '.join(map(str, members))}"
+            )
+        leads, coming = leads_of(part), self._leads[done:]
+        fits = done + len(leads) == len(self._leads) or len(leads) % self.leads_together == 0
         if not fits or not np.array_equal(leads, coming[: len(leads)]):
             raise ValueError(
                 f"part: expected the template's lead times from {step_text(coming[0])} on, a "
@@ -187,11 +197,11 @@ class ForecastWriter:
 
     def _is_whole(self, part: xr.Dataset, block: _Block) -> bool:
         """Whether a block has all lead times with this part."""
-        return block.num_leads + part.sizes[LEAD_TIME] == len(self._leads)
+        return block.num_leads + _num_leads(part) == len(self._leads) * len(self._members)
 
     def _refuse_unfinished(self) -> None:
         if self._block is not None:
-            lead = step_text(self._leads[self._block.num_leads])
+            lead = step_text(self._leads[self._block.num_leads % len(self._leads)])
             raise ValueError(
                 f"{self.path}: the block of {self._block.dates[0]} lacks lead times from {lead} "
                 "on; write them first"
@@ -239,8 +249,10 @@ class ForecastWriter:
                 f"{date_text(self._inits[missing[0]])}; write all of them"
             )
         forecast = with_mapping(opened(self.store.path))
-        init_time, lead_time = next(iter(forecast.data_vars.values())).dims[:2]
-        forecast = forecast.chunk({init_time: 1, lead_time: self.leads_together})
+        dims = next(iter(forecast.data_vars.values())).dims
+        lead_time = lead_axis(dims)
+        alone = dict.fromkeys(dims[:lead_time], 1)
+        forecast = forecast.chunk({**alone, dims[lead_time]: self.leads_together})
         with writing(self.path) as partial:
             deflate = {"zlib": True, "complevel": 1, "shuffle": True}
             forecast.to_netcdf(partial, encoding=dict.fromkeys(forecast.data_vars, deflate))
@@ -256,6 +268,24 @@ class ForecastWriter:
             cause = getattr(error, "strerror", None) or error
             text = str(cause).removeprefix(f"{self.path}: ")
             raise OSError(f"{self.path}: the forecast cannot be written ({text})") from error
+
+
+def _members(forecast: xr.Dataset) -> list[int]:
+    """Numbers of the members; one, of a forecast that has no such dimension."""
+    return forecast[NUMBER].values.tolist() if NUMBER in forecast.dims else [0]
+
+
+def _num_leads(part: xr.Dataset) -> int:
+    """Lead times of all members."""
+    return len(_members(part)) * part.sizes[LEAD_TIME]
+
+
+def _sizes(forecast: xr.Dataset) -> dict[str, tuple[int, ...]]:
+    """Shape of each variable at a lead time of a member."""
+    return {
+        str(name): array.shape[lead_axis(array.dims) + 1 :]
+        for name, array in forecast.data_vars.items()
+    }
 
 
 def _staged(block: _Block) -> list[Staged]:

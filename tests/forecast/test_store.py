@@ -357,7 +357,8 @@ def test_a_users_file_stays(tmp_path):
     st.tuples(*[st.integers(1, 40)] * 2, st.integers(1, 13), *[st.sampled_from([7, 181, 721])] * 2)
 )
 def test_chunks_are_small_and_those_of_an_initial_time_share_a_file(shape):
-    chunks, shards = chunking(shape)
+    chunks, shards, leads = chunking(shape)
+    assert leads == chunks[1]
     assert all(1 <= chunk <= length for chunk, length in zip(chunks, shape, strict=True))
     assert chunks[0] == 1
     assert chunks[3:] == shape[3:]

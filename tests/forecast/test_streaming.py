@@ -114,9 +114,9 @@ def test_one_lead_time_costs_its_own_chunk(tmp_path, small_chunks, monkeypatch):
 
 @pytest.mark.parametrize("shards", [None, (1, 8, 4, 5, 11)])
 def test_a_store_grows_with_the_chunks_that_it_has(tmp_path, monkeypatch, content, shards):
-    def cut(shape):
+    def cut(shape, num_members):
         chunks = (1, 4, *([2] if len(shape) == 5 else []), 5, 11)
-        return Chunking(chunks, shards and (*shards[: len(chunks) - 2], 5, 11))
+        return Chunking(chunks, shards and (*shards[: len(chunks) - 2], 5, 11), 4)
 
     with monkeypatch.context() as then:
         then.setattr(layout, "chunking", cut)

@@ -63,7 +63,7 @@ def test_bits_do_not_depend_on_what_is_forecast_together(forecaster, analysis):
 def test_all_that_is_published_is_on_the_disk(tmp_path, monkeypatch, shards):
     synced = []
     monkeypatch.setattr("axialcast.forecast.encoding.sync", synced.append)
-    files = VariableFiles(tmp_path, Chunking((1, 2, 5, 3), shards))
+    files = VariableFiles(tmp_path, Chunking((1, 2, 5, 3), shards, 2))
     files.append(np.ones((2, 5, 3), "f4"))
     files.append(np.ones((1, 5, 3), "f4"))
     written = files.finish()

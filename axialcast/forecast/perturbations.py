@@ -1,0 +1,145 @@
+"""Perturbed initial states: differences of analyses of the training period.
+
+Shapes: b initial times, t input states, p prognostic channels, h latitudes, w longitudes.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from axialcast.data.channels import Channels
+from axialcast.data.normalize import Statistics, normalize_
+from axialcast.data.reader import Analysis
+from axialcast.forecast.members import drawn_for
+from axialcast.model import calendar
+from axialcast.times.dates import Times, later, microseconds
+
+__all__ = ["Perturbations", "perturbed"]
+
+SEASON = 45 / 365
+"""How far from an initial time's own day the analyses are drawn, in years."""
+
+APART = 30 * 86_400 * 10**6
+"""Microseconds between two analyses, at least, if any are so far apart: they are then unlike."""
+
+PURPOSE = 1
+"""What is drawn, told to `drawn_for`: noise of networks has a number of its own."""
+
+
+class Perturbations:
+    """Random-field perturbations of initial states.
+
+    Each is the difference of two analyses of the training period, drawn from the season and the
+    time of day of the initial time (Magnusson, Nycander and Källén 2009, Tellus 61A): what balances
+    in the analyses does so in their difference. All input states are perturbed, by the differences
+    of the states that led to these two, so that the perturbation moves as states do. One factor for
+    all channels gives it its size: the mean over the channels of the squared area mean, in units of
+    the change over one step, is the square of `amplitude`. Numbers 1 and 2 are the same with either
+    sign, as are 3 and 4: so perturbed states have the analysis in their middle.
+
+    Args:
+        amplitude: in units of the root-mean-square change over one model step; 0.3 or so.
+        seed: of what is drawn.
+        channels: (p,) the prognostic ones.
+        statistics: (p,) of them.
+        period: [first, last] of the training period.
+        step: from one state to the next.
+        input_steps: t.
+    """
+
+    def __init__(
+        self,
+        amplitude: float,
+        *,
+        seed: int,
+        channels: Channels,
+        statistics: Statistics,
+        period: tuple[Any, Any],
+        step: np.timedelta64,
+        input_steps: int,
+    ) -> None:
+        self.amplitude, self.seed, self.period = amplitude, seed, period
+        self.channels, self.statistics = channels, statistics
+        self._lags = np.arange(input_steps - 1, -1, -1) * step
+        self._known: tuple[Analysis, Times] | None = None
+
+    def check(self, analysis: Analysis) -> None:
+        """Refuses an analysis that has not two states to draw.
+
+        Raises:
+            ValueError: it has not.
+        """
+        if len(self._ends(analysis)) < 2:
+            first, last = self.period
+            raise ValueError(
+                f"perturb: perturbations are differences of analyses of the training period "
+                f"{first} to {last}, of which this analysis holds less than two with those before "
+                "them; open one that does, or leave perturb at 0"
+            )
+
+    def of(self, analysis: Analysis, inits: Times, number: int) -> NDArray[np.float32]:
+        """(b, t, p, h, w) a perturbation of forecasts, of normalised states; 0 where not known.
+
+        Args:
+            analysis: that holds the training period.
+            inits: (b,) initial times.
+            number: of the perturbation, from 1.
+        """
+        pairs = np.stack([self._pair(analysis, init, (number + 1) // 2) for init in inits])
+        rows = analysis.rows(later(pairs[..., None], -self._lags))
+        wanted, places = np.unique(rows, return_inverse=True)
+        source = Analysis.of(analysis, self.channels)
+        read = torch.from_numpy(np.array(source.read(wanted)))
+        states = normalize_(read, self.statistics).numpy()
+        found = np.empty((len(inits), rows.shape[2], *states.shape[1:]), np.float32)
+        sign, weights = (1.0 if number % 2 else -1.0), source.grid.area_weights
+        scale = self.statistics.increment_scale
+        for change, (one, other) in zip(found, places.reshape(rows.shape), strict=True):
+            change[:] = np.nan_to_num(states[one] - states[other], nan=0.0)
+            squares = (np.square(change[-1], dtype=np.float64) * weights).sum((1, 2))
+            size = np.sqrt(np.mean(squares / weights.sum() / scale**2))
+            change *= sign * self.amplitude / size if size > 0 else 0.0
+        return found
+
+    def _pair(self, analysis: Analysis, init: Any, number: int) -> Times:
+        """(2,) times of the analyses whose difference is a pair of perturbations."""
+        every = self._ends(analysis)
+        drawn = drawn_for(self.seed, init, PURPOSE, number)
+        now, then = calendar(np.asarray(init)[None])[0], calendar(every)
+        years, days = ((then - now).abs() % 1.0).unbind(-1)
+        is_near = torch.minimum(years, 1 - years) <= SEASON
+        is_alike = is_near & (torch.minimum(days, 1 - days) < 1e-4)
+        for chosen in (is_alike, is_near, torch.ones_like(is_near)):
+            if chosen.sum() > 1:
+                every = every[chosen.numpy()]
+                break
+        one = every[drawn.integers(len(every))]
+        ticks = microseconds(every)
+        away = np.abs(ticks - ticks[every == one])
+        others = every[away >= APART] if (away >= APART).any() else every[away > 0]
+        return np.array([one, others[drawn.integers(len(others))]], every.dtype)
+
+    def _ends(self, analysis: Analysis) -> Times:
+        """Times of the training period that the analysis has, with the states before them."""
+        if self._known is None or self._known[0] is not analysis:
+            times = analysis.between(*self.period).times
+            windows = later(times[:, None], -self._lags)
+            self._known = analysis, times[(analysis.rows(windows) >= 0).all(1)]
+        return self._known[1]
+
+
+def perturbed(states: Tensor, change: Tensor, statistics: Statistics) -> Tensor:
+    """(b, t, p, h, w) states with a perturbation, both normalised; within what training saw.
+
+    Args:
+        statistics: (p,) of the channels.
+    """
+    ends = torch.tensor(np.stack([statistics.lowest, statistics.highest])[:, :, None, None])
+    low, high = normalize_(ends, statistics).to(states.dtype)
+    low, high = low.nan_to_num(-torch.inf), high.nan_to_num(torch.inf)
+    # A state that is beyond what training saw stays where it is.
+    moved = states + change
+    return moved.clamp(torch.minimum(states, low), torch.maximum(states, high))
