@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verify": {"baselines", "scores"},
     "run": {
         *("names", "disclosure", "grid", "frame", "cores", "device", "stopping", "times", "files"),
-        *("model", "parallel", "planet"),
+        *("model", "own", "parallel", "planet"),
         *("data", "data.opening.kinds", "data.windows", "data.preparing", "forecast", "baselines"),
         "scores",
     },

@@ -6,11 +6,15 @@ from torch import Tensor
 
 from axialcast.grid import Grid
 from axialcast.model.axial import AxialBody
+from axialcast.model.own import OwnBody
+from axialcast.model.planes import PLANES, PlainBody
+from axialcast.model.unet import UNet
+from axialcast.model.vit import ViT
 from axialcast.nn.domain import Domain
 
 __all__ = ["Body", "Kind", "body_of"]
 
-Kind = Literal["axial"]
+Kind = Literal["axial", "unet", "vit", "file"]
 
 
 class Body(Protocol):
@@ -36,7 +40,7 @@ class Body(Protocol):
         ...
 
 
-def body_of(kind: Kind, num_fields: int, grid: Grid, **settings: Any) -> AxialBody:
+def body_of(kind: Kind, num_fields: int, grid: Grid, **settings: Any) -> AxialBody | PlainBody:
     """A body of a kind.
 
     Args:
@@ -46,3 +50,9 @@ def body_of(kind: Kind, num_fields: int, grid: Grid, **settings: Any) -> AxialBo
     match kind:
         case "axial":
             return AxialBody(num_fields, grid, **settings)
+        case "unet":
+            return PlainBody(UNet(num_fields + PLANES, grid, **settings), grid)
+        case "vit":
+            return PlainBody(ViT(num_fields + PLANES, grid, **settings), grid)
+        case "file":
+            return OwnBody(num_fields, grid, **settings)

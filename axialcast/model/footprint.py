@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,10 +24,12 @@ from torch.utils._pytree import tree_leaves
 from axialcast.model.loss import Loss
 from axialcast.model.network import ForecastNetwork
 from axialcast.model.rollout import rollout
+from axialcast.nn.reversible import ReversibleBlock
 
 __all__ = ["Footprint", "forecasting_bytes", "timed_step", "training_footprint"]
 
 NetworkOf = Callable[[], ForecastNetwork]
+Counted = TypeVar("Counted")
 DAY = np.timedelta64(1, "D")
 WITHOUT_MEMORY = True
 """Whether tensors have shapes alone; otherwise the step is made."""
@@ -56,6 +58,7 @@ def training_footprint(
     input_steps: int,
     masked: bool,
     bfloat16: bool,
+    is_own: bool = False,
 ) -> Footprint:
     """What a step on one batch holds, its gradients in place.
 
@@ -65,8 +68,11 @@ def training_footprint(
         input_steps: how many of the t states are given.
         masked: whether values may be missing.
         bfloat16: whether the network computes in it.
+        is_own: whether the body is a user's, which may want values: then the step is made after
+            all.
     """
-    with _counted() as live:
+
+    def counted(live: _Live) -> Footprint:
         network = network_of()
         states = torch.zeros(shape)
         valid = torch.ones(shape, dtype=torch.bool) if masked else None
@@ -89,12 +95,19 @@ def training_footprint(
             )
             loss.sum().backward()  # type: ignore[no-untyped-call]
             del steps, forecast, target, judged, loss
-        blocks = [sum(map(_size, b.parameters())) for b in network.body.transformer.layers.blocks]
-    return Footprint(weights, max(blocks), weights - sum(blocks), live.peak - weights)
+        alike = [part for part in network.modules() if isinstance(part, ReversibleBlock)]
+        blocks = [sum(map(_size, block.parameters())) for block in alike] or [0]
+        return Footprint(weights, max(blocks), weights - sum(blocks), live.peak - weights)
+
+    return _counting(counted, is_own)
 
 
 def forecasting_bytes(
-    network_of: NetworkOf, shape: tuple[int, int, int, int, int], *, bfloat16: bool
+    network_of: NetworkOf,
+    shape: tuple[int, int, int, int, int],
+    *,
+    bfloat16: bool,
+    is_own: bool = False,
 ) -> float:
     """What one model step of a batch holds at most, weights and input states among it.
 
@@ -102,18 +115,23 @@ def forecasting_bytes(
         network_of: makes the network.
         shape: (b, t, c, h, w) of the input states, forcings among the channels.
         bfloat16: whether the network computes in it.
+        is_own: as for `training_footprint`.
     """
-    with _counted() as live, torch.inference_mode():
-        network = network_of()
-        states = torch.zeros(shape)
-        with torch.autocast("cpu", torch.bfloat16) if bfloat16 else nullcontext():
-            given, forcings = states[:, :, : network.num_channels], None
-            if network.num_forcings:
-                forcings = [states[:, :, -network.num_forcings :]]
-            times = _times(*shape[:2])
-            for _ in rollout(network, given, times, step=DAY, num_steps=1, forcings=forcings):
-                pass
-    return live.peak
+
+    def counted(live: _Live) -> float:
+        with torch.inference_mode():
+            network = network_of()
+            states = torch.zeros(shape)
+            with torch.autocast("cpu", torch.bfloat16) if bfloat16 else nullcontext():
+                given, forcings = states[:, :, : network.num_channels], None
+                if network.num_forcings:
+                    forcings = [states[:, :, -network.num_forcings :]]
+                times = _times(*shape[:2])
+                for _ in rollout(network, given, times, step=DAY, num_steps=1, forcings=forcings):
+                    pass
+        return live.peak
+
+    return _counting(counted, is_own)
 
 
 def timed_step(
@@ -199,13 +217,25 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.now -= self._sizes.pop(key)
 
 
+def _counting(counted: Callable[[_Live], Counted], is_own: bool) -> Counted:
+    """What is counted on tensors without memory; of a user's network, if need be, with it."""
+    try:
+        with _counted(WITHOUT_MEMORY) as live:
+            return counted(live)
+    except Exception:
+        if not is_own:
+            raise
+    with _counted(False) as live:
+        return counted(live)
+
+
 @contextmanager
-def _counted() -> Iterator[_Live]:
+def _counted(without_memory: bool) -> Iterator[_Live]:
     """Within the context, tensors have no memory, and what they would have is counted."""
     # Not the device `meta`, which knows no autocast, and where other kernels take other room.
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    without = FakeTensorMode(allow_non_fake_inputs=True) if WITHOUT_MEMORY else nullcontext()
+    without = FakeTensorMode(allow_non_fake_inputs=True) if without_memory else nullcontext()
     state = torch.get_rng_state()
     try:
         with without, _Live() as live:

@@ -19,10 +19,11 @@ from axialcast.names import canonical
 from axialcast.run.errors import ConfigError, describe_errors
 from axialcast.run.reading import read_values
 from axialcast.run.sections import (
+    AxialConfig,
     ClusterConfig,
     DataConfig,
     ForecastConfig,
-    ModelConfig,
+    Model,
     PrepareConfig,
     RegionConfig,
     RegridConfig,
@@ -65,7 +66,6 @@ __all__ = [
     "ConfigError",
     "DataConfig",
     "ForecastConfig",
-    "ModelConfig",
     "PrepareConfig",
     "RegionConfig",
     "RegridConfig",
@@ -106,7 +106,7 @@ class Config(Section):
     data: DataConfig | None = None
     prepare: PrepareConfig | None = None
     """Null: the data are used as they are."""
-    model: ModelConfig = ModelConfig()
+    model: Model = AxialConfig()
     train: TrainConfig = TrainConfig()
     forecast: ForecastConfig = ForecastConfig()
     verify: VerifyConfig = VerifyConfig()
@@ -267,10 +267,14 @@ def _data_problems(config: Config, data: DataConfig) -> list[str]:
             f"forecast.{said_step(config.forecast, 'lead_time')} is not a multiple of "
             f"data.{said_step(data, 'step')}"
         )
-    if data.input_steps % config.model.patch[0]:
+    if data.input_steps % (times := config.model.patching[0]):
         lines.append(
-            f"model.patch: {config.model.patch[0]} times do not divide data.input_steps "
-            f"{data.input_steps}; make the first number 1"
+            f"model.patch: {times} times do not divide data.input_steps {data.input_steps}; make "
+            "the first number 1"
+        )
+    if config.train.domain_ranks > 1 and config.model.kind != "axial":
+        lines.append(
+            "train.domain_ranks: only model.kind: axial can be shared by latitudes; set it to 1"
         )
     return lines
 
@@ -349,6 +353,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     for key in ("store", "static_store", "boundary"):
         locate(values.get("data"), texts.get("data"), key, path.parent)
     locate(values.get("forecast"), texts.get("forecast"), "boundary_store", path.parent)
+    locate(values.get("model"), texts.get("model"), "path", path.parent)
     interpolations = list(interpolated(texts, values))
     context = {"folder": path.parent, "texts": texts, "url": url}
     errors = describe_errors(Config, values, context)

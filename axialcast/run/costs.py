@@ -131,6 +131,7 @@ class Preflight:
                 self.network,
                 (count, self.data.input_steps, *self.analysis.shape),
                 bfloat16=self._is_bfloat16,
+                is_own=self.config.model.kind == "file",
             )
             for count in (1, 2)
         )

@@ -174,7 +174,7 @@ def _heard(checkpoint: Checkpoint) -> Iterator[str]:
         names += [f"boundary of {channel}" for channel in channels.having(PROGNOSTIC)]
     if not names:
         return
-    if math.prod(checkpoint.grid.shape) * network.body.transformer.dim > MOST_FEATURES:
+    if math.prod(checkpoint.grid.shape) * checkpoint.network.get("dim", 128) > MOST_FEATURES:
         yield f"listens: not tried on so large a grid, to {', '.join(names)}"
         return
     moves = zip(names, hearing(network, step=checkpoint.step), strict=True)

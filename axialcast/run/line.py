@@ -10,6 +10,7 @@ from axialcast.files import clearing, holding, inventory
 from axialcast.names import ANALYSIS, CLIMATOLOGY, PERSIST
 from axialcast.run.config import Config, ConfigError
 from axialcast.run.errors import places
+from axialcast.run.model_section import FileConfig
 from axialcast.run.shipped import find_pipeline, pipelines
 from axialcast.run.stage import Stage
 from axialcast.run.stamps import STAMPS, read_stamp
@@ -43,6 +44,8 @@ def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
     lines = [line for stage in stages for find in of_each for line in find(stage)]
     if SHARED & {stage.name for stage in stages}:
         lines += workers_uninstalled(config)
+    if {"train", "forecast"} & {stage.name for stage in stages}:
+        lines += _network_nowhere(config)
     if "verify" in {stage.name for stage in stages}:
         lines += _baselines_uninstalled(config)
     if "forecast" in {stage.name for stage in stages}:
@@ -52,6 +55,16 @@ def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
     if lines:
         raise ConfigError(lines)
     return stages
+
+
+def _network_nowhere(config: Config) -> Iterator[str]:
+    """A line if the network is built by a file that is not there."""
+    model = config.model
+    if isinstance(model, FileConfig) and not Path(model.path).is_file():
+        yield (
+            f"model.path: no such file {model.path}; give a path from here or from the config's "
+            f"folder (axialcast cp network {Path(model.path).name} makes one)"
+        )
 
 
 def _forcings_nowhere(config: Config) -> Iterator[str]:

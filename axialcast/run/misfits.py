@@ -15,9 +15,11 @@ from axialcast.forecast import Forecaster, choose_init_times, choose_lead_times
 from axialcast.forecast.forcings import beyond
 from axialcast.forecast.layout import check_layout
 from axialcast.model.memory import installed_bytes, trained_bytes
+from axialcast.model.own import OwnBody
 from axialcast.names import ANALYSIS, FORCING, canonical
 from axialcast.run.boundary import boundary_misfits
 from axialcast.run.costs import BEYOND, Preflight
+from axialcast.run.model_section import FileConfig, UNetConfig
 from axialcast.run.spelled import said_step
 from axialcast.scores.regions import region_weights
 from axialcast.times.calendars import steps, time_text
@@ -100,7 +102,7 @@ def _grid(preflight: Preflight) -> Lines:
             )
             return
     if "train" in preflight.config.pipeline:
-        patch = preflight.config.model.patch[1:]
+        patch = preflight.config.model.patching[1:]
         for (name, count), size in zip(shape.items(), patch, strict=True):
             if size > count:
                 yield f"model.patch: {size} of {count} {name}s; make it {count} or less"
@@ -139,12 +141,16 @@ def _network(preflight: Preflight) -> Lines:
     """A network that cannot be built, or whose training cannot be held by this machine."""
     if "train" not in preflight.config.pipeline:
         return
+    model = preflight.config.model
     try:
         with torch.device("meta" if _is_large(preflight) else "cpu"):
             network = preflight.network()
+        if isinstance(network.body, OwnBody):
+            network.body.try_out()
     except ValueError as error:
-        heads = preflight.config.model.heads
-        yield f"model.{error}".replace("dim_heads:", f"dim: of each of {heads} heads,")
+        heads = getattr(model, "heads", 1)
+        key = "path: " if str(error).startswith(str(getattr(model, "path", ":"))) else ""
+        yield f"model.{key}{error}".replace("dim_heads:", f"dim: of each of {heads} heads,")
         return
     needed, installed = trained_bytes(network), installed_bytes()
     if installed is not None and needed > BEYOND * installed:
@@ -158,8 +164,13 @@ def _is_large(preflight: Preflight) -> bool:
     """Whether a network may be too large to be built; on "meta" torch imports its compiler first,
     which takes a second."""
     model, analysis = preflight.config.model, preflight.analysis
+    if isinstance(model, FileConfig):
+        return False  # what it computes while it builds may not be computed there
+    if isinstance(model, UNetConfig):
+        return bool(9 * (model.dim * 2**model.depth) ** 2 > LARGE)
     features = len(analysis.channels) * math.prod(model.patch)
-    places = preflight.data.input_steps + sum(analysis.grid.shape)
+    shape = analysis.grid.shape
+    places = preflight.data.input_steps + (sum if model.kind == "axial" else math.prod)(shape)
     return model.dim * (model.depth * model.dim + features + places) > LARGE
 
 

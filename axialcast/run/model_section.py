@@ -1,17 +1,36 @@
-"""The section `model:` of a config file: the network."""
+"""The section `model:` of a config file: the network, whose body `kind` names."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from axialcast.run.section import Section
-from axialcast.run.values import Count, Patch, Positive, Share
+from axialcast.run.values import Count, Location, Patch, Positive, Share
 
-__all__ = ["ModelConfig"]
+__all__ = ["AxialConfig", "FileConfig", "Model", "ModelConfig", "UNetConfig", "ViTConfig"]
+
+Kind = Literal["axial", "unet", "vit", "file"]
 
 
 class ModelConfig(Section):
-    """The network: keywords of `axialcast.model.ForecastNetwork`."""
+    """What networks of all kinds have: keywords of `axialcast.model.ForecastNetwork`."""
+
+    kind: Kind = "axial"
+    """What computes: axial attention; unet or vit, to compare it with; file, a network of your
+    own."""
+    departures: bool = False
+    """Of states of months: whether the network is given, and gives, departures from the mean of
+    each calendar month of data.train."""
+
+    @property
+    def patching(self) -> tuple[int, int, int]:
+        """Times, latitudes and longitudes that are computed as one."""
+        found: tuple[int, int, int] = getattr(self, "patch", (1, 1, 1))
+        return found
+
+
+class AxialConfig(ModelConfig):
+    """Axial attention: keywords of `axialcast.model.axial.AxialBody`."""
 
     dim: Annotated[Count, Field(le=65_536)] = 128
     """Feature width."""
@@ -29,19 +48,81 @@ class ModelConfig(Section):
     """Hidden width of a layer's perceptron, in units of dim."""
     dropout: Share = 0.0
     """Share of features dropped while training."""
-    departures: bool = False
-    """Of states of months: whether the network is given, and gives, departures from the mean of
-    each calendar month of data.train."""
 
     @model_validator(mode="after")
     def _has_features(self) -> Self:
-        if self.dim % self.heads:
-            near = self.dim - self.dim % self.heads or self.heads
-            raise ValueError(
-                f"dim {self.dim} is not divisible by heads {self.heads}; try dim: {near}"
-            )
-        if round(self.dim * self.mlp_ratio) < 1:
-            raise ValueError(
-                f"mlp_ratio {self.mlp_ratio:g} of dim {self.dim} leaves no feature; try 2"
-            )
+        _refuse_odd_heads(self.dim, self.heads, self.mlp_ratio)
         return self
+
+
+class UNetConfig(ModelConfig):
+    """Convolutions at several resolutions: keywords of `axialcast.model.unet.UNet`."""
+
+    kind: Kind = "unet"
+    """What computes: unet, convolutions at several resolutions."""
+    dim: Annotated[Count, Field(le=4096)] = 32
+    """Feature width of the finest level; each coarser one has twice that of the one above."""
+    depth: Annotated[Count, Field(le=12)] = 2
+    """How often rows and columns are halved."""
+    dropout: Share = 0.0
+    """Share of features dropped while training."""
+
+
+class ViTConfig(ModelConfig):
+    """Attention of every patch to every other: keywords of `axialcast.model.vit.ViT`."""
+
+    kind: Kind = "vit"
+    """What computes: vit, attention of every patch to every other."""
+    dim: Annotated[Count, Field(le=65_536)] = 128
+    """Feature width."""
+    depth: Annotated[Count, Field(le=1024)] = 4
+    """Number of blocks."""
+    heads: Count = 4
+    """Attention heads; must divide dim."""
+    patch: Patch = (1, 2, 2)
+    """Times, latitudes and longitudes in a patch; [2, 2] means [1, 2, 2]."""
+    mlp_ratio: Annotated[Positive, Field(le=1024)] = 2.0
+    """Hidden width of a block's perceptron, in units of dim."""
+    dropout: Share = 0.0
+    """Share of features dropped while training."""
+
+    @model_validator(mode="after")
+    def _has_features(self) -> Self:
+        _refuse_odd_heads(self.dim, self.heads, self.mlp_ratio)
+        return self
+
+
+class FileConfig(ModelConfig):
+    """A network of your own: keywords of `axialcast.model.own.OwnBody`."""
+
+    kind: Kind = "file"
+    """What computes: file, a network that a Python file of yours builds."""
+    path: Location
+    """Python file that defines build(num_channels, grid, *, num_outputs, input_steps, **options);
+    `axialcast cp network my_network.py` makes one."""
+    options: dict[str, Any] = {}
+    """Further keywords of its build."""
+
+
+def kind_of(value: Any) -> str:
+    """Which section a value is meant as; unknown kinds are left to be refused there."""
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return str(kind) if kind in get_args(Kind) else "axial"
+
+
+Model = Annotated[
+    Annotated[AxialConfig, Tag("axial")]
+    | Annotated[UNetConfig, Tag("unet")]
+    | Annotated[ViTConfig, Tag("vit")]
+    | Annotated[FileConfig, Tag("file")],
+    Discriminator(kind_of),
+]
+"""Whichever of them it is."""
+
+
+def _refuse_odd_heads(dim: int, heads: int, mlp_ratio: float) -> None:
+    if dim % heads:
+        near = dim - dim % heads or heads
+        raise ValueError(f"dim {dim} is not divisible by heads {heads}; try dim: {near}")
+    if round(dim * mlp_ratio) < 1:
+        raise ValueError(f"mlp_ratio {mlp_ratio:g} of dim {dim} leaves no feature; try 2")

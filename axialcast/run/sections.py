@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from axialcast.names import canonical
 from axialcast.run.data_section import DataConfig, RegionConfig, Section
-from axialcast.run.model_section import ModelConfig
+from axialcast.run.model_section import AxialConfig, Model, ModelConfig
 from axialcast.run.simulate_section import RainCellsConfig, SimulateConfig, Simulated
 from axialcast.run.spelled import given_step, refuse_both
 from axialcast.run.train_section import ScheduleConfig, TrainConfig
@@ -32,9 +32,11 @@ from axialcast.run.verify_section import VerifyConfig
 from axialcast.times.periods import InitTimes, Interval, Step, interval
 
 __all__ = [
+    "AxialConfig",
     "ClusterConfig",
     "DataConfig",
     "ForecastConfig",
+    "Model",
     "ModelConfig",
     "PrepareConfig",
     "RainCellsConfig",

@@ -1,5 +1,6 @@
 """What a training takes of each device: memory, messages, reading; and what batch would fit."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ from axialcast.grid import Grid
 from axialcast.model import ForecastNetwork
 from axialcast.model.footprint import Footprint, timed_step, training_footprint
 from axialcast.run.config import Config
+from axialcast.run.model_section import AxialConfig, ViTConfig
 from axialcast.run.network import network_of
 
 __all__ = ["TrainingCosts"]
@@ -71,8 +73,10 @@ class TrainingCosts:
 
     @property
     def rough_bytes(self) -> float:
-        """More than `peak`, from sizes alone."""
+        """More than `peak`, from sizes alone; of bodies that these do not tell of, any number."""
         model = self.config.model
+        if not isinstance(model, AxialConfig):
+            return math.inf
         layers = 2 if model.reversible else model.depth
         tokens = self.windows * self._tokens(self._band.shape[0])
         token = 4 * model.dim * (MOST_FLOATS + 4 * model.mlp_ratio) * layers
@@ -96,13 +100,17 @@ class TrainingCosts:
     def smaller(self, windows: int) -> str:
         """What makes a training of so many windows at once smaller, the most useful first."""
         train, model = self.config.train, self.config.model
-        ways = [] if model.reversible else ["set model.reversible: true"]
+        ways = [] if getattr(model, "reversible", True) else ["set model.reversible: true"]
         if windows > 1:
             ways.append("choose a larger train.accumulate or a smaller train.batch_size")
-        ways.append("choose a larger model.patch or a smaller model")
+        has_patches = isinstance(model, AxialConfig | ViTConfig)
+        ways.append(f"choose {'a larger model.patch or ' if has_patches else ''}a smaller model")
         if self.world_size > 1 and train.parallel != "fsdp":
             ways.append("set train.parallel: fsdp")
-        ways.append("start more processes and raise train.domain_ranks")
+        if model.kind == "axial":
+            ways.append("start more processes and raise train.domain_ranks")
+        if len(ways) == 1:
+            return ways[0]
         return f"{', '.join(ways[:-1])}, or {ways[-1]}"
 
     def largest_batch(self, room: float) -> int:
@@ -121,6 +129,8 @@ class TrainingCosts:
         """What each process sends in a step to share an axis: the formula of `axialcast.nn.domain`,
         of all layers and rollout steps and all of its windows."""
         train, model = self.config.train, self.config.model
+        if not isinstance(model, AxialConfig):
+            return 0.0
         count = train.domain_ranks
         tokens = self._tokens(self.grid.shape[0]) * self.windows * train.accumulate
         rounds = 6 if model.reversible else 4
@@ -136,7 +146,7 @@ class TrainingCosts:
 
     def step_seconds(self, device: torch.device, count: int = 3) -> float:
         """Median time of a few steps on windows of zeros, of this process's part, on a device."""
-        network = self._network(self.config.model.depth).to(device)
+        network = self._network(self._depth).to(device)
         states = self._input_steps + self.rollout_steps
         shape = (self.windows, states, len(self.channels), *self._band.shape)
         return (
@@ -160,10 +170,11 @@ class TrainingCosts:
             # Of its gradients a process keeps its part; two blocks and the rest are whole at once.
             working -= found.parameters * (1 - 1 / count)
             working += 3 * found.largest_block + 2 * found.rest
-        if self.config.train.domain_ranks > 1:
+        model = self.config.model
+        if self.config.train.domain_ranks > 1 and isinstance(model, AxialConfig):
             size = 2 if self.bfloat16 else 4
             tokens = windows * self._tokens(self._band.shape[0])
-            working += LIVE_COPIES * tokens * self.config.model.dim * size
+            working += LIVE_COPIES * tokens * model.dim * size
         return {"weights and optimizer": kept, "gradients, activations and batch": working}
 
     @cached_property
@@ -172,7 +183,7 @@ class TrainingCosts:
 
     def _counted(self, windows: int) -> Footprint:
         """Of so many windows; many of them, of layers or steps by few, and what one more adds."""
-        depth, steps = self.config.model.depth, self.rollout_steps
+        depth, steps = self._depth, self.rollout_steps
 
         def of(batch: int, layers: int, rollout_steps: int) -> Footprint:
             states = self._input_steps + rollout_steps
@@ -182,6 +193,7 @@ class TrainingCosts:
                 input_steps=self._input_steps,
                 masked=self.masked,
                 bfloat16=self.bfloat16,
+                is_own=self.config.model.kind == "file",
             )
 
         def over_steps(batch: int, layers: int) -> Footprint:
@@ -192,8 +204,15 @@ class TrainingCosts:
 
         return _extended(over_layers, windows)
 
+    @property
+    def _depth(self) -> int:
+        """Layers that are all alike; 1: the network is one."""
+        model = self.config.model
+        return model.depth if isinstance(model, AxialConfig | ViTConfig) else 1
+
     def _network(self, depth: int) -> ForecastNetwork:
-        return network_of(self.config, self.channels, self._band, depth=depth)
+        changes: dict[str, Any] = {"depth": depth} if depth != self._depth else {}
+        return network_of(self.config, self.channels, self._band, **changes)
 
     @property
     def _input_steps(self) -> int:
@@ -203,7 +222,7 @@ class TrainingCosts:
     @cached_property
     def _band(self) -> Grid:
         """What a process has of the grid: the widest band of latitudes."""
-        count, patch = self.config.train.domain_ranks, self.config.model.patch[1]
+        count, patch = self.config.train.domain_ranks, self.config.model.patching[1]
         if count == 1:
             return self.grid
         rows = -(-self.grid.shape[0] // patch)
@@ -211,7 +230,7 @@ class TrainingCosts:
 
     def _tokens(self, height: int) -> int:
         """Of a window, of so many latitudes."""
-        t, p, q = self.config.model.patch
+        t, p, q = self.config.model.patching
         return self._input_steps // t * -(-height // p) * -(-self.grid.shape[1] // q)
 
 

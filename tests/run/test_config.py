@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from axialcast.run.config import Config, ConfigError, load_config, save_config
-from axialcast.run.sections import ModelConfig, RainCellsConfig, SimulateConfig, VerifyConfig
+from axialcast.run.model_section import AxialConfig, FileConfig, UNetConfig, ViTConfig
+from axialcast.run.sections import RainCellsConfig, SimulateConfig, VerifyConfig
 from axialcast.run.shipped import configs
 from axialcast.times.periods import period_bounds
 
@@ -157,6 +158,10 @@ def test_sections_are_frozen(path: Path) -> None:
          "forecast.init_times: got 'day', expected a number of s, min, h"),
         ("forecast.init_times=all", "forecast.init_times: got 'all', expected test "),
         ("forecast.init_times=[2005-13-01]", "forecast.init_times: got '2005-13-01': there is no "),
+        ("model={kind: unte}", ("model.kind: got 'unte', expected 'axial', 'unet', 'vit' or "
+         "'file'; did you mean unet?")),
+        ("model={kind: unet}", "model.heads: unknown key; kind unet has none; expected one of "),
+        ("model={kind: vit, heads: 5}", "model: dim 32 is not divisible by heads 5; try dim: 30"),
         ("device=gpu", "device: got 'gpu', "),
         ("verify.regions.box={latitude: [5, -5], longitude: [2, 3]}",
          "verify.regions.box: latitude [5.0, -5.0]: expected [south, north] within -90 to 90"),
@@ -167,6 +172,23 @@ def test_one_error_one_line_with_the_remedy(path: Path, override: str, line: str
     origin, _, rest = found.partition(": ")
     assert origin in ("command line", "configs/x.yaml")
     assert (rest if "unknown key; expected" in line else rest[: len(line)]) == line
+
+
+def test_a_network_of_ones_own_is_looked_for_here_then_beside_the_config(path: Path) -> None:
+    path.write_text(path.read_text().replace("dim: 32, heads: 4", "kind: file"))
+    [line] = errors(path)
+    assert "model.path: missing; expected: Python file that defines build(num_channels" in line
+    assert errors(path, "model={path: a.py, dims: 3}") == [
+        "command line: model.dims: unknown key; expected one of kind, departures, path, options"
+    ]
+    assert load_config(path, ["model.path=a.py"]).model.path == "a.py"
+    Path("configs/a.py").touch()
+    config = load_config(path, ["model={path: a.py, options: {width: 3}}"])
+    assert config.model.model_dump() == {
+        "kind": "file", "departures": False, "path": "configs/a.py", "options": {"width": 3}
+    }  # fmt: skip
+    save_config(config, Path("saved.yaml"))
+    assert load_config("saved.yaml") == config
 
 
 def test_lines_name_the_file_or_the_command_line(path: Path) -> None:
@@ -256,32 +278,38 @@ def test_every_field_is_described() -> None:
             assert field.description, f"{section.__name__}.{name}"
 
 
+WORLD = {
+    *("num_channels", "num_diagnostic", "num_forcings", "num_static", "forcings"),
+    *("grid", "increment_scale", "input_steps", "boundary", "settings"),
+    *("num_fields", "num_outputs", "sha256"),
+}
+"""Of a network, what follows from the data."""
+
+
 def test_sections_have_their_constructors_keywords_and_defaults() -> None:
     from axialcast.model import ForecastNetwork
     from axialcast.model.axial import AxialBody
+    from axialcast.model.own import OwnBody
+    from axialcast.model.unet import UNet
+    from axialcast.model.vit import ViT
     from axialcast.planet.nature_run import nature_run
     from axialcast.planet.rain_cells import RainCells
 
-    for section, constructor, from_elsewhere in (
-        (SimulateConfig, nature_run, {"seed", "block_days"}),
-        (RainCellsConfig, RainCells, {"seed"}),
-        (
-            ModelConfig,
-            ForecastNetwork,
-            {
-                *("num_channels", "num_diagnostic", "num_forcings", "num_static", "forcings"),
-                *("grid", "increment_scale", "input_steps", "boundary", "kind", "settings"),
-                *("num_fields", "num_outputs"),
-            },
-        ),
+    for section, constructors, from_elsewhere in (
+        (SimulateConfig, [nature_run], {"seed", "block_days"}),
+        (RainCellsConfig, [RainCells], {"seed"}),
+        (AxialConfig, [ForecastNetwork, AxialBody], WORLD),
+        (UNetConfig, [ForecastNetwork, UNet], WORLD),
+        (ViTConfig, [ForecastNetwork, ViT], WORLD),
+        (FileConfig, [ForecastNetwork, OwnBody], WORLD),
     ):
-        parameters = dict(inspect.signature(constructor).parameters)
-        if section is ModelConfig:
-            parameters |= inspect.signature(AxialBody).parameters
-        assert set(section.model_fields) - {"kind"} == set(parameters) - from_elsewhere
+        parameters: dict[str, inspect.Parameter] = {}
+        for constructor in constructors:
+            parameters |= inspect.signature(constructor).parameters
+        assert set(section.model_fields) - {"kind"} == set(parameters) - from_elsewhere - {"kind"}
         for name, default in defaults_of(section).items():
             if name != "kind" and parameters[name].default is not inspect.Parameter.empty:
-                assert parameters[name].default == default, name
+                assert (parameters[name].default or default) == default, name
 
 
 def test_metrics_are_those_of_the_library() -> None:
