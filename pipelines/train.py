@@ -19,6 +19,7 @@ from axialcast.parallel import launch, told
 from axialcast.run.boundary import judged_weights, with_boundary
 from axialcast.run.config import Config
 from axialcast.run.network import network_to_train, settings_of
+from axialcast.run.parent import Parent
 from axialcast.run.progress import track
 from axialcast.run.stamps import differences, made_from
 from axialcast.run.training_data import TrainingData
@@ -30,6 +31,7 @@ from axialcast.training import (
     Saving,
     Training,
     adamw,
+    freeze,
     learning_rate,
     machine,
     newest_state,
@@ -63,6 +65,9 @@ READS = (
     "data.missing_chunks",
     "train.schedule",
     "train.batch_size",
+    "train.start_from",
+    "train.carried_rate",
+    "train.freeze",
     "train.learning_rate",
     "train.weight_decay",
     "train.warmup_steps",
@@ -94,7 +99,8 @@ def run(config: Config) -> None:
     data = TrainingData.of(config)
     for remark in data.missing():
         print(f"train: {remark}")
-    training = training_of(config, data, processes, device)
+    parent = Parent.of(config)
+    training = training_of(config, data, parent, processes, device)
     beside = {
         "data.buffer_gib": config.data.buffer_gib,
         **machine(device, processes, config.train.accumulate),
@@ -130,17 +136,30 @@ def run(config: Config) -> None:
         if is_leader:
             save_checkpoint(
                 output / "checkpoint",
-                checkpoint_of(config, data, weights),
+                checkpoint_of(config, data, parent, weights),
                 make_room=saving.drop_older,
             )
 
 
 def training_of(
-    config: Config, data: TrainingData, processes: Processes, device: torch.device
+    config: Config,
+    data: TrainingData,
+    parent: Parent | None,
+    processes: Processes,
+    device: torch.device,
 ) -> Training:
     """The training before its first step: network, loss, loaders, schedule."""
     assert config.data is not None
-    network = network_to_train(config, data).to(device)
+    train, schedule = config.train, config.train.schedule
+    network, rates = network_to_train(config, data), {}
+    if parent is not None:
+        untrained = checkpoint_of(config, data, None, network.state_dict())
+        begun = parent.start(network, untrained)
+        for line in begun.lines:
+            print(f"train: start_from: {line}")
+        rates = dict.fromkeys(begun.carried, train.carried_rate)
+    freeze(network, train.freeze)
+    network.to(device)
     rows = processes.share(network)
     buffer_bytes = config.data.buffer_bytes
     joined = (
@@ -157,7 +176,6 @@ def training_of(
         )
         for part, channels, statistics in joined
     )
-    train, schedule = config.train, config.train.schedule
     windows = partial(
         WindowLoader,
         input_steps=network.input_steps,
@@ -178,7 +196,7 @@ def training_of(
             precision=train.precision,
             has_boundary=config.data.boundary is not None,
         ),
-        optimizer=partial(adamw, weight_decay=train.weight_decay),
+        optimizer=partial(adamw, weight_decay=train.weight_decay, rates=rates),
         learning_rate=partial(
             learning_rate,
             stages=[(stage.steps, stage.rollout_steps) for stage in schedule],
@@ -203,7 +221,9 @@ def training_of(
     )
 
 
-def checkpoint_of(config: Config, data: TrainingData, weights: Mapping[str, Tensor]) -> Checkpoint:
+def checkpoint_of(
+    config: Config, data: TrainingData, parent: Parent | None, weights: Mapping[str, Tensor]
+) -> Checkpoint:
     """What is kept of a training."""
     assert config.data is not None
     return Checkpoint(
@@ -221,6 +241,7 @@ def checkpoint_of(config: Config, data: TrainingData, weights: Mapping[str, Tens
             "axialcast": version("axialcast"),
             "torch": torch.__version__,
             "seed": config.seed,
+            **({} if parent is None else {"start_from": parent.provenance}),
         },
     )
 

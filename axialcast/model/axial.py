@@ -37,6 +37,12 @@ class AxialBody(nn.Module):
         ValueError: `patch` does not divide `input_steps`, or as AxialTransformer.
     """
 
+    parts = {  # noqa: RUF012, read alone
+        **{"embed": "embed", "features": "features", "positions": "transformer.position"},
+        **{"blocks": "transformer.layers", "norm": "transformer.norm", "head": "head"},
+    }
+    """By the names that readers know them by, where parameters are."""
+
     def __init__(
         self,
         num_fields: int,

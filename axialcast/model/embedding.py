@@ -14,7 +14,14 @@ from torch import Tensor, nn
 
 from axialcast.grid import Grid
 
-__all__ = ["PatchEmbedding", "PatchHead", "SphereFeatures", "SpherePlanes", "num_patches"]
+__all__ = [
+    "PatchEmbedding",
+    "PatchHead",
+    "SphereFeatures",
+    "SpherePlanes",
+    "num_patches",
+    "patch_centres",
+]
 
 
 def num_patches(size: Sequence[int], patch: Sequence[int]) -> tuple[int, ...]:
@@ -118,7 +125,7 @@ class SpherePlanes(nn.Module):
         super().__init__()
         self.band: slice | None = None
         axes = zip(grid.axes, patch, strict=True)
-        centres = [_patch_centres(axis, size) for axis, size in axes]
+        centres = [patch_centres(axis, size) for axis, size in axes]
         latitude, longitude = (torch.tensor(at).nan_to_num(0.0) for at in grid.places(*centres))
         phi, theta = torch.deg2rad(latitude), torch.deg2rad(longitude)
         place = [phi.sin() + 0 * theta, phi.cos() + 0 * theta]
@@ -161,7 +168,7 @@ class SphereFeatures(SpherePlanes):
         return projected
 
 
-def _patch_centres(coordinate: NDArray[np.float64], patch: int) -> NDArray[np.float64]:
+def patch_centres(coordinate: NDArray[np.float64], patch: int) -> NDArray[np.float64]:
     """Mean coordinate of every patch; a partial one is continued at the grid's spacing."""
     missing = -len(coordinate) % patch
     if missing:

@@ -161,6 +161,12 @@ class Config(Section):
         return self.forecast.boundary_store or self.data.boundary.store
 
     @property
+    def parent_address(self) -> str | None:
+        """The checkpoint that training starts from, as it may be told."""
+        place = self.train.start_from
+        return place and told(("train", "start_from"), place, self._kept)
+
+    @property
     def analysis_address(self) -> str | list[str]:
         """`analysis_store` as it may be told."""
         return f"{self._output_address}/training.zarr" if self.prepare else self.source_address
@@ -280,13 +286,22 @@ def _data_problems(config: Config, data: DataConfig) -> list[str]:
 
 
 def _place_problems(config: Config, data: DataConfig) -> list[str]:
-    """An output folder that is, or lies in, what is only read."""
-    output = config.output.resolve()
-    return [
+    """An output folder that is, or lies in, what is only read; or holds what training starts
+    from."""
+    output, parent = config.output.resolve(), config.train.start_from
+    lines = [
         f"output: {config.output} is or lies in data.store {place}; set it elsewhere"
         for place in local_places(data)
         if Path(place).resolve() in (output, *output.parents)
     ]
+    begun = (config.url or str(output)).rstrip("/")
+    start = parent and (parent if "://" in parent else str(Path(parent).resolve())).rstrip("/")
+    if start and f"{start}/".startswith(f"{begun}/"):
+        lines.append(
+            f"train.start_from: {config.parent_address} is in output {config.address}, which this "
+            "run writes; set output elsewhere, such as output=runs/tuned"
+        )
+    return lines
 
 
 def _forcing_problems(config: Config, data: DataConfig) -> list[str]:
@@ -354,6 +369,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         locate(values.get("data"), texts.get("data"), key, path.parent)
     locate(values.get("forecast"), texts.get("forecast"), "boundary_store", path.parent)
     locate(values.get("model"), texts.get("model"), "path", path.parent)
+    locate(values.get("train"), texts.get("train"), "start_from", path.parent)
     interpolations = list(interpolated(texts, values))
     context = {"folder": path.parent, "texts": texts, "url": url}
     errors = describe_errors(Config, values, context)

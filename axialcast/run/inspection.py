@@ -32,6 +32,7 @@ from axialcast.names import (
     X,
     Y,
 )
+from axialcast.run.parent import ancestors
 from axialcast.run.stamps import damage, damaged_stamps, stamped
 from axialcast.times.calendars import time_text
 from axialcast.times.decoding import is_dated
@@ -131,7 +132,9 @@ def _describe_checkpoint(path: Path) -> list[str]:
         f"network: {_pairs(network)}",
     ]
     # Version 0.1.0 kept addresses with their passwords.
-    lines += [f"{key}: {shown(_words(value))}" for key, value in checkpoint.provenance.items()]
+    told = {k: v for k, v in checkpoint.provenance.items() if k != "start_from"}
+    lines += [f"{key}: {shown(_words(value))}" for key, value in told.items()]
+    lines += [f"start_from: {line}" for line in ancestors(checkpoint.provenance)]
     return lines + _skill(path.parent / "scores.csv")
 
 

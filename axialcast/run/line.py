@@ -13,7 +13,7 @@ from axialcast.run.errors import places
 from axialcast.run.model_section import FileConfig
 from axialcast.run.shipped import find_pipeline, pipelines
 from axialcast.run.stage import Stage
-from axialcast.run.stamps import STAMPS, read_stamp
+from axialcast.run.stamps import STAMPS, checkpoint_in, read_stamp
 from axialcast.run.stores import local_places
 
 __all__ = ["stages_of", "workers_uninstalled"]
@@ -50,6 +50,8 @@ def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
         lines += _baselines_uninstalled(config)
     if "forecast" in {stage.name for stage in stages}:
         lines += [*_forcings_nowhere(config), *_boundary_nowhere(config)]
+    if "train" in {stage.name for stage in stages}:
+        lines += _parent_nowhere(config)
     lines = lines or [*_written_twice(stages), *_overwritten(config, stages)]
     lines = lines or [*_never_made(config, stages), *_in_the_way(config, stages)]
     if lines:
@@ -91,6 +93,24 @@ def _boundary_nowhere(config: Config) -> Iterator[str]:
         yield (
             f"forecast.boundary_store: {shown(store)} is not there; expected the forecast.zarr of "
             "another run, or an analysis"
+        )
+
+
+def _parent_nowhere(config: Config) -> Iterator[str]:
+    """A checkpoint to start from that is not there, and what has no sense without one."""
+    place = config.train.start_from
+    if place is None:
+        if config.train.carried_rate != 1:
+            yield (
+                "train.carried_rate: is of no use without train.start_from, which says what is "
+                "carried over; leave it out, or set train.learning_rate"
+            )
+        return
+    if "://" not in place and not (checkpoint_in(Path(place)) / "model.json").is_file():
+        why = "no checkpoint yet; run that to its end" if Path(place).exists() else "not there"
+        yield (
+            f"train.start_from: {config.parent_address} is {why}; expected the output folder of "
+            "another run, or the checkpoint in it"
         )
 
 

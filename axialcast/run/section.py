@@ -9,7 +9,7 @@ from axialcast.disclosure import concealed, shown
 
 __all__ = ["Section"]
 
-PLACES = ("store", "static_store", "boundary_store")
+PLACES = ("store", "static_store", "boundary_store", "start_from")
 OPTIONS = ("storage_options", "output_storage_options")
 """Keys of addresses and of options, in which there may be secrets."""
 

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from axialcast.disclosure import identity
 from axialcast.files import inventory
 from axialcast.files.atomic import write_json
 from axialcast.names import CLIMATOLOGY, ROLES
@@ -28,6 +29,7 @@ __all__ = [
     "MadeFrom",
     "analysis_content",
     "changes",
+    "checkpoint_in",
     "content_of",
     "damage",
     "damaged_stamps",
@@ -50,7 +52,7 @@ ORDER = ("simulate", "prepare", "train", "forecast", "verify")
 
 ADDRESS = (
     *("data.store", "data.static_store", "data.storage_options"),
-    *("data.boundary.store", "forecast.boundary_store", "model.path"),
+    *("data.boundary.store", "forecast.boundary_store", "model.path", "train.start_from"),
 )
 """Keys that say where something is: what is there decides, and they may hold secrets."""
 
@@ -204,7 +206,21 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
         inputs |= _leaves("verify.harmonics", config.verify.harmonics)
     if beyond := _boundary_store(config, stage):
         inputs["boundary store"] = store_state(config, beyond)
+    if "train.start_from" in stage.reads and config.train.start_from is not None:
+        inputs["start_from"] = parent_state(config.train.start_from)
     return inputs | _needed(config, stage, earlier)
+
+
+def parent_state(place: str) -> str:
+    """What changes when the checkpoint that a training starts from does; of a URL, its address."""
+    if "://" in place:
+        return checksum_of(identity(place, {}))
+    return checksum_of(content_of(checkpoint_in(Path(place))))
+
+
+def checkpoint_in(path: Path) -> Path:
+    """The checkpoint's folder, whether it or its run's is named."""
+    return path / "checkpoint" if (path / "checkpoint").is_dir() else path
 
 
 def _boundary_store(config: Config, stage: Stage) -> str | None:

@@ -5,7 +5,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from axialcast.run.section import Section
-from axialcast.run.values import Count, NotNegative, Positive, Share, Whole
+from axialcast.run.values import (
+    Count,
+    Location,
+    Name,
+    NotNegative,
+    Positive,
+    Share,
+    Whole,
+    each_once,
+)
 from axialcast.times.periods import Interval, interval
 
 __all__ = ["ScheduleConfig", "TrainConfig"]
@@ -34,6 +43,13 @@ class TrainConfig(Section):
     """Parts that a process takes its windows of a step in, one after another, to save memory."""
     domain_ranks: Count = 1
     """Processes that share every window, each a band of latitudes; divides their number."""
+    start_from: Location | None = None
+    """Checkpoint, or output folder of another run, whose weights training starts with, on the same
+    data or others; null: weights that are drawn."""
+    carried_rate: Positive = 1.0
+    """Learning rate of what start_from carried over, in units of learning_rate."""
+    freeze: Annotated[list[Name], each_once()] = []
+    """Parts of the network that keep the weights they start with, such as [embed, blocks]."""
     learning_rate: Positive = 1e-3
     """Peak learning rate, reached after warm-up; a cosine over all stages takes it to zero."""
     weight_decay: NotNegative = 0.05

@@ -89,6 +89,9 @@ def written(values: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
     forecast = found.get("forecast")
     if isinstance(forecast, Mapping) and (address := forecast["boundary_store"]):
         found["forecast"] = {**forecast, "boundary_store": _address(address, "FORECAST_BOUNDARY")}
+    train = found.get("train")
+    if isinstance(train, Mapping) and (address := train["start_from"]):
+        found["train"] = {**train, "start_from": _address(address, "START_FROM")}
     found[OUTPUT_OPTIONS] = _options(found.get(OUTPUT_OPTIONS), OUTPUT_OPTIONS)
     return found
 

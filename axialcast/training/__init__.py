@@ -1,5 +1,6 @@
 """From windows to a trained network: the task, the loop, and what is saved to go on from."""
 
+from axialcast.training.freezing import freeze
 from axialcast.training.judging import Judging, judged_windows
 from axialcast.training.log import Log
 from axialcast.training.loop import Training
@@ -19,6 +20,7 @@ __all__ = [
     "Saving",
     "Training",
     "adamw",
+    "freeze",
     "judged_windows",
     "learning_rate",
     "machine",

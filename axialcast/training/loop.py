@@ -126,7 +126,7 @@ class Training:
         """One update; nothing in it waits for the device."""
         step, rate = self.step + 1, self._learning_rate(self.step + 1)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate"]
         self.optimizer.zero_grad()
         shares = self.task.loss.shares(self.processes.total(self.task.lower(batch)))
         parts = batch.split(self._accumulate)

@@ -12,22 +12,34 @@ from axialcast.training.parallel import shared_like
 __all__ = ["adamw", "learning_rate", "load_optimizer", "optimizer_tensors", "parameter_groups"]
 
 
-def adamw(network: nn.Module, *, weight_decay: float) -> AdamW:
-    """AdamW for a network; its learning rate is set at each step."""
+def adamw(
+    network: nn.Module, *, weight_decay: float, rates: Mapping[str, float] | None = None
+) -> AdamW:
+    """AdamW for a network; its learning rate is set at each step.
+
+    Args:
+        rates: by the names of parameters, their share of that rate; 1 for all others.
+    """
     on_gpu = all(p.device.type == "cuda" for p in network.parameters())
-    groups = parameter_groups(network, weight_decay)
+    groups = parameter_groups(network, weight_decay, rates)
     return AdamW(groups, betas=(0.9, 0.95), fused=on_gpu or None)
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; gains, biases and positions do not."""
+def parameter_groups(
+    network: nn.Module, weight_decay: float, rates: Mapping[str, float] | None = None
+) -> list[dict[str, Any]]:
+    """Those that are trained, of one rate each: matrices decay; gains, biases, positions do not."""
     matrices = [m.weight for m in network.modules() if isinstance(m, nn.Linear)]
     chosen = {id(weight) for weight in matrices}
     others = [p for p in network.parameters() if id(p) not in chosen]
-    return [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    share = {id(p): (rates or {}).get(name, 1.0) for name, p in network.named_parameters()}
+    found = []
+    for parameters, decay in ((matrices, weight_decay), (others, 0.0)):
+        for rate in sorted({share[id(p)] for p in parameters}, reverse=True):
+            params = [p for p in parameters if p.requires_grad and share[id(p)] == rate]
+            if params:
+                found.append({"params": params, "weight_decay": decay, "rate": rate})
+    return found
 
 
 def learning_rate(

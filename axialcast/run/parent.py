@@ -1,0 +1,117 @@
+"""The checkpoint that a training starts from: where it is, what is taken over, what is kept."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from axialcast.disclosure import shown
+from axialcast.forecast import Checkpoint, load_checkpoint
+from axialcast.model import ForecastNetwork
+from axialcast.run.config import Config
+from axialcast.run.stamps import checkpoint_in, content_of
+from axialcast.run.store_states import checksum_of
+from axialcast.run.stores import in_words
+from axialcast.run.urls import is_url, seen
+from axialcast.times.steps import step_text
+from axialcast.transfer import TakenOver, taken_over
+
+__all__ = ["Parent", "ancestors"]
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A trained network that another one starts from.
+
+    Args:
+        checkpoint: of it.
+        provenance: what a checkpoint of the other one keeps of it, JSON-ready: where it is, a
+            fingerprint, what it was trained on, and its own provenance.
+    """
+
+    checkpoint: Checkpoint
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config: Config) -> "Parent | None":
+        """What `train.start_from` names; None: nothing.
+
+        Raises:
+            FileNotFoundError: there is no checkpoint.
+            ValueError: it is damaged, or of another version.
+            ConnectionError: the server of a URL cannot be reached.
+        """
+        place = config.train.start_from
+        if place is None:
+            return None
+        with _folder(place) as folder:
+            try:
+                checkpoint = load_checkpoint(folder)
+            except (FileNotFoundError, ValueError) as error:
+                told = str(error).replace(str(folder), shown(place))
+                raise type(error)(f"train.start_from: {told}") from None
+            fingerprint = checksum_of(content_of(folder))
+        return cls(
+            checkpoint,
+            {
+                "checkpoint": config.parent_address,
+                "fingerprint": fingerprint,
+                "grid": str(checkpoint.grid),
+                "step": step_text(checkpoint.step),
+                "provenance": dict(checkpoint.provenance),
+            },
+        )
+
+    def start(self, network: ForecastNetwork, untrained: Checkpoint, member: int = 0) -> TakenOver:
+        """Gives a network what it takes over; tells what that is.
+
+        Args:
+            network: before training.
+            untrained: what a checkpoint of it would be.
+            member: of an ensemble.
+
+        Raises:
+            ValueError: nothing fits.
+        """
+        try:
+            found = taken_over(self.checkpoint, untrained, member=member)
+        except ValueError as error:
+            raise ValueError(f"train.start_from: {error}") from None
+        network.load_state_dict(dict(found.weights))
+        return found
+
+
+def ancestors(provenance: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each checkpoint that training started from, the nearest first.
+
+    Args:
+        provenance: of a checkpoint.
+    """
+    while (known := provenance.get("start_from")) is not None:
+        provenance = known["provenance"]
+        period = " to ".join(map(str, provenance.get("train", ()))) or "an unknown period"
+        place = known["checkpoint"] or "a checkpoint"
+        yield (
+            f"{shown(place)} ({known['fingerprint']}), trained on {period} of "
+            f"{in_words(provenance.get('store') or 'an unknown store')}, {known['grid']}, a step "
+            f"of {known['step']}"
+        )
+
+
+@contextmanager
+def _folder(place: str) -> Iterator[Path]:
+    """The checkpoint's folder on this machine, whether it or its run's is named."""
+    if not is_url(place):
+        yield checkpoint_in(Path(place))
+        return
+    place = place.rstrip("/")
+    if not place.endswith("/checkpoint"):
+        try:
+            with seen(f"{place}/checkpoint", whole=True) as path:
+                yield path
+                return
+        except FileNotFoundError:
+            pass
+    with seen(place, whole=True) as path:
+        yield path

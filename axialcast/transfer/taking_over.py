@@ -1,0 +1,115 @@
+"""What a network takes over from a trained one, and what of it begins anew."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from axialcast.forecast import Checkpoint
+from axialcast.times.steps import step_text
+from axialcast.transfer.axial import axial
+from axialcast.transfer.units import given_fields, told_fields
+
+__all__ = ["TakenOver", "taken_over"]
+
+BODY = "body."
+"""Begins the names of what can be taken over; all else of a network follows from its data."""
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """The weights of a network that goes on where another one was.
+
+    Args:
+        weights: a whole state dict.
+        carried: names of the parameters in which nothing begins anew.
+        lines: what was taken over as it is, what was fitted and how, and what begins anew.
+    """
+
+    weights: Mapping[str, Tensor]
+    carried: frozenset[str]
+    lines: Sequence[str]
+
+
+def taken_over(parent: Checkpoint, child: Checkpoint, *, member: int = 0) -> TakenOver:
+    """What a new network begins with, so that it does at first what a trained one did.
+
+    Forecasts are the parent's, to rounding, where grid and patches are the same, whatever the
+    statistics that either normalises by, and whatever the child is told besides: it hears of that
+    only by training. On another grid they are about the parent's.
+
+    Args:
+        parent: the trained network.
+        child: the new one: its weights are those it would begin with.
+        member: of the child's ensemble; parents of several have one for each, in turn.
+
+    Raises:
+        ValueError: nothing of the parent fits, by the key of `model` that is in the way.
+    """
+    kinds = [checkpoint.network.get("kind", "axial") for checkpoint in (parent, child)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(
+            f"model.kind is {kinds[1]}, and the checkpoint's is {kinds[0]}; set it to {kinds[0]}"
+        )
+    old, new = (_of_body(weights) for weights in (_weights(parent, member), child.weights))
+    lines: list[str] = []
+    if kinds[0] == "axial":
+        found, carried = axial(parent, child, old, new, lines.append)
+    else:
+        found, carried = _alike(parent, child, old, new, lines.append)
+    same = sum(name in old and found[name].equal(old[name]) for name in new)
+    lines[:0] = [f"{same} of {len(new)} tensors as they are"]
+    lines += _other_tasks(parent, child)
+    weights = dict(child.weights) | {f"{BODY}{name}": value for name, value in found.items()}
+    return TakenOver(weights, frozenset(f"{BODY}{name}" for name in carried), lines)
+
+
+def _weights(parent: Checkpoint, member: int) -> Mapping[str, Tensor]:
+    members: Sequence[Mapping[str, Tensor]] = getattr(parent, "members", (parent.weights,))
+    return members[member % len(members)]
+
+
+def _of_body(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(BODY): v for k, v in weights.items() if k.startswith(BODY)}
+
+
+def _alike(
+    parent: Checkpoint,
+    child: Checkpoint,
+    old: Mapping[str, Tensor],
+    new: Mapping[str, Tensor],
+    say: Any,
+) -> tuple[dict[str, Tensor], set[str]]:
+    """Whatever has the same name and shape, of networks whose parts we do not know.
+
+    Raises:
+        ValueError: nothing has.
+    """
+    fits = {name for name, value in new.items() if name in old and old[name].shape == value.shape}
+    if not fits:
+        raise ValueError(
+            "no tensor of the checkpoint has the name and the shape of one of model.kind "
+            f"{child.network['kind']}; leave start_from out, or build the network as that one was"
+        )
+    for name, value in new.items():
+        if name not in fits:
+            was = _size(old[name]) if name in old else "not there"
+            say(f"{name}: {_size(value)} here, {was} in the checkpoint: begins anew")
+    if told_fields(parent) != told_fields(child) or given_fields(parent) != given_fields(child):
+        say("fields or their normalisation differ: forecasts do not begin as the checkpoint's")
+    return {name: old[name] if name in fits else value for name, value in new.items()}, fits
+
+
+def _size(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape)) or "one number"
+
+
+def _other_tasks(parent: Checkpoint, child: Checkpoint) -> Iterator[str]:
+    """In what the networks differ although all of their weights fit."""
+    if parent.step != child.step:
+        yield f"a step is {step_text(child.step)} here, {step_text(parent.step)} in the checkpoint"
+    for key in ("departures", "base"):
+        was, now = (checkpoint.network.get(key) or False for checkpoint in (parent, child))
+        if was != now:
+            yield f"model.{key} is {now} here, {was} in the checkpoint: forecasts differ at first"

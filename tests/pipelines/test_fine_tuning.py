@@ -1,0 +1,141 @@
+"""Training that starts from a checkpoint: forecasts at first its own, and what is kept of it."""
+
+import json
+import runpy
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import axialcast
+from axialcast.forecast import load_checkpoint
+from axialcast.run.config import ConfigError, load_config
+from axialcast.run.inspection import describe
+from axialcast.run.stages import run_stages
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = [
+    *("pipeline=train", "data.variables=[geopotential,mean_sea_level_pressure]"),
+    *("data.train=[2001-01-01,2001-03-31]", "data.validate=[2001-04-01,2001-04-20]"),
+    *("data.test=[2001-04-21,2001-05-30]", "data.levels=null", "model.patch=[1,2,2]"),
+    *("train.batch_size=8", "train.warmup_steps=0", "train.ema_decay=0", "device=cpu"),
+]
+NOTHING = ("train.schedule=[{steps: 1}]", "train.learning_rate=1e-12", "train.weight_decay=0")
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return runpy.run_path(str(ROOT / "pipelines" / "train.py"))
+
+
+@pytest.fixture(scope="module")
+def store(make_analysis, tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "analysis.nc"
+    make_analysis(num_times=150).to_netcdf(path)
+    return path
+
+
+def config_of(store, output, *overrides):
+    settings = [*SETTINGS, f"data.store={store}", f"output={output}", *overrides]
+    return load_config(ROOT / "configs" / "smallest.yaml", settings)
+
+
+@pytest.fixture(scope="module")
+def parent(pipeline, store, tmp_path_factory):
+    output = tmp_path_factory.mktemp("runs") / "parent"
+    learning = "train.schedule=[{steps: 20}]", "train.learning_rate=1e-2"
+    run_stages(config_of(store, output, *learning))
+    return output
+
+
+def forecast_of(output, store):
+    forecaster = axialcast.load(output / "checkpoint", device="cpu")
+    analysis = xr.open_dataset(store).load()
+    return forecaster.predict(analysis, init_times=["2001-04-25"], lead_times="48h")
+
+
+def test_before_it_learns_it_forecasts_as_its_parent(pipeline, store, parent, tmp_path, capsys):
+    """On another year's half of the data, whose statistics differ."""
+    half = "data.train=[2001-01-01,2001-02-20]"
+    pipeline["run"](config_of(store, tmp_path, f"train.start_from={parent}", half, *NOTHING))
+    there, here = forecast_of(parent, store), forecast_of(tmp_path, store)
+    for name, field in there.items():
+        change = np.abs(field - xr.open_dataset(store)[name].sel(time="2001-04-25")).max()
+        np.testing.assert_allclose(here[name], field, atol=float(change) * 1e-3)
+    said = capsys.readouterr().out.splitlines()
+    assert any("train: start_from: forecasts normalised otherwise" in line for line in said)
+
+
+def test_a_checkpoint_knows_its_parents(store, parent, tmp_path):
+    place = parent / "checkpoint"
+    for name, start in (("child", place), ("grandchild", tmp_path / "child")):
+        run_stages(config_of(store, tmp_path / name, f"train.start_from={start}", *NOTHING))
+    known = load_checkpoint(tmp_path / "grandchild" / "checkpoint").provenance["start_from"]
+    assert known["checkpoint"] == str(tmp_path / "child")
+    grand = known["provenance"]["start_from"]
+    assert grand["checkpoint"] == str(place)
+    assert grand["provenance"] == load_checkpoint(place).provenance
+    assert grand["fingerprint"] != known["fingerprint"]
+    lines = [line for line in describe(tmp_path / "grandchild") if line.startswith("start_from")]
+    assert len(lines) == 2
+    assert str(place) in lines[1]
+
+
+def test_frozen_parts_keep_their_weights(store, parent, tmp_path):
+    frozen = ["embed", "features", "positions", "blocks"]
+    config = config_of(store, tmp_path, f"train.start_from={parent}", f"train.freeze={frozen}")
+    run_stages(config)
+    before, after = (load_checkpoint(path / "checkpoint").weights for path in (parent, tmp_path))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.split(".")[1] for name in changed} == {"transformer", "head"}
+    assert {name for name in changed if ".transformer." in name} == {
+        f"body.transformer.norm.{name}" for name in ("weight", "bias")
+    }
+
+
+def test_carried_weights_learn_at_a_lower_rate(store, parent, tmp_path):
+    """Adam's first step is as long as its learning rate."""
+    more = ("train.schedule=[{steps: 1}]", "train.learning_rate=1e-3", "train.weight_decay=0")
+    known = ("data.forcings=[cosine_of_solar_zenith_angle]", "train.carried_rate=0.1")
+    run_stages(config_of(store, tmp_path, f"train.start_from={parent}", *more, *known))
+    before, after = (load_checkpoint(path / "checkpoint").weights for path in (parent, tmp_path))
+    name = "body.head.project.bias"
+    moved = (after[name] - before[name]).abs().max()
+    assert 0.5e-4 < moved < 1.1e-4
+    assert 0.5e-3 < after["body.embed.project.weight"][:, -4:].abs().max() < 1.1e-3
+
+
+def test_another_parent_makes_another_training(store, parent, tmp_path, capsys):
+    place = shutil.copytree(parent, tmp_path / "parent")
+    config = config_of(store, tmp_path / "child", f"train.start_from={place}", *NOTHING)
+    for expected in ("runs", "up to date"):
+        run_stages(config)
+        assert f"train: {expected}" in capsys.readouterr().out
+    run_stages(config_of(store, place, "train.schedule=[{steps: 2}]"))
+    capsys.readouterr()
+    run_stages(config)
+    assert "train: runs again, for start_from changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["train.start_from={folder}/none"], "none is not there; expected the output folder of"),
+        (["train.start_from={folder}"], "no checkpoint yet; run that to its end; expected"),
+        (["train.start_from={output}"], "is in output .*, which this run writes; set output"),
+        (["train.carried_rate=0.1"], "train.carried_rate: is of no use without train.start_from"),
+        (["train.start_from={parent}", "model.dim=32"], "start_from: model.dim is 32, and the"),
+        (["train.freeze=[encoder]"], "train.freeze: encoder is no part .* embed, features, posi"),
+        (["train.freeze=[embed, embed]"], "train.freeze: embed occurs 2 times; name it once"),
+    ],
+)
+def test_what_cannot_be_is_one_line(store, parent, tmp_path, overrides, line):
+    places = {"folder": tmp_path, "output": tmp_path / "run", "parent": parent}
+    overrides = [override.format(**places) for override in overrides]
+    with pytest.raises((ConfigError, ValueError), match=line) as raised:
+        run_stages(config_of(store, tmp_path / "run", *overrides))
+    assert len(str(raised.value).splitlines()) == 1
+    assert not json.dumps(str(raised.value)).count("\\n")

@@ -1,0 +1,165 @@
+"""A network that takes over from another one does at first what that one did."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from axialcast.grid import LatLonGrid
+from axialcast.transfer import taken_over
+
+GLOBE = LatLonGrid.regular(6, 10, poles=False)
+
+
+def drawn(shape=(6, 10), num=3, times=2):
+    torch.manual_seed(1)
+    return 3 + 2 * torch.randn(2, times, num, *shape, dtype=torch.float64)
+
+
+def started(parent, child):
+    return replace(child, weights=taken_over(parent, child).weights)
+
+
+def close(here, there):
+    torch.testing.assert_close(here, there, rtol=1e-5, atol=1e-5)
+
+
+def test_the_same_network_is_taken_as_it_is(checkpoint):
+    parent, child = checkpoint(seed=7), checkpoint()
+    found = taken_over(parent, child)
+    assert all(torch.equal(found.weights[name], value) for name, value in parent.weights.items())
+    assert found.lines == ["51 of 51 tensors as they are"]
+    assert len(found.carried) == 51
+
+
+def test_other_statistics_are_folded_into_the_weights(checkpoint, physical):
+    parent, child = checkpoint(seed=7), checkpoint(scaled=5)
+    given = drawn()
+    there = physical(parent, given)
+    close(physical(started(parent, child), given), there)
+    assert not torch.allclose(there, given[:, -1], atol=1e-2)
+    lines = taken_over(parent, child).lines
+    assert [line.split(" normalised otherwise")[0] for line in lines[1:]] == ["inputs", "forecasts"]
+
+
+@pytest.mark.parametrize("position", ["learned", "rotary", "sinusoidal", "none"])
+def test_the_same_places_in_another_order(checkpoint, physical, position):
+    """From south to north, as many stores are. Positions without parameters count rows."""
+    flipped = LatLonGrid(GLOBE.latitude[::-1], GLOBE.longitude)
+    parent = checkpoint(GLOBE, seed=7, position=position)
+    child = started(parent, checkpoint(flipped, position=position))
+    given = drawn()
+    here = physical(child, given.flip(-2)).flip(-2)
+    if position in ("learned", "none"):
+        close(here, physical(parent, given))
+
+
+def test_longitudes_that_begin_elsewhere(checkpoint, physical):
+    rolled = LatLonGrid(GLOBE.latitude, [*GLOBE.longitude[4:], 360, 396, 432, 468])
+    parent = checkpoint(GLOBE, seed=7)
+    child = started(parent, checkpoint(rolled))
+    given = drawn()
+    close(physical(child, given.roll(-4, -1)).roll(4, -1), physical(parent, given))
+
+
+def test_what_it_is_told_besides_does_not_count_at_first(checkpoint, channels_of, physical):
+    parent = checkpoint(seed=7)
+    more = channels_of(
+        ["geopotential", "specific_humidity", "temperature", "mean_sea_level_pressure", "sst"],
+        sst="forcing",
+    )
+    child = checkpoint(
+        channels=more,
+        static=channels_of(["land"]),
+        forcings=["cosine_of_solar_zenith_angle"],
+        scaled=3,
+    )
+    found = taken_over(parent, child)
+    assert found.lines[1] == (
+        "inputs that begin at zero: specific_humidity (1), land (1), sst (1), "
+        "cosine_of_solar_zenith_angle (computed)"
+    )
+    assert "body.embed.project.weight" not in found.carried
+    given = drawn(num=4)
+    kept = [0, 2, 3]
+    child = replace(child, weights=found.weights)
+    forcings = torch.randn(2, 2, 1, 6, 10, dtype=torch.float64)
+    here = physical(child, given, forcings=forcings)
+    close(here[:, kept], physical(parent, given[:, :, kept]))
+    close(here[:, 1], given[:, -1, 1])  # nothing is known of it: persistence
+
+
+def test_fields_that_are_left_out(checkpoint, channels_of):
+    parent, child = checkpoint(seed=7), checkpoint(channels=channels_of(["temperature"]))
+    found = taken_over(parent, child)
+    assert found.lines[1] == (
+        "inputs left out: geopotential 500 hPa (1), mean_sea_level_pressure (1)"
+    )
+    assert torch.isfinite(found.weights["body.head.project.weight"]).all()
+
+
+def test_diagnostic_fields_keep_their_values(checkpoint, channels_of, physical):
+    names = ["geopotential", "temperature", "total_precipitation"]
+    parent = checkpoint(channels=channels_of(names, total_precipitation="diagnostic"), seed=7)
+    names = ["geopotential", "temperature", "wind", "total_precipitation"]
+    roles = {"total_precipitation": "diagnostic", "wind": "diagnostic"}
+    child = started(parent, checkpoint(channels=channels_of(names, **roles), scaled=4))
+    given = drawn(num=2)
+    here, there = physical(child, given), physical(parent, given)
+    close(here[:, [0, 1, 3]], there)
+    close(here[:, 2], torch.full_like(here[:, 2], child.statistics.mean[2]))
+
+
+def test_more_blocks_add_nothing_at_first(checkpoint, physical):
+    parent, child = checkpoint(seed=7), checkpoint(depth=3, reversible=True)
+    found = taken_over(parent, child)
+    assert found.lines[1] == ("3 blocks, 2 in the checkpoint: those beyond add nothing at first")
+    given = drawn()
+    close(physical(replace(child, weights=found.weights), given), physical(parent, given))
+    assert not any(".blocks.2." in name for name in found.carried)
+
+
+def test_fewer_blocks_are_the_first_ones(checkpoint):
+    found = taken_over(checkpoint(seed=7), checkpoint(depth=1))
+    assert found.lines[1].startswith("the first 1 of 2 blocks alone")
+
+
+def test_patches_of_more_times_hear_the_latest_as_before(checkpoint, physical):
+    parent = checkpoint(seed=7, input_steps=1)
+    child = started(parent, checkpoint(patch=(2, 2, 2)))
+    given = drawn()
+    close(physical(child, given), physical(parent, given[:, -1:]))
+
+
+@pytest.mark.parametrize(("patch", "most"), [((1, 4, 4), 0.35), ((1, 2, 2), 0.9)])
+def test_twice_the_resolution_of_a_smooth_state(checkpoint, physical, patch, most):
+    """About the parent's forecast, interpolated: nearer to it than persistence, most of all where
+    patches are as large in degrees."""
+    coarse, fine = LatLonGrid.regular(16, 24, poles=False), LatLonGrid.regular(32, 48, poles=False)
+    parent = checkpoint(coarse, seed=7)
+    child = started(parent, checkpoint(fine, patch=patch))
+    # Averages of two by two fine cells, as the coarse ones lie over them.
+    fields = 3 + waves(fine)
+    pooled = coarsened(fields)
+    there = physical(parent, pooled) - pooled[:, -1]
+    here = coarsened(physical(child, fields) - fields[:, -1])
+    error, size = ((here - there) ** 2).mean().sqrt(), (there**2).mean().sqrt()
+    assert error < most * size
+
+
+def coarsened(fields):
+    return torch.nn.functional.avg_pool2d(fields.flatten(0, -3), 2).unflatten(0, fields.shape[:-2])
+
+
+def waves(grid):
+    """(2, 2, 3, h, w) of wavenumbers 1 to 3, which move."""
+    phi = torch.tensor(grid.latitudes).deg2rad().cos() ** 2
+    theta = torch.tensor(grid.longitudes).deg2rad()
+    numbers = torch.arange(1, 13).view(2, 2, 3, 1, 1)
+    return 2 * phi * (theta * (1 + numbers % 3) + 0.4 * numbers).sin() + 0 * phi
+
+
+def test_what_does_not_fit_is_refused(checkpoint):
+    for key, value in (("dim", 32), ("heads", 4), ("mlp_ratio", 3.0)):
+        with pytest.raises(ValueError, match=rf"model.{key} is {value}, .* set it to"):
+            taken_over(checkpoint(seed=7), checkpoint(**{key: value}))
