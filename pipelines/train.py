@@ -18,6 +18,7 @@ from axialcast.model import ForecastNetwork
 from axialcast.parallel import launch, told
 from axialcast.run.boundary import judged_weights, with_boundary
 from axialcast.run.config import Config
+from axialcast.run.loss import check_loss, loss_of
 from axialcast.run.network import network_to_train, settings_of
 from axialcast.run.parent import Parent
 from axialcast.run.progress import track
@@ -73,6 +74,7 @@ READS = (
     "train.warmup_steps",
     "train.ema_decay",
     "train.gradient_clip",
+    "train.loss",
     "train.validate_every",
     "train.precision",
 )
@@ -185,6 +187,7 @@ def training_of(
         rank=processes.data_rank,
         world_size=processes.data_ranks,
     )
+    check_loss(config, data.channels, data.statistics, rows, data.grid.shape[0])
     judged = judged_weights(config, data.grid)[rows]
     seed_rank(config.seed)
     return Training(
@@ -195,6 +198,9 @@ def training_of(
             scale=error_scale(network, data.channels.forecast.weights(config.data.weights)),
             precision=train.precision,
             has_boundary=config.data.boundary is not None,
+            loss=loss_of(config, data.grid),
+            noise=network.noise_on(device),
+            seed=config.seed,
         ),
         optimizer=partial(adamw, weight_decay=train.weight_decay, rates=rates),
         learning_rate=partial(

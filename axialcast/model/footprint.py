@@ -7,6 +7,7 @@ That is what an allocator hands out at most, kernels' own scratch apart.
 Shapes: b windows, t states in a window, c channels, h latitudes, w longitudes.
 """
 
+import itertools
 import statistics
 import time
 import weakref
@@ -127,7 +128,10 @@ def forecasting_bytes(
                 if network.num_forcings:
                     forcings = [states[:, :, -network.num_forcings :]]
                 times = _times(*shape[:2])
-                for _ in rollout(network, given, times, step=DAY, num_steps=1, forcings=forcings):
+                noise = [_noise(network, states)] if network.num_noise else None
+                for _ in rollout(
+                    network, given, times, step=DAY, num_steps=1, forcings=forcings, noise=noise
+                ):
                     pass
         return live.peak
 
@@ -171,6 +175,9 @@ def _rolled(
     if network.num_forcings:
         told = states[:, :, -network.num_forcings :]
         forcings = (told[:, n + 1 : n + 1 + input_steps] for n in range(num_steps))
+    noise = None
+    if network.num_noise:
+        noise = itertools.repeat(_noise(network, states), num_steps)
     return rollout(
         network,
         states[:, :input_steps, : network.num_channels],
@@ -178,8 +185,13 @@ def _rolled(
         step=DAY,
         num_steps=num_steps,
         forcings=forcings,
+        noise=noise,
         valid=valid,
     )
+
+
+def _noise(network: ForecastNetwork, states: Tensor) -> Tensor:
+    return states.new_zeros(len(states), network.num_noise, *states.shape[3:])
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -46,15 +46,20 @@ def hearing(network: ForecastNetwork, *, step: np.timedelta64, seed: int = 0) ->
     found = []
     with torch.inference_mode():
         when = dates(times).to(scale.device)
-        told = network.told(states, when, forcings, coming)
+        noise = None
+        if network.num_noise:
+            shape = len(WINDOWS), network.num_noise, *network.shape
+            noise = torch.randn(shape, generator=random).to(scale.device)
+        told = network.told(states, when, forcings, coming, noise)
         before = network.following(states, told, when)
-        first_of_frame = len(told) - (0 if coming is None else num)
+        first_of_frame = len(told) - network.num_noise - (0 if coming is None else num)
         for index, field in enumerate(told):
             # What is computed is as it is; static fields and forcings have one of 1, and so have
             # changes in the frame of a region, which there are nowhere else.
             is_given = index < network.num_static + network.num_forcings
             more = field + (1.0 if is_given else field.std())
-            if network.frame is not None and index >= first_of_frame:
+            is_in_frame = first_of_frame <= index < len(told) - network.num_noise
+            if network.frame is not None and is_in_frame:
                 more = field + (network.frame.weights > 0)
             after = network.following(states, [*told[:index], more, *told[index + 1 :]], when)
             found.append(float(((after - before) / scale).square().mean().sqrt()))

@@ -1,7 +1,8 @@
 """The forecast network: what it is told → body → change of the state, one model step at a time.
 
 Shapes: b windows, t input states, p prognostic channels, c channels forecast (the prognostic, then
-the diagnostic), f channels of forcings, s static fields, h latitudes, w longitudes.
+the diagnostic), f channels of forcings, s static fields, n fields of noise, h latitudes, w
+longitudes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from axialcast.model import sun
 from axialcast.model.bodies import Kind, body_of
 from axialcast.model.boundary import Frame
 from axialcast.model.departures import Departures
+from axialcast.model.noise import Noise
 from axialcast.nn.domain import Domain
 
 __all__ = ["ForecastNetwork"]
@@ -28,8 +30,9 @@ class ForecastNetwork(nn.Module):
     Its body predicts the change over one step in units of its standard deviation:
     next = last + increment_scale · body(states and what else it is told). Of diagnostic channels,
     which have no last state, it predicts the value itself. With each state the body is told static
-    fields, forcings of the time that the state leads to, and forcings that follow from its own
-    time. What the body is made of is a matter of `kind`; all else here is the same for any.
+    fields, forcings of the time that the state leads to, forcings that follow from its own time,
+    and noise, where it is conditioned on that: a forecast is then one of many. What the body is
+    made of is a matter of `kind`; all else here is the same for any.
 
     Args:
         num_channels: p.
@@ -43,6 +46,7 @@ class ForecastNetwork(nn.Module):
             state dict.
         num_diagnostic: c - p.
         num_forcings: f.
+        noise: n.
         num_static: s; zero until `set_static`, and then part of the state dict.
         forcings: computed ones, by their names in `axialcast.names.COMPUTED`.
         boundary: keywords of `axialcast.model.boundary.Frame`: of a region, in whose frame it is
@@ -70,6 +74,7 @@ class ForecastNetwork(nn.Module):
         num_diagnostic: int = 0,
         num_forcings: int = 0,
         num_static: int = 0,
+        noise: int = 0,
         forcings: Sequence[str] = (),
         boundary: Mapping[str, Any] | None = None,
         **settings: Any,
@@ -82,6 +87,7 @@ class ForecastNetwork(nn.Module):
             )
         self.input_steps, self.shape = input_steps, grid.shape
         self.num_channels, self.num_forcings = num_channels, num_forcings
+        self.num_noise, self.is_periodic = noise, grid.is_periodic
         scale = torch.tensor([*increment_scale, *[1.0] * num_diagnostic])[:, None, None]
         self.register_buffer("increment_scale", scale)
         self.forcings = tuple(forcings)
@@ -93,7 +99,7 @@ class ForecastNetwork(nn.Module):
         self.departures = Departures(num_channels, grid.shape) if departures else None
         self.num_static = num_static
         self.frame = None if boundary is None else Frame(grid, **boundary)
-        num_told = num_static + num_forcings + len(self.forcings)
+        num_told = num_static + num_forcings + len(self.forcings) + noise
         num_told += 0 if boundary is None else num_channels
         self.body = body_of(
             kind,
@@ -142,6 +148,18 @@ class ForecastNetwork(nn.Module):
             self.departures.rows = rows
         return rows
 
+    def noise_on(self, device: torch.device) -> Noise | None:
+        """What draws the noise of this process's rows; None: it is given none."""
+        if not self.num_noise:
+            return None
+        return Noise(
+            self.num_noise,
+            self.shape,
+            is_periodic=self.is_periodic,
+            rows=self._band,
+            device=device,
+        )
+
     def put_together(self, state: Tensor) -> Tensor:
         """(..., h, w) a whole state of the bands of all processes that share it."""
         if self._domain is None:
@@ -155,6 +173,7 @@ class ForecastNetwork(nn.Module):
         dates: Tensor,
         forcings: Tensor | None = None,
         coming: Tensor | None = None,
+        noise: Tensor | None = None,
     ) -> Tensor:
         """The state one step after the last.
 
@@ -165,11 +184,12 @@ class ForecastNetwork(nn.Module):
             forcings: (b, t, f, h, w) normalised, one step after each state; None: f is 0.
             coming: (b, p, h, w) normalised, one step after the last state, in the frame of a
                 region; NaN where it is not known. None: nowhere.
+            noise: (b, n, h, w) as `axialcast.model.noise.Noise` draws it; None: n is 0.
 
         Returns:
             (b, c, h, w) normalised.
         """
-        told = self.told(states, dates, forcings, coming)
+        told = self.told(states, dates, forcings, coming, noise)
         following = self.following(states, told, dates)
         if self.frame is None or coming is None:
             return following
@@ -196,12 +216,19 @@ class ForecastNetwork(nn.Module):
         dates: Tensor,
         forcings: Tensor | None = None,
         coming: Tensor | None = None,
+        noise: Tensor | None = None,
     ) -> list[Tensor]:
         """Each static field and each forcing, (b, t, 1, h, w), beside states at dates.
 
-        In this order: static fields, forcings given, forcings computed, and how each prognostic
-        channel changes in the frame of a region.
+        In this order: static fields, forcings given, forcings computed, how each prognostic channel
+        changes in the frame of a region, and noise, the same beside each of the states.
         """
+        given = 0 if noise is None else noise.shape[1]
+        if given != self.num_noise:
+            raise ValueError(
+                f"noise: got {given} fields, the network is conditioned on {self.num_noise}; draw "
+                "them with axialcast.model.noise.Noise"
+            )
         size, place = states.shape[:2], states.shape[-2:]
         fields = list(self.static[:, self._band]) if self.num_static else []
         if forcings is not None:
@@ -214,4 +241,6 @@ class ForecastNetwork(nn.Module):
             unknown = torch.full_like(states[:, -1], torch.nan) if coming is None else coming
             scale = self.increment_scale[: self.num_channels]
             fields += self.frame.changes(states, unknown, scale).unbind(2)
+        if noise is not None:
+            fields += noise[:, None].unbind(2)
         return [field.expand(*size, *place).unsqueeze(2).to(states.dtype) for field in fields]

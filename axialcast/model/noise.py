@@ -16,10 +16,10 @@ from torch import Tensor
 
 from axialcast.times.dates import Times, microseconds
 
-__all__ = ["TRAINING", "Noise", "drawn_for"]
+__all__ = ["FORECAST", "TRAINING", "Noise", "drawn_for"]
 
-TRAINING = 1
-"""What random numbers stand for: noise of training."""
+TRAINING, FORECAST = 2, 3
+"""What is drawn, told to `drawn_for`: noise of training, of forecasts; 1 are perturbations."""
 COARSEST = 4
 """Points of the coarsest lattice along the shorter side of the grid."""
 

@@ -259,6 +259,7 @@ class Config(Section):
             lines += _place_problems(self, self.data)
             lines += _simulate_problems(self, self.data)
             lines += _forcing_problems(self, self.data)
+        lines += _loss_problems(self)
         if lines:
             raise ValueError("\n".join(lines))
         return self
@@ -302,6 +303,18 @@ def _place_problems(config: Config, data: DataConfig) -> list[str]:
             "run writes; set output elsewhere, such as output=runs/tuned"
         )
     return lines
+
+
+def _loss_problems(config: Config) -> list[str]:
+    """A loss of members where there are none, or of one where there are many."""
+    noise, kind = config.model.noise, config.train.loss.kind
+    if kind == "crps" and not noise:
+        line = "crps judges members of a network that is given noise; set model.noise, such as 4"
+        return [f"train.loss: {line}, or choose mse"]
+    if kind == "mse" and noise:
+        line = f"with mse a network learns to ignore the {noise} fields of model.noise"
+        return [f"train.loss: {line}; choose crps, or set model.noise to 0"]
+    return []
 
 
 def _forcing_problems(config: Config, data: DataConfig) -> list[str]:

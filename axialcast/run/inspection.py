@@ -175,6 +175,7 @@ def _heard(checkpoint: Checkpoint) -> Iterator[str]:
     names = [*map(str, checkpoint.static), *map(str, channels.having(FORCING)), *network.forcings]
     if network.frame is not None:
         names += [f"boundary of {channel}" for channel in channels.having(PROGNOSTIC)]
+    names += [f"noise {number}" for number in range(network.num_noise)]
     if not names:
         return
     if math.prod(checkpoint.grid.shape) * checkpoint.network.get("dim", 128) > MOST_FEATURES:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from axialcast.run.section import Section
-from axialcast.run.values import Count, Location, Patch, Positive, Share
+from axialcast.run.values import Count, Location, Patch, Positive, Share, Whole
 
 __all__ = ["AxialConfig", "FileConfig", "Model", "ModelConfig", "UNetConfig", "ViTConfig"]
 
@@ -21,6 +21,9 @@ class ModelConfig(Section):
     departures: bool = False
     """Of states of months: whether the network is given, and gives, departures from the mean of
     each calendar month of data.train."""
+    noise: Annotated[Whole, Field(le=256)] = 0
+    """Fields of noise that the network is conditioned on: one network of which any number of
+    members can be made, trained on their CRPS (train.loss); 0: none."""
 
     @property
     def patching(self) -> tuple[int, int, int]:

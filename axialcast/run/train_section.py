@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from axialcast.run.loss_section import LossConfig
 from axialcast.run.section import Section
 from axialcast.run.values import (
     Count,
@@ -18,6 +19,10 @@ from axialcast.run.values import (
 from axialcast.times.periods import Interval, interval
 
 __all__ = ["ScheduleConfig", "TrainConfig"]
+
+
+def _by_its_kind(loss: Any) -> Any:
+    return {"kind": loss} if isinstance(loss, str) else loss
 
 
 class ScheduleConfig(Section):
@@ -39,6 +44,8 @@ class TrainConfig(Section):
     parallel: Literal["auto", "ddp", "fsdp", "none"] = "auto"
     """How processes started by torchrun, srun or mpirun share a training; auto: ddp where there
     are several. fsdp also shards weights and the optimizer; none refuses more than one."""
+    loss: Annotated[LossConfig, BeforeValidator(_by_its_kind)] = LossConfig()
+    """What is made small; mse or crps alone stands for its kind."""
     accumulate: Count = 1
     """Parts that a process takes its windows of a step in, one after another, to save memory."""
     domain_ranks: Count = 1

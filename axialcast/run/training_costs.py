@@ -59,6 +59,11 @@ class TrainingCosts:
         return -(-own // train.accumulate)
 
     @property
+    def members(self) -> int:
+        """That each window is forecast by."""
+        return self.config.train.loss.samples if self.config.model.noise else 1
+
+    @property
     def rollout_steps(self) -> int:
         return max(stage.rollout_steps for stage in self.config.train.schedule)
 
@@ -78,10 +83,12 @@ class TrainingCosts:
         if not isinstance(model, AxialConfig):
             return math.inf
         layers = 2 if model.reversible else model.depth
-        tokens = self.windows * self._tokens(self._band.shape[0])
+        tokens = self.windows * self.members * self._tokens(self._band.shape[0])
         token = 4 * model.dim * (MOST_FLOATS + 4 * model.mlp_ratio) * layers
         states = self._input_steps + self.rollout_steps
-        cells = self.windows * states * len(self.channels) * self.grid.shape[0] * self.grid.shape[1]
+        cells = (
+            self.windows * self.members * states * len(self.channels) * math.prod(self.grid.shape)
+        )
         weights = 4 * model.depth * model.dim**2 * (12 + 2 * model.mlp_ratio)
         return 6 * weights + self.rollout_steps * tokens * token + 40 * cells
 
@@ -132,7 +139,8 @@ class TrainingCosts:
         if not isinstance(model, AxialConfig):
             return 0.0
         count = train.domain_ranks
-        tokens = self._tokens(self.grid.shape[0]) * self.windows * train.accumulate
+        windows = self.windows * self.members * train.accumulate
+        tokens = self._tokens(self.grid.shape[0]) * windows
         rounds = 6 if model.reversible else 4
         size = 2 if self.bfloat16 else 4
         layers = model.depth * self.rollout_steps
@@ -148,7 +156,7 @@ class TrainingCosts:
         """Median time of a few steps on windows of zeros, of this process's part, on a device."""
         network = self._network(self._depth).to(device)
         states = self._input_steps + self.rollout_steps
-        shape = (self.windows, states, len(self.channels), *self._band.shape)
+        shape = (self.windows * self.members, states, len(self.channels), *self._band.shape)
         return (
             timed_step(
                 network,
@@ -173,7 +181,7 @@ class TrainingCosts:
         model = self.config.model
         if self.config.train.domain_ranks > 1 and isinstance(model, AxialConfig):
             size = 2 if self.bfloat16 else 4
-            tokens = windows * self._tokens(self._band.shape[0])
+            tokens = windows * self.members * self._tokens(self._band.shape[0])
             working += LIVE_COPIES * tokens * model.dim * size
         return {"weights and optimizer": kept, "gradients, activations and batch": working}
 
@@ -189,7 +197,7 @@ class TrainingCosts:
             states = self._input_steps + rollout_steps
             return training_footprint(
                 lambda: self._network(layers),
-                (batch, states, len(self.channels), *self._band.shape),
+                (batch * self.members, states, len(self.channels), *self._band.shape),
                 input_steps=self._input_steps,
                 masked=self.masked,
                 bfloat16=self.bfloat16,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from axialcast.run.config import Config, ConfigError, load_config, save_config
+from axialcast.run.loss_section import LossConfig
 from axialcast.run.model_section import AxialConfig, FileConfig, UNetConfig, ViTConfig
 from axialcast.run.sections import RainCellsConfig, SimulateConfig, VerifyConfig
 from axialcast.run.shipped import configs
@@ -179,7 +180,7 @@ def test_a_network_of_ones_own_is_looked_for_here_then_beside_the_config(path: P
     [line] = errors(path)
     assert "model.path: missing; expected: Python file that defines build(num_channels" in line
     assert errors(path, "model={path: a.py, dims: 3}") == [
-        "command line: model.dims: unknown key; expected one of kind, departures, path, options"
+        "command line: model.dims: unknown key; expected one of kind, departures, noise, path, options"
     ]
     assert load_config(path, ["model.path=a.py"]).model.path == "a.py"
     Path("configs/a.py").touch()
@@ -289,6 +290,7 @@ WORLD = {
 def test_sections_have_their_constructors_keywords_and_defaults() -> None:
     from axialcast.model import ForecastNetwork
     from axialcast.model.axial import AxialBody
+    from axialcast.model.loss import Loss
     from axialcast.model.own import OwnBody
     from axialcast.model.unet import UNet
     from axialcast.model.vit import ViT
@@ -298,6 +300,7 @@ def test_sections_have_their_constructors_keywords_and_defaults() -> None:
     for section, constructors, from_elsewhere in (
         (SimulateConfig, [nature_run], {"seed", "block_days"}),
         (RainCellsConfig, [RainCells], {"seed"}),
+        (LossConfig, [Loss.of], {"is_periodic"}),
         (AxialConfig, [ForecastNetwork, AxialBody], WORLD),
         (UNetConfig, [ForecastNetwork, UNet], WORLD),
         (ViTConfig, [ForecastNetwork, ViT], WORLD),

@@ -1,0 +1,29 @@
+"""The section `train.loss` of a config file: what forecasts are trained to make small."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from axialcast.run.section import Section
+from axialcast.run.values import Count, NotNegative, Positive
+
+__all__ = ["LossConfig"]
+
+
+class LossConfig(Section):
+    """Keywords of `axialcast.model.loss.Loss.of`: the cells' errors, and what is added to them."""
+
+    kind: Literal["auto", "mse", "crps"] = "auto"
+    """mse: squared errors. crps: the almost fair continuous ranked probability score of members,
+    of a network with model.noise. auto: crps with model.noise, mse without."""
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.95
+    """Of crps: 1 is the fair score, 0 that of so few members as they are."""
+    samples: Annotated[Count, Field(ge=2, le=64)] = 2
+    """Of crps: members that each window is forecast by."""
+    spectral: NotNegative = 0.0
+    """Weight of spectra along rows, against forecasts that blur: how strong waves are, and of crps
+    where they are, too."""
+    blocks: tuple[Annotated[Count, Field(ge=2)], ...] = ()
+    """Cells along a side of blocks whose means are judged besides the cells, such as [4, 16]."""
+    blocks_weight: Positive = 1.0
+    """Weight of each size of blocks."""
