@@ -112,7 +112,11 @@ class Forecaster:
     ) -> None:
         self.checkpoint, self.seed = checkpoint, seed
         self.members = members_of(
-            len(checkpoint.members), members, lagged=lagged, is_perturbed=perturb > 0
+            len(checkpoint.members),
+            members,
+            lagged=lagged,
+            is_perturbed=perturb > 0,
+            is_noisy=checkpoint.network.get("noise", 0) > 0,
         )
         channels = checkpoint.channels
         self.forcings = Forcings(channels.having(FORCING), forcings or {}, checkpoint.grid)
@@ -122,7 +126,9 @@ class Forecaster:
             checkpoint.network.get("boundary"),
             boundary,
         )
-        self.stepping = Stepping(checkpoint, device, precision=precision, neighbours=neighbours)
+        self.stepping = Stepping(
+            checkpoint, device, precision=precision, neighbours=neighbours, seed=seed
+        )
         self._starting = Starting(
             self.stepping.reads,
             self.step,

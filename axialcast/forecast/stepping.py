@@ -24,6 +24,7 @@ from axialcast.forecast.members import Member
 from axialcast.forecast.perturbations import perturbed
 from axialcast.forecast.starting import Start
 from axialcast.model import rollout
+from axialcast.model.noise import FORECAST, drawn_for
 from axialcast.names import DIAGNOSTIC, FORCING, PROGNOSTIC
 from axialcast.times.dates import Leads, Times, later
 
@@ -35,7 +36,7 @@ class Stepping:
 
     Args:
         checkpoint: what was trained.
-        device, precision, neighbours: see `axialcast.forecast.Forecaster`.
+        device, precision, neighbours, seed: see `axialcast.forecast.Forecaster`.
 
     Raises:
         ValueError: as Forecaster, of these.
@@ -46,9 +47,15 @@ class Stepping:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, device: str, *, precision: Any, neighbours: int
+        self,
+        checkpoint: Checkpoint,
+        device: str,
+        *,
+        precision: Any,
+        neighbours: int,
+        seed: int = 0,
     ) -> None:
-        self.checkpoint = checkpoint
+        self.checkpoint, self._seed = checkpoint, seed
         channels, missing = checkpoint.channels, checkpoint.statistics.missing
         # Of what is diagnosed, the analysis tells where it is known, if that is not everywhere.
         self._read = [
@@ -73,6 +80,7 @@ class Stepping:
                 self._band = network.share(group)
         except ValueError as error:
             raise ValueError(f"neighbours {neighbours} (train.domain_ranks): {error}") from None
+        self._noise = self.network.noise_on(self.device)  # of the rows of this process
         bounds = checkpoint.bounds
         # (2, c, 1, 1) in physical units, of the channels forecast.
         self._ends = None if bounds is None else torch.tensor(bounds.T[:, :, None, None])
@@ -121,6 +129,7 @@ class Stepping:
             num_steps=max(wanted),
             forcings=forced,
             boundary=boundary,
+            noise=self._noisy(inits, member),
             valid=valid,
             bounds=self._bounds(),
         )
@@ -166,6 +175,14 @@ class Stepping:
             known_at(fields[:, None], times, self.edges, statistics)
             values = normalize_(torch.from_numpy(fields), statistics)
             yield values[..., self._band, :].to(self.device)
+
+    def _noisy(self, inits: Times, member: Member) -> Iterator[Tensor] | None:
+        """(b, n, h, w) noise of a member for each step; None: its network is given none."""
+        if self._noise is None:
+            return None
+        assert member.noise is not None
+        drawn = [drawn_for(self._seed, init, FORECAST, member.noise) for init in inits]
+        return self._noise.steps(drawn)
 
     def _bounds(self) -> tuple[Tensor, Tensor] | None:
         """(c, 1, 1) the least and the largest values of the channels, normalised."""

