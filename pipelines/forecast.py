@@ -30,6 +30,7 @@ from axialcast.run.workers import workers
 from axialcast.times.dates import Leads
 
 READS = (
+    "seed",
     "data.variables",
     "data.diagnostic",
     "data.forcings",
@@ -43,6 +44,9 @@ READS = (
     "data.units",
     "data.missing_chunks",
     "data.test",
+    "forecast.members",
+    "forecast.perturb",
+    "forecast.lagged",
     "forecast.lead_time",
     "forecast.lead_time_hours",
     "forecast.init_times",
@@ -95,6 +99,7 @@ def run(config: Config) -> None:
         boundary=boundary_source(config),
         neighbours=neighbours_in(config),
         lead_time=config.forecast.longest,
+        ensemble={"seed": config.seed, **config.forecast.ensemble},
         **config.forecast.model_dump(include={"batch_size", "layout"}),
     )
     opened = hindcast.open()

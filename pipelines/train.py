@@ -1,7 +1,7 @@
 """Trains the forecast network: analysis → checkpoint/ and log.jsonl."""
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -25,16 +25,17 @@ from axialcast.run.progress import track
 from axialcast.run.stamps import differences, made_from
 from axialcast.run.training_data import TrainingData
 from axialcast.training import (
+    Ensemble,
     ForecastTask,
     Log,
     Processes,
     SavedState,
-    Saving,
     Training,
     adamw,
     freeze,
     learning_rate,
     machine,
+    member_seed,
     newest_state,
     seed_rank,
 )
@@ -64,6 +65,7 @@ READS = (
     "data.rename",
     "data.units",
     "data.missing_chunks",
+    "train.members",
     "train.schedule",
     "train.batch_size",
     "train.start_from",
@@ -96,51 +98,64 @@ def run(config: Config) -> None:
     is_leader = processes.rank == 0
     made = made_from(config, __file__) if is_leader else {}
     saved = state_to_go_on_from(config, made)
-    torch.manual_seed(config.seed)
     device = choose_device(config.device)
     data = TrainingData.of(config)
     for remark in data.missing():
         print(f"train: {remark}")
     parent = Parent.of(config)
-    training = training_of(config, data, parent, processes, device)
     beside = {
         "data.buffer_gib": config.data.buffer_gib,
         **machine(device, processes, config.train.accumulate),
     }
-    if saved:
-        saved.put_into(training, beside)
+    finished = saved.finished() if saved else []
     with ExitStack() as stack:
         log = None
         if is_leader:
             log = stack.enter_context(
                 Log(output / "log.jsonl", after=saved.mark if saved else None)
             )
-        with Saving(
+        ensemble = Ensemble(
             output / "states",
-            training,
+            lambda member: member_of(config, member, data, parent, processes, device),
+            config.train.members,
             log,
+            finished=finished,
+            saved=saved,
             made_from=made,
             beside=beside,
             keep=config.train.keep_states,
             **config.train.save_interval,
-        ) as saving:
-            for entry in track(
-                training.updates(),
-                description="train",
-                total=training.num_steps,
-                done=training.step,
-                unit="steps",
-            ):
-                if log is not None:
-                    log.write(entry)
-                saving.after_step()
-        weights = training.weights()
+        )
+        steps = sum(stage.steps for stage in config.train.schedule)
+        updates = stack.enter_context(closing(ensemble.updates()))
+        for _ in track(
+            updates,
+            description="train",
+            total=steps * config.train.members,
+            done=steps * len(finished) + (saved.step if saved else 0),
+            unit="steps",
+        ):
+            pass
         if is_leader:
             save_checkpoint(
                 output / "checkpoint",
-                checkpoint_of(config, data, parent, weights),
-                make_room=saving.drop_older,
+                checkpoint_of(config, data, parent, ensemble.finished),
+                make_room=ensemble.drop_older,
             )
+
+
+def member_of(
+    config: Config,
+    member: int,
+    data: TrainingData,
+    parent: Parent | None,
+    processes: Processes,
+    device: torch.device,
+) -> Training:
+    """The training of a member, as it would be alone with a seed of its own."""
+    own = config.model_copy(update={"seed": member_seed(config.seed, member)})
+    torch.manual_seed(own.seed)
+    return training_of(own, data, parent and parent.alone(member), processes, device)
 
 
 def training_of(
@@ -228,12 +243,16 @@ def training_of(
 
 
 def checkpoint_of(
-    config: Config, data: TrainingData, parent: Parent | None, weights: Mapping[str, Tensor]
+    config: Config,
+    data: TrainingData,
+    parent: Parent | None,
+    members: Sequence[Mapping[str, Tensor]],
 ) -> Checkpoint:
-    """What is kept of a training."""
+    """What is kept of a training, or of several."""
     assert config.data is not None
     return Checkpoint(
-        weights=weights,
+        weights=members[0],
+        others=members[1:],
         network=settings_of(config),
         channels=data.channels,
         static=data.static.channels,

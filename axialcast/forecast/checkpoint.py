@@ -2,15 +2,17 @@
 
 checkpoint/
   weights.safetensors   the network's parameters
+  weights.1.safetensors those of the next member, where several were trained, and so on
   model.json            network arguments, channels, statistics, grid, step, provenance
-  .inventory/           sizes and checksums of both (not in folders of version 0.1.0)
+  .inventory/           sizes and checksums of all (not in folders of version 0.1.0)
 """
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +48,7 @@ class Checkpoint:
     """A trained network and the fingerprint of what it was trained on.
 
     Args:
-        weights: state dict of the network, of an ensemble of them the first.
-        others: those of the other members.
+        weights: state dict of the network, of several the first.
         network: keyword arguments of ForecastNetwork beyond channels, grid and statistics.
         channels: (c,) variables, levels, units and roles, in the order of the network's channels.
         statistics: normalisation.
@@ -57,6 +58,7 @@ class Checkpoint:
         static: names and units of the static fields, whose values are among the weights.
         bounds: of each channel that is forecast, (…, 2) the lowest and the highest value that
             forecasts keep to; None: any.
+        others: state dicts of the other members, where several were trained.
     """
 
     weights: Mapping[str, Tensor]
@@ -74,6 +76,10 @@ class Checkpoint:
     def members(self) -> tuple[Mapping[str, Tensor], ...]:
         """State dicts of all networks."""
         return (self.weights, *self.others)
+
+    def alone(self, member: int) -> "Checkpoint":
+        """That of one of the members."""
+        return replace(self, weights=self.members[member], others=())
 
     def build(self, member: int = 0) -> ForecastNetwork:
         """A member's network with its weights, in evaluation mode on the CPU."""
@@ -107,9 +113,12 @@ def save_checkpoint(
         OSError: it cannot be written. If the disk is full, it is in another place, which is named.
     """
     path = Path(path)
-    weights = Snapshot(checkpoint.weights)
+    weights = {
+        _weights_name(number): Snapshot(member) for number, member in enumerate(checkpoint.members)
+    }
     description = {
         "format": FORMAT,
+        "members": len(checkpoint.members),
         "network": dict(checkpoint.network),
         "channels": checkpoint.channels.to_list(),
         "static": checkpoint.static.to_list(),
@@ -133,21 +142,32 @@ def save_checkpoint(
             raise OSError(f"{again}; {kept}") from again
 
 
-def _write(path: Path, weights: Snapshot, description: Mapping[str, Any]) -> None:
+def _weights_name(member: int) -> str:
+    return f"weights.{member}.safetensors" if member else WEIGHTS
+
+
+def _write(path: Path, weights: Mapping[str, Snapshot], description: Mapping[str, Any]) -> None:
     """Each file comes whole; until all have, they do not fit the inventory."""
     path.mkdir(parents=True, exist_ok=True)
     for folder in (path, path / inventory.FOLDER):
         sweep(folder)
     if (path / DESCRIPTION).is_file() and not (path / inventory.FOLDER).is_dir():
         inventory.write(path, inventory.take(path, (WEIGHTS, DESCRIPTION)))
-    with writing(path / WEIGHTS, needed=weights.num_bytes) as partial:
-        written = weights.write(partial)
+    files = {}
+    for name, member in weights.items():
+        with writing(path / name, needed=member.num_bytes) as partial:
+            files[name] = member.write(partial)
     write_text(path / DESCRIPTION, json.dumps(description, indent=1) + "\n")
-    files = {WEIGHTS: written, DESCRIPTION: inventory.entry(path / DESCRIPTION)}
+    files[DESCRIPTION] = inventory.entry(path / DESCRIPTION)
     inventory.write(path, files)
+    for other in path.glob("weights.*.safetensors"):  # of an ensemble that was larger
+        if re.fullmatch(r"weights\.\d+\.safetensors", other.name) and other.name not in files:
+            remove(other)
 
 
-def _write_elsewhere(path: Path, weights: Snapshot, description: Mapping[str, Any]) -> str:
+def _write_elsewhere(
+    path: Path, weights: Mapping[str, Snapshot], description: Mapping[str, Any]
+) -> str:
     """Writes a checkpoint where there is room; says where."""
     places = [Path(tempfile.gettempdir()), *([Path.home()] if Path.home().is_dir() else [])]
     for place in places:
@@ -178,17 +198,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         for damage in inventory.problems(path, read_all=True):
             raise ValueError(f"{damage}: the checkpoint is damaged; train again")
     description = _described(path / DESCRIPTION)
-    try:
-        weights = load_file(path / WEIGHTS)
-    except (ValueError, SafetensorError) as error:
-        raise ValueError(
-            f"{path / WEIGHTS}: the checkpoint is damaged ({error}); train again"
-        ) from None
-    if description["format"] < 3:
-        weights = {f"body.{n}" if n.startswith(BODY) else n: w for n, w in weights.items()}
+    members = _members(path, description)
     try:
         checkpoint = Checkpoint(
-            weights=weights,
+            weights=members[0],
+            others=members[1:],
             network=description["network"],
             channels=Channels.from_list(description["channels"]),
             static=Channels.from_list(description["static"]),
@@ -205,6 +219,21 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if problem:
         raise ValueError(f"{path / DESCRIPTION}: {problem}; train again, or copy it again")
     return checkpoint
+
+
+def _members(path: Path, description: Mapping[str, Any]) -> list[dict[str, Tensor]]:
+    """The weights of each member, by the names that tensors have now."""
+    members = []
+    for number in range(description.get("members", 1)):
+        file = path / _weights_name(number)
+        try:
+            weights = load_file(file)
+        except (FileNotFoundError, ValueError, SafetensorError) as error:
+            raise ValueError(f"{file}: the checkpoint is damaged ({error}); train again") from None
+        if description["format"] < 3:
+            weights = {f"body.{n}" if n.startswith(BODY) else n: w for n, w in weights.items()}
+        members.append(weights)
+    return members
 
 
 def _described(path: Path) -> dict[str, Any]:
@@ -259,13 +288,21 @@ def _misfit(checkpoint: Checkpoint) -> str | None:
             return f"statistics.{name}: expected {'positive' if is_scale else 'finite'} numbers"
     with torch.device("meta"):
         expected = checkpoint.untrained().state_dict()
-    for name in sorted(expected.keys() | checkpoint.weights.keys()):
-        want, got = expected.get(name), checkpoint.weights.get(name)
+    for number, weights in enumerate(checkpoint.members):
+        if problem := _other_network(expected, weights, _weights_name(number)):
+            return problem
+    return None
+
+
+def _other_network(
+    expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], file: str
+) -> str | None:
+    """Which of the weights in a file are not the network's, None if all are."""
+    for name in sorted(expected.keys() | weights.keys()):
+        want, got = expected.get(name), weights.get(name)
         shapes = ["none" if t is None else "x".join(map(str, t.shape)) for t in (want, got)]
         if want is None or got is None or want.shape != got.shape:
-            return (
-                f"describes another network than {WEIGHTS}: {name} is {shapes[1]}, not {shapes[0]}"
-            )
+            return f"describes another network than {file}: {name} is {shapes[1]}, not {shapes[0]}"
         if got.is_floating_point() and not bool(torch.isfinite(got).all()):
-            return f"{WEIGHTS} holds numbers that are not finite, in {name}"
+            return f"{file} holds numbers that are not finite, in {name}"
     return None

@@ -48,6 +48,7 @@ class Hindcast:
         state: of the analysis; a worker that knows another one opens it again.
         neighbours: processes started together that share every state (see Forecaster).
         forcings, boundary: where they come from after the initial time (see Forecaster).
+        ensemble: members, perturb, lagged and seed (see Forecaster).
     """
 
     checkpoint: str
@@ -63,6 +64,7 @@ class Hindcast:
     neighbours: int = 1
     forcings: Mapping[str, Source] = field(default_factory=dict, compare=False)
     boundary: Mapping[str, Any] | str | None = None
+    ensemble: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self) -> Opened:
         """The forecaster, and its inputs."""
@@ -72,6 +74,7 @@ class Hindcast:
             neighbours=self.neighbours,
             forcings=self.forcings,
             boundary=self.boundary,
+            **self.ensemble,
         )
         return forecaster, forecaster.check(
             Analysis.of(open_analysis(self.analysis, **self.opening))
@@ -83,11 +86,12 @@ class Hindcast:
         return [list(init_times[n : n + size]) for n in range(0, len(init_times), size)]
 
     def num_parts(self, opened: Opened) -> int:
-        """Parts that a block is written in: a few lead times each."""
+        """Parts that a block is written in: a few lead times of a member each."""
         forecaster, analysis = opened
         leads = choose_lead_times(self.lead_time, forecaster.step)
         cut = chunkings(forecaster.template(analysis.times[:1], leads), Path(self.store))
-        return -(-len(leads) // leads_together(cut.values(), len(leads)))
+        each = -(-len(leads) // leads_together(cut.values(), len(leads)))
+        return each * len(forecaster.members)
 
     def write(self, blocks: Iterable[Sequence[str]], opened: Opened) -> Iterator[int]:
         """Makes blocks one after another in this process; yields for each part that is queued.

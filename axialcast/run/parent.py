@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,11 @@ class Parent:
 
     checkpoint: Checkpoint
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def alone(self, member: int) -> "Parent":
+        """What one of several networks starts from: the parent's are dealt out in turn."""
+        number = member % len(self.checkpoint.members)
+        return replace(self, checkpoint=self.checkpoint.alone(number))
 
     @classmethod
     def of(cls, config: Config) -> "Parent | None":

@@ -22,6 +22,7 @@ from axialcast.run.values import (
     Hours,
     Location,
     Name,
+    NotNegative,
     Positive,
     Sources,
     Whole,
@@ -100,6 +101,14 @@ class ForecastConfig(Section):
     """Where the boundary of a region (data.boundary) comes from after the initial time: the
     forecast.zarr of a run on the globe or a larger region, from the same initial times; or an
     analysis; null: what it was trained with."""
+    members: Annotated[Count, Field(le=1000)] | None = None
+    """Members of an ensemble, dealt out among the networks that were trained and the initial times
+    of `lagged`; null: one for each of these, or eight where they are perturbed or given noise."""
+    perturb: NotNegative = 0.0
+    """Size of the perturbations of initial states, differences of analyses of data.train, in units
+    of the change over one model step, such as 0.5; the first member is not perturbed."""
+    lagged: Annotated[Whole, Field(le=100)] = 0
+    """Earlier initial times, a model step apart, that members start from, too."""
     batch_size: Count = 32
     """Forecasts run at once."""
     layout: Literal["axialcast", "weatherbench2"] = "axialcast"
@@ -116,6 +125,11 @@ class ForecastConfig(Section):
     def spacing(self) -> np.timedelta64 | None:
         """Between initial times of `test`; None: every analysis."""
         return given_step(self.init_every, self.init_every_hours)
+
+    @property
+    def ensemble(self) -> dict[str, Any]:
+        """What makes members: keywords of `axialcast.forecast.Forecaster`, but for the seed."""
+        return self.model_dump(include={"members", "perturb", "lagged"})
 
     @property
     def chosen(self) -> dict[str, Any]:

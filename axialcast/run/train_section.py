@@ -39,6 +39,9 @@ class TrainConfig(Section):
 
     schedule: Annotated[list[ScheduleConfig], Field(min_length=1)] = [ScheduleConfig(steps=1000)]
     """Stages in order: first single steps, then rollouts."""
+    members: Annotated[Count, Field(le=1000)] = 1
+    """Networks that are trained one after another, each from a seed of its own; their forecasts are
+    an ensemble."""
     batch_size: Count = 32
     """Windows per step, of all processes together."""
     parallel: Literal["auto", "ddp", "fsdp", "none"] = "auto"

@@ -1,17 +1,19 @@
 """From windows to a trained network: the task, the loop, and what is saved to go on from."""
 
+from axialcast.training.ensemble import Ensemble
 from axialcast.training.freezing import freeze
 from axialcast.training.judging import Judging, judged_windows
 from axialcast.training.log import Log
 from axialcast.training.loop import Training
 from axialcast.training.optimization import adamw, learning_rate
 from axialcast.training.parallel import Processes
-from axialcast.training.random_states import seed_rank
+from axialcast.training.random_states import member_seed, seed_rank
 from axialcast.training.saving import Saving
 from axialcast.training.state import SavedState, machine, newest_state
 from axialcast.training.task import ForecastTask
 
 __all__ = [
+    "Ensemble",
     "ForecastTask",
     "Judging",
     "Log",
@@ -24,6 +26,7 @@ __all__ = [
     "judged_windows",
     "learning_rate",
     "machine",
+    "member_seed",
     "newest_state",
     "seed_rank",
 ]

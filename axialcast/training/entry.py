@@ -23,6 +23,7 @@ class Entry:
         numbers: loss and norm of the gradient, copied.
         seconds: of training so far.
         validation_loss, validation_rmse: where there was a validation, and forecasts were judged.
+        member: which of several networks was updated; None: there is one.
     """
 
     step: int
@@ -31,6 +32,7 @@ class Entry:
     seconds: float = 0.0
     validation_loss: float | None = None
     validation_rmse: float | None = None
+    member: int | None = None
 
     @property
     def is_there(self) -> bool:
@@ -48,7 +50,8 @@ class Entry:
             raise ValueError(
                 f"train: the loss became {loss} at step {self.step}; lower train.learning_rate"
             )
-        known = {
+        known: dict[str, Any] = {} if self.member is None else {"member": self.member}
+        known |= {
             "step": self.step,
             "loss": loss,
             "gradient_norm": norm,

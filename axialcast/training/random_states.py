@@ -9,7 +9,15 @@ from torch import Tensor
 
 from axialcast import parallel
 
-__all__ = ["random_states", "seed_rank", "set_random_states"]
+__all__ = ["member_seed", "random_states", "seed_rank", "set_random_states"]
+
+
+def member_seed(seed: int, member: int) -> int:
+    """Seed of one of several networks that are trained of one config; of the first, the config's.
+
+    Members are a thousand apart, so that runs of neighbouring seeds have none in common.
+    """
+    return (seed + 1000 * member) % 2**32
 
 
 def seed_rank(seed: int) -> None:

@@ -2,17 +2,19 @@
 
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from torch import Tensor
 
 from axialcast import parallel
 from axialcast.files.tensors import Snapshot
 from axialcast.stopping import Noted, Stopped, noted
 from axialcast.training.log import Log
 from axialcast.training.loop import Training
-from axialcast.training.state import discard, steps_in
+from axialcast.training.state import discard, finished_name, steps_in
 from axialcast.training.writing import Writing
 
 __all__ = ["Saving"]
@@ -35,6 +37,8 @@ class Saving:
         beside: what may, by name.
         keep: newest states that are kept.
         every_steps, every_seconds: how often one is saved.
+        before: steps of members that are finished, which count as steps here.
+        finished: weights of those members, the leader's.
     """
 
     def __init__(
@@ -48,24 +52,32 @@ class Saving:
         keep: int = 2,
         every_steps: float | None = None,
         every_seconds: float | None = None,
+        before: int = 0,
+        finished: Sequence[Mapping[str, Tensor]] = (),
     ) -> None:
         self.folder, self.training, self.log = folder, training, log
+        self._before, self._finished = before, finished
         self._known = {"made_from": dict(made_from), "beside": dict(beside)}
         self._keep, self._every = keep, (every_steps, every_seconds)
         self._snapshot: Snapshot | None = None
         self._writing: Writing | None = None
         self._saved: int | None = None
-        self._last = (training.step, time.monotonic())
+        self._last = (self.step, time.monotonic())
         self._signals = noted()
         self._noted = Noted()
+
+    @property
+    def step(self) -> int:
+        """Updates so far, of finished members, too."""
+        return self._before + self.training.step
 
     def __enter__(self) -> "Saving":
         steps = steps_in(self.folder) if self.log else []
         for step in steps:
             # Those that were damaged, or belong to a log that was cut off.
-            if step > self.training.step:
+            if step > self.step:
                 discard(self.folder, step)
-        self._saved = self.training.step if self.training.step in steps else None
+        self._saved = self.step if self.step in steps else None
         self._noted = self._signals.__enter__()
         return self
 
@@ -108,16 +120,16 @@ class Saving:
     def _is_due(self) -> bool:
         steps, seconds = self._every
         step, begun = self._last
-        if steps is not None and self.training.step - step >= steps:
+        if steps is not None and self.step - step >= steps:
             return True
         return seconds is not None and time.monotonic() - begun >= seconds
 
     def _stop(self, number: signal.Signals) -> None:
         self._wait()
-        if parallel.told(self._saved != self.training.step):
+        if parallel.told(self._saved != self.step):
             self._save()
             self._wait()
-        if self._saved == self.training.step:
+        if self._saved == self.step:
             what = f"saved at step {self._saved:,}"
         elif self._saved:
             what = f"its last state is that of step {self._saved:,}"
@@ -132,18 +144,25 @@ class Saving:
         self._wait()
         mark = self.log.mark() if self.log else None  # which says whether it is worth saving
         tensors = self.training.tensors()
+        for member, weights in enumerate(self._finished if self.log else ()):
+            tensors |= {finished_name(member, name): value for name, value in weights.items()}
         if self._snapshot is not None and self._snapshot.fits(tensors):
             self._snapshot.take(tensors)
         else:
             self._snapshot = Snapshot(tensors)
         self._writing = Writing(
-            self.folder / f"{self.training.step:08d}",
-            {**self.training.position(), "log": mark, **self._known},
+            self.folder / f"{self.step:08d}",
+            {
+                **self.training.position(),
+                "member": len(self._finished),
+                "log": mark,
+                **self._known,
+            },
             self._snapshot if tensors else None,
             self.log,
             keep=self._keep,
         )
-        self._last = (self.training.step, time.monotonic())
+        self._last = (self.step, time.monotonic())
 
     def _wait(self) -> None:
         """Until no state is being written; every process comes here after the same step."""

@@ -1,9 +1,9 @@
 """Saved states: what a training goes on from, each whole or not there.
 
 states/
-  00001234/               the step
+  00001234/               the step, counted on from one member to the next
     tensors.safetensors   network, averaged network, the best of these, optimizer, random numbers,
-                          each by name
+                          weights of members that are finished, each by name
     tensors-00001.s…      what another process holds of those that processes share, one file each
     state.json            the position, what the training is made from, the place in the log
     .inventory/           sizes and checksums of all
@@ -38,6 +38,7 @@ __all__ = [
     "Parts",
     "SavedState",
     "discard",
+    "finished_name",
     "machine",
     "newest_state",
     "publish",
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 FORMAT = 3
-POSITION = ("step", "stage", "loader", "seconds", "best")
+POSITION = ("step", "stage", "loader", "seconds", "best", "member")
 KEYS = (*POSITION, "log", "made_from", "beside")
 TENSORS, OTHERS = "tensors.safetensors", "tensors-{:05d}.safetensors"
 DESCRIPTION = "state.json"
@@ -87,6 +88,21 @@ class SavedState:
             beside=known["beside"],
         )
 
+    @property
+    def member(self) -> int:
+        """Which of several networks was being trained: as many are finished."""
+        return int(self.position["member"])
+
+    def finished(self) -> list[dict[str, Tensor]]:
+        """The weights of the members before."""
+        tensors = Parts(self.path)
+        found = []
+        for member in range(self.member):
+            start = finished_name(member, "")
+            names = [name for name in tensors if name.startswith(start)]
+            found.append({name.removeprefix(start): tensors[name] for name in names})
+        return found
+
     def put_into(self, training: Training, beside: Mapping[str, Any]) -> None:
         """Puts a training where this one stood; says from which step it goes on.
 
@@ -112,7 +128,8 @@ class SavedState:
             draws = drops and changed & {"processes", "train.accumulate", "torch.device"}
             numbers = ", and dropout draws other numbers" if draws else ""
             print(f"train: {'; '.join(others)}: the same to rounding, not to the bit{numbers}")
-        print(f"train: goes on from step {self.step:,}")
+        of = f" of member {self.member}" if self.member else ""
+        print(f"train: goes on from step {self.step:,}{of}")
 
 
 def machine(
@@ -203,6 +220,11 @@ def publish(
     sync(partial)
     partial.replace(path)
     sync(path.parent)
+
+
+def finished_name(member: int, name: str) -> str:
+    """What a tensor of a finished member's weights is called in a state."""
+    return f"members.{member}.{name}"
 
 
 def steps_in(folder: Path) -> list[int]:

@@ -38,7 +38,7 @@ class Writing:
         *,
         keep: int,
     ) -> None:
-        self.step = int(description["step"])
+        self.step = int(path.name)
         self.is_saved = False
         self._path, self._description, self._log, self._keep = path, description, log, keep
         self._partial = path.with_name(parallel.told(aside(path).name))

@@ -37,9 +37,7 @@ def checkpoint(analysis):
 
 
 def alone(checkpoint, network):
-    return Forecaster(
-        replace(checkpoint, weights=checkpoint.members[network], others=()), device="cpu"
-    )
+    return Forecaster(checkpoint.alone(network), device="cpu")
 
 
 def test_members_are_the_networks_own_forecasts(checkpoint, analysis):

@@ -33,6 +33,9 @@ SETTINGS = [
 ]
 
 
+STEPS = 13
+
+
 class Runner(NamedTuple):
     """Runs `pipelines/train.py` in this process, with one store."""
 
@@ -44,7 +47,8 @@ class Runner(NamedTuple):
         return load_config(ROOT / "configs" / "smallest.yaml", settings)
 
     def __call__(self, output: Path, *overrides: str, stop: int = 0, patient: bool = True) -> None:
-        """Trains; SIGTERM comes when the line of step `stop` is written.
+        """Trains; SIGTERM comes when the line of step `stop`, counted on from one member to the
+        next, is written.
 
         If `patient`, each step waits until the state before it is written, so that each is saved.
         """
@@ -55,7 +59,7 @@ class Runner(NamedTuple):
             for thread in threading.enumerate() if patient else ():
                 if thread.name == "axialcast-saving":
                     thread.join()
-            if entry.step == stop:
+            if entry.step + STEPS * (entry.member or 0) == stop:
                 signal.raise_signal(signal.SIGTERM)
 
         with pytest.MonkeyPatch.context() as patch:
