@@ -121,7 +121,7 @@ def test_sections_are_frozen(path: Path) -> None:
          "verify.regions.box.longitud: unknown key; did you mean longitude?"),
         ("forecast.xyz=1", ("forecast.xyz: unknown key; expected one of lead_time, "
          "lead_time_hours, init_times, init_every, init_every_hours, forcings, "
-         "boundary_store, batch_size, layout")),
+         "boundary_store, members, perturb, lagged, batch_size, layout")),
         ("data.bounds={geopotential: [0]}", ("data.bounds.geopotential.1: missing; expected: "
          "Lowest and highest value")),
         ("train.batch_size=0", "train.batch_size: got 0, expected greater than 0"),
