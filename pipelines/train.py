@@ -170,7 +170,7 @@ def training_of(
     train, schedule = config.train, config.train.schedule
     network, rates = network_to_train(config, data), {}
     if parent is not None:
-        untrained = checkpoint_of(config, data, None, network.state_dict())
+        untrained = checkpoint_of(config, data, None, [network.state_dict()])
         begun = parent.start(network, untrained)
         for line in begun.lines:
             print(f"train: start_from: {line}")

@@ -133,10 +133,10 @@ class Starting:
             states[lag] = Inputs(analysis, rows[lag])
         for start in range(0, len(inits), batch_size):
             stop = min(start + batch_size, len(inits))
-            index = {lag: of[start : start + batch_size] for lag, of in rows.items()}
             num = stop - start if are_told_apart else 0
+            chosen = {lag: of[start : start + batch_size] for lag, of in rows.items()}
             windows = {lag: of.read(start, start + batch_size) for lag, of in states.items()}
-            yield slice(start, stop), self._starts(analysis, windows, index, leads, num)
+            yield slice(start, stop), self._starts(analysis, windows, chosen, leads, num)
 
     def _starts(
         self,

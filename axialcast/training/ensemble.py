@@ -1,6 +1,6 @@
 """Several networks trained one after another: one log, one row of states, gone on with anywhere."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Ensemble:
         self._settings = {"made_from": made_from, "beside": beside, **settings}
         self._saving: Saving | None = None
 
-    def updates(self) -> Iterator[Entry]:
+    def updates(self) -> Generator[Entry]:
         """Makes the updates that are left; yields the entry of each when it is in the log.
 
         Raises:
