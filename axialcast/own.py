@@ -32,11 +32,17 @@ class OwnFile:
 
         Raises:
             FileNotFoundError: there is none.
+        ValueError: it is no text in UTF-8.
         """
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; expected a Python program")
-        return cls(path, path.read_bytes())
+        source = path.read_bytes()
+        try:
+            source.decode()
+        except UnicodeDecodeError:
+            raise ValueError(f"{path}: not a Python program in UTF-8") from None
+        return cls(path, source)
 
     @property
     def sha256(self) -> str:

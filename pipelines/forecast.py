@@ -85,6 +85,7 @@ def run(config: Config) -> None:
     belongs_to = {key: value for key, value in decided.items() if key not in CHOOSES}
     hindcast = Hindcast(
         checkpoint=str(config.output / "checkpoint"),
+        network=config.network_path,
         analysis=config.analysis_store,
         opening=config.opening,
         store=str(config.output / "forecast.zarr"),

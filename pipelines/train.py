@@ -254,6 +254,7 @@ def checkpoint_of(
         weights=members[0],
         others=members[1:],
         network=settings_of(config),
+        file=config.network_file,
         channels=data.channels,
         static=data.static.channels,
         bounds=data.channels.forecast.bounds(config.data.bounds),

@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("device", "parallel", "files", "stopping", "data", "data.windows", "nn", "model"),
     },
     "forecast": {
-        *("names", "disclosure", "grid", "device", "parallel", "times", "files"),
+        *("names", "own", "disclosure", "grid", "device", "parallel", "times", "files"),
         *("data", "data.arrays", "data.opening", "model"),
     },
     "transfer": {"names", "grid", "times", "data", "model", "forecast"},

@@ -92,4 +92,5 @@ def test_no_file(tmp_path: Path) -> None:
         OwnFile.read(tmp_path / "nowhere.py")
     path = tmp_path / "bytes.py"
     path.write_bytes(b"\xff\xfe")
-    assert "ot valid Python" in error_of(OwnFile.read(path))
+    with pytest.raises(ValueError, match="not a Python program in UTF-8"):
+        OwnFile.read(path)

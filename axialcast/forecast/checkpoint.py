@@ -4,6 +4,7 @@ checkpoint/
   weights.safetensors   the network's parameters
   weights.1.safetensors those of the next member, where several were trained, and so on
   model.json            network arguments, channels, statistics, grid, step, provenance
+  network.py            of a network that a user's file builds: a copy of that file
   .inventory/           sizes and checksums of all (not in folders of version 0.1.0)
 """
 
@@ -28,9 +29,11 @@ from axialcast.files import inventory
 from axialcast.files.atomic import FULL, remove, sweep, write_text, writing
 from axialcast.files.documents import read_document
 from axialcast.files.tensors import Snapshot
+from axialcast.forecast.own import COPY, described, keywords, named
 from axialcast.grid import Grid, grid_from_dict
 from axialcast.model import ForecastNetwork
 from axialcast.names import PROGNOSTIC, ROLES
+from axialcast.own import OwnFile
 from axialcast.times.steps import step_numbers, step_of_numbers
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
@@ -59,6 +62,7 @@ class Checkpoint:
         bounds: of each channel that is forecast, (…, 2) the lowest and the highest value that
             forecasts keep to; None: any.
         others: state dicts of the other members, where several were trained.
+        file: of a user, that builds the network; None: axialcast does, or the file was not named.
     """
 
     weights: Mapping[str, Tensor]
@@ -71,6 +75,7 @@ class Checkpoint:
     static: Channels = field(default_factory=lambda: Channels([]))
     bounds: NDArray[np.float64] | None = None
     others: Sequence[Mapping[str, Tensor]] = ()
+    file: OwnFile | None = None
 
     @property
     def members(self) -> tuple[Mapping[str, Tensor], ...]:
@@ -88,14 +93,18 @@ class Checkpoint:
         return network.eval()
 
     def untrained(self) -> ForecastNetwork:
-        """The network without its weights."""
+        """The network without its weights.
+
+        Raises:
+            ValueError: a user's file builds it, and was not named; or it builds it no more.
+        """
         prognostic = self.channels.where(PROGNOSTIC)
         return ForecastNetwork(
             **self.channels.numbers,
             num_static=len(self.static),
             grid=self.grid,
             increment_scale=self.statistics[prognostic].increment_scale.tolist(),
-            **self.network,
+            **keywords(self.network, self.file),
         )
 
 
@@ -119,7 +128,7 @@ def save_checkpoint(
     description = {
         "format": FORMAT,
         "members": len(checkpoint.members),
-        "network": dict(checkpoint.network),
+        "network": described(checkpoint.network, checkpoint.file),
         "channels": checkpoint.channels.to_list(),
         "static": checkpoint.static.to_list(),
         "bounds": None if checkpoint.bounds is None else _ends(checkpoint.bounds),
@@ -128,17 +137,20 @@ def save_checkpoint(
         **step_numbers(checkpoint.step),
         "provenance": dict(checkpoint.provenance),
     }
+    texts = {DESCRIPTION: json.dumps(description, indent=1) + "\n"}
+    if checkpoint.file is not None:
+        texts[COPY] = checkpoint.file.source.decode()
     try:
-        _write(path, weights, description)
+        _write(path, weights, texts)
     except OSError as error:
         if error.errno not in FULL:
             raise
         if make_room is not None:
             make_room()
         try:
-            _write(path, weights, description)
+            _write(path, weights, texts)
         except OSError as again:
-            kept = _write_elsewhere(path, weights, description)
+            kept = _write_elsewhere(path, weights, texts)
             raise OSError(f"{again}; {kept}") from again
 
 
@@ -146,7 +158,7 @@ def _weights_name(member: int) -> str:
     return f"weights.{member}.safetensors" if member else WEIGHTS
 
 
-def _write(path: Path, weights: Mapping[str, Snapshot], description: Mapping[str, Any]) -> None:
+def _write(path: Path, weights: Mapping[str, Snapshot], texts: Mapping[str, str]) -> None:
     """Each file comes whole; until all have, they do not fit the inventory."""
     path.mkdir(parents=True, exist_ok=True)
     for folder in (path, path / inventory.FOLDER):
@@ -157,24 +169,28 @@ def _write(path: Path, weights: Mapping[str, Snapshot], description: Mapping[str
     for name, member in weights.items():
         with writing(path / name, needed=member.num_bytes) as partial:
             files[name] = member.write(partial)
-    write_text(path / DESCRIPTION, json.dumps(description, indent=1) + "\n")
-    files[DESCRIPTION] = inventory.entry(path / DESCRIPTION)
+    for name, text in texts.items():
+        write_text(path / name, text)
+        files[name] = inventory.entry(path / name)
+    before: set[str] = set()
+    with suppress(FileNotFoundError, ValueError):
+        before = set(inventory.read(path))
     inventory.write(path, files)
     for other in path.glob("weights.*.safetensors"):  # of an ensemble that was larger
         if re.fullmatch(r"weights\.\d+\.safetensors", other.name) and other.name not in files:
             remove(other)
+    if COPY in before - files.keys():
+        remove(path / COPY)
 
 
-def _write_elsewhere(
-    path: Path, weights: Mapping[str, Snapshot], description: Mapping[str, Any]
-) -> str:
+def _write_elsewhere(path: Path, weights: Mapping[str, Snapshot], texts: Mapping[str, str]) -> str:
     """Writes a checkpoint where there is room; says where."""
     places = [Path(tempfile.gettempdir()), *([Path.home()] if Path.home().is_dir() else [])]
     for place in places:
         with suppress(OSError):
             folder = Path(tempfile.mkdtemp(prefix=f"axialcast-{path.name}-", dir=place))
             try:
-                _write(folder, weights, description)
+                _write(folder, weights, texts)
             except OSError:
                 remove(folder)
                 raise
@@ -182,12 +198,18 @@ def _write_elsewhere(
     return f"the trained weights fit neither there nor in {' or '.join(map(str, places))}"
 
 
-def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Reads the folder; nothing is unpickled.
+def load_checkpoint(path: str | Path, *, network: str | Path | None = None) -> Checkpoint:
+    """Reads the folder; nothing is unpickled, and no program runs but the one named.
+
+    Args:
+        path: the folder.
+        network: the Python file that builds the network, where that is a user's; without it such a
+            checkpoint can be looked at, but not built.
 
     Raises:
-        FileNotFoundError: there is no checkpoint at `path`.
-        ValueError: its format is another one, or its files are damaged.
+        FileNotFoundError: there is no checkpoint at `path`, or no such file.
+        ValueError: its format is another one, its files are damaged, or `network` is not the file
+            that it was trained with.
     """
     path = Path(path)
     if not (path / DESCRIPTION).is_file() or not (path / WEIGHTS).is_file():
@@ -199,6 +221,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             raise ValueError(f"{damage}: the checkpoint is damaged; train again")
     description = _described(path / DESCRIPTION)
     members = _members(path, description)
+    file = named(path, description["network"], network)
     try:
         checkpoint = Checkpoint(
             weights=members[0],
@@ -211,6 +234,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             grid=grid_from_dict(description["grid"]),
             step=step_of_numbers(description),
             provenance=dict(description["provenance"]),
+            file=file,
         )
         problem = _misfit(checkpoint)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
@@ -286,7 +310,10 @@ def _misfit(checkpoint: Checkpoint) -> str | None:
         is_scale = name in ("std", "increment_std")
         if not np.isfinite(values).all() or (is_scale and min(values) <= 0):
             return f"statistics.{name}: expected {'positive' if is_scale else 'finite'} numbers"
-    with torch.device("meta"):
+    if checkpoint.file is None and checkpoint.network.get("kind") == "file":
+        return None  # not known until it is built
+    # What a user's file computes while it builds may want values.
+    with torch.device("meta" if checkpoint.file is None else "cpu"):
         expected = checkpoint.untrained().state_dict()
     for number, weights in enumerate(checkpoint.members):
         if problem := _other_network(expected, weights, _weights_name(number)):

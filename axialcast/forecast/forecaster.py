@@ -40,6 +40,7 @@ def load(
     neighbours: int = 1,
     forcings: Mapping[str, Source] | None = None,
     boundary: BoundarySource | None = None,
+    network: str | Path | None = None,
     **ensemble: Any,
 ) -> "Forecaster":
     """The forecaster of a checkpoint folder.
@@ -47,13 +48,15 @@ def load(
     Args:
         path: of the folder.
         device, neighbours, forcings, boundary: see Forecaster.
+        network: see `load_checkpoint`: of a network that is a user's, the file that builds it.
         ensemble: its keywords members, perturb, lagged and seed.
 
     Raises:
         FileNotFoundError: there is no checkpoint at `path`.
-        ValueError: it is damaged, or this machine lacks the device.
+        ValueError: it is damaged, this machine lacks the device, or its network is built by a file
+            that was not named.
     """
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, network=network)
     return Forecaster(
         checkpoint,
         device=device,

@@ -49,6 +49,7 @@ class Hindcast:
         neighbours: processes started together that share every state (see Forecaster).
         forcings, boundary: where they come from after the initial time (see Forecaster).
         ensemble: members, perturb, lagged and seed (see Forecaster).
+        network: of a network that is a user's, the file that builds it.
     """
 
     checkpoint: str
@@ -65,6 +66,7 @@ class Hindcast:
     forcings: Mapping[str, Source] = field(default_factory=dict, compare=False)
     boundary: Mapping[str, Any] | str | None = None
     ensemble: Mapping[str, Any] = field(default_factory=dict)
+    network: str | None = None
 
     def open(self) -> Opened:
         """The forecaster, and its inputs."""
@@ -74,6 +76,7 @@ class Hindcast:
             neighbours=self.neighbours,
             forcings=self.forcings,
             boundary=self.boundary,
+            network=self.network,
             **self.ensemble,
         )
         return forecaster, forecaster.check(

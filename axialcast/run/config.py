@@ -16,7 +16,9 @@ from pydantic import (
 from axialcast.disclosure import shown
 from axialcast.files.atomic import write_text
 from axialcast.names import canonical
+from axialcast.own import OwnFile
 from axialcast.run.errors import ConfigError, describe_errors
+from axialcast.run.model_section import FileConfig
 from axialcast.run.reading import read_values
 from axialcast.run.sections import (
     AxialConfig,
@@ -113,6 +115,7 @@ class Config(Section):
     cluster: ClusterConfig = ClusterConfig()
     _kept: Kept = PrivateAttr(default_factory=dict)
     _url: str | None = PrivateAttr(default=None)
+    _network_file: OwnFile | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any) -> None:
         self._kept = kept((context or {}).get("texts", {}), self.model_dump(mode="json"))
@@ -165,6 +168,23 @@ class Config(Section):
         """The checkpoint that training starts from, as it may be told."""
         place = self.train.start_from
         return place and told(("train", "start_from"), place, self._kept)
+
+    @property
+    def network_file(self) -> OwnFile | None:
+        """The Python file that builds the network, where that is the user's: as it was when this
+        was asked first, so that all of a run speaks of the same.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        if self._network_file is None and isinstance(self.model, FileConfig):
+            self._network_file = OwnFile.read(self.model.path)
+        return self._network_file
+
+    @property
+    def network_path(self) -> str | None:
+        """Where that is."""
+        return None if self.network_file is None else str(self.network_file.path)
 
     @property
     def analysis_address(self) -> str | list[str]:

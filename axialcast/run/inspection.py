@@ -18,6 +18,7 @@ from axialcast.files import inventory
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import Checkpoint, ForecastStore, load_checkpoint
 from axialcast.forecast.checkpoint import DESCRIPTION
+from axialcast.forecast.own import COPY
 from axialcast.model.hearing import hearing
 from axialcast.names import (
     FORCING,
@@ -117,8 +118,7 @@ def _require(path: Path) -> None:
 
 def _describe_checkpoint(path: Path) -> list[str]:
     checkpoint = load_checkpoint(path)
-    num_parameters = sum(p.numel() for p in checkpoint.build().parameters())
-    listed = ("forcings", "boundary")
+    listed = ("forcings", "boundary", "sha256")
     network = {name: value for name, value in checkpoint.network.items() if name not in listed}
     lines = [
         f"checkpoint {path}",
@@ -128,14 +128,36 @@ def _describe_checkpoint(path: Path) -> list[str]:
         *_heard(checkpoint),
         f"grid: {checkpoint.grid}",
         f"step: {step_text(checkpoint.step)}",
-        f"parameters: {num_parameters:,}",
+        f"parameters: {_num_parameters(checkpoint)}",
         f"network: {_pairs(network)}",
+        *_file(checkpoint),
     ]
     # Version 0.1.0 kept addresses with their passwords.
     told = {k: v for k, v in checkpoint.provenance.items() if k != "start_from"}
     lines += [f"{key}: {shown(_words(value))}" for key, value in told.items()]
     lines += [f"start_from: {line}" for line in ancestors(checkpoint.provenance)]
     return lines + _skill(path.parent / "scores.csv")
+
+
+def _is_own(checkpoint: Checkpoint) -> bool:
+    """Whether a user's file builds the network, which is not run to look at it."""
+    return bool(checkpoint.network.get("kind") == "file")
+
+
+def _num_parameters(checkpoint: Checkpoint) -> str:
+    if _is_own(checkpoint):
+        named = checkpoint.weights.items()
+        return f"about {sum(t.numel() for name, t in named if name.startswith('body.')):,}"
+    return f"{sum(p.numel() for p in checkpoint.build().parameters()):,}"
+
+
+def _file(checkpoint: Checkpoint) -> Iterator[str]:
+    """What builds the network, where that is a user's file."""
+    if _is_own(checkpoint):
+        yield (
+            f"built by: a file of SHA-256 {checkpoint.network['sha256']}, whose copy is {COPY}; it "
+            "was not run"
+        )
 
 
 def _roles(checkpoint: Checkpoint) -> Iterator[str]:
@@ -170,6 +192,8 @@ def _boundary(checkpoint: Checkpoint) -> Iterator[str]:
 
 def _heard(checkpoint: Checkpoint) -> Iterator[str]:
     """What of the fields that a network is told moves its forecasts, if there are any."""
+    if _is_own(checkpoint):
+        return
     network = checkpoint.build()
     channels = checkpoint.channels
     names = [*map(str, checkpoint.static), *map(str, channels.having(FORCING)), *network.forcings]

@@ -8,9 +8,7 @@ from axialcast.data.monthly import usual_months
 from axialcast.grid import Grid
 from axialcast.model import ForecastNetwork
 from axialcast.names import PROGNOSTIC
-from axialcast.own import OwnFile
 from axialcast.run.config import Config
-from axialcast.run.model_section import FileConfig
 from axialcast.run.training_data import TrainingData
 from axialcast.times.steps import MONTH, multiple, step_text
 
@@ -48,8 +46,8 @@ def settings_of(config: Config) -> dict[str, Any]:
     data = config.data
     assert data is not None
     settings: dict[str, Any] = {"input_steps": data.input_steps, **config.model.model_dump()}
-    if isinstance(config.model, FileConfig):
-        settings["sha256"] = OwnFile.read(config.model.path).sha256
+    if config.network_file is not None:
+        settings["sha256"] = config.network_file.sha256
     if data.computed_forcings:
         settings["forcings"] = data.computed_forcings
     if data.frame:

@@ -160,4 +160,5 @@ def _trained(config: Config) -> Forecaster | None:
     """The network that a run forecasts with and does not train; None: there is none."""
     if "forecast" not in config.pipeline or "train" in config.pipeline:
         return None
-    return Forecaster(load_checkpoint(config.output / "checkpoint"), device="cpu")
+    checkpoint = load_checkpoint(config.output / "checkpoint", network=config.network_path)
+    return Forecaster(checkpoint, device="cpu")

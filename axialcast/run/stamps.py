@@ -16,9 +16,7 @@ from axialcast.disclosure import identity
 from axialcast.files import inventory
 from axialcast.files.atomic import write_json
 from axialcast.names import CLIMATOLOGY, ROLES
-from axialcast.own import OwnFile
 from axialcast.run.config import Config
-from axialcast.run.model_section import FileConfig
 from axialcast.run.stage import Stage
 from axialcast.run.store_states import checksum_of, has_inventory, store_state
 from axialcast.run.stores import Stores, places
@@ -196,8 +194,8 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
     store = store_of(config, stage)
     if store is not None:
         inputs["store"] = store_state(config, store)
-    if "model" in stage.reads and isinstance(config.model, FileConfig):
-        inputs["network file"] = OwnFile.read(config.model.path).sha256
+    if "model" in stage.reads and config.network_file is not None:
+        inputs["network file"] = config.network_file.sha256
     if "data.static" in stage.reads and config.data and config.data.static:
         inputs["static store"] = store_state(config, config.static_store)
     if "forecast.forcings" in stage.reads and (paths := forcing_stores(config)):
