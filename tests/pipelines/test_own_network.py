@@ -1,0 +1,103 @@
+"""A network by file goes the whole line: checked, trained, forecast with; refused once changed."""
+
+from pathlib import Path
+
+import pytest
+
+from axialcast.forecast import load_checkpoint
+from axialcast.run.config import Config, ConfigError, load_config
+from axialcast.run.preflight import check_run
+from axialcast.run.stages import run_stages
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "network.py"
+TEXT = """
+pipeline: [train, forecast]
+data:
+  store: analysis.nc
+  variables: [geopotential, mean_sea_level_pressure]
+  train: [2001-01-01, 2001-03-31]
+  validate: [2001-04-01, 2001-04-20]
+  test: [2001-04-21, 2001-05-15]
+model: {model}
+train: {{batch_size: 8, schedule: [{{steps: 3}}]}}
+forecast: {{lead_time: 2 days, init_every: 4 days}}
+"""
+
+
+@pytest.fixture
+def config_of(make_analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A function that makes a config of a network, such as that of mine.py, the example."""
+    monkeypatch.chdir(tmp_path)
+    make_analysis(num_times=150).to_netcdf("analysis.nc")
+    Path("mine.py").write_text(EXAMPLE.read_text())
+
+    def config(model: str = "{kind: file, path: mine.py}", *overrides: str) -> Config:
+        Path("x.yaml").write_text(TEXT.format(model=model))
+        return load_config("x.yaml", ["output=run", *overrides])
+
+    return config
+
+
+def run(config: Config) -> list[str]:
+    said: list[str] = []
+    run_stages(config, before=lambda: check_run(config) and None, say=said.append)
+    return said
+
+
+@pytest.mark.parametrize("model", ["{kind: unet, dim: 8, depth: 1}", "{kind: vit, dim: 8}"])
+def test_other_kinds_train_and_forecast(config_of, tmp_path: Path, model: str) -> None:
+    config = config_of(model)
+    preflight = check_run(config)
+    assert preflight is not None
+    assert preflight.costs()[0].startswith("parameters: ")
+    run(config)
+    kind = config.model.kind
+    assert load_checkpoint(tmp_path / "run" / "checkpoint").network["kind"] == kind
+    assert (tmp_path / "run" / "forecast.zarr").is_dir()
+
+
+def test_a_changed_file_is_trained_again_and_a_moved_one_is_not(config_of, tmp_path: Path) -> None:
+    assert run(config_of())[0] == "train: runs"
+    (tmp_path / "mine.py").rename(tmp_path / "theirs.py")
+    moved = "{kind: file, path: theirs.py}"
+    assert run(config_of(moved))[0].startswith("train: up to date")
+    with (tmp_path / "theirs.py").open("a") as file:
+        file.write("\n# a remark\n")
+    longer = ["pipeline=forecast", "forecast.lead_time=4 days"]
+    with pytest.raises(ValueError, match=r"theirs.py: is not the file that .* was trained with"):
+        run(config_of(moved, *longer))
+    copy = f"{{kind: file, path: {tmp_path / 'run/checkpoint/network.py'}}}"
+    run(config_of(copy, *longer))
+    said = run(config_of(moved))
+    assert said[0].startswith("train: runs")
+    assert "network file changed" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ("def build(", "def make(", "mine.py: defines no build(…); add `def build(…): …`"),
+        ("self.leave(x)", "self.leave(x)[1:]", "mine.py: the network returned (1, 3, "),
+        ("self.leave(x)", "self.leave(y)", "mine.py:61: NameError: name 'y' is not defined"),
+        ("input_steps: int,", "steps: int,", "mine.py: build(num_channels: int, grid: Any, "),
+        ("from torch", "from tourche", "mine.py:11: ModuleNotFoundError: No module named "),
+    ],
+)
+def test_what_is_wrong_with_it_is_said_before_training(
+    config_of, before: str, after: str, line: str
+) -> None:
+    Path("mine.py").write_text(EXAMPLE.read_text().replace(before, after, 1))
+    with pytest.raises(ConfigError) as caught:
+        check_run(config_of())
+    assert [found.partition("model.path: ")[2][: len(line)] for found in caught.value.lines] == [
+        line
+    ]
+
+
+def test_what_a_config_says_of_it_must_fit(config_of) -> None:
+    with pytest.raises(ConfigError, match=r"model.path: .*width=: got an unexpected keyword"):
+        check_run(config_of("{kind: file, path: mine.py, options: {width: 3}}"))
+    with pytest.raises(ConfigError, match=r"model.path: no such file nowhere.py; give a path from"):
+        check_run(config_of("{kind: file, path: nowhere.py}"))
+    with pytest.raises(ConfigError, match=r"train.domain_ranks: only model.kind: axial can be"):
+        config_of("{kind: unet}", "train.domain_ranks=2")
