@@ -1,6 +1,6 @@
 """Trains the forecast network: analysis → checkpoint/ and log.jsonl."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from importlib.metadata import version
@@ -19,20 +19,23 @@ from axialcast.parallel import launch, told
 from axialcast.run.boundary import judged_weights, with_boundary
 from axialcast.run.config import Config
 from axialcast.run.loss import check_loss, loss_of
-from axialcast.run.network import network_to_train, settings_of
+from axialcast.run.network import network_to_train, remarks, settings_to_train
 from axialcast.run.parent import Parent
 from axialcast.run.progress import track
 from axialcast.run.stamps import differences, made_from
 from axialcast.run.training_data import TrainingData
+from axialcast.times.steps import multiple
 from axialcast.training import (
     Ensemble,
     ForecastTask,
+    Judging,
     Log,
     Processes,
     SavedState,
     Training,
     adamw,
     freeze,
+    judged_windows,
     learning_rate,
     machine,
     member_seed,
@@ -79,6 +82,9 @@ READS = (
     "train.loss",
     "train.validate_every",
     "train.precision",
+    "train.keep",
+    "forecast.lead_time",
+    "forecast.lead_time_hours",
 )
 NEEDS = ()
 OUTPUTS = ("checkpoint", "log.jsonl")
@@ -100,7 +106,7 @@ def run(config: Config) -> None:
     saved = state_to_go_on_from(config, made)
     device = choose_device(config.device)
     data = TrainingData.of(config)
-    for remark in data.missing():
+    for remark in [*data.missing(), *remarks(config, data)]:
         print(f"train: {remark}")
     parent = Parent.of(config)
     beside = {
@@ -137,9 +143,12 @@ def run(config: Config) -> None:
         ):
             pass
         if is_leader:
+            for member, kept in enumerate(ensemble.kept):
+                of = f"member {member}: " if config.train.members > 1 else ""
+                print(f"train: {of}keeps weights {kept}")
             save_checkpoint(
                 output / "checkpoint",
-                checkpoint_of(config, data, parent, ensemble.finished),
+                checkpoint_of(config, data, parent, ensemble.finished, ensemble.kept),
                 make_room=ensemble.drop_older,
             )
 
@@ -204,19 +213,25 @@ def training_of(
     )
     check_loss(config, data.channels, data.statistics, rows, data.grid.shape[0])
     judged = judged_weights(config, data.grid)[rows]
+    weights = data.channels.forecast.weights(config.data.weights)
+    task = ForecastTask(
+        step=data.step,
+        area_weights=torch.tensor(judged, dtype=torch.float32, device=device),
+        scale=error_scale(network, weights),
+        precision=train.precision,
+        has_boundary=config.data.boundary is not None,
+        loss=loss_of(config, data.grid),
+        noise=network.noise_on(device),
+        seed=config.seed,
+    )
+    judging = None
+    if train.keep == "best":
+        watch = partial(windows, watched)
+        judging = Judging(task, windows_to_judge(config, data.step, processes, watch), weights)
     seed_rank(config.seed)
     return Training(
         network,
-        ForecastTask(
-            step=data.step,
-            area_weights=torch.tensor(judged, dtype=torch.float32, device=device),
-            scale=error_scale(network, data.channels.forecast.weights(config.data.weights)),
-            precision=train.precision,
-            has_boundary=config.data.boundary is not None,
-            loss=loss_of(config, data.grid),
-            noise=network.noise_on(device),
-            seed=config.seed,
-        ),
+        task,
         optimizer=partial(adamw, weight_decay=train.weight_decay, rates=rates),
         learning_rate=partial(
             learning_rate,
@@ -239,7 +254,35 @@ def training_of(
         validate_every=train.validate_every,
         accumulate=train.accumulate,
         processes=processes,
+        judging=judging,
     )
+
+
+def windows_to_judge(
+    config: Config,
+    step: np.timedelta64,
+    processes: Processes,
+    windows: Callable[..., WindowLoader],
+) -> WindowLoader:
+    """Windows of data.validate as long as the forecasts that are asked for, where it has such."""
+    assert config.data is not None
+    rollout_steps = max(stage.rollout_steps for stage in config.train.schedule)
+    wanted = max(multiple(config.forecast.longest, step) or 0, rollout_steps)
+    found = judged_windows(
+        windows,
+        steps=wanted,
+        input_steps=config.data.input_steps,
+        rollout_steps=rollout_steps,
+        batch_size=config.train.batch_size,
+        every=config.train.validate_every,
+        fewest=processes.data_ranks,
+    )
+    if processes.rank == 0 and found.target_steps < wanted:
+        print(
+            f"train: data.validate or data.buffer_gib has no room for windows of {wanted} steps; "
+            f"weights are judged by forecasts of {found.target_steps}"
+        )
+    return found
 
 
 def checkpoint_of(
@@ -247,13 +290,14 @@ def checkpoint_of(
     data: TrainingData,
     parent: Parent | None,
     members: Sequence[Mapping[str, Tensor]],
+    kept: Sequence[str] = (),
 ) -> Checkpoint:
-    """What is kept of a training, or of several."""
+    """What is kept of a training, or of several; `kept` says of which steps."""
     assert config.data is not None
     return Checkpoint(
         weights=members[0],
         others=members[1:],
-        network=settings_of(config),
+        network=settings_to_train(config, data),
         file=config.network_file,
         channels=data.channels,
         static=data.static.channels,
@@ -268,6 +312,7 @@ def checkpoint_of(
             "torch": torch.__version__,
             "seed": config.seed,
             **({} if parent is None else {"start_from": parent.provenance}),
+            "weights": kept[0] if len(kept) == 1 else list(kept),
         },
     )
 

@@ -27,6 +27,7 @@ __all__ = [
     "fitted_apart",
     "part_of",
     "part_text",
+    "year_days",
 ]
 
 HOUR, MONTH = "hour", "month"
@@ -85,9 +86,15 @@ def _minutes(times: Times) -> NDArray[np.int64]:
 def _days(times: Times) -> tuple[NDArray[np.float64], float]:
     """(t,) days since some January 1st, and the length of the calendar's year in such."""
     if times.dtype == object and len(times):
-        year = YEARS_DAYS.get(times[0].calendar, YEAR_DAYS)
-        return microseconds(times) / (DAY_SECONDS * 1e6), year
+        return microseconds(times) / (DAY_SECONDS * 1e6), year_days(times)
     return (times - EPOCH) / DAY, YEAR_DAYS
+
+
+def year_days(times: Times) -> float:
+    """Length of the year in the calendar of times, on average."""
+    if times.dtype == object and len(times):
+        return YEARS_DAYS.get(times[0].calendar, YEAR_DAYS)
+    return YEAR_DAYS
 
 
 def check_cycle(times: Times, harmonics: int) -> None:

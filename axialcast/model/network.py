@@ -17,7 +17,7 @@ from axialcast.grid import Grid
 from axialcast.model import sun
 from axialcast.model.bodies import Kind, body_of
 from axialcast.model.boundary import Frame
-from axialcast.model.departures import Departures
+from axialcast.model.departures import departures_of
 from axialcast.model.noise import Noise
 from axialcast.nn.domain import Domain
 
@@ -41,9 +41,10 @@ class ForecastNetwork(nn.Module):
             standard deviation of the state.
         input_steps: t.
         kind: of body, see `axialcast.model.bodies`.
-        departures: of states of months, be given departures from the means of the calendar
-            months, and give such; nothing is usual until `set_usual`, and then that is part of the
-            state dict.
+        departures: be given departures from what is usual, and give such: True, from the means of
+            the calendar months, of states of months; keywords of
+            `axialcast.model.departures.SeasonalDepartures`, from harmonics of the year. Nothing is
+            usual until `set_usual`, and then that is part of the state dict.
         num_diagnostic: c - p.
         num_forcings: f.
         noise: n.
@@ -70,7 +71,7 @@ class ForecastNetwork(nn.Module):
         increment_scale: Sequence[float],
         input_steps: int = 2,
         kind: Kind = "axial",
-        departures: bool = False,
+        departures: bool | Mapping[str, Any] = False,
         num_diagnostic: int = 0,
         num_forcings: int = 0,
         num_static: int = 0,
@@ -96,7 +97,7 @@ class ForecastNetwork(nn.Module):
         for name, degrees in (("latitude", grid.latitudes), ("longitude", grid.longitudes)):
             radians = torch.tensor(degrees).nan_to_num(0.0).deg2rad().float()
             self.register_buffer(name, radians, persistent=False)
-        self.departures = Departures(num_channels, grid.shape) if departures else None
+        self.departures = departures_of(departures, num_channels, grid.shape)
         self.num_static = num_static
         self.frame = None if boundary is None else Frame(grid, **boundary)
         num_told = num_static + num_forcings + len(self.forcings) + noise
@@ -119,8 +120,9 @@ class ForecastNetwork(nn.Module):
             self.static.copy_(torch.from_numpy(values))
 
     def set_usual(self, usual: NDArray[np.float32], spread: NDArray[np.float64]) -> None:
-        """Fills in the (12, p, h, w) means of the calendar months and the (p,) standard deviations
-        of departures from these, both normalised; where a mean is NaN there are no departures."""
+        """Fills in the (…, p, h, w) means of the calendar months, or coefficients of the year, and
+        the (p,) standard deviations of departures from these, both normalised; where one of the
+        former is NaN nothing is usual."""
         assert self.departures is not None
         self.departures.usual.copy_(torch.from_numpy(usual).nan_to_num(0.0))
         self.departures.spread.copy_(torch.from_numpy(spread)[:, None, None])
@@ -200,7 +202,7 @@ class ForecastNetwork(nn.Module):
         scale, num = self.increment_scale, states.shape[2]
         if self.departures is not None:
             states = self.departures.of(states, dates)
-            scale = torch.ones_like(scale)
+            scale = torch.cat([self.departures.scale(scale[:num]), scale[num:]])
         given = torch.cat([states, *told], 2) if told else states
         change: Tensor = scale * self.body(given, dates).to(states.dtype)
         coming = states[:, -1] + change[:, :num]

@@ -118,13 +118,14 @@ def _require(path: Path) -> None:
 
 def _describe_checkpoint(path: Path) -> list[str]:
     checkpoint = load_checkpoint(path)
-    listed = ("forcings", "boundary", "sha256")
+    listed = ("forcings", "boundary", "departures", "sha256")
     network = {name: value for name, value in checkpoint.network.items() if name not in listed}
     lines = [
         f"checkpoint {path}",
         *_roles(checkpoint),
         *_logarithms(checkpoint),
         *_boundary(checkpoint),
+        *_departures(checkpoint),
         *_heard(checkpoint),
         f"grid: {checkpoint.grid}",
         f"step: {step_text(checkpoint.step)}",
@@ -188,6 +189,16 @@ def _boundary(checkpoint: Checkpoint) -> Iterator[str]:
     """The frame of a region in which forecasts need a boundary."""
     if frame := checkpoint.network.get("boundary"):
         yield f"boundary: {frame['width']}-point frame ({frame['relaxation']})"
+
+
+def _departures(checkpoint: Checkpoint) -> Iterator[str]:
+    """What states are given as departures from, if they are."""
+    match checkpoint.network.get("departures", False):
+        case True:
+            yield "departures: from the means of the calendar months"
+        case {"hours": hours, "harmonics": number}:
+            at = ", ".join(f"{hour:g}" for hour in hours)
+            yield f"departures: from the mean and {number} harmonics of the year at {at} h UTC"
 
 
 def _heard(checkpoint: Checkpoint) -> Iterator[str]:

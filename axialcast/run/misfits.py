@@ -19,13 +19,14 @@ from axialcast.model.own import OwnBody
 from axialcast.names import ANALYSIS, FORCING, canonical
 from axialcast.run.boundary import boundary_misfits
 from axialcast.run.costs import BEYOND, Preflight
+from axialcast.run.departures import no_departures
 from axialcast.run.model_section import FileConfig, UNetConfig
 from axialcast.run.spelled import said_step
 from axialcast.scores.regions import region_weights
 from axialcast.times.calendars import steps, time_text
 from axialcast.times.dates import Times, later
 from axialcast.times.ranges import period_ends
-from axialcast.times.steps import DAY, MONTH, in_months, multiple, step_text
+from axialcast.times.steps import DAY, in_months, multiple, step_text
 
 __all__ = ["misfits"]
 
@@ -72,9 +73,10 @@ def _steps(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
     elif step is not None:
         multiples.append((f"data.{said_step(data, 'step')}", step, "cadence", cadence))
     step = cadence if step is None else step
-    is_departing = preflight.config.model.departures and "train" in preflight.config.pipeline
-    if is_departing and multiple(step, MONTH) != 1:
-        yield f"model.departures: a step is {step_text(step)}, expected 1 month; set it to false"
+    if preflight.config.model.departures is True and "train" in preflight.config.pipeline:
+        times = preflight.split("train")
+        if reason := no_departures(times, step, sure=True):
+            yield f"model.departures: {reason}; set it to auto, or to false"
     if "forecast" in preflight.config.pipeline:
         said = f"forecast.{said_step(forecast, 'lead_time')}"
         multiples.append((said, forecast.longest, "model step", step))

@@ -18,9 +18,10 @@ class ModelConfig(Section):
     kind: Kind = "axial"
     """What computes: axial attention; unet or vit, to compare it with; file, a network of your
     own."""
-    departures: bool = False
-    """Of states of months: whether the network is given, and gives, departures from the mean of
-    each calendar month of data.train."""
+    departures: Literal["auto"] | bool = "auto"
+    """Whether the network is given, and gives, departures from the climatology of data.train: mean
+    and harmonics of the year at each hour of the day, or the means of the calendar months; auto:
+    where data.train has a year or more, and each month twice."""
     noise: Annotated[Whole, Field(le=256)] = 0
     """Fields of noise that the network is conditioned on: one network of which any number of
     members can be made, trained on their CRPS (train.loss); 0: none."""

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from axialcast.data import Channels
-from axialcast.data.monthly import usual_months
 from axialcast.grid import Grid
 from axialcast.model import ForecastNetwork
 from axialcast.names import PROGNOSTIC
 from axialcast.run.config import Config
+from axialcast.run.departures import departures_to_train, usual
 from axialcast.run.training_data import TrainingData
-from axialcast.times.steps import MONTH, multiple, step_text
 
-__all__ = ["network_of", "network_to_train", "settings_of"]
+__all__ = ["network_of", "network_to_train", "remarks", "settings_of", "settings_to_train"]
 
 
 def network_of(
@@ -42,12 +41,13 @@ def network_of(
 
 
 def settings_of(config: Config) -> dict[str, Any]:
-    """Keywords of the network that follow from the config alone; a checkpoint keeps them."""
+    """Keywords of the network that follow from the config alone."""
     data = config.data
     assert data is not None
     settings: dict[str, Any] = {"input_steps": data.input_steps, **config.model.model_dump()}
     if config.network_file is not None:
         settings["sha256"] = config.network_file.sha256
+    settings["departures"] = False  # the data decide
     if data.computed_forcings:
         settings["forcings"] = data.computed_forcings
     if data.frame:
@@ -55,24 +55,34 @@ def settings_of(config: Config) -> dict[str, Any]:
     return settings
 
 
+def settings_to_train(config: Config, data: TrainingData) -> dict[str, Any]:
+    """Keywords of the network, those among them that the data decide; a checkpoint keeps them."""
+    departures, _ = departures_to_train(config, data)
+    return settings_of(config) | {"departures": departures}
+
+
+def remarks(config: Config, data: TrainingData) -> list[str]:
+    """What is not as one may expect it, in words."""
+    _, reason = departures_to_train(config, data)
+    return [] if reason is None else [f"no departures from the climatology: {reason}"]
+
+
 def network_to_train(config: Config, data: TrainingData) -> ForecastNetwork:
-    """The network with all that it is told from the start.
+    """The network with all that it is told from the start; every process calls it.
 
     Raises:
         ValueError: the data do not allow what `model:` says.
     """
-    prognostic = data.channels.where(PROGNOSTIC)
-    statistics = data.statistics[prognostic]
+    settings = settings_to_train(config, data)
+    statistics = data.statistics[data.channels.where(PROGNOSTIC)]
     network = network_of(
-        config, data.channels, data.grid, increment_scale=statistics.increment_scale.tolist()
+        config,
+        data.channels,
+        data.grid,
+        increment_scale=statistics.increment_scale.tolist(),
+        **settings,
     )
     network.set_static(data.static.values)
-    if config.model.departures:
-        if multiple(data.step, MONTH) != 1:
-            raise ValueError(
-                f"model.departures: a step is {step_text(data.step)}, expected 1 month; set it to "
-                "false"
-            )
-        usual = usual_months(data.train, data.channels.having(PROGNOSTIC), statistics)
-        network.set_usual(*usual)
+    if network.departures is not None:
+        network.set_usual(*usual(config, data, settings["departures"]))
     return network

@@ -67,11 +67,14 @@ class TrainConfig(Section):
     warmup_steps: Whole = 50
     """Steps over which the learning rate rises linearly."""
     ema_decay: Share = 0.99
-    """Decay per step of the averaged weights that the checkpoint keeps; 0: the last weights."""
+    """Decay per step of the averaged weights that the checkpoint keeps; 0: not averaged."""
     gradient_clip: Positive = 1.0
     """Largest norm of the gradient."""
     validate_every: Count = 200
     """Steps from one look at data.validate to the next."""
+    keep: Literal["best", "last"] = "best"
+    """Which weights the checkpoint keeps: those whose own forecasts of data.validate are best at
+    all lead times up to forecast.lead_time, of each look at it, or those of the last step."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the network; auto: bfloat16 where the GPU computes in it."""
     save_every: Interval = "5 minutes"

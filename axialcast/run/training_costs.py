@@ -171,8 +171,10 @@ class TrainingCosts:
     def _memory(self, windows: int) -> dict[str, float]:
         found = self._counted(windows)
         count = self.world_size if self.config.train.parallel == "fsdp" else 1
-        # Weights, AdamW's two moments and the averaged weights; gradients are in `working`.
-        kept = 4 * found.parameters / count
+        # Weights, AdamW's two moments, the averaged weights and the best of these; gradients are
+        # in `working`.
+        copies = 5 if self.config.train.keep == "best" else 4
+        kept = copies * found.parameters / count
         working = found.working
         if count > 1:
             # Of its gradients a process keeps its part; two blocks and the rest are whole at once.

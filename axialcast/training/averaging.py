@@ -23,10 +23,15 @@ class Averages(AveragedModel):
     Args:
         network: on its device; not yet shared by processes.
         decay: per update; 0: the current values.
+
+    Attributes:
+        constants: names of the buffers that the network does not let copies have of their own.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         super().__init__(network, use_buffers=True)
+        others = dict(network.named_buffers())
+        self.constants = {n for n, v in self.module.named_buffers() if v is others[n]}
         self._move: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
@@ -34,7 +39,9 @@ class Averages(AveragedModel):
         """Moves towards the values of the network, each process its part of them."""
         pairs: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for average, current in zip(_values(self.module), _values(model), strict=True):
-            pairs[average.dtype].append((own_part(average), own_part(current)))
+            if average is not current:  # both may hold the same constant
+                pair = own_part(average.detach()), own_part(current.detach())
+                pairs[average.dtype].append(pair)
         is_first = bool(self.n_averaged == 0)  # which is on the CPU
         for group in pairs.values():
             averages, now = map(list, zip(*group, strict=True))
@@ -46,5 +53,4 @@ class Averages(AveragedModel):
 
 
 def _values(network: nn.Module) -> Iterator[Tensor]:
-    """Parameters and buffers, without their graph."""
-    yield from (t.detach() for t in itertools.chain(network.parameters(), network.buffers()))
+    yield from itertools.chain(network.parameters(), network.buffers())

@@ -33,6 +33,7 @@ class Ensemble:
 
     Attributes:
         finished: weights of each member, when all updates are made.
+        kept: of which step these are, in words.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Ensemble:
         beside: Mapping[str, Any],
         **settings: Any,
     ) -> None:
-        self.finished = [*finished]
+        self.finished, self.kept = [*finished], [*(saved.kept if saved else ())]
         self._folder, self._make, self._num_members = folder, make, num_members
         self._log, self._saved, self._beside = log, saved, beside
         self._settings = {"made_from": made_from, "beside": beside, **settings}
@@ -71,6 +72,7 @@ class Ensemble:
                 self._log,
                 before=member * training.num_steps,
                 finished=self.finished,
+                kept=self.kept,
                 **self._settings,
             )
             with self._saving as saving:
@@ -81,6 +83,7 @@ class Ensemble:
                     saving.after_step()
                     yield entry
             weights = training.weights()
+            self.kept.append(training.kept)
             is_leader = training.processes.rank == 0
             self.finished.append({n: w.cpu() for n, w in weights.items()} if is_leader else {})
 

@@ -4,7 +4,7 @@ Shapes: b windows, k lead times, c channels forecast, h latitudes, w longitudes.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,15 +86,17 @@ class Best:
 
     Args:
         module: whose weights are compared; its present ones are the first.
+        constants: names of what all have in common.
 
     Attributes:
         step: whose weights these are.
         rmse: of `Judging`; infinity until a first look.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, constants: Collection[str] = ()) -> None:
         self.step, self.rmse = 0, math.inf
-        self.values = {name: value.clone() for name, value in module.state_dict().items()}
+        named = module.state_dict()
+        self.values = {name: named[name].clone() for name in named if name not in constants}
 
     @torch.no_grad()
     def look(self, step: int, rmse: float, module: nn.Module) -> None:
@@ -104,8 +106,9 @@ class Best:
         """
         if rmse < self.rmse or math.isinf(self.rmse):
             self.step, self.rmse = step, rmse
-            for name, value in module.state_dict().items():
-                self.values[name].copy_(value)
+            named = module.state_dict()
+            for name, value in self.values.items():
+                value.copy_(named[name])
 
     def position(self) -> dict[str, float | None]:
         """JSON, which knows no infinity."""

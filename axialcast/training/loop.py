@@ -64,7 +64,9 @@ class Training:
         self.averaged = Averages(network, ema_decay)
         processes.shard(network)
         processes.shard(self.averaged.module)
-        self._judging, self.best = judging, Best(self.averaged.module) if judging else None
+        self._judging, self.best = judging, None
+        if judging is not None:
+            self.best = Best(self.averaged.module, self.averaged.constants)
         self.optimizer = optimizer(network)
         self._objective = processes.wrap(_Objective(network, task))
         self._accumulate = accumulate
@@ -162,8 +164,7 @@ class Training:
         numbers of all of them among it, the leader alone has.
         """
         parts: dict[str, Mapping[str, Tensor]] = {
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
+            **self._modules(),
             "optimizer": optimizer_tensors(self.optimizer, self.network),
             "best": self.best.values if self.best else {},
         }
@@ -172,10 +173,29 @@ class Training:
         is_leader = self.processes.rank == 0
         return {name: own_part(v) for name, v in named.items() if is_leader or is_shared(v)}
 
+    def _modules(self) -> dict[str, dict[str, Tensor]]:
+        """What the network and its averages hold, without the constants they share."""
+        constants = self.averaged.constants
+        both = {"network": self.network.state_dict(), "averaged": self.averaged.state_dict()}
+        return {
+            part: {n: v for n, v in own.items() if n.removeprefix("module.") not in constants}
+            for part, own in both.items()
+        }
+
     def weights(self) -> dict[str, Tensor]:
         """The averaged weights, the best or else the last, whole; every process calls it."""
-        kept = self.best.values if self.best else self.averaged.module.state_dict()
+        kept = self.averaged.module.state_dict() | (self.best.values if self.best else {})
         return {name: whole(value) for name, value in kept.items()}
+
+    @property
+    def kept(self) -> str:
+        """Which weights these are, in words."""
+        if self._judging is None or self.best is None:
+            return f"of step {self.step:,}, the last"
+        return (
+            f"of step {self.best.step:,} of {self.num_steps:,}, best on data.validate at 1 to "
+            f"{self._judging.windows.target_steps} steps (RMSE {self.best.rmse:.4g} deviations)"
+        )
 
     def go_on_from(self, position: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Stands where another one stood when these were taken.
@@ -186,8 +206,7 @@ class Training:
         loader = self._windows(position["stage"])
         loader.load_state_dict(position["loader"])
 
-        parts = {"network": self.network.state_dict(), "averaged": self.averaged.state_dict()}
-        for part, own in parts.items():
+        for part, own in self._modules().items():
             for name, value in own.items():
                 # One after another: none of them is whole in memory for long.
                 value.copy_(shared_like(tensors[f"{part}.{name}"], value))

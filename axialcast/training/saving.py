@@ -39,6 +39,7 @@ class Saving:
         every_steps, every_seconds: how often one is saved.
         before: steps of members that are finished, which count as steps here.
         finished: weights of those members, the leader's.
+        kept: of which step these are, in words.
     """
 
     def __init__(
@@ -54,9 +55,10 @@ class Saving:
         every_seconds: float | None = None,
         before: int = 0,
         finished: Sequence[Mapping[str, Tensor]] = (),
+        kept: Sequence[str] = (),
     ) -> None:
         self.folder, self.training, self.log = folder, training, log
-        self._before, self._finished = before, finished
+        self._before, self._finished, self._kept = before, finished, kept
         self._known = {"made_from": dict(made_from), "beside": dict(beside)}
         self._keep, self._every = keep, (every_steps, every_seconds)
         self._snapshot: Snapshot | None = None
@@ -155,6 +157,7 @@ class Saving:
             {
                 **self.training.position(),
                 "member": len(self._finished),
+                "kept": list(self._kept),
                 "log": mark,
                 **self._known,
             },

@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 FORMAT = 3
-POSITION = ("step", "stage", "loader", "seconds", "best", "member")
+POSITION = ("step", "stage", "loader", "seconds", "best", "member", "kept")
 KEYS = (*POSITION, "log", "made_from", "beside")
 TENSORS, OTHERS = "tensors.safetensors", "tensors-{:05d}.safetensors"
 DESCRIPTION = "state.json"
@@ -92,6 +92,11 @@ class SavedState:
     def member(self) -> int:
         """Which of several networks was being trained: as many are finished."""
         return int(self.position["member"])
+
+    @property
+    def kept(self) -> list[str]:
+        """Of which step the weights of those are, in words."""
+        return list(self.position["kept"])
 
     def finished(self) -> list[dict[str, Tensor]]:
         """The weights of the members before."""

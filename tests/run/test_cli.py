@@ -1,5 +1,6 @@
 import collections
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -83,7 +84,10 @@ def test_cp_copies_and_overwrites_nothing(here: Path) -> None:
 def test_run_then_skip_then_inspect(here: Path) -> None:
     result = call("run", "x.yaml")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[:2] == ["train: runs", "forecast: runs"]
+    ran = [line for line in result.stdout.splitlines() if line.endswith(": runs")]
+    assert ran == ["train: runs", "forecast: runs"]
+    assert "no departures from the climatology: 3 annual harmonics need" in result.stdout
+    assert "train: keeps weights of step " in result.stdout
     assert "depth: 2" in Path("runs/x/config.yaml").read_text()
     before = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")}
     assert call("run", "runs/x/config.yaml").stdout.splitlines()[:2] == [
@@ -97,6 +101,9 @@ def test_run_then_skip_then_inspect(here: Path) -> None:
     assert "step: 24 h\n" in checkpoint
     assert "train: 2001-01-01 to 2001-01-20\n" in checkpoint
     assert "skill: not verified yet" in checkpoint
+    assert re.search(
+        r"weights: of step \d of \d, best on data.validate at 1 to \d steps", checkpoint
+    )
     Path("runs/x/scores.csv").write_text(
         "model,variable,level,lead_time_hours,metric,region,value\n"
         "forecast,geopotential,500,24,rmse,all,12.5\n"

@@ -31,7 +31,7 @@ REFUSED_WITH_DATA = [
         "forecast={lead_time: 36 h, lead_time_hours: null}",
         "forecast.lead_time: 36 h is not a multiple of the model step, 24 h",
     ),
-    ("model.departures=true", "model.departures: a step is 24 h, expected 1 month; set it to"),
+    ("model.departures=true", "model.departures: 3 annual harmonics need a training period of a"),
     ("forecast.lead_time_hours=36", "forecast.lead_time_hours: 36 is not a multiple of the model"),
     ("forecast.init_every_hours=36", "forecast.init_every_hours: 36 is not a multiple of the cade"),
     ("forecast.init_times=[2001-01-29,2001-01-29]", "init_times: 2001-01-29T00:00:00 occurs 2"),

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from axialcast.data import Batch, Channels, States, WindowLoader, statistics
+from axialcast.model.departures import MonthlyDepartures
 from axialcast.training import ForecastTask, Judging, Training, adamw, judged_windows
 
 DAY = np.timedelta64(1, "D")
@@ -118,9 +119,9 @@ class Again:
         pass
 
 
-def training(rates, judge):
+def training(rates, judge, network=None):
     """A share that moves down from 2 by these rates."""
-    network, loader = Damped(2.0), Again(batch_of(2, 0, False))
+    network, loader = network or Damped(2.0), Again(batch_of(2, 0, False))
     network.dropout.p = 0.0
     return Training(
         network,
@@ -192,3 +193,18 @@ def test_a_short_period_is_judged_at_shorter_lead_times(states):
     assert chosen(states, steps=500, rollout_steps=3).length == 2 + 31
     with pytest.raises(ValueError, match="too few"):
         chosen(states, steps=500, rollout_steps=60)
+
+
+def test_constants_are_there_once_and_not_among_what_is_saved():
+    judge, _ = judging()
+    network = Damped(2.0)
+    network.departures = MonthlyDepartures(CHANNELS, SHAPE)
+    network.departures.usual[:] = 3.0
+    made = training([0.1, 0.1], judge, network)
+    assert list(made.updates())
+    assert made.averaged.module.departures is network.departures
+    assert not [name for name in made.tensors() if "departures" in name]
+    assert (made.weights()["departures.usual"] == 3.0).all()
+    other = training([0.1, 0.1], judge, network)
+    other.go_on_from(made.position(), made.tensors())
+    assert (other.weights()["departures.usual"] == 3.0).all()

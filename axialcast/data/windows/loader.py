@@ -121,6 +121,11 @@ class WindowLoader:
         return self._num_batches
 
     @property
+    def target_steps(self) -> int:
+        """States of a window that are to be forecast."""
+        return self.length - self.input_steps
+
+    @property
     def num_windows(self) -> int:
         """Windows in an epoch, on all ranks together."""
         return len(self.rows)

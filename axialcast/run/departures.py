@@ -1,0 +1,161 @@
+"""Departures from the climatology as the world of a network: whether, from what, and by how much.
+
+Shapes: u hours of the day, m coefficients, p prognostic channels, h latitudes, w longitudes.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from axialcast.baselines import Climatology, KeptFits, fit_baselines
+from axialcast.baselines.cycle import HOUR, check_cycle, part_of, year_days
+from axialcast.data import Analysis
+from axialcast.data.monthly import usual_months
+from axialcast.data.normalize import cell_weights
+from axialcast.files.atomic import readable_size
+from axialcast.names import PROGNOSTIC
+from axialcast.parallel import leader_first
+from axialcast.run.config import Config
+from axialcast.run.stamps import training_data
+from axialcast.run.training_data import TrainingData
+from axialcast.times.dates import Times
+from axialcast.times.steps import DAY, MONTH, in_months, multiple, step_text
+
+__all__ = ["HARMONICS", "departures_to_train", "no_departures", "usual"]
+
+HARMONICS = 3
+"""Of the year: those of the climatology that forecasts are verified against, if nothing is said."""
+LARGEST_BYTES = 2**29
+"""Of coefficients, which a network holds and reads in every step."""
+SAMPLE = 128
+"""States that the spread is taken from: a standard deviation within some percent."""
+BLOCK_BYTES = 2**28
+"""States that are held at once."""
+
+Settings = bool | dict[str, Any]
+
+
+def departures_to_train(config: Config, data: TrainingData) -> tuple[Settings, str | None]:
+    """The network's `departures`, and where they were left out, why.
+
+    Raises:
+        ValueError: model.departures is true, and the data have none.
+    """
+    wanted = config.model.departures
+    if wanted is False:
+        return False, None
+    reason = no_departures(data.train.indexes["time"].values, data.step, sure=wanted is True)
+    if reason is None and not in_months(data.step):
+        settings = _seasonal(data)
+        size = 4 * math.prod((len(settings["hours"]), 2 * HARMONICS + 1, _num(data)))
+        size *= math.prod(data.grid.shape)
+        if size > LARGEST_BYTES and wanted == "auto":
+            reason = f"they take {readable_size(size)}, more than {readable_size(LARGEST_BYTES)}"
+        else:
+            return settings, None
+    if reason is None:
+        return True, None
+    if wanted is True:
+        raise ValueError(f"model.departures: {reason}; set it to auto, or to false")
+    return False, reason
+
+
+def no_departures(times: Times, step: np.timedelta64, *, sure: bool = False) -> str | None:
+    """Why there are no departures from the climatology of a training period; None: there are.
+
+    Args:
+        times: of the training period.
+        step: of the model.
+        sure: whether a single one of each calendar month is enough.
+    """
+    if in_months(step):
+        if multiple(step, MONTH) != 1:
+            return f"a step is {step_text(step)}, expected 1 month, or a time such as 6 h"
+        if sure:
+            return None  # what is absent is found when means are taken
+    try:
+        check_cycle(times, HARMONICS)
+    except ValueError as error:
+        return str(error).removeprefix("harmonics: ").partition(";")[0]
+    return None
+
+
+def usual(
+    config: Config, data: TrainingData, settings: Settings
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """What `ForecastNetwork.set_usual` is given; every process calls it.
+
+    Of channels whose logarithm is normalised nothing is usual: the mean of logarithms is not the
+    logarithm of the climatology.
+
+    Raises:
+        ValueError: as the fits.
+    """
+    prognostic = data.channels.having(PROGNOSTIC)
+    statistics = data.statistics[data.channels.where(PROGNOSTIC)]
+    if settings is True:
+        return usual_months(data.train, prognostic, statistics)
+    assert isinstance(settings, Mapping)
+    # What is verified, for its climatology is the same fit.
+    training = Analysis.of(data.train[list(data.channels.forecast.variables)])
+    kept = KeptFits(config.output / ".fitted", training_data(config))
+    with leader_first():
+        climatology, _ = fit_baselines(
+            training, (), lead_times=np.array([data.step]), harmonics=HARMONICS, kept=kept
+        )
+        how = {"harmonics": HARMONICS, "sample": SAMPLE}
+        found = kept.load("spread", training, how)
+        if found is None:
+            found = {"spread": _spread(training, climatology)}
+            kept.save("spread", training, how, found)
+    where = [list(training.channels).index(channel) for channel in _alike(prognostic, training)]
+    spread = found["spread"][where] / statistics.std
+    hours = range(climatology.coefficients.sizes[HOUR])
+    coefficients = np.stack(
+        [training.channels.stack(climatology.coefficients.isel({HOUR: n}))[:, where] for n in hours]
+    )
+    coefficients[:, 0] -= statistics.mean.astype(np.float32)[:, None, None]
+    coefficients /= statistics.std.astype(np.float32)[:, None, None]
+    coefficients[:, :, statistics.log1p > 0] = 0.0
+    return coefficients, np.where(statistics.log1p > 0, 1.0, spread)
+
+
+def _alike(prognostic: Any, training: Analysis) -> list[Any]:
+    """The channels of an analysis that are these, whatever the roles of both."""
+    known = {(channel.variable, channel.level): channel for channel in training.channels}
+    return [known[channel.variable, channel.level] for channel in prognostic]
+
+
+def _num(data: TrainingData) -> int:
+    return len(data.channels.having(PROGNOSTIC))
+
+
+def _seasonal(data: TrainingData) -> dict[str, Any]:
+    """Keywords of `axialcast.model.departures.SeasonalDepartures`."""
+    times = data.train.indexes["time"].values
+    return {
+        "hours": np.unique(part_of(times, HOUR)).astype(float).tolist(),
+        "harmonics": HARMONICS,
+        "step_days": float(data.step / DAY),
+        "year_days": year_days(times),
+    }
+
+
+def _spread(training: Analysis, climatology: Climatology) -> NDArray[np.float64]:
+    """(c,) root mean square departures of a sample of states, evenly spaced, over time and area."""
+    stride = max(1, len(training) // SAMPLE)
+    while math.gcd(stride, 6) > 1:  # so that every hour of the day and every season has its turn
+        stride += 1
+    rows = np.arange(0, len(training), stride)
+    weights = cell_weights(training.dataset, area_weighted=True)
+    squares, counted = np.zeros((2, len(training.channels)))
+    length = max(1, BLOCK_BYTES // training.state_bytes)
+    for part in np.array_split(rows, -(-len(rows) // length)):
+        apart = training.read(part) - climatology.values_at(training.times[part])
+        seen = np.isfinite(apart)
+        squares += (np.where(seen, apart, 0.0).astype(np.float64) ** 2 * weights).sum((0, 2, 3))
+        counted += (seen * weights).sum((0, 2, 3))
+    return np.sqrt(np.maximum(squares, np.finfo(np.float32).tiny) / np.maximum(counted, 1e-12))
