@@ -30,6 +30,11 @@ class PlainBody(nn.Module):
         super().__init__()
         self.network, self.planes = network, SpherePlanes(grid)
 
+    @property
+    def parts(self) -> dict[str, str]:
+        """The network's submodules, by the names that readers know them by."""
+        return {name: f"network.{name}" for name, _ in self.network.named_children()}
+
     def forward(self, fields: Tensor, dates: Tensor) -> Tensor:
         """(b, t, k, h, w) fields at (b, t, n) dates → (b, c, h, w)."""
         planes = rearrange(self.planes(dates[..., :2]), "b t h w p -> b t p h w")

@@ -68,19 +68,18 @@ class Parent:
             },
         )
 
-    def start(self, network: ForecastNetwork, untrained: Checkpoint, member: int = 0) -> TakenOver:
+    def start(self, network: ForecastNetwork, untrained: Checkpoint) -> TakenOver:
         """Gives a network what it takes over; tells what that is.
 
         Args:
             network: before training.
             untrained: what a checkpoint of it would be.
-            member: of an ensemble.
 
         Raises:
             ValueError: nothing fits.
         """
         try:
-            found = taken_over(self.checkpoint, untrained, member=member)
+            found = taken_over(self.checkpoint, untrained)
         except ValueError as error:
             raise ValueError(f"train.start_from: {error}") from None
         network.load_state_dict(dict(found.weights))

@@ -32,7 +32,7 @@ class TakenOver:
     lines: Sequence[str]
 
 
-def taken_over(parent: Checkpoint, child: Checkpoint, *, member: int = 0) -> TakenOver:
+def taken_over(parent: Checkpoint, child: Checkpoint) -> TakenOver:
     """What a new network begins with, so that it does at first what a trained one did.
 
     Forecasts are the parent's, to rounding, where grid and patches are the same, whatever the
@@ -40,9 +40,8 @@ def taken_over(parent: Checkpoint, child: Checkpoint, *, member: int = 0) -> Tak
     only by training. On another grid they are about the parent's.
 
     Args:
-        parent: the trained network.
+        parent: the trained network, of several the first.
         child: the new one: its weights are those it would begin with.
-        member: of the child's ensemble; parents of several have one for each, in turn.
 
     Raises:
         ValueError: nothing of the parent fits, by the key of `model` that is in the way.
@@ -52,7 +51,7 @@ def taken_over(parent: Checkpoint, child: Checkpoint, *, member: int = 0) -> Tak
         raise ValueError(
             f"model.kind is {kinds[1]}, and the checkpoint's is {kinds[0]}; set it to {kinds[0]}"
         )
-    old, new = (_of_body(weights) for weights in (_weights(parent, member), child.weights))
+    old, new = (_of_body(weights) for weights in (parent.weights, child.weights))
     lines: list[str] = []
     if kinds[0] == "axial":
         found, carried = axial(parent, child, old, new, lines.append)
@@ -63,11 +62,6 @@ def taken_over(parent: Checkpoint, child: Checkpoint, *, member: int = 0) -> Tak
     lines += _other_tasks(parent, child)
     weights = dict(child.weights) | {f"{BODY}{name}": value for name, value in found.items()}
     return TakenOver(weights, frozenset(f"{BODY}{name}" for name in carried), lines)
-
-
-def _weights(parent: Checkpoint, member: int) -> Mapping[str, Tensor]:
-    members: Sequence[Mapping[str, Tensor]] = getattr(parent, "members", (parent.weights,))
-    return members[member % len(members)]
 
 
 def _of_body(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import runpy
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from axialcast.files.tensors import Snapshot
 from axialcast.model import ForecastNetwork
 from axialcast.run.config import load_config
 from axialcast.stopping import Stopped
-from axialcast.training import ForecastTask, Log, Processes, Training, adamw
+from axialcast.training import ForecastTask, Log, Processes, Training, adamw, freeze
 from axialcast.training.parallel import whole
 
 ROOT = Path(__file__).parents[2]
@@ -145,7 +146,9 @@ class Doubled(WindowLoader):
             yield replace(batch, states=batch.states.double())
 
 
-def training_of(analysis, processes: Processes, accumulate: int, reversible: bool) -> Training:
+def training_of(
+    analysis, processes: Processes, accumulate: int, reversible: bool, frozen: Sequence[str] = ()
+) -> Training:
     channels, grid = Channels.of(analysis), grid_of(analysis)
     stats = statistics(analysis, channels, step=1)
     torch.manual_seed(0)
@@ -158,6 +161,7 @@ def training_of(analysis, processes: Processes, accumulate: int, reversible: boo
         heads=2,
         reversible=reversible,
     ).double()
+    freeze(network, frozen)
     rows = processes.share(network)
     states = States(analysis.isel(latitude=rows), channels, stats, num_latitudes=len(grid.latitude))
     assert states.masked
@@ -196,13 +200,14 @@ def gradients(kind: str, path: str, domain_ranks: str) -> None:
     """Those of Training in several processes, compared with Training in one, step by step."""
     analysis = open_analysis(path)
     norms = []
-    for accumulate, reversible in ((1, False), (2, True)):
+    cases = (1, False, ()), (2, True, ()), (1, True, ("embed", "positions", "norm"))
+    for accumulate, reversible, frozen in cases:
         processes = Processes.joined(
             kind, domain_ranks=int(domain_ranks), batch_size=BATCH_SIZE, accumulate=accumulate
         )
         assert processes.kind == kind
-        one = training_of(analysis, Processes(), 1, reversible)
-        many = training_of(analysis, processes, accumulate, reversible)
+        one = training_of(analysis, Processes(), 1, reversible, frozen)
+        many = training_of(analysis, processes, accumulate, reversible, frozen)
         for want, got in zip(one.updates(), many.updates(), strict=True):
             case = f"{kind}, accumulate {accumulate}, step {want.step}"
             want_values, got_values = want.values(), got.values()
@@ -211,6 +216,10 @@ def gradients(kind: str, path: str, domain_ranks: str) -> None:
             norms.append(want_values["gradient_norm"])
             parameters = dict(many.network.named_parameters())
             for name, parameter in one.network.named_parameters():
+                if parameter.grad is None:
+                    assert frozen
+                    assert parameters[name].grad is None
+                    continue
                 gradient = whole(parameters[name].grad)
                 torch.testing.assert_close(
                     gradient, parameter.grad, **SAME, msg=lambda m, n=name, c=case: f"{c} {n} {m}"
