@@ -8,6 +8,7 @@ from axialcast.baselines.kept import KeptFits
 from axialcast.baselines.lagrangian_persistence import LagrangianPersistence
 from axialcast.baselines.linear_inverse_model import LinearInverseModel
 from axialcast.baselines.persistence import Persistence
+from axialcast.baselines.vector_autoregression import VectorAutoregression
 
 __all__ = [
     "Baseline",
@@ -17,5 +18,6 @@ __all__ = [
     "LagrangianPersistence",
     "LinearInverseModel",
     "Persistence",
+    "VectorAutoregression",
     "fit_baselines",
 ]

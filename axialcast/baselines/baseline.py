@@ -115,11 +115,17 @@ class JointBaseline(OwnBaseline, Protocol):
     def values_from(
         self,
         start: NDArray[np.float64],
+        states: States,
+        init_times: Times,
         lead_times: Leads,
         normal: NDArray[np.float32],
         channels: Which = ALL,
     ) -> NDArray[np.float32]:
-        """`values` of what they start from."""
+        """`values` of what they start from.
+
+        Args:
+            states: of these channels alone.
+        """
         ...
 
 

@@ -6,8 +6,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from axialcast.baselines import linear_inverse_model, vector_autoregression
+from axialcast.baselines.amplitudes import Amplitudes, Persisting
 from axialcast.baselines.anomalies import Anomalies
-from axialcast.baselines.baseline import Baseline, spacing
+from axialcast.baselines.autoregression import lagged_rows
+from axialcast.baselines.baseline import Baseline, spacing, whole_steps
+from axialcast.baselines.choosing import Series
 from axialcast.baselines.climatology import (
     Climatology,
     CycleSums,
@@ -20,25 +24,37 @@ from axialcast.baselines.kept import Arrays, KeptFits
 from axialcast.baselines.lagrangian_persistence import LagrangianPersistence
 from axialcast.baselines.linear_inverse_model import (
     EXPLAINED,
-    MAX_PATTERNS,
     RIDGE,
-    Amplitudes,
     LinearInverseModel,
-    lagged_rows,
 )
 from axialcast.baselines.passes import MEMORY_GIB, Gatherer, go_through
-from axialcast.baselines.patterns import Sample, factor_for, num_bytes
+from axialcast.baselines.patterns import MAX_PATTERNS, Sample, factor_for, num_bytes
 from axialcast.baselines.persistence import Persistence
+from axialcast.baselines.vector_autoregression import (
+    NAME,
+    REST_LAGS,
+    VectorAutoregression,
+    most_patterns,
+)
 from axialcast.data.reader import Analysis
 from axialcast.times.dates import Leads, Times, later
 from axialcast.times.steps import in_months
 
 __all__ = ["BASELINES", "check_times", "fit_baselines"]
 
-BASELINES = ("persistence", "climatology", "damped_persistence", "linear_inverse_model")
+BASELINES = (
+    "persistence",
+    "climatology",
+    "damped_persistence",
+    "linear_inverse_model",
+    "vector_autoregression",
+)
 """Those that any analysis has."""
 
 KNOWN = (*BASELINES, "lagrangian_persistence")
+
+JOINT = ("linear_inverse_model", "vector_autoregression")
+"""Those of patterns of all channels together."""
 
 
 def fit_baselines(
@@ -90,6 +106,8 @@ def fit_baselines(
                 baselines[name] = damped_persistence_of(climatology, damping, lead_times)
             case "linear_inverse_model":
                 baselines[name] = fits.linear_inverse_model(climatology)
+            case "vector_autoregression":
+                baselines[name] = fits.vector_autoregression(climatology)
     return climatology, baselines
 
 
@@ -121,6 +139,8 @@ def check_times(
         check_pairs(times, lead_times)
     if "linear_inverse_model" in names:
         lagged_rows(times, cadence if lag is None else lag)
+    if "vector_autoregression" in names:
+        lagged_rows(times, cadence if lag is None else lag, model=NAME)
 
 
 class _Fits:
@@ -136,6 +156,7 @@ class _Fits:
     ) -> None:
         self._training, self._lead_times, self._harmonics = training, lead_times, harmonics
         self._lag = spacing(training.times) if lag is None else lag
+        self._steps = int(whole_steps("lag", np.array([self._lag]), spacing(training.times))[0])
         self._kept = kept
         self._factor = factor_for(len(training), training.shape, MAX_PATTERNS)
         self.arrays: dict[str, Arrays] = {}
@@ -148,10 +169,15 @@ class _Fits:
         found = self.arrays["linear_inverse_model"]
         return LinearInverseModel(climatology, self._lag, **found, factor=self._factor)
 
+    def vector_autoregression(self, climatology: Climatology) -> VectorAutoregression:
+        found = self.arrays["vector_autoregression"]
+        return VectorAutoregression(climatology, self._lag, **found, factor=self._factor)
+
     def make(self, names: Sequence[str], memory_gib: float) -> None:
         """Fills `arrays`, in no more passes than are needed."""
         training, missing = self._training, self._missing(names)
         coarsening = Coarsening(training.grid, self._factor)
+        joint = [name for name in JOINT if name in missing]
         cycle = sample = lagged = None
         by_cells = True
         # What is wrong with an argument is said before anything is read.
@@ -166,7 +192,7 @@ class _Fits:
             lagged = LaggedSums(training, self._lead_times)
         if "climatology" in missing:
             cycle = CycleSums(training, self._harmonics)
-        if "linear_inverse_model" in missing:
+        if joint:
             by_cells = self._factor == 1
             held = num_bytes(len(training), training.shape, MAX_PATTERNS, self._factor) / 2**30
             memory_gib = max(memory_gib - held, memory_gib / 4)
@@ -174,18 +200,34 @@ class _Fits:
         _pass(training, [cycle, sample], memory_gib, by_cells)
         if cycle:
             self._keep("climatology", cycle.arrays())
-        climatology, amplitudes = self.climatology(), None
+        climatology, gathered = self.climatology(), {}
         if sample:
             coarse = Climatology(coarsening.dataset(climatology.coefficients))
-            patterns = sample.patterns(coarse, EXPLAINED, MAX_PATTERNS)
-            amplitudes = Amplitudes(training, coarsening, patterns, lag=self._lag)
-        after = [gatherer for gatherer in (lagged, amplitudes) if gatherer]
+            patterns = sample.patterns(coarse, [self._wanted(name) for name in joint])
+            for name, each in zip(joint, patterns, strict=True):
+                gathered[name] = Amplitudes(training, coarsening, each)
+        persisting = None
+        if "vector_autoregression" in joint:
+            persisting = Persisting(training, patterns[-1], self._steps, REST_LAGS)
+        after = [each for each in (lagged, persisting, *gathered.values()) if each]
         if after:
             _pass(training, [Anomalies(climatology, after)], memory_gib, by_cells)
         if lagged:
             self._keep("damped_persistence", {"damping": lagged.damping})
-        if amplitudes:
-            self._keep("linear_inverse_model", amplitudes.arrays())
+        if found := gathered.get("linear_inverse_model"):
+            rows = lagged_rows(training.times, self._lag)
+            self._keep("linear_inverse_model", linear_inverse_model.arrays_of(found, rows))
+        if persisting:
+            found = gathered["vector_autoregression"]
+            series = Series(found.series, training.times, self._lag)
+            arrays = vector_autoregression.arrays_of(found, persisting, series)
+            self._keep("vector_autoregression", arrays)
+
+    def _wanted(self, name: str) -> tuple[float, int]:
+        """The share of the variance that a baseline's patterns hold, and how many these may be."""
+        if name == "linear_inverse_model":
+            return EXPLAINED, MAX_PATTERNS
+        return vector_autoregression.EXPLAINED, most_patterns(len(self._training), self._steps)
 
     def _missing(self, names: Sequence[str]) -> list[str]:
         """Those that are not kept."""
@@ -206,6 +248,8 @@ class _Fits:
         settings: dict[str, Any] = {"harmonics": self._harmonics}
         if name == "damped_persistence":
             settings["lead_times"] = [_text(lead) for lead in self._lead_times]
+        if name == "vector_autoregression":
+            settings |= {"lag": _text(self._lag), "factor": self._factor, "version": 1}
         if name == "linear_inverse_model":
             settings |= {"lag": _text(self._lag), "factor": self._factor}
             settings |= {"explained": EXPLAINED, "patterns": MAX_PATTERNS, "ridge": RIDGE}

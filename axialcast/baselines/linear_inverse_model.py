@@ -9,27 +9,25 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.baselines.amplitudes import Amplitudes
 from axialcast.baselines.anomalies import Anomalies, forecast_from
+from axialcast.baselines.autoregression import lagged_rows, moments, propagated, regression
 from axialcast.baselines.baseline import ALL, States, Which, spacing, whole_steps
 from axialcast.baselines.climatology import Climatology
 from axialcast.baselines.coarsening import Coarsening
+from axialcast.baselines.encoding import Encoding
 from axialcast.baselines.passes import MEMORY_GIB, go_through
-from axialcast.baselines.patterns import Patterns, Sample, factor_for
-from axialcast.baselines.products import product
+from axialcast.baselines.patterns import MAX_PATTERNS, Sample, factor_for
 from axialcast.data.channels import Channels
-from axialcast.data.reader import Analysis, Block
-from axialcast.times.calendars import gapless_axis
+from axialcast.data.reader import Analysis
 from axialcast.times.dates import Leads, Times, later
 
-__all__ = ["Amplitudes", "LinearInverseModel", "lagged_rows"]
+__all__ = ["LinearInverseModel", "arrays_of"]
 
-EXPLAINED, MAX_PATTERNS, RIDGE = 0.99, 200, 0.03
-BATCH_VALUES = 2**23
-"""Anomalies that are projected at once."""
+EXPLAINED, RIDGE = 0.99, 0.03
 
 
 @dataclass(frozen=True)
@@ -98,26 +96,21 @@ class LinearInverseModel:
         by_cells = factor == 1
         go_through(analysis, [sample], memory_gib, by_cells=by_cells)
         coarse = Climatology(coarsening.dataset(climatology.coefficients))
-        patterns = sample.patterns(coarse, explained, max_patterns)
-        series = Amplitudes(analysis, coarsening, patterns, lag=lag, ridge=ridge)
-        go_through(analysis, [Anomalies(climatology, [series])], memory_gib, by_cells=by_cells)
-        return series.baseline(climatology)
+        [patterns] = sample.patterns(coarse, [(explained, max_patterns)])
+        lag = spacing(analysis.times) if lag is None else lag
+        rows = lagged_rows(analysis.times, lag)
+        gathered = Amplitudes(analysis, coarsening, patterns)
+        go_through(analysis, [Anomalies(climatology, [gathered])], memory_gib, by_cells=by_cells)
+        return cls(climatology, lag, **arrays_of(gathered, rows, ridge), factor=factor)
 
     @property
     def note(self) -> str | None:
         """What a reader of its scores should know; None: nothing."""
-        if self.factor == 1:
-            return None
-        height, width = self._coarsening.shape
-        return (
-            f"its patterns are of anomalies averaged over {self.factor} × {self.factor} cells "
-            f"({height} × {width} of {self.climatology.grid.shape[0]} × "
-            f"{self.climatology.grid.shape[1]}), so that they fit into memory"
-        )
+        return None if self.factor == 1 else self._encoding.note
 
     @cached_property
-    def _coarsening(self) -> Coarsening:
-        return Coarsening(self.climatology.grid, self.factor)
+    def _encoding(self) -> Encoding:
+        return Encoding(self.climatology, self.patterns, self.scale, self.factor)
 
     def forecast(
         self, analysis: Analysis | xr.Dataset, init_times: Times, lead_times: Leads
@@ -137,34 +130,27 @@ class LinearInverseModel:
         normal: NDArray[np.float32],
         channels: Which = ALL,
     ) -> NDArray[np.float32]:
-        return self.values_from(self.start(states, init_times), lead_times, normal, channels)
+        start = self.start(states, init_times)
+        return self.values_from(start, states, init_times, lead_times, normal, channels)
 
     def start(self, states: States, init_times: Times) -> NDArray[np.float64]:
         """(i, 2k) amplitudes of the patterns at the initial times and one lag before."""
         times = self.states(init_times)
-        now, before = np.split(self._project(states(times), times), 2)
+        now, before = np.split(self._encoding.encode(states(times), times), 2)
         return np.concatenate([now, before], axis=1)
 
     def values_from(
         self,
         start: NDArray[np.float64],
+        states: States,
+        init_times: Times,
         lead_times: Leads,
         normal: NDArray[np.float32],
         channels: Which = ALL,
     ) -> NDArray[np.float32]:
         steps = whole_steps("lead_times", lead_times, self.lag)
-        now, before = np.split(start, 2, axis=1)
-        series = np.empty((len(start), len(steps), now.shape[1]), np.float32)
-        for step in range(steps.max() + 1):
-            series[:, steps == step] = now[:, None]
-            now, before = np.concatenate([now, before], axis=1) @ self.propagator, now
-        num, size = len(self.channels), int(np.prod(self._coarsening.shape))
-        patterns = self.patterns.reshape(num, size, -1)[channels].reshape(-1, now.shape[1])
-        anomalies = product(series.reshape(-1, now.shape[1]), patterns.T)
-        scale = self.scale.reshape(num, size)[channels].ravel()
-        np.divide(anomalies, scale, out=anomalies, where=scale > 0)  # cells off the Earth have none
-        coarse = anomalies.reshape(*series.shape[:2], -1, *self._coarsening.shape)
-        values = self._coarsening.spread(coarse)
+        series = propagated(self.propagator, np.split(start, 2, axis=1), steps)
+        values = self._encoding.decode(series, channels)
         values += normal
         return values
 
@@ -181,128 +167,15 @@ class LinearInverseModel:
     def states(self, init_times: Times) -> Times:
         return np.concatenate([init_times, later(init_times, -self.lag)])
 
-    def _project(self, states: NDArray[np.float32], times: Times) -> NDArray[np.float64]:
-        """(t, k) amplitudes of the patterns; NaN for a state that is missing altogether."""
-        anomalies = states - self.climatology.values_at(times)
-        missing = ~np.isfinite(anomalies).any((1, 2, 3))
-        series = _amplitudes(anomalies, self._coarsening, self.scale, self.patterns)
-        return np.where(missing[:, None], np.nan, series.astype(np.float64))
 
-
-class Amplitudes:
-    """Gathers the amplitudes of patterns, and fits the propagator to them.
+def arrays_of(
+    gathered: Amplitudes, rows: NDArray[np.int64], ridge: float = RIDGE
+) -> dict[str, NDArray[Any]]:
+    """What is fitted, by the names that `LinearInverseModel` has for it.
 
     Args:
-        lag, ridge: as in `LinearInverseModel.fit`.
-
-    Raises:
-        ValueError: as `lagged_rows`.
+        rows: (3, n) positions of states before, now and ahead.
     """
-
-    held = 0.0
-
-    def __init__(
-        self,
-        training: Analysis,
-        coarsening: Coarsening,
-        patterns: Patterns,
-        *,
-        lag: np.timedelta64 | None,
-        ridge: float = RIDGE,
-    ) -> None:
-        self._lag = spacing(training.times) if lag is None else lag
-        self._triples = lagged_rows(training.times, self._lag)
-        self._coarsening, self._patterns, self._ridge = coarsening, patterns, ridge
-        self._shape = training.shape[0], *coarsening.shape
-        self._series = np.zeros((len(training), patterns.vectors.shape[1]), np.float32)
-
-    def begin(self, group: Analysis) -> None:
-        channels, rows, columns = group.place
-        if self._coarsening.factor > 1:
-            rows = columns = slice(None)  # of whole grids
-        chosen = np.arange(self._patterns.scale.size).reshape(self._shape)[channels, rows, columns]
-        whole = chosen.size == self._patterns.scale.size
-        self._cells = slice(None) if whole else chosen.ravel()
-        self._scale = self._patterns.scale[self._cells]
-        self._vectors = self._patterns.vectors[self._cells]
-
-    def add(self, block: Block) -> None:
-        new = block.new
-        start = block.stop - len(new)
-        batch = max(1, BATCH_VALUES // new[0].size)
-        for first in range(0, len(new), batch):
-            part = new[first : first + batch]
-            self._series[start + first : start + first + len(part)] += _amplitudes(
-                part, self._coarsening, self._scale, self._vectors
-            )
-
-    def end(self) -> None:
-        del self._scale, self._vectors
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """What was fitted, by the names that `LinearInverseModel` has for it."""
-        return {
-            "patterns": self._patterns.vectors,
-            "scale": self._patterns.scale,
-            "propagator": _propagator(self._series, self._triples, self._ridge),
-        }
-
-    def baseline(self, climatology: Climatology) -> LinearInverseModel:
-        """What was fitted."""
-        factor = self._coarsening.factor
-        return LinearInverseModel(climatology, self._lag, **self.arrays(), factor=factor)
-
-
-def lagged_rows(times: Times, lag: np.timedelta64) -> NDArray[np.int64]:
-    """(3, n) positions of all times that have one a lag later and one two lags later, and of these.
-
-    Raises:
-        ValueError: the lag is not a multiple of the cadence, or there are none.
-    """
-    steps = int(whole_steps("lag", np.array([lag]), spacing(times))[0])
-    rows, _ = gapless_axis(times)
-    num = max(len(rows) - 2 * steps, 0)
-    triples = np.stack([rows[lags * steps :][:num] for lags in range(3)])
-    triples = triples[:, (triples >= 0).all(0)]
-    if not triples.size:
-        raise ValueError(
-            f"training: {len(times)} times are too few for a linear inverse model of lag "
-            f"{steps} steps, which needs three a lag apart; train on more"
-        )
-    return triples
-
-
-def _amplitudes(
-    anomalies: NDArray[np.float32],
-    coarsening: Coarsening,
-    scale: NDArray[np.float32],
-    vectors: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """(t, k) amplitudes in (t, c, h, w) anomalies; a missing value counts as none."""
-    means = coarsening.means(anomalies)
-    scaled = np.multiply(means.reshape(len(means), -1), scale)
-    scaled[~np.isfinite(scaled)] = 0.0
-    return np.asarray(scaled @ vectors)
-
-
-def _propagator(
-    series: NDArray[np.float32], triples: NDArray[np.int64], ridge: float
-) -> NDArray[np.float64]:
-    """(2k, k) ridge regression of the state one lag ahead on the state and the one before it.
-
-    Args:
-        series: (n, k) amplitudes; all zero where a state is missing.
-        triples: (3, m) positions of states before, now and ahead.
-    """
-    seen = np.any(series, axis=1)
-    triples = triples[:, np.all(seen[triples], axis=0)]
-    num = series.shape[1]
-    moments, products = np.zeros((2 * num, 2 * num)), np.zeros((2 * num, num))
-    for start in range(0, triples.shape[1], 4096):
-        before, now, after = series[triples[:, start : start + 4096]].astype(np.float64)
-        predictors = np.concatenate([now, before], axis=1)
-        moments += predictors.T @ predictors
-        products += predictors.T @ after
-    penalty = ridge * np.trace(moments) / len(moments)
-    moments[np.diag_indices_from(moments)] += penalty
-    return np.asarray(scipy.linalg.solve(moments, products, assume_a="pos"))
+    propagator = regression(*moments(gathered.series, rows), ridge)
+    patterns = gathered.patterns
+    return {"patterns": patterns.vectors, "scale": patterns.scale, "propagator": propagator}

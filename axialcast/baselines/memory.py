@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
+from axialcast.baselines.fitting import JOINT
 from axialcast.baselines.large import MOST_BYTES
-from axialcast.baselines.linear_inverse_model import MAX_PATTERNS
-from axialcast.baselines.patterns import factor_for, num_bytes
+from axialcast.baselines.patterns import MAX_PATTERNS, factor_for, num_bytes
 from axialcast.data.reader import Analysis
 from axialcast.times.steps import DAY, in_months
 
@@ -28,7 +28,7 @@ def fitted_bytes(
     if "damped_persistence" in names:
         sizes.append(num_leads * training.state_bytes)
     held = sum(size for size in sizes if size <= MOST_BYTES)
-    if "linear_inverse_model" in names:
-        factor = factor_for(len(training), training.shape, MAX_PATTERNS)
-        held += num_bytes(0, training.shape, MAX_PATTERNS, factor)
+    factor = factor_for(len(training), training.shape, MAX_PATTERNS)
+    joint = [name for name in JOINT if name in names]
+    held += len(joint) * num_bytes(0, training.shape, MAX_PATTERNS, factor)
     return held

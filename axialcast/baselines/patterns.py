@@ -4,6 +4,7 @@ Shapes: s sampled states, c channels, H, W latitudes and longitudes of coarse ce
 k patterns.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,9 @@ from axialcast.baselines.coarsening import Coarsening
 from axialcast.cores import on_all_cores
 from axialcast.data.reader import Analysis, Block
 
-__all__ = ["MAX_SAMPLES", "Patterns", "Sample", "factor_for", "num_bytes"]
+__all__ = ["MAX_PATTERNS", "MAX_SAMPLES", "Patterns", "Sample", "factor_for", "num_bytes"]
 
+MAX_PATTERNS = 200
 MAX_SAMPLES = 1500
 """States that the patterns are computed from, evenly spread: neighbours in time are alike."""
 MOST_BYTES = 2**30
@@ -31,10 +33,12 @@ class Patterns:
     Args:
         vectors: (x, k) orthonormal.
         scale: (x,) factor from anomalies to scaled anomalies.
+        deviations: (c,) standard deviation of the anomalies of each channel over its domain.
     """
 
     vectors: NDArray[np.float32]
     scale: NDArray[np.float32]
+    deviations: NDArray[np.float64]
 
 
 def factor_for(num_times: int, shape: tuple[int, int, int], max_patterns: int) -> int:
@@ -84,14 +88,20 @@ class Sample:
     def end(self) -> None:
         self._parts = []
 
-    def patterns(self, climatology: Climatology, explained: float, most: int) -> Patterns:
-        """The EOFs that hold a share of the variance, at most so many. The sample is used up.
+    def patterns(
+        self, climatology: Climatology, wanted: Sequence[tuple[float, int]]
+    ) -> list[Patterns]:
+        """For each share of the variance the EOFs that hold it, at most so many.
+
+        The sample is used up.
 
         Args:
             climatology: of the grid's cells, or coarser ones as the sample.
+            wanted: shares and numbers.
         """
         weights = self._coarsening.areas / self._coarsening.areas.sum()
         scale = np.empty(self._states.shape[1:], np.float32)
+        deviations = np.empty(len(scale))
         every = slice(None)
         normals = climatology.each((np.arange(len(scale)), every, every))
 
@@ -99,38 +109,49 @@ class Sample:
             anomalies = self._states[:, channel]
             anomalies -= normals[channel].values_at(self._times)[:, 0]
             anomalies[~np.isfinite(anomalies)] = 0.0
-            scale[channel] = _scale(anomalies, weights)
+            deviations[channel] = _deviation(anomalies, weights)
+            scale[channel] = np.sqrt(weights) / deviations[channel]
             anomalies *= scale[channel]
 
         on_all_cores(take, range(len(scale)))
-        vectors = _eofs(self._states.reshape(len(self._states), -1), explained, most)
+        found = _eofs(self._states.reshape(len(self._states), -1), wanted)
         del self._states
-        return Patterns(vectors, scale.ravel())
+        return [Patterns(vectors, scale.ravel(), deviations) for vectors in found]
 
 
-def _scale(anomalies: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(H, W) root of area over the standard deviation of a channel (s, H, W) on its domain.
+def _deviation(anomalies: NDArray[np.float32], weights: NDArray[np.float64]) -> float:
+    """Standard deviation of a channel (s, H, W) on its domain.
 
     Points that never vary, those without a climatology among them, are not of the domain.
     """
     variance = np.square(anomalies).mean(0, dtype=np.float64)
     area = weights[variance > 0].sum()
-    deviation = np.sqrt((variance * weights).sum() / area) if area else 1.0
-    return np.asarray(np.sqrt(weights) / deviation)
+    return float(np.sqrt((variance * weights).sum() / area)) if area else 1.0
 
 
-def _eofs(sample: NDArray[np.float32], explained: float, most: int) -> NDArray[np.float32]:
-    """(x, k) leading right singular vectors of the (s, x) sample, by the smaller Gram matrix."""
+def _eofs(
+    sample: NDArray[np.float32], wanted: Sequence[tuple[float, int]]
+) -> list[NDArray[np.float32]]:
+    """For each share of the variance (x, k) leading right singular vectors of the (s, x) sample,
+    by the smaller Gram matrix."""
     small = sample.shape[0] < sample.shape[1]
     gram = sample @ sample.T if small else sample.T @ sample
-    most = min(most, len(gram))
+    # As many whoever asks, so that the bits of some do not depend on who else wants others.
+    most = min(max([MAX_PATTERNS, *(number for _, number in wanted)]), len(gram))
     variance, vectors = scipy.linalg.eigh(
         gram.astype(np.float64), subset_by_index=(len(gram) - most, len(gram) - 1)
     )
     variance, vectors = variance[::-1], vectors[:, ::-1]
     share = np.cumsum(variance) / np.trace(gram, dtype=np.float64)
-    num = min(most, int(np.searchsorted(share, explained)) + 1)
-    vectors = vectors[:, :num]
-    if small:
-        vectors = sample.T @ (vectors / np.sqrt(variance[:num])).astype(np.float32)
-    return np.ascontiguousarray(vectors, dtype=np.float32)
+    found: dict[int, NDArray[np.float32]] = {}
+    nums = [
+        min(number, most, int(np.searchsorted(share, explained)) + 1)
+        for explained, number in wanted
+    ]
+    for num in nums:
+        if num not in found:
+            leading = vectors[:, :num]
+            if small:
+                leading = sample.T @ (leading / np.sqrt(variance[:num])).astype(np.float32)
+            found[num] = np.ascontiguousarray(leading, dtype=np.float32)
+    return [found[num] for num in nums]

@@ -29,10 +29,12 @@ __all__ = ["contour_levels", "curves", "map_panel", "scorecard"]
 INK, GREY, RULE = "#1c2733", "#5f6b76", "#dfe3e7"
 FORECAST_LINE: dict[str, Any] = {"color": "#0b5cad", "linewidth": 2.6, "zorder": 5}
 OTHER_LINE: dict[str, Any] = {"color": "#9aa4ad", "linewidth": 1.2, "zorder": 2}
-# Greys tell apart by their dashes; the hardest to beat has a colour (Okabe and Ito's vermilion).
+# Greys tell apart by their dashes; the hardest to beat have colours (Okabe and Ito's vermilion and
+# orange).
 LINES: dict[str, dict[str, Any]] = {
     "forecast": FORECAST_LINE,
-    "linear_inverse_model": {"color": "#d55e00", "linewidth": 1.4, "zorder": 4},
+    "vector_autoregression": {"color": "#d55e00", "linewidth": 1.4, "zorder": 4},
+    "linear_inverse_model": {"color": "#e69f00", "linewidth": 1.2, "zorder": 3, "dashes": (8, 2)},
     "lagrangian_persistence": {"color": "#d55e00", "linewidth": 1.4, "zorder": 4},
     "climatology": {"color": "#6f7a84", "linewidth": 1.2, "zorder": 3, "dashes": (1, 2)},
     "damped_persistence": {"color": "#6f7a84", "linewidth": 1.2, "zorder": 3, "dashes": (6, 2)},

@@ -177,9 +177,10 @@ def _headed(metric: str, channel: Channel) -> str:
 
 
 def _scorecard(scores: xr.Dataset, channels: Sequence[Channel]) -> dict[str, str] | None:
-    """RMSE relative to the linear inverse model, else the first baseline; None: there is none."""
+    """RMSE relative to the best linear model, else the first baseline; None: there is none."""
     models = scores["model"].values.tolist()
-    reference = next((m for m in ("linear_inverse_model", *models[1:]) if m in models), None)
+    linear = ("vector_autoregression", "linear_inverse_model")
+    reference = next((m for m in (*linear, *models[1:]) if m in models), None)
     if reference is None or "rmse" not in scores["metric"].values:
         return None
     leads = scores[LEAD_TIME].values  # as they are selected by

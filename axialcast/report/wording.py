@@ -46,6 +46,7 @@ MODEL_NAMES = {
     "climatology": "Climatology",
     "damped_persistence": "Damped persistence",
     "linear_inverse_model": "Linear inverse model",
+    "vector_autoregression": "Vector autoregression",
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from axialcast.baselines.cycle import SHORTEST_DAYS
-from axialcast.baselines.fitting import check_times
+from axialcast.baselines.fitting import JOINT, check_times
 from axialcast.data import WindowLoader
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import Forecaster, choose_init_times, choose_lead_times
@@ -290,10 +290,11 @@ def _verified(preflight: Preflight) -> Lines:
         )
         return
     lag = preflight.step
-    if "linear_inverse_model" in verify.baselines and later(train[:1], 2 * lag)[0] > train[-1]:
+    joint = [name for name in JOINT if name in verify.baselines]
+    if joint and later(train[:1], 2 * lag)[0] > train[-1]:
         yield (
-            f"data.train: {len(train)} times are too few to fit the linear inverse model; extend "
-            "it, or leave linear_inverse_model out of verify.baselines"
+            f"data.train: {len(train)} times are too few to fit the {joint[0].replace('_', ' ')}; "
+            f"extend it, or leave {' and '.join(joint)} out of verify.baselines"
         )
         return
     inits, leads = _inits(preflight), choose_lead_times(longest, lag)

@@ -30,11 +30,18 @@ class VerifyConfig(Section):
                 "climatology",
                 "damped_persistence",
                 "linear_inverse_model",
+                "vector_autoregression",
                 "lagrangian_persistence",
             ]
         ],
         each_once(),
-    ] = ["persistence", "climatology", "damped_persistence", "linear_inverse_model"]
+    ] = [
+        "persistence",
+        "climatology",
+        "damped_persistence",
+        "linear_inverse_model",
+        "vector_autoregression",
+    ]
     """Forecasts to beat, each fitted on data.train; lagrangian_persistence, the extrapolation along
     the motion of rain or clouds, needs the nowcast extra."""
     regions: dict[RegionName, RegionConfig] = {}

@@ -170,10 +170,11 @@ class Models:
                 fitted: Any = model
                 expected = normal(getattr(model, "climatology", self.climatology))
                 places = _known(name, wanted, fitted.channels)
+                asked = (states, init_times, lead_times, expected, places)
                 if name in self.joint:
-                    found.append(fitted.values_from(starts[name], lead_times, expected, places))
+                    found.append(fitted.values_from(starts[name], *asked))
                 else:
-                    found.append(fitted.values(states, init_times, lead_times, expected, places))
+                    found.append(fitted.values(*asked))
         return normal(self.climatology), found
 
 

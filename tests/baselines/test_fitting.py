@@ -10,6 +10,7 @@ from axialcast.baselines import (
     KeptFits,
     LinearInverseModel,
     Persistence,
+    VectorAutoregression,
     damped_persistence,
     fit_baselines,
     large,
@@ -150,12 +151,12 @@ def test_values_are_the_forecasts_in_plain_arrays(training, chosen, factor):
     def states(times, channels=chosen):
         return analysis.read(analysis.rows(times))[:, channels]
 
-    for name, baseline in baselines.items():
+    for baseline in baselines.values():
         forecast = baseline.forecast(training, inits, LEADS)
         expected = np.stack([fields(forecast.isel(lead_time=lead)) for lead in range(3)], axis=1)
-        if name == "linear_inverse_model":
+        if hasattr(baseline, "start"):
             start = baseline.start(lambda times: states(times, slice(None)), inits)
-            got = baseline.values_from(start, LEADS, normal, chosen)
+            got = baseline.values_from(start, states, inits, LEADS, normal, chosen)
             assert np.isnan(got[0]).all()
         else:
             got = baseline.values(states, inits, LEADS, normal, chosen)
@@ -203,7 +204,7 @@ def test_two_passes_whatever_the_layout_and_the_memory(training, tmp_path, decod
     whole = fit(training)
     xr.testing.assert_allclose(found[0].coefficients, whole[0].coefficients, atol=1e-4)
     inits = training.time.values[[9, 300]]
-    for name in ("damped_persistence", "linear_inverse_model"):
+    for name in ("damped_persistence", "linear_inverse_model", "vector_autoregression"):
         got, expected = (
             fields(baselines[name].forecast(training, inits, LEADS).isel(lead_time=2))
             for _, baselines in (found, whole)
@@ -223,10 +224,13 @@ def test_each_by_itself_is_what_all_together_are(training):
     xr.testing.assert_identical(alone.coefficients, climatology.coefficients)
     damped = DampedPersistence.fit(training, alone, lead_times=LEADS)
     xr.testing.assert_identical(damped.damping, baselines["damped_persistence"].damping)
-    linear = LinearInverseModel.fit(training, alone)
-    for name, part in linear.parts().items():
-        if isinstance(part, np.ndarray):
-            np.testing.assert_array_equal(part, baselines["linear_inverse_model"].parts()[name])
+    for kind, model in (
+        ("linear_inverse_model", LinearInverseModel),
+        ("vector_autoregression", VectorAutoregression),
+    ):
+        for name, part in model.fit(training, alone).parts().items():
+            if isinstance(part, np.ndarray):
+                np.testing.assert_array_equal(part, baselines[kind].parts()[name])
 
 
 def test_threads_do_not_change_a_bit(training, monkeypatch):
@@ -238,7 +242,7 @@ def test_threads_do_not_change_a_bit(training, monkeypatch):
         results.append([climatology, baselines, stats])
     (one, others, stats), (climatology, baselines, more) = results
     xr.testing.assert_identical(one.coefficients, climatology.coefficients)
-    for name in ("damped_persistence", "linear_inverse_model"):
+    for name in ("damped_persistence", "linear_inverse_model", "vector_autoregression"):
         forecast, again = (
             each[name].forecast(training, training.time.values[[9]], LEADS)
             for each in (others, baselines)
@@ -314,8 +318,8 @@ def test_fits_are_kept_and_found_by_all_that_decides_them(training, tmp_path, de
         fit(analysis, **other)
         assert decoded
     names = {path.name.split("-")[0] for path in (tmp_path / "kept").glob("*.npy")}
-    assert names == {"climatology", "damped_persistence", "linear_inverse_model"}
-    assert len(list((tmp_path / "kept").glob("*.npy"))) == 2 + 1 + 3
+    assert names == set(BASELINES) - {"persistence"}
+    assert len(list((tmp_path / "kept").glob("*.npy"))) == 2 + 1 + 3 + 5
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "gone", "inventory"])
@@ -361,7 +365,7 @@ def test_what_is_wrong_is_said_before_anything_is_read(training, tmp_path, decod
 def test_what_fits_will_hold_is_what_they_hold(training, monkeypatch, hours):
     step = np.timedelta64(hours * 3600 * 10**9, "ns")
     training = training.assign_coords(time=training.time.values[0] + np.arange(743) * step)
-    names = ["damped_persistence", "linear_inverse_model"]
+    names = ["damped_persistence", "linear_inverse_model", "vector_autoregression"]
     harmonics = 2 if hours == 24 else 0  # of the year, where there is one
     climatology, found = fit_baselines(training, names, lead_times=LEADS, harmonics=harmonics)
     arrays = [climatology.coefficients, found["damped_persistence"].damping]
@@ -369,7 +373,12 @@ def test_what_fits_will_hold_is_what_they_hold(training, monkeypatch, hours):
     patterns = found["linear_inverse_model"].patterns
     most = 200 * patterns.nbytes // patterns.shape[1]
     options = {"num_leads": len(LEADS), "harmonics": harmonics}
-    for asked, held in ([], cycle), (names[:1], cycle + damping), (names, cycle + damping + most):
+    for asked, held in (
+        ([], cycle),
+        (names[:1], cycle + damping),
+        (names[:2], cycle + damping + most),
+        (names, cycle + damping + 2 * most),
+    ):
         assert fitted_bytes(Analysis(training), asked, **options) == held
     monkeypatch.setattr("axialcast.baselines.memory.MOST_BYTES", min(cycle, damping))
     assert fitted_bytes(Analysis(training), names[:1], **options) == min(cycle, damping)
