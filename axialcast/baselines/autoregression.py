@@ -103,7 +103,7 @@ def regression(
     free[:size] = prior
     products = products - squares[:, :size] @ prior
     squares[np.diag_indices_from(squares)] += penalty
-    return free + np.asarray(scipy.linalg.solve(squares, products, assume_a="pos"))
+    return np.asarray(free + scipy.linalg.solve(squares, products, assume_a="pos"))
 
 
 def own_memory(squares: Numbers, products: Numbers, lags: int) -> Numbers:

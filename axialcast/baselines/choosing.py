@@ -197,4 +197,4 @@ class _Judge:
                 truth = series.values[series.axis[valid[there]]]
                 with np.errstate(over="ignore", invalid="ignore"):
                     found.append(float(np.square(states[0][there] - truth).sum()))
-        return np.nan_to_num(np.array(found), nan=np.inf)
+        return np.asarray(np.nan_to_num(np.array(found), nan=np.inf))

@@ -115,7 +115,7 @@ class VectorAutoregression:
     @property
     def seasons(self) -> bool:
         """Whether the weights vary with the season."""
-        return len(self.weights) > int(self.lags) * self.weights.shape[1]
+        return bool(len(self.weights) > int(self.lags) * self.weights.shape[1])
 
     @property
     def note(self) -> str:

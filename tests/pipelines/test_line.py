@@ -57,6 +57,7 @@ def test_scores_are_those_of_the_forecast(smallest_run):
         "climatology",
         "damped_persistence",
         "linear_inverse_model",
+        "vector_autoregression",
     }
     grid = axialcast.LatLonGrid(forecast.latitude.values, forecast.longitude.values)
     for hours in (6, 24):
