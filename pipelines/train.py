@@ -28,6 +28,7 @@ from axialcast.times.steps import multiple
 from axialcast.training import (
     Ensemble,
     ForecastTask,
+    InputNoise,
     Judging,
     Log,
     Processes,
@@ -78,6 +79,7 @@ READS = (
     "train.weight_decay",
     "train.warmup_steps",
     "train.ema_decay",
+    "train.input_noise",
     "train.gradient_clip",
     "train.loss",
     "train.validate_every",
@@ -223,6 +225,7 @@ def training_of(
         loss=loss_of(config, data.grid),
         noise=network.noise_on(device),
         seed=config.seed,
+        input_noise=input_noise_of(config, network, rows),
     )
     judging = None
     if train.keep == "best":
@@ -315,6 +318,14 @@ def checkpoint_of(
             "weights": kept[0] if len(kept) == 1 else list(kept),
         },
     )
+
+
+def input_noise_of(config: Config, network: ForecastNetwork, rows: slice) -> InputNoise | None:
+    """What is added to input states, if anything is."""
+    if not config.train.input_noise:
+        return None
+    scale = config.train.input_noise * network.increment_scale[: network.num_channels]
+    return InputNoise(scale, network.shape, rows=rows, seed=config.seed)
 
 
 def error_scale(network: ForecastNetwork, weights: NDArray[np.float64] | None) -> Tensor:

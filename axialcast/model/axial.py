@@ -31,6 +31,7 @@ class AxialBody(nn.Module):
         position: of the transformer: learned, sinusoidal, rotary or none.
         mlp_ratio: width of a layer's perceptron over `dim`.
         dropout: of residual branches.
+        drop_path: of residual branches as a whole, in the last layer; less in those before.
         reversible: recompute activations in backward instead of keeping them.
 
     Raises:
@@ -57,6 +58,7 @@ class AxialBody(nn.Module):
         position: Literal["learned", "sinusoidal", "rotary", "none"] = "learned",
         mlp_ratio: float = 2.0,
         dropout: float = 0.0,
+        drop_path: float = 0.0,
         reversible: bool = True,
     ) -> None:
         super().__init__()
@@ -78,6 +80,7 @@ class AxialBody(nn.Module):
             periodic=(False, False, grid.is_periodic),
             mlp_ratio=mlp_ratio,
             dropout=dropout,
+            drop_path=drop_path,
             reversible=reversible,
         )
         self.head = PatchHead(dim, num_outputs, patch=patch[1:], shape=grid.shape)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from axialcast.nn.attention import AxialAttention, Position
 from axialcast.nn.checks import check_channel, check_features, check_per_axis
+from axialcast.nn.drop_path import DropPath
 from axialcast.nn.position import AxialPositionalEmbedding, AxialSinusoidalEmbedding
 from axialcast.nn.reversible import ReversibleSequence
 from axialcast.nn.self_attention import AlongAxis, SelfAttention
@@ -43,6 +44,8 @@ class AxialTransformer(nn.Module):
         span: per axis, the odd number of tokens in the window that a token sees, None for all.
         mlp_ratio: hidden features of the perceptron over d.
         dropout: probability to drop a feature of a branch's output in training.
+        drop_path: probability to drop the branches of the last block as a whole, of a window; of
+            the blocks before it less, in equal steps from 0.
         reversible: recompute activations in the backward pass in place of keeping them; the
             function and its parameters are the same.
 
@@ -68,6 +71,7 @@ class AxialTransformer(nn.Module):
         span: Sequence[int | None] | None = None,
         mlp_ratio: float = 4.0,
         dropout: float = 0.0,
+        drop_path: float = 0.0,
         reversible: bool = True,
     ) -> None:
         super().__init__()
@@ -75,7 +79,7 @@ class AxialTransformer(nn.Module):
         self.num_dimensions = num_dimensions
         self.position = _position(position, dim, num_dimensions, shape, periodic)
 
-        def attention() -> nn.Module:
+        def attention(dropped: float) -> nn.Module:
             layer = AxialAttention(
                 dim,
                 num_dimensions,
@@ -90,16 +94,18 @@ class AxialTransformer(nn.Module):
             ends = [fn.to_out for fn in layer.attentions()]
             for end in ends:
                 start_small(end, 2 * depth * len(ends))
-            return _branch(dim, layer, dropout)
+            return _branch(dim, layer, dropout, dropped)
 
-        def perceptron() -> nn.Module:
+        def perceptron(dropped: float) -> nn.Module:
             hidden = round(dim * mlp_ratio)
             layer = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
             start_small(layer[2], 2 * depth)
-            return _branch(dim, layer, dropout)
+            return _branch(dim, layer, dropout, dropped)
 
+        shares = [drop_path * number / max(1, depth - 1) for number in range(depth)]
+        shares = [drop_path] if depth == 1 else shares
         self.layers = ReversibleSequence(
-            [(attention(), perceptron()) for _ in range(depth)], reversible=reversible
+            [(attention(share), perceptron(share)) for share in shares], reversible=reversible
         )
         self.norm = nn.LayerNorm(dim)
 
@@ -260,10 +266,12 @@ def _position(
     )
 
 
-def _branch(dim: int, layer: nn.Module, dropout: float) -> nn.Module:
+def _branch(dim: int, layer: nn.Module, dropout: float, drop_path: float) -> nn.Module:
     branch = nn.Sequential(nn.LayerNorm(dim), layer)
     if dropout > 0:
         branch.append(nn.Dropout(dropout))
+    if drop_path > 0:
+        branch.append(DropPath(drop_path))
     return branch
 
 

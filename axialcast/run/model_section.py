@@ -52,6 +52,9 @@ class AxialConfig(ModelConfig):
     """Hidden width of a layer's perceptron, in units of dim."""
     dropout: Share = 0.0
     """Share of features dropped while training."""
+    drop_path: Share = 0.0
+    """Share of windows for which the last layer is left out while training; of the layers before
+    it less, from 0 at the first."""
 
     @model_validator(mode="after")
     def _has_features(self) -> Self:

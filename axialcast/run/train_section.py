@@ -68,6 +68,9 @@ class TrainConfig(Section):
     """Steps over which the learning rate rises linearly."""
     ema_decay: Share = 0.99
     """Decay per step of the averaged weights that the checkpoint keeps; 0: not averaged."""
+    input_noise: NotNegative = 0.0
+    """Noise that is added to the input states of windows while training, in units of the change
+    over one step: against few samples, and for long rollouts; 0: none."""
     gradient_clip: Positive = 1.0
     """Largest norm of the gradient."""
     validate_every: Count = 200

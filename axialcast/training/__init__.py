@@ -2,6 +2,7 @@
 
 from axialcast.training.ensemble import Ensemble
 from axialcast.training.freezing import freeze
+from axialcast.training.input_noise import InputNoise
 from axialcast.training.judging import Judging, judged_windows
 from axialcast.training.log import Log
 from axialcast.training.loop import Training
@@ -15,6 +16,7 @@ from axialcast.training.task import ForecastTask
 __all__ = [
     "Ensemble",
     "ForecastTask",
+    "InputNoise",
     "Judging",
     "Log",
     "Processes",

@@ -19,6 +19,7 @@ from axialcast.model import rollout
 from axialcast.model.crps import almost_fair_crps
 from axialcast.model.loss import Loss
 from axialcast.model.noise import TRAINING, Noise, drawn_for
+from axialcast.training.input_noise import InputNoise
 
 __all__ = ["ForecastTask"]
 
@@ -39,6 +40,7 @@ class ForecastTask:
         has_boundary: whether the network is given states of the frame of a region before they come.
         loss: of forecasts; the squared error where nothing is said.
         noise: that a network is conditioned on; None: it is not.
+        input_noise: added to input states in updates; None: they are as they are.
         seed: of the noise, which follows from it, the update, a window's initial time and the
             member.
     """
@@ -51,6 +53,7 @@ class ForecastTask:
     loss: Loss = Loss.of("mse")  # noqa: RUF009, it is frozen
     noise: Noise | None = None
     seed: int = 0
+    input_noise: InputNoise | None = None
 
     def forecast(self, model: nn.Module, batch: Batch, update: int = 0) -> Tensor:
         """(m, b, k, c, h, w) what members of a model say of the target states, rolled from the
@@ -65,11 +68,13 @@ class ForecastTask:
             """Of each window, once for each of its members."""
             return values if num == 1 else values.repeat_interleave(num, 0)
 
-        forcings, valid = batch.forcings, batch.input_valid
+        forcings, valid, inputs = batch.forcings, batch.input_valid, batch.inputs
+        if self.input_noise is not None and update:
+            inputs = self.input_noise.added(inputs, batch.input_times[:, -1], update)
         with autocast(batch.states.device, self.precision):
             steps = rollout(
                 model,
-                each(batch.inputs),
+                each(inputs),
                 np.repeat(batch.input_times, num, 0),
                 step=self.step,
                 num_steps=batch.targets.shape[1],
