@@ -40,13 +40,12 @@ class Convolutions(nn.Module):
         super().__init__()
         self.around = around
         self.enter = nn.Conv2d(given, dim, 1)
-        self.layers = nn.ModuleList(
-            nn.Conv2d(dim, dim, 3, dilation=2 ** (layer % 3)) for layer in range(depth)
-        )
+        self.reaches = [2 ** (layer % 3) for layer in range(depth)]
+        self.layers = nn.ModuleList(nn.Conv2d(dim, dim, 3, dilation=r) for r in self.reaches)
         self.leave = nn.Conv2d(dim, made, 1)
         # Nothing changes at first: the forecast starts as persistence, and training is stable.
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, fields: Tensor) -> Tensor:
         """(b, t, n, h, w) → (b, c, h, w).
@@ -56,9 +55,10 @@ class Convolutions(nn.Module):
         normalised value.
         """
         x = self.enter(fields.flatten(1, 2))
-        for layer in self.layers:
-            x = x + layer(nn.functional.gelu(self.beyond(x, layer.dilation[0])))
-        return self.leave(x)
+        for layer, reach in zip(self.layers, self.reaches, strict=True):
+            x = x + layer(nn.functional.gelu(self.beyond(x, reach)))
+        outputs: Tensor = self.leave(x)
+        return outputs
 
     def beyond(self, x: Tensor, reach: int) -> Tensor:
         """Fields continued: around the globe where the grid goes around, else by their edge."""

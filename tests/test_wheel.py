@@ -43,6 +43,7 @@ def test_the_wheel_holds_the_package_and_what_is_shipped(wheel: Path) -> None:
     assert {f"axialcast/_pipelines/{name}" for name in files("pipelines", "*.py")} <= names
     assert {f"axialcast/_configs/{name}" for name in files("configs", "*.yaml")} <= names
     assert {f"axialcast/_scripts/{name}" for name in files("scripts", "*.sh")} <= names
+    assert {f"axialcast/_examples/{name}" for name in files("examples", "*.py")} <= names
     strange = {n for n in names if not n.startswith(("axialcast/", "axialcast-"))}
     assert not strange
 

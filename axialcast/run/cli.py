@@ -140,10 +140,11 @@ def submit(
 
 @app.command("ls")
 def list_shipped() -> None:
-    """List the shipped pipelines, configs and batch scripts."""
+    """List the shipped pipelines, configs, examples and batch scripts."""
     kinds = {
         "pipelines": shipped.pipelines(),
         "configs": shipped.configs(),
+        "examples, to begin your own with": shipped.examples(),
         "batch scripts": {path.name: path for path in shipped.scripts().values()},
     }
     for title, files in kinds.items():
@@ -158,14 +159,14 @@ def cp(
     dest: Annotated[Path, typer.Argument(help="File or folder to copy it to.")] = Path(),
     traceback: Traceback = False,
 ) -> None:
-    """Copy a shipped pipeline, config or batch script, to change it."""
+    """Copy a shipped pipeline, config, example or batch script, to change it."""
     with _plain_errors(traceback):
-        known = shipped.pipelines() | shipped.configs() | shipped.scripts()
+        known = shipped.pipelines() | shipped.configs() | shipped.scripts() | shipped.examples()
         known |= {path.name: path for path in known.values()}
         if name not in known:
             raise ValueError(
-                f"{name}: no such pipeline, config or script{shipped.nearest(name, known)}; "
-                "`axialcast ls` lists them"
+                f"{name}: no such pipeline, config, example or script"
+                f"{shipped.nearest(name, known)}; `axialcast ls` lists them"
             )
         target = dest / known[name].name if dest.is_dir() else dest
         if target.exists():

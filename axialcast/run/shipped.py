@@ -1,7 +1,8 @@
-"""Finds the pipelines, configs and batch scripts that travel with the package.
+"""Finds the pipelines, configs, examples and batch scripts that travel with the package.
 
-In a wheel they lie in `axialcast/_pipelines`, `_configs` and `_scripts`; in a checkout they are the
-repository's own `pipelines/`, `configs/` and `scripts/`, so an edit there is what runs.
+In a wheel they lie in `axialcast/_pipelines`, `_configs`, `_examples` and `_scripts`; in a checkout
+they are the repository's own `pipelines/`, `configs/`, `examples/` and `scripts/`, so an edit there
+is what runs.
 """
 
 import difflib
@@ -9,6 +10,7 @@ from pathlib import Path
 
 __all__ = [
     "configs",
+    "examples",
     "find_config",
     "find_pipeline",
     "first_line",
@@ -33,6 +35,11 @@ def pipelines() -> dict[str, Path]:
 def configs() -> dict[str, Path]:
     """Shipped configs by name, as `axialcast run` takes them."""
     return {path.stem: path for path in sorted(_folder("configs").glob("*.yaml"))}
+
+
+def examples() -> dict[str, Path]:
+    """Programs to begin one's own with, by what they are: a network, for example."""
+    return {path.stem: path for path in sorted(_folder("examples").glob("*.py"))}
 
 
 def scripts() -> dict[str, Path]:

@@ -78,7 +78,7 @@ def test_a_changed_file_is_trained_again_and_a_moved_one_is_not(config_of, tmp_p
     [
         ("def build(", "def make(", "mine.py: defines no build(…); add `def build(…): …`"),
         ("self.leave(x)", "self.leave(x)[1:]", "mine.py: the network returned (1, 3, "),
-        ("self.leave(x)", "self.leave(y)", "mine.py:61: NameError: name 'y' is not defined"),
+        ("self.leave(x)", "self.leave(y)", "mine.py:60: NameError: name 'y' is not defined"),
         ("input_steps: int,", "steps: int,", "mine.py: build(num_channels: int, grid: Any, "),
         ("from torch", "from tourche", "mine.py:11: ModuleNotFoundError: No module named "),
     ],

@@ -74,10 +74,12 @@ def test_cp_copies_and_overwrites_nothing(here: Path) -> None:
     assert call("cp", "slurm.sh", ".").exit_code == 0
     assert Path("slurm.sh").read_text() == shipped.scripts()["slurm"].read_text()
     assert call("cp", "train", ".").exit_code == 0
+    assert call("cp", "network", "my_network.py").exit_code == 0
+    assert "def build(" in Path("my_network.py").read_text()
     assert Path("train.py").read_text() == shipped.pipelines()["train"].read_text()
     assert refused("cp", "train", ".") == "train.py: exists already; give another name"
     assert refused("cp", "trian", ".").startswith(
-        "trian: no such pipeline, config or script; did you mean"
+        "trian: no such pipeline, config, example or script; did you mean"
     )
 
 

@@ -49,7 +49,7 @@ def test_a_misspelt_pipeline_names_the_nearest() -> None:
 
 
 def test_every_shipped_file_says_what_it_is() -> None:
-    kinds = (shipped.pipelines(), shipped.configs(), shipped.scripts())
+    kinds = (shipped.pipelines(), shipped.configs(), shipped.scripts(), shipped.examples())
     for path in [path for kind in kinds for path in kind.values()]:
         assert len(shipped.first_line(path)) > 20, path
         assert not shipped.first_line(path).startswith("axialcast ")
