@@ -1,8 +1,9 @@
 """Spherical Fourier neural operator as a network by file: Bonev et al. (2023, sections 3 and 4).
 
-On a global Gauss-Legendre or equiangular grid its filters are functions of the total wavenumber, by
-the transforms of the library torch-harmonics. A region has no such transform: there it is a Fourier
-neural operator (Li et al. 2021, section 4) on the region and its mirror images, which are periodic.
+On a globe its filters are functions of the total wavenumber, exactly so on Gauss-Legendre grids.
+(The library torch-harmonics has such transforms, for newer versions of torch than ours; these are
+equal to them.) A region has none: there it is a Fourier neural operator (Li et al. 2021, section 4)
+on the region and its mirror images, which are periodic.
 
 Shapes: b windows, t input times, n channels, c outputs, h rows, w columns; d features; l total and
 m zonal wavenumbers.
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
@@ -70,28 +72,52 @@ class Block(nn.Module):
 class Spherical(nn.Module):
     """Multiplies coefficients by a d x d matrix for each l, whatever m: their equation 7."""
 
+    legendre: Tensor
+    weights: Tensor
+
     def __init__(self, dim: int, grid: Any, modes: int | None) -> None:
         super().__init__()
-        from torch_harmonics import InverseRealSHT, RealSHT
-
         height, width = grid.shape
-        latitudes = np.ravel(grid.latitudes)
-        gauss = np.rad2deg(np.arcsin(np.polynomial.legendre.leggauss(height)[0]))
-        is_gauss = np.allclose(np.sort(latitudes), gauss, atol=0.01)
-        kind = "legendre-gauss" if is_gauss else "equiangular"
-        self.from_south = bool(latitudes[0] < latitudes[-1])
         num = modes or min(height, width // 2)
+        sines = np.sin(np.deg2rad(np.ravel(grid.latitudes)))
+        nodes, weights = np.polynomial.legendre.leggauss(height)
+        if not np.allclose(np.sort(sines), nodes, atol=1e-4):
+            weights = np.sort(sines)  # none of Gauss: cells count by what they span
+            edges = np.concatenate([[-1], (weights[1:] + weights[:-1]) / 2, [1]])
+            weights = np.diff(edges)
+        weights = weights if sines[0] < sines[-1] else weights[::-1]
         # Not part of the state: both follow from the grid.
-        self.there = RealSHT(height, width, lmax=num, mmax=num, grid=kind)
-        self.back = InverseRealSHT(height, width, lmax=num, mmax=num, grid=kind)
+        for name, values in (("legendre", legendre(num, sines)), ("weights", weights)):
+            tensor = torch.tensor(np.ascontiguousarray(values), dtype=torch.float32)
+            self.register_buffer(name, tensor, persistent=False)
         self.weight = nn.Parameter(torch.randn(num, dim, dim, 2) * (2 * dim) ** -0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.flip(-2) if self.from_south else x
-        waves = self.there(x.float())
+        num, width = len(self.legendre), x.shape[-1]
+        weighted = x.float() * self.weights[:, None]
+        zonal = torch.fft.rfft(weighted, norm="forward")[..., :num]
+        legendre = self.legendre.to(zonal.dtype)
+        waves = torch.einsum("bdhm,lmh->bdlm", zonal, legendre)
         waves = torch.einsum("bdlm,lde->belm", waves, torch.view_as_complex(self.weight))
-        out = self.back(waves.contiguous()).to(x.dtype)
-        return out.flip(-2) if self.from_south else out
+        zonal = torch.einsum("belm,lmh->behm", waves, legendre)
+        return torch.fft.irfft(zonal, n=width, norm="forward").to(x.dtype)
+
+
+def legendre(num: int, sines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(l, m, h) associated Legendre functions of sines of latitude, orthonormal over [-1, 1].
+
+    By the recurrence in l of Holmes & Featherstone (2002, equation 11).
+    """
+    found = np.zeros((num, num, len(sines)))
+    sectoral = np.full_like(sines, 0.5**0.5)
+    for m in range(num):
+        found[m, m] = sectoral
+        for n in range(m + 1, num):
+            a = ((4 * n**2 - 1) / (n**2 - m**2)) ** 0.5
+            b = (((n - 1) ** 2 - m**2) / (4 * (n - 1) ** 2 - 1)) ** 0.5
+            found[n, m] = a * (sines * found[n - 1, m] - b * found[n - 2, m] * (n > m + 1))
+        sectoral = sectoral * ((2 * m + 3) / (2 * m + 2) * (1 - sines**2)) ** 0.5
+    return found
 
 
 class Mirrored(nn.Module):
@@ -100,7 +126,7 @@ class Mirrored(nn.Module):
     def __init__(self, dim: int, grid: Any, modes: int | None) -> None:
         super().__init__()
         height, width = grid.shape
-        self.modes = (min(modes or 12, height), min(modes or 12, width))
+        self.modes = (min(modes or 8, height), min(modes or 8, width))
         rows, columns = 2 * self.modes[0] - 1, self.modes[1]
         self.weight = nn.Parameter(torch.randn(rows, columns, dim, dim, 2) * (2 * dim) ** -0.5)
 
