@@ -16,6 +16,7 @@ from axialcast.scores import (
     evaluate,
     omissions,
     skill_map,
+    spectra,
     to_table,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "evaluate",
     "omissions",
     "skill_map",
+    "spectra",
     "to_table",
 ]

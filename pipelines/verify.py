@@ -27,7 +27,7 @@ from axialcast.scores import blocks_of
 from axialcast.scores.shown import headline, shown_leads
 from axialcast.times.leads import lead_labels, leads_of
 from axialcast.times.steps import in_months
-from axialcast.verify import Baseline, DrawnField, evaluate, omissions, to_table
+from axialcast.verify import Baseline, DrawnField, evaluate, omissions, spectra, to_table
 
 READS = (
     "data.variables",
@@ -95,6 +95,7 @@ def run(config: Config) -> None:
     if kept.taken and pool is None:
         num = len(kept.taken) + len(kept.made)
         print(f"verify: {len(kept.taken):,} of {num:,} blocks were kept")
+    scores = scores.merge(spectra(forecast, verification.verified), join="outer")
     if boundary := forecast.attrs.get("boundary"):
         scores.attrs["boundary"] = boundary
         print(f"verify: the boundary is a {boundary}, which is not scored")

@@ -24,7 +24,7 @@ from axialcast.report.graticule import map_axes, place_ticks
 from axialcast.report.wording import counted, model_name
 from axialcast.times.leads import leads_of
 
-__all__ = ["contour_levels", "curves", "map_panel", "scorecard"]
+__all__ = ["contour_levels", "curves", "energies", "map_panel", "scorecard"]
 
 INK, GREY, RULE = "#1c2733", "#5f6b76", "#dfe3e7"
 FORECAST_LINE: dict[str, Any] = {"color": "#0b5cad", "linewidth": 2.6, "zorder": 5}
@@ -119,6 +119,44 @@ def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> Markup:
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         return _svg(figure, "Root-mean-square error relative to the reference, in percent")
+
+
+def energies(shares: xr.DataArray, *, title: str, label: str, names: Sequence[str]) -> Markup:
+    """Shares of the truth's energy against wave number, a line per lead time, darker for longer.
+
+    Args:
+        shares: (source, lead_time, wave_number) of the forecast, and of the mean of its members.
+        label: what the vertical axis shows.
+        names: of the lead times.
+    """
+    waves = shares[shares.dims[-1]].values
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.3, 3.5))
+        axes = figure.add_axes((0.115, 0.14, 0.6, 0.73))
+        axes.axhline(1, color=GREY, linewidth=0.8, zorder=1)
+        shades = mpl.colormaps["Blues"](np.linspace(0.4, 0.95, len(names)))
+        for source, style in zip(shares.values, ("-", "--"), strict=False):
+            for values, name, shade in zip(source, names, shades, strict=True):
+                is_mean = style == "--"
+                axes.plot(
+                    waves,
+                    values,
+                    style,
+                    color=shade,
+                    linewidth=1.2 if is_mean else 2.0,
+                    label=f"{name}, mean" if is_mean else name,
+                )
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axes.set_xlabel("waves in a row")
+        axes.grid(axis="y")
+        axes.tick_params(length=0, which="both")
+        axes.spines["left"].set_visible(False)
+        axes.set_ylim(0, min(max(1.2, axes.get_ylim()[1]), 3.0))
+        axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8.5)
+        axes.text(0, 1.015, label, transform=axes.transAxes, color=GREY, va="bottom", size=8.5)
+        axes.set_title(title, pad=18, color=INK, weight="bold")
+        return _svg(figure, f"{title}: {label} against wave number")
 
 
 def map_panel(

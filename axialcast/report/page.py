@@ -20,6 +20,7 @@ from axialcast.grid import Grid, ProjectedGrid, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.report.events import events_shown
 from axialcast.report.figures import contour_levels, curves, map_panel, scorecard
+from axialcast.report.spectra import spectra_shown
 from axialcast.report.tables import table
 from axialcast.report.wording import (
     channel_name,
@@ -90,6 +91,7 @@ def report_html(
         scorecard=_scorecard(all_scores, channels) if len(channels) > 1 else None,
         tables=[_table(all_scores, channel) for channel in chosen],
         events=events_shown(all_scores, chosen),
+        spectra=spectra_shown(all_scores, chosen),
         pictures=_pictures(forecast, analysis, drawn or _drawn(forecast, analysis, climatology)),
         config=config,
     )

@@ -7,6 +7,7 @@ from axialcast.scores.events import EVENT_METRICS
 from axialcast.scores.kept import KeptSums
 from axialcast.scores.labels import omissions, to_table
 from axialcast.scores.metrics import METRICS
+from axialcast.scores.spectra import spectra
 
 __all__ = [
     "EVENT_METRICS",
@@ -18,5 +19,6 @@ __all__ = [
     "keep_sums",
     "omissions",
     "skill_map",
+    "spectra",
     "to_table",
 ]

@@ -18,6 +18,7 @@ from axialcast.verify import (
     LinearInverseModel,
     Persistence,
     evaluate,
+    spectra,
 )
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
@@ -184,3 +185,15 @@ def test_wording_examples_are_true():
     results = doctest.testmod(wording)
     assert results.attempted >= 6
     assert results.failed == 0
+
+
+def test_spectra_are_shown_where_they_are_known(page, scored):
+    """A line for each lead time, and what the truth has is 1."""
+    scores, forecast, analysis, climatology = scored
+    assert "<h2>Spectra</h2>" not in page
+    known = scores.merge(spectra(forecast, analysis), join="outer")
+    shown = page_of((known, forecast, analysis, climatology))
+    part = shown[shown.index("<h2>Spectra</h2>") : shown.index("<h2>A typical case</h2>")]
+    assert part.count("<svg") == 2
+    for text in ("1 day", "3 days", "5 days", "Energy over the truth", "waves in a row"):
+        assert text in part
