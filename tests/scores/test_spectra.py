@@ -15,6 +15,7 @@ def of_waves(num_times, longitudes, *, amplitudes, latitudes=5):
     random = np.random.default_rng(3)
     place = np.deg2rad(longitudes)
     phases = random.uniform(0, 2 * np.pi, (len(amplitudes), num_times, latitudes, 1))
+    parts = zip(amplitudes.items(), phases, strict=True)
     values = sum(
         a * np.cos(m * place + p) for (m, a), p in zip(amplitudes.items(), phases, strict=True)
     )
