@@ -16,9 +16,7 @@ def of_waves(num_times, longitudes, *, amplitudes, latitudes=5):
     place = np.deg2rad(longitudes)
     phases = random.uniform(0, 2 * np.pi, (len(amplitudes), num_times, latitudes, 1))
     parts = zip(amplitudes.items(), phases, strict=True)
-    values = sum(
-        a * np.cos(m * place + p) for (m, a), p in zip(amplitudes.items(), phases, strict=True)
-    )
+    values = sum(a * np.cos(m * place + phase) for (m, a), phase in parts)
     times = np.datetime64("2001-01-01", "ns") + np.arange(num_times) * DAY
     coords = {
         "time": times,
