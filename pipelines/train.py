@@ -111,6 +111,8 @@ def run(config: Config) -> None:
     for remark in [*data.missing(), *remarks(config, data)]:
         print(f"train: {remark}")
     parent = Parent.of(config)
+    if parent is not None:
+        config = parent.settled(config)
     beside = {
         "data.buffer_gib": config.data.buffer_gib,
         **machine(device, processes, config.train.accumulate),

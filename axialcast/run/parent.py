@@ -38,6 +38,13 @@ class Parent:
         number = member % len(self.checkpoint.members)
         return replace(self, checkpoint=self.checkpoint.alone(number))
 
+    def settled(self, config: Config) -> Config:
+        """A config in which what it leaves to `auto` is as it was for the parent."""
+        model = config.model
+        if model.departures == "auto" and not self.checkpoint.network.get("departures"):
+            model = model.model_copy(update={"departures": False})
+        return config.model_copy(update={"model": model})
+
     @classmethod
     def of(cls, config: Config) -> "Parent | None":
         """What `train.start_from` names; None: nothing.

@@ -172,7 +172,8 @@ def _fields(pair: Sequence[Mapping[Key, object]], fold: Fold, what: str) -> Iter
             folded.append(name)
     for sort, names in sorts.items():
         if names:
-            yield f"{what} {sort}: {', '.join(names)}"
+            is_all = len(names) == len(new) > 3
+            yield f"{what} {sort}: {f'all {len(new)}' if is_all else ', '.join(names)}"
 
 
 def _positions(

@@ -103,7 +103,3 @@ def _other_tasks(parent: Checkpoint, child: Checkpoint) -> Iterator[str]:
     """In what the networks differ although all of their weights fit."""
     if parent.step != child.step:
         yield f"a step is {step_text(child.step)} here, {step_text(parent.step)} in the checkpoint"
-    for key in ("departures", "base"):
-        was, now = (checkpoint.network.get(key) or False for checkpoint in (parent, child))
-        if was != now:
-            yield f"model.{key} is {now} here, {was} in the checkpoint: forecasts differ at first"

@@ -107,14 +107,13 @@ def told_fields(checkpoint: Checkpoint, like: Checkpoint | None = None) -> dict[
 def given_fields(checkpoint: Checkpoint) -> dict[Key, Unit]:
     """What the body of a checkpoint's network gives: changes, then values of what it diagnoses."""
     statistics, fields = checkpoint.statistics, {}
-    spread = _spread(checkpoint)
     for number, channel in enumerate(checkpoint.channels):
         name, is_log = f"{channel} ({channel.units})", bool(statistics.log1p[number])
         std = float(statistics.std[number])
         if channel.role == PROGNOSTIC:
             unit = float(statistics.increment_std[number])
-            if spread is not None:
-                unit = std * spread[number]
+            if checkpoint.network.get("departures") is True:  # of months, which count as they vary
+                unit = std * _spread(checkpoint)[number]
             fields["change", name] = Unit(unit, 0.0, is_log)
         elif channel.role == DIAGNOSTIC:
             fields["value", name] = Unit(std, float(statistics.mean[number]), is_log)
@@ -122,18 +121,18 @@ def given_fields(checkpoint: Checkpoint) -> dict[Key, Unit]:
 
 
 def _state(checkpoint: Checkpoint, number: int) -> Unit:
-    statistics, spread = checkpoint.statistics, _spread(checkpoint)
+    statistics = checkpoint.statistics
     std, mean = float(statistics.std[number]), float(statistics.mean[number])
     is_log = bool(statistics.log1p[number])
-    if spread is None:
+    if not checkpoint.network.get("departures"):
         return Unit(std, mean, is_log)
-    return Unit(std * spread[number], None, is_log)
+    return Unit(std * _spread(checkpoint)[number], None, is_log)
 
 
-def _spread(checkpoint: Checkpoint) -> Sequence[float] | None:
-    """Of the departures that a network knows states as, in deviations of states; None: of none."""
-    spread = checkpoint.weights.get("departures.spread")
-    return None if spread is None else spread.flatten().tolist()
+def _spread(checkpoint: Checkpoint) -> Sequence[float]:
+    """Of the departures that a network knows states as, in standard deviations of states."""
+    spread: list[float] = checkpoint.weights["departures.spread"].flatten().tolist()
+    return spread
 
 
 def _static(checkpoint: Checkpoint, like: Checkpoint, number: int) -> Unit:
@@ -144,16 +143,23 @@ def _static(checkpoint: Checkpoint, like: Checkpoint, number: int) -> Unit:
     names = list(like.static)
     if checkpoint.static[number] not in names:
         return Unit(1.0, 0.0)
-    here = checkpoint.weights["static"][number].numpy().astype(np.float64)
-    there = like.weights["static"][names.index(checkpoint.static[number])].numpy()
-    if checkpoint.grid == like.grid and np.array_equal(here, there):
+    here = checkpoint.weights["static"][number].double().numpy()
+    there = like.weights["static"][names.index(checkpoint.static[number])].double().numpy()
+    if here.shape == there.shape and np.array_equal(here, there):
         return Unit(1.0, 0.0)
     try:
-        there = Points.between(like.grid, checkpoint.grid).values(there).astype(np.float64)
-    except ValueError:  # other places altogether
-        return Unit(1.0, 0.0)
-    weights = checkpoint.grid.area_weights * np.ones_like(here)
-    spread = (weights * (here - np.average(here, weights=weights)) ** 2).mean()
-    both = (weights * (here - np.average(here, weights=weights)) * there).mean()
-    scale = float(both / spread)
-    return Unit(scale, float(np.average(there - scale * here, weights=weights)))
+        here = Points.between(checkpoint.grid, like.grid).values(here).astype(np.float64)
+        weights = like.grid.area_weights
+    except ValueError:
+        try:
+            there = Points.between(like.grid, checkpoint.grid).values(there).astype(np.float64)
+            weights = checkpoint.grid.area_weights
+        except ValueError:  # neither covers the other
+            return Unit(1.0, 0.0)
+    weights = np.broadcast_to(weights, here.shape)
+    mean = np.average(here, weights=weights)
+    scale = float(
+        np.average((here - mean) * there, weights=weights)
+        / np.average((here - mean) ** 2, weights=weights)
+    )
+    return Unit(scale, float(np.average(there, weights=weights) - scale * mean))

@@ -51,12 +51,13 @@ def checkpoint(channels_of: Callable[..., Channels]) -> Callable[..., Checkpoint
         static: Channels | None = None,
         seed: int | None = None,
         hours: int = 6,
+        bare: bool = False,
         **settings: Any,
     ) -> Checkpoint:
         channels = channels or channels_of()
         found = Checkpoint(
             weights={},
-            network=SETTINGS | settings,
+            network=settings if bare else SETTINGS | settings,
             channels=channels,
             statistics=statistics_of(len(channels), scaled),
             grid=grid or LatLonGrid.regular(6, 10, poles=False),

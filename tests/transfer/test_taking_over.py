@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+import xarray as xr
 
+from axialcast.data import Static
 from axialcast.grid import LatLonGrid
 from axialcast.transfer import taken_over
+from axialcast.transfer.units import changes, told_fields
 
 GLOBE = LatLonGrid.regular(6, 10, poles=False)
 
@@ -163,3 +167,92 @@ def test_what_does_not_fit_is_refused(checkpoint):
     for key, value in (("dim", 32), ("heads", 4), ("mlp_ratio", 3.0)):
         with pytest.raises(ValueError, match=rf"model.{key} is {value}, .* set it to"):
             taken_over(checkpoint(seed=7), checkpoint(**{key: value}))
+
+
+def test_departures_of_one_climatology_in_other_units(checkpoint, physical):
+    """What is usual is of no interest to the body; in which units departures are, is."""
+    seasons = {"hours": [0.0], "harmonics": 1, "step_days": 0.25, "year_days": 365.25}
+    parent = with_usual(checkpoint(seed=7, departures=seasons), [0.5, 0.7, 0.9])
+    child = with_usual(checkpoint(scaled=5, departures=seasons), [0.8, 0.6, 0.4])
+    given = drawn()
+    close(physical(started(parent, child), given), physical(parent, given))
+
+
+def test_of_months_departures_count_as_they_vary(checkpoint, physical):
+    parent = with_usual(checkpoint(seed=7, departures=True), [0.5, 0.7, 0.9])
+    child = with_usual(checkpoint(scaled=5, departures=True), [0.8, 0.6, 0.4])
+    given = drawn()
+    close(physical(started(parent, child), given), physical(parent, given))
+
+
+def with_usual(one, spread):
+    """A checkpoint whose climatology is 1 in every channel's units, at all times."""
+    weights = dict(one.weights)
+    usual = torch.zeros_like(weights["departures.usual"])
+    normal = torch.tensor((1 - one.statistics.mean) / one.statistics.std)[:, None, None].float()
+    (usual if usual.ndim == 4 else usual[:, 0])[:] = normal
+    weights |= {"departures.usual": usual, "departures.spread": torch.tensor(spread)[:, None, None]}
+    return replace(one, weights=weights)
+
+
+def test_departures_in_place_of_states_are_said(checkpoint):
+    child = with_usual(checkpoint(departures=True), [0.8, 0.6, 0.4])
+    lines = taken_over(checkpoint(seed=7), child).lines
+    assert lines[1].startswith("inputs of another kind than before (logarithms, departures): geop")
+
+
+def test_static_fields_are_normalised_by_their_own_grids(checkpoint):
+    """A region's part of a field has another mean and spread than the globe's."""
+    region = LatLonGrid(GLOBE.latitude[1:5], GLOBE.longitude[2:8])
+    globe, part = with_height(GLOBE, checkpoint, 7), with_height(region, checkpoint, None)
+    there, here = (one.weights["static"][0].numpy() for one in (globe, part))
+    there = there[1:5, 2:8]
+    for parent, child, old, new in ((globe, part, there, here), (part, globe, here, there)):
+        _, change = changes(told_fields(parent, child), told_fields(child))[3]
+        np.testing.assert_allclose(change.shift + change.scale * new, old, rtol=1e-5, atol=1e-6)
+    elsewhere = LatLonGrid([80, 85], [0, 10, 20])
+    lines = taken_over(globe, with_height(elsewhere, checkpoint, None)).lines
+    assert not any("height" in line for line in lines)
+
+
+def with_height(grid, checkpoint, seed):
+    """A checkpoint that knows a field of the Earth."""
+    field = np.cos(np.deg2rad(grid.latitudes)) * np.sin(np.deg2rad(grid.longitudes / 2))
+    labels = {"latitude": grid.latitude, "longitude": grid.longitude}
+    known = xr.DataArray(field, labels, list(labels), attrs={"units": "m"})
+    static = Static.of(xr.Dataset({"height": known}))
+    one = checkpoint(grid, static=static.channels, seed=seed)
+    return replace(one, weights=dict(one.weights) | {"static": torch.tensor(static.values)})
+
+
+def test_noise_and_a_boundary_begin_at_zero(checkpoint, physical):
+    parent = checkpoint(seed=7)
+    child = checkpoint(scaled=5, noise=2, boundary={"width": 1, "relaxation": "overwrite"})
+    found = taken_over(parent, child)
+    assert found.lines[1].startswith("inputs that begin at zero: boundary of geopotential 500 hPa")
+    assert found.lines[1].endswith("noise 0, noise 1")
+    given, noise = drawn(), torch.randn(2, 2, 6, 10, dtype=torch.float64)
+    here = physical(replace(child, weights=found.weights), given, noise=noise)
+    close(here, physical(parent, given))
+
+
+@pytest.mark.parametrize("kind", ["unet", "vit"])
+def test_other_kinds_take_what_has_the_same_name_and_shape(checkpoint, channels_of, kind):
+    sizes = {"unet": {"dim": 8, "depth": 1}, "vit": {"dim": 8, "depth": 1, "heads": 2}}
+    settings = {"kind": kind, "bare": True, **sizes[kind]}
+    parent, child = checkpoint(seed=7, **settings), checkpoint(**settings)
+    found = taken_over(parent, child)
+    assert len(found.lines) == 1
+    assert all(torch.equal(found.weights[name], value) for name, value in parent.weights.items())
+    one = checkpoint(channels=channels_of(["temperature"]), **settings)
+    found = taken_over(parent, one)
+    assert sum(line.endswith("begins anew") for line in found.lines) >= 2
+    assert found.lines[-1].startswith("fields or their normalisation differ")
+    one.untrained().load_state_dict(dict(found.weights))
+    with pytest.raises(ValueError, match=f"model.kind is axial, .* is {kind}; set it to {kind}"):
+        taken_over(parent, checkpoint())
+
+
+def test_a_step_of_another_length_is_said(checkpoint):
+    lines = taken_over(checkpoint(seed=7), checkpoint(hours=12)).lines
+    assert lines[1:] == ["a step is 12 h here, 6 h in the checkpoint"]
