@@ -18,7 +18,6 @@ from axialcast.files.atomic import write_text
 from axialcast.names import canonical
 from axialcast.own import OwnFile
 from axialcast.run.errors import ConfigError, describe_errors
-from axialcast.run.model_section import FileConfig
 from axialcast.run.reading import read_values
 from axialcast.run.sections import (
     AxialConfig,
@@ -115,7 +114,7 @@ class Config(Section):
     cluster: ClusterConfig = ClusterConfig()
     _kept: Kept = PrivateAttr(default_factory=dict)
     _url: str | None = PrivateAttr(default=None)
-    _network_file: OwnFile | None = PrivateAttr(default=None)
+    _own_files: dict[str, OwnFile] = PrivateAttr(default_factory=dict)
 
     def model_post_init(self, context: Any) -> None:
         self._kept = kept((context or {}).get("texts", {}), self.model_dump(mode="json"))
@@ -171,15 +170,24 @@ class Config(Section):
 
     @property
     def network_file(self) -> OwnFile | None:
-        """The Python file that builds the network, where that is the user's: as it was when this
-        was asked first, so that all of a run speaks of the same.
+        """The Python file that builds the network, where that is the user's."""
+        return self.own_file(getattr(self.model, "path", None))
+
+    @property
+    def loss_file(self) -> OwnFile | None:
+        """The Python file that defines the loss, where that is the user's."""
+        return self.own_file(self.train.loss.path)
+
+    def own_file(self, path: str | None) -> OwnFile | None:
+        """A Python file of the user's as it was when it was asked for first, so that all of a run
+        speaks of the same; None: of none.
 
         Raises:
             FileNotFoundError: there is no such file.
         """
-        if self._network_file is None and isinstance(self.model, FileConfig):
-            self._network_file = OwnFile.read(self.model.path)
-        return self._network_file
+        if path is not None and path not in self._own_files:
+            self._own_files[path] = OwnFile.read(path)
+        return None if path is None else self._own_files[path]
 
     @property
     def network_path(self) -> str | None:
@@ -402,6 +410,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         locate(values.get("data"), texts.get("data"), key, path.parent)
     locate(values.get("forecast"), texts.get("forecast"), "boundary_store", path.parent)
     locate(values.get("model"), texts.get("model"), "path", path.parent)
+    loss = [_below(sections, "train", "loss") for sections in (values, texts)]
+    locate(loss[0], loss[1], "path", path.parent)
     locate(values.get("train"), texts.get("train"), "start_from", path.parent)
     interpolations = list(interpolated(texts, values))
     context = {"folder": path.parent, "texts": texts, "url": url}
@@ -411,6 +421,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         lines = [(key, without_values(key, line, interpolations)) for key, line in errors]
         raise ConfigError([f"{_origin(key, path, overridden)}: {line}" for key, line in lines])
     return Config.model_validate(values, context=context)
+
+
+def _below(sections: Any, *keys: str) -> Any:
+    """What stands below some keys; None: nothing does."""
+    for key in keys:
+        sections = sections.get(key) if isinstance(sections, dict) else None
+    return sections
 
 
 def save_config(config: Config, path: str | Path) -> None:

@@ -10,7 +10,6 @@ from axialcast.files import clearing, holding, inventory
 from axialcast.names import ANALYSIS, CLIMATOLOGY, PERSIST
 from axialcast.run.config import Config, ConfigError
 from axialcast.run.errors import places
-from axialcast.run.model_section import FileConfig
 from axialcast.run.shipped import find_pipeline, pipelines
 from axialcast.run.stage import Stage
 from axialcast.run.stamps import STAMPS, checkpoint_in, read_stamp
@@ -44,8 +43,7 @@ def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
     lines = [line for stage in stages for find in of_each for line in find(stage)]
     if SHARED & {stage.name for stage in stages}:
         lines += workers_uninstalled(config)
-    if {"train", "forecast"} & {stage.name for stage in stages}:
-        lines += _network_nowhere(config)
+    lines += _files_nowhere(config, {stage.name for stage in stages})
     if "verify" in {stage.name for stage in stages}:
         lines += _baselines_uninstalled(config)
     if "forecast" in {stage.name for stage in stages}:
@@ -59,14 +57,18 @@ def stages_of(config: Config, folder: Path = Path()) -> list[Stage]:
     return stages
 
 
-def _network_nowhere(config: Config) -> Iterator[str]:
-    """A line if the network is built by a file that is not there."""
-    model = config.model
-    if isinstance(model, FileConfig) and not Path(model.path).is_file():
-        yield (
-            f"model.path: no such file {model.path}; give a path from here or from the config's "
-            f"folder (axialcast cp network {Path(model.path).name} makes one)"
-        )
+def _files_nowhere(config: Config, names: set[str]) -> Iterator[str]:
+    """Python files of the user's that are not there, of the stages that run them."""
+    files = [
+        ("model.path", "network", getattr(config.model, "path", None), {"train", "forecast"}),
+        ("train.loss.path", "loss", config.train.loss.path, {"train"}),
+    ]
+    for key, example, path, stages in files:
+        if path is not None and names & stages and not Path(path).is_file():
+            yield (
+                f"{key}: no such file {path}; give a path from here or from the config's folder "
+                f"(axialcast cp {example} {Path(path).name} makes one)"
+            )
 
 
 def _forcings_nowhere(config: Config) -> Iterator[str]:

@@ -3,15 +3,33 @@
 from axialcast.data import Channels, Statistics
 from axialcast.grid import Grid
 from axialcast.model.loss import Loss
+from axialcast.model.own_loss import OwnCells
 from axialcast.run.config import Config
 
-__all__ = ["check_loss", "loss_of"]
+__all__ = ["check_loss", "check_own_loss", "loss_of"]
 
 
 def loss_of(config: Config, grid: Grid) -> Loss:
     """The loss of a training on a grid."""
-    said = config.train.loss.model_dump(exclude={"kind"})
+    samples = config.train.loss.samples if config.model.noise else 1
+    if config.loss_file is not None:
+        return Loss((OwnCells(config.loss_file, config.train.loss.options),), (1.0,), samples)
+    said = config.train.loss.model_dump(exclude={"kind", "path", "options"})
     return Loss.of("crps" if config.model.noise else "mse", **said, is_periodic=grid.is_periodic)
+
+
+def check_own_loss(config: Config) -> None:
+    """Tries out a loss by file.
+
+    Raises:
+        ValueError: it does not do what a loss must.
+    """
+    if config.loss_file is not None:
+        loss = OwnCells(config.loss_file, config.train.loss.options)
+        try:
+            loss.try_out(config.train.loss.samples if config.model.noise else 1)
+        except ValueError as error:
+            raise ValueError(f"train.loss.path: {error}") from None
 
 
 def check_loss(

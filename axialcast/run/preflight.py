@@ -19,6 +19,7 @@ from axialcast.run.boundary import check_boundary
 from axialcast.run.config import Config, ConfigError, DataConfig
 from axialcast.run.costs import Preflight
 from axialcast.run.line import stages_of
+from axialcast.run.loss import check_own_loss
 from axialcast.run.misfits import misfits
 from axialcast.run.sample import sample
 from axialcast.run.simulated import planet_of
@@ -63,6 +64,7 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
         preflight.channels.forecast.bounds(config.data.bounds)
         check_boundary(config, analysis, preflight.channels)
         log_scales(preflight.channels, config.data.transform)
+        check_own_loss(config)
     if "verify" in config.pipeline:
         _refuse_unknown_events(preflight.channels.forecast, config)
     if not scan or is_simulated:

@@ -50,7 +50,13 @@ ORDER = ("simulate", "prepare", "train", "forecast", "verify")
 
 ADDRESS = (
     *("data.store", "data.static_store", "data.storage_options"),
-    *("data.boundary.store", "forecast.boundary_store", "model.path", "train.start_from"),
+    *(
+        "data.boundary.store",
+        "forecast.boundary_store",
+        "model.path",
+        "train.loss.path",
+        "train.start_from",
+    ),
 )
 """Keys that say where something is: what is there decides, and they may hold secrets."""
 
@@ -196,6 +202,8 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
         inputs["store"] = store_state(config, store)
     if "model" in stage.reads and config.network_file is not None:
         inputs["network file"] = config.network_file.sha256
+    if "train.loss" in stage.reads and config.loss_file is not None:
+        inputs["loss file"] = config.loss_file.sha256
     if "data.static" in stage.reads and config.data and config.data.static:
         inputs["static store"] = store_state(config, config.static_store)
     if "forecast.forcings" in stage.reads and (paths := forcing_stores(config)):

@@ -101,3 +101,38 @@ def test_what_a_config_says_of_it_must_fit(config_of) -> None:
         check_run(config_of("{kind: file, path: nowhere.py}"))
     with pytest.raises(ConfigError, match=r"train.domain_ranks: only model.kind: axial can be"):
         config_of("{kind: unet}", "train.domain_ranks=2")
+
+
+def test_a_loss_by_file_trains_and_its_contents_count(config_of, tmp_path: Path) -> None:
+    Path("my_loss.py").write_text((EXAMPLE.parent / "loss.py").read_text())
+    loss = "train.loss={kind: file, path: my_loss.py, options: {width: 2.0}}"
+    only = ["pipeline=train", loss]
+    run(config_of("{dim: 8, depth: 1, heads: 2}", *only))
+    assert run(config_of("{dim: 8, depth: 1, heads: 2}", *only))[0].startswith("train: up to date")
+    text = Path("my_loss.py").read_text()
+    Path("my_loss.py").write_text(text.replace("width: float", "length: float"))
+    with pytest.raises(ValueError, match=r"train.loss.path: my_loss.py: .* argument 'width'"):
+        check_run(config_of("{dim: 8, depth: 1, heads: 2}", *only))
+    Path("my_loss.py").write_text(f"{text}\n# a remark\n")
+    assert "loss file changed" in run(config_of("{dim: 8, depth: 1, heads: 2}", *only))[0]
+
+
+@pytest.mark.parametrize(
+    ("loss", "line"),
+    [
+        ("{kind: file}", "train.loss: kind: file and path belong together; give both, or neither"),
+        ("{path: a.py}", "train.loss: kind: file and path belong together; give both, or neither"),
+        (
+            "{options: {a: 1}}",
+            "train.loss: options: are of kind: file, not of auto; leave them out",
+        ),
+        (
+            "{kind: file, path: a.py, blocks: [4]}",
+            "train.loss: kind: file is the whole loss; leave",
+        ),
+    ],
+)
+def test_keys_of_a_loss_belong_together(config_of, loss: str, line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config_of("{dim: 8, heads: 2}", f"train.loss={loss}")
+    assert line in caught.value.lines[0]

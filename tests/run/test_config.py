@@ -293,6 +293,7 @@ def test_sections_have_their_constructors_keywords_and_defaults() -> None:
     from axialcast.model.axial import AxialBody
     from axialcast.model.loss import Loss
     from axialcast.model.own import OwnBody
+    from axialcast.model.own_loss import OwnCells
     from axialcast.model.unet import UNet
     from axialcast.model.vit import ViT
     from axialcast.planet.nature_run import nature_run
@@ -301,7 +302,7 @@ def test_sections_have_their_constructors_keywords_and_defaults() -> None:
     for section, constructors, from_elsewhere in (
         (SimulateConfig, [nature_run], {"seed", "block_days"}),
         (RainCellsConfig, [RainCells], {"seed"}),
-        (LossConfig, [Loss.of], {"is_periodic"}),
+        (LossConfig, [Loss.of, OwnCells], {"is_periodic", "file", "path"}),
         (AxialConfig, [ForecastNetwork, AxialBody], WORLD),
         (UNetConfig, [ForecastNetwork, UNet], WORLD),
         (ViTConfig, [ForecastNetwork, ViT], WORLD),
@@ -310,9 +311,11 @@ def test_sections_have_their_constructors_keywords_and_defaults() -> None:
         parameters: dict[str, inspect.Parameter] = {}
         for constructor in constructors:
             parameters |= inspect.signature(constructor).parameters
-        assert set(section.model_fields) - {"kind"} == set(parameters) - from_elsewhere - {"kind"}
+        assert set(section.model_fields) - {"kind", "path"} == (
+            set(parameters) - from_elsewhere - {"kind", "path"}
+        )
         for name, default in defaults_of(section).items():
-            if name in ("kind", "departures"):  # which data and the user decide
+            if name in ("kind", "path", "options", "departures"):  # which data and the user decide
                 continue
             if parameters[name].default is not inspect.Parameter.empty:
                 assert (parameters[name].default or default) == default, name
