@@ -19,6 +19,7 @@ from axialcast.parallel import launch, told
 from axialcast.run.boundary import judged_weights, with_boundary
 from axialcast.run.config import Config
 from axialcast.run.loss import check_loss, loss_of
+from axialcast.run.model_size import sized
 from axialcast.run.network import network_to_train, remarks, settings_to_train
 from axialcast.run.parent import Parent
 from axialcast.run.progress import track
@@ -108,6 +109,13 @@ def run(config: Config) -> None:
     saved = state_to_go_on_from(config, made)
     device = choose_device(config.device)
     data = TrainingData.of(config)
+    config = sized(
+        config,
+        shape=data.grid.shape,
+        num_channels=len(data.channels),
+        num_samples=data.train.sizes["time"] // data.stride,
+    )
+    assert config.data is not None
     for remark in [*data.missing(), *remarks(config, data)]:
         print(f"train: {remark}")
     parent = Parent.of(config)

@@ -2,7 +2,14 @@
 
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 from axialcast.run.section import Section
 from axialcast.run.values import Count, Location, Patch, Positive, Share, Whole
@@ -10,6 +17,8 @@ from axialcast.run.values import Count, Location, Patch, Positive, Share, Whole
 __all__ = ["AxialConfig", "FileConfig", "Model", "ModelConfig", "UNetConfig", "ViTConfig"]
 
 Kind = Literal["axial", "unet", "vit", "file"]
+SIZED = ("dim", "depth", "patch")
+"""Keys that a size decides."""
 
 
 class ModelConfig(Section):
@@ -36,6 +45,9 @@ class ModelConfig(Section):
 class AxialConfig(ModelConfig):
     """Axial attention: keywords of `axialcast.model.axial.AxialBody`."""
 
+    size: Literal["auto", "small", "medium", "large"] | None = None
+    """What decides those of dim, depth and patch that are not given: a size, or auto, which goes
+    by the grid, the channels and the number of states in data.train; null: their defaults."""
     dim: Annotated[Count, Field(le=65_536)] = 128
     """Feature width."""
     depth: Annotated[Count, Field(le=1024)] = 4
@@ -60,6 +72,15 @@ class AxialConfig(ModelConfig):
     def _has_features(self) -> Self:
         _refuse_odd_heads(self.dim, self.heads, self.mlp_ratio)
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_size_decides(self, all_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is written down is read again as it was: a key that nobody gave is not given."""
+        values: dict[str, Any] = all_of(self)
+        for name in SIZED if self.size else ():
+            if name not in self.model_fields_set:
+                del values[name]
+        return values
 
 
 class UNetConfig(ModelConfig):

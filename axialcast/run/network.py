@@ -41,10 +41,11 @@ def network_of(
 
 
 def settings_of(config: Config) -> dict[str, Any]:
-    """Keywords of the network that follow from the config alone."""
+    """Keywords of the network that follow from the config alone, as `sized` made it."""
     data = config.data
     assert data is not None
-    settings: dict[str, Any] = {"input_steps": data.input_steps, **config.model.model_dump()}
+    settings: dict[str, Any] = {"input_steps": data.input_steps, **dict(config.model)}
+    settings.pop("size", None)  # which has decided others
     if config.network_file is not None:
         settings["sha256"] = config.network_file.sha256
     settings["departures"] = False  # the data decide

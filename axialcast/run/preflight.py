@@ -21,6 +21,7 @@ from axialcast.run.costs import Preflight
 from axialcast.run.line import stages_of
 from axialcast.run.loss import check_own_loss
 from axialcast.run.misfits import misfits
+from axialcast.run.model_size import sized
 from axialcast.run.sample import sample
 from axialcast.run.simulated import planet_of
 from axialcast.run.static_fields import static_fields
@@ -155,6 +156,11 @@ def _planned(
     cadence = forecaster.checkpoint.step if forecaster and is_single else analysis.cadence
     step = data.model_step
     stride = 1 if step is None else multiple(step, cadence) or 1  # misfits name what does not fit
+    channels = Channels.of(analysis.dataset, data.roles)
+    num_samples = len(analysis.between(*data.train)) // stride
+    config = sized(
+        config, shape=analysis.grid.shape, num_channels=len(channels), num_samples=num_samples
+    )
     return Preflight(config, data, analysis, cadence, stride)
 
 
