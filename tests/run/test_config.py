@@ -315,7 +315,13 @@ def test_sections_have_their_constructors_keywords_and_defaults() -> None:
             set(parameters) - from_elsewhere - {"kind", "path", "size"}
         )
         for name, default in defaults_of(section).items():
-            if name in ("kind", "path", "options", "size", "departures"):  # which data and the user decide
+            if name in (
+                "kind",
+                "path",
+                "options",
+                "size",
+                "departures",
+            ):  # which data and the user decide
                 continue
             if parameters[name].default is not inspect.Parameter.empty:
                 assert (parameters[name].default or default) == default, name
