@@ -7,8 +7,10 @@ from axialcast.baselines import (
     LagrangianPersistence,
     LinearInverseModel,
     Persistence,
+    ProbabilisticClimatology,
 )
 from axialcast.scores import (
+    ENSEMBLE_METRICS,
     EVENT_METRICS,
     METRICS,
     DrawnField,
@@ -21,6 +23,7 @@ from axialcast.scores import (
 )
 
 __all__ = [
+    "ENSEMBLE_METRICS",
     "EVENT_METRICS",
     "METRICS",
     "Baseline",
@@ -31,6 +34,7 @@ __all__ = [
     "LagrangianPersistence",
     "LinearInverseModel",
     "Persistence",
+    "ProbabilisticClimatology",
     "evaluate",
     "omissions",
     "skill_map",

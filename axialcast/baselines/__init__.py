@@ -8,6 +8,7 @@ from axialcast.baselines.kept import KeptFits
 from axialcast.baselines.lagrangian_persistence import LagrangianPersistence
 from axialcast.baselines.linear_inverse_model import LinearInverseModel
 from axialcast.baselines.persistence import Persistence
+from axialcast.baselines.probabilistic_climatology import ProbabilisticClimatology
 from axialcast.baselines.vector_autoregression import VectorAutoregression
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "LagrangianPersistence",
     "LinearInverseModel",
     "Persistence",
+    "ProbabilisticClimatology",
     "VectorAutoregression",
     "fit_baselines",
 ]

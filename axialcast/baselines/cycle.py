@@ -25,8 +25,10 @@ __all__ = [
     "check_cycle",
     "check_parts",
     "fitted_apart",
+    "minute_of_day",
     "part_of",
     "part_text",
+    "season",
     "year_days",
 ]
 
@@ -75,6 +77,17 @@ def annual_basis(times: Times, harmonics: int) -> NDArray[np.float64]:
     days, year = _days(times)
     phase = 2 * np.pi * days[:, None] / year * np.arange(1, harmonics + 1)
     return np.concatenate([np.ones((len(times), 1)), np.cos(phase), np.sin(phase)], axis=1)
+
+
+def season(times: Times) -> NDArray[np.float64]:
+    """(t,) share of the year that has passed since some January 1st, in [0, 1)."""
+    days, year = _days(times)
+    return days / year % 1
+
+
+def minute_of_day(times: Times) -> NDArray[np.int64]:
+    """(t,) minutes since midnight (UTC)."""
+    return _minutes(times) % (24 * 60)
 
 
 def _minutes(times: Times) -> NDArray[np.int64]:

@@ -30,6 +30,7 @@ from axialcast.baselines.linear_inverse_model import (
 from axialcast.baselines.passes import MEMORY_GIB, Gatherer, go_through
 from axialcast.baselines.patterns import MAX_PATTERNS, Sample, factor_for, num_bytes
 from axialcast.baselines.persistence import Persistence
+from axialcast.baselines.probabilistic_climatology import ProbabilisticClimatology
 from axialcast.baselines.vector_autoregression import (
     NAME,
     REST_LAGS,
@@ -51,7 +52,10 @@ BASELINES = (
 )
 """Those that any analysis has."""
 
-KNOWN = (*BASELINES, "lagrangian_persistence")
+NOT_FITTED = ("persistence", "lagrangian_persistence", "probabilistic_climatology")
+"""Those that nothing is gathered for."""
+
+KNOWN = (*BASELINES, "lagrangian_persistence", "probabilistic_climatology")
 
 JOINT = ("linear_inverse_model", "vector_autoregression")
 """Those of patterns of all channels together."""
@@ -101,6 +105,8 @@ def fit_baselines(
                 baselines[name] = LagrangianPersistence(analysis.channels, step)
             case "climatology":
                 baselines[name] = climatology
+            case "probabilistic_climatology":
+                baselines[name] = ProbabilisticClimatology(climatology, analysis.times)
             case "damped_persistence":
                 damping = fits.arrays[name]["damping"]
                 baselines[name] = damped_persistence_of(climatology, damping, lead_times)
@@ -231,7 +237,7 @@ class _Fits:
 
     def _missing(self, names: Sequence[str]) -> list[str]:
         """Those that are not kept."""
-        wanted = {"climatology", *names} - {"persistence", "lagrangian_persistence"}
+        wanted = {"climatology", *names} - {*NOT_FITTED}
         for name in sorted(wanted) if self._kept else []:
             assert self._kept is not None
             found = self._kept.load(name, self._training, self._settings(name))

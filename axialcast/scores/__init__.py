@@ -2,6 +2,7 @@
 
 from axialcast.scores.blocks import blocks_of
 from axialcast.scores.drawn import DrawnField
+from axialcast.scores.ensembles import ENSEMBLE_METRICS
 from axialcast.scores.evaluation import evaluate, keep_sums, skill_map
 from axialcast.scores.events import EVENT_METRICS
 from axialcast.scores.kept import KeptSums
@@ -10,6 +11,7 @@ from axialcast.scores.metrics import METRICS
 from axialcast.scores.spectra import spectra
 
 __all__ = [
+    "ENSEMBLE_METRICS",
     "EVENT_METRICS",
     "METRICS",
     "DrawnField",

@@ -13,9 +13,10 @@ from axialcast.baselines.climatology import Climatology
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
 from axialcast.grid import dims_of, grid_of
-from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, TIME
+from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, NUMBER, TIME
 from axialcast.scores.blocks import Block, blocks_of
 from axialcast.scores.drawn import DrawnField, skill
+from axialcast.scores.ensembles import ENSEMBLE_METRICS, labelled_ranks
 from axialcast.scores.events import (
     EVENT_METRICS,
     Thresholds,
@@ -46,7 +47,7 @@ def evaluate(
     *,
     climatology: Climatology,
     baselines: Mapping[str, Baseline] | None = None,
-    metrics: Sequence[str] = tuple(METRICS),
+    metrics: Sequence[str] = (*METRICS, *ENSEMBLE_METRICS),
     regions: Mapping[str, Region] | None = None,
     block_values: int = PIECE_VALUES,
     memory_gib: float = 2.0,
@@ -64,12 +65,16 @@ def evaluate(
     pair is left the score is NaN. Nothing is left out silently: see the counts below.
 
     Args:
-        forecast: (init_time, lead_time, [level], latitude, longitude); may be lazy.
-        analysis: (time, [level], latitude, longitude) truth and initial states; may be lazy.
+        forecast: (init_time, [number], lead_time, [level], latitude, longitude); may be lazy. Of an
+            ensemble, all metrics but its own judge the mean over `number`.
+        analysis: (time, [level], latitude, longitude) truth and initial states; may be lazy. Of a
+            `ProbabilisticClimatology` among the baselines, the training period as well.
         climatology: fitted on training years; anomalies of `acc` depart from it.
         baselines: other models to score, by name.
-        metrics: names in `axialcast.verify.METRICS`, one at least, and in
-            `axialcast.verify.EVENT_METRICS`.
+        metrics: names in `axialcast.verify.METRICS`, one at least, in
+            `axialcast.verify.EVENT_METRICS`, and in `axialcast.verify.ENSEMBLE_METRICS`, which are
+            left out where neither the forecast nor a baseline is an ensemble. The CRPS of what is
+            none is its mean absolute error.
         regions: boxes by name, {"latitude": [south, north], "longitude": [west, east]} in degrees;
             west may exceed east, across the meridian. `all`, the whole grid, is always there.
         block_values: values of one model scored at once, unless a chunk of the forecast is larger.
@@ -88,7 +93,9 @@ def evaluate(
         One variable per forecast variable, of dimensions (model, metric, region, lead_time,
         [level]); `<variable>_num_pairs` (region, lead_time, [level]), pairs with anything to score;
         `<variable>_masked`, the share of area left out of them, NaN without any; for each metric of
-        events `<variable>_<metric>` (model, <variable>_threshold, region, lead_time, [level]); and
+        events `<variable>_<metric>` (model, <variable>_threshold, region, lead_time, [level]); of
+        an ensemble `<variable>_rank_histogram` (region, lead_time, [level], rank), how often the
+        truth has each rank among the members (Hamill 2001, Mon. Wea. Rev. 129); and
         `num_missing_truth` (lead_time), pairs whose valid time the analysis does not hold.
 
     Raises:
@@ -114,7 +121,13 @@ def evaluate(
         thresholds=thresholds,
     )
     names, found = list(region_weights(grid_of(truths), regions or {})), setting.pair_sums(sums)
-    scores = labelled_scores(found, forecast, list(scored), of_pairs, names)
+    ensembles = setting.ensemble_sums(sums, found)
+    chosen = _of_ensembles(of_pairs, ensembles is not None)
+    scores = labelled_scores(found, forecast, list(scored), chosen, names, ensembles)
+    if ensembles and (ranks := ensembles.histogram()) is not None:
+        labels = {"region": names, LEAD_TIME: forecast[LEAD_TIME]}
+        labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
+        scores = scores.merge(labelled_ranks(ranks, forecast, labels))
     if events := setting.event_sums(sums, found):
         labels = {"model": list(scored), "region": names, LEAD_TIME: forecast[LEAD_TIME]}
         labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
@@ -123,6 +136,8 @@ def evaluate(
     scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))
     scores["num_missing_truth"].attrs = {"long_name": "pairs past the analysis", "units": "1"}
     scores.attrs["num_init_times"] = forecast.sizes[INIT_TIME]
+    if NUMBER in forecast.dims:
+        scores.attrs["num_members"] = forecast.sizes[NUMBER]
     return scores
 
 
@@ -198,12 +213,14 @@ def _sums(
     shares = np.stack([areas / areas.sum() for areas in weights.values()])
     models = Models(scored, climatology, given, Channels.of(forecast))
     events = events_of(models.channels, thresholds or {})
+    source = aligned(given, models.wanted, climatology.grid)
+    models.check(source)
     pieces = Pieces(forecast, block_values, whole=bool(models.own))
     setting = Setting(pieces, pieces.cuts, models, shares, drawn, events)
     sums = all_sums(
         setting,
         blocks_of(forecast),
-        aligned(given, models.wanted, climatology.grid),
+        source,
         memory_bytes=round(memory_gib * 2**30),
         num_threads=num_threads,
         progress=progress,
@@ -215,18 +232,30 @@ def _sums(
 
 def _chosen(metrics: Sequence[str], thresholds: Thresholds | None) -> tuple[list[str], list[str]]:
     """The metrics of pairs and those of events, each once."""
-    unknown = [name for name in metrics if name not in METRICS and name not in EVENT_METRICS]
-    of_pairs = [name for name in dict.fromkeys(metrics) if name in METRICS]
+    each = METRICS | ENSEMBLE_METRICS
+    unknown = [name for name in metrics if name not in each and name not in EVENT_METRICS]
+    of_pairs = [name for name in dict.fromkeys(metrics) if name in each]
     of_events = [name for name in dict.fromkeys(metrics) if name in EVENT_METRICS]
     if unknown or not of_pairs:
         got = f"unknown {unknown[0]!r}" if unknown else "none of pairs" if of_events else "none"
-        known = [*METRICS, *(() if of_events else EVENT_METRICS)]
+        known = [*each, *(() if of_events else EVENT_METRICS)]
         raise ValueError(f"metrics: {got}; choose from {', '.join(known)}")
     if of_events and not thresholds:
         raise ValueError(
             f"metrics: {of_events[0]} judges events; say from which values on with thresholds"
         )
     return of_pairs, of_events
+
+
+def _of_ensembles(metrics: Sequence[str], is_ensemble: bool) -> list[str]:
+    """Those metrics of pairs that can be given."""
+    chosen = [name for name in metrics if is_ensemble or name not in ENSEMBLE_METRICS]
+    if not chosen:
+        raise ValueError(
+            f"metrics: {metrics[0]} judges ensembles, and the forecast has one member; add one of "
+            f"{', '.join(METRICS)}, or forecast several members"
+        )
+    return chosen
 
 
 def _dataset(analysis: Analysis | xr.Dataset) -> xr.Dataset:

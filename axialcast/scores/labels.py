@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from axialcast.names import LEAD_TIME, LEVEL
+from axialcast.names import LEAD_TIME, LEVEL, NUMBER
+from axialcast.scores.ensembles import ENSEMBLE_METRICS, EnsembleSums
 from axialcast.scores.events import EVENT_METRICS, threshold_name
 from axialcast.scores.metrics import METRICS
 from axialcast.scores.sums import PairSums
@@ -29,14 +30,18 @@ def labelled_scores(
     models: Sequence[str],
     metrics: Sequence[str],
     regions: Sequence[str],
+    ensembles: EnsembleSums | None = None,
 ) -> xr.Dataset:
     """Scores, and counts of pairs, of every variable of the forecast."""
     means, masked = sums.means(), sums.masked()
-    values = np.stack([METRICS[metric](means) for metric in metrics])
+    if ensembles is not None:
+        means |= ensembles.means(means)
+    known = METRICS | ENSEMBLE_METRICS
+    values = np.stack([known[metric](means) for metric in metrics])
     scores = xr.Dataset(attrs={"title": "axialcast scores"})
     start = 0
     for name, array in forecast.data_vars.items():
-        dims = [str(dim) for dim in array.dims[1:-2]]
+        dims = [str(dim) for dim in array.dims[1:-2] if dim != NUMBER]
         num = array.sizes.get(LEVEL, 1)
         places = slice(start, start + num) if LEVEL in dims else start
         start += num

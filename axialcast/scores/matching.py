@@ -21,11 +21,15 @@ def matched(forecast: xr.Dataset, analysis: xr.Dataset) -> tuple[xr.Dataset, xr.
     """
     if not forecast.data_vars:
         raise ValueError("forecast: holds no variable; select at least one")
+    if forecast.sizes.get(NUMBER, 2) < 2:
+        forecast = forecast.isel({NUMBER: 0}, drop=True)
     if NUMBER in forecast.dims:
-        raise ValueError(
-            f"forecast: has {forecast.sizes[NUMBER]} ensemble members, expected one; take the mean "
-            f"with .mean({NUMBER!r}) or one member with .isel({NUMBER}=0)"
-        )
+        for name, array in forecast.data_vars.items():
+            if NUMBER not in array.dims:
+                raise ValueError(
+                    f"forecast: {name} has no {NUMBER}, which others have; select variables that "
+                    "all have members"
+                )
     horizontal = dims_of(analysis.dims)
     for name, dataset, dims in (
         ("forecast", forecast, (INIT_TIME, LEAD_TIME, *horizontal)),
@@ -73,7 +77,7 @@ def matched(forecast: xr.Dataset, analysis: xr.Dataset) -> tuple[xr.Dataset, xr.
             f"forecast: no init_time from {_span(forecast[INIT_TIME])} is in the analysis, "
             f"{_span(analysis[TIME])}; {REMEDY}"
         )
-    order = [INIT_TIME, LEAD_TIME, TIME, LEVEL, *horizontal]
+    order = [INIT_TIME, LEAD_TIME, TIME, LEVEL, NUMBER, *horizontal]
     return forecast.transpose(*order, missing_dims="ignore"), analysis.transpose(
         *order, missing_dims="ignore"
     )

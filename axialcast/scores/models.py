@@ -13,12 +13,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.baselines.baseline import ALL, Baseline, Which
+from axialcast.baselines.baseline import ALL, Baseline, States, Which
 from axialcast.baselines.climatology import Climatology
 from axialcast.data.channels import Channel, Channels
+from axialcast.data.reader import Analysis
 from axialcast.grid import dims_of
 from axialcast.names import INIT_TIME, LEAD_TIME
+from axialcast.scores.ensembles import Members, mean_of
 from axialcast.scores.window import Window
+from axialcast.times.calendars import time_text
 from axialcast.times.dates import Leads, Times, later
 from axialcast.times.leads import lead_labels
 
@@ -64,7 +67,11 @@ class Models:
     @cached_property
     def own(self) -> list[str]:
         """Those that are a user's own, with labelled forecasts alone."""
-        return [n for n, m in self.models.items() if m is not None and not hasattr(m, "values")]
+        return [
+            name
+            for name, model in self.models.items()
+            if not (model is None or hasattr(model, "values") or hasattr(model, "drawn"))
+        ]
 
     @cached_property
     def _places(self) -> list[NDArray[Any]]:
@@ -75,6 +82,36 @@ class Models:
     def joint(self) -> dict[str, Any]:
         """Those whose channels depend on each other."""
         return {name: model for name, model in self.models.items() if hasattr(model, "start")}
+
+    @cached_property
+    def drawn(self) -> dict[str, Any]:
+        """Those that are ensembles of states."""
+        return {name: model for name, model in self.models.items() if hasattr(model, "drawn")}
+
+    def check(self, analysis: Analysis) -> None:
+        """Refuses an analysis without the states that members are drawn from.
+
+        Raises:
+            ValueError: it lacks one.
+        """
+        for name, model in self.drawn.items():
+            absent = analysis.rows(model.times) < 0
+            if absent.any():
+                raise ValueError(
+                    f"{name}: its members are states of the training period, and the analysis "
+                    f"lacks that of {time_text(model.times[absent][0])}; give the analysis of both "
+                    "the training and the verified period"
+                )
+
+    def ensembles(self, num_members: int | None) -> dict[str, int]:
+        """Those that are ensembles, by their number of members.
+
+        Args:
+            num_members: of the forecast; None: it is none.
+        """
+        own = [] if num_members is None else [n for n, m in self.models.items() if m is None]
+        drawn = {name: model.num_members for name, model in self.drawn.items()}
+        return dict.fromkeys(own, num_members or 0) | drawn
 
     @cached_property
     def wanted(self) -> Channels:
@@ -109,7 +146,8 @@ class Models:
 
     def states(self, init_times: Times, lead_times: Leads) -> Times:
         """(n,) times of all states that scores from these times follow from, sorted, each once."""
-        times = [later(init_times[:, None], lead_times).ravel()]
+        valid = np.unique(later(init_times[:, None], lead_times))
+        times = [valid, *(model.drawn(valid).ravel() for model in self.drawn.values())]
         for model in self.models.values():
             if model is not None and hasattr(model, "states"):
                 times.append(model.states(init_times))
@@ -132,8 +170,9 @@ class Models:
         lead_times: Leads,
         window: Window,
         starts: Starts,
-    ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
-        """(i, l, c, h, w) climatology at the valid times, and values of each model.
+    ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]], dict[str, Members]]:
+        """(i, l, c, h, w) climatology at the valid times, values of each model, and members of
+        those that are ensembles of states.
 
         Args:
             forecast: (i, l, c, h, w) its values.
@@ -155,10 +194,19 @@ class Models:
                 normals[id(climatology)] = found.reshape(forecast.shape)
             return normals[id(climatology)]
 
-        found = []
+        found, members = [], {}
         for name, model in self.models.items():
             if model is None:
                 found.append(forecast)
+            elif name in self.drawn:
+                _known(name, wanted, self.drawn[name].channels)
+                members[name] = self._drawn_at(self.drawn[name], valid, forecast.shape[:2], states)
+                means = {
+                    which: mean_of(members[name].values(which), axis=1)
+                    for which in np.unique(members[name].which).tolist()
+                }
+                order = members[name].which.ravel().tolist()
+                found.append(np.stack([means[n] for n in order]).reshape(forecast.shape))
             elif name in self.own:
                 with self._alone:  # whoever wrote it may not have thought of threads
                     labelled = model.forecast(self.analysis, init_times, lead_times)
@@ -175,7 +223,15 @@ class Models:
                     found.append(fitted.values_from(starts[name], *asked))
                 else:
                     found.append(fitted.values(*asked))
-        return normal(self.climatology), found
+        return normal(self.climatology), found, members
+
+    def _drawn_at(
+        self, model: Any, valid: Times, shape: tuple[int, ...], states: States
+    ) -> Members:
+        """Members of pairs (i, l), which have them in common where they are valid at one time."""
+        unique, which = np.unique(valid, return_inverse=True)
+        times = model.drawn(unique)
+        return Members(which.reshape(shape), lambda number: states(times[number]).swapaxes(0, 1))
 
 
 def _known(name: str, wanted: Sequence[Channel], known: Sequence[Channel] | None) -> Which:

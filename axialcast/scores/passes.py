@@ -21,6 +21,7 @@ from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
 from axialcast.scores.blocks import Block
 from axialcast.scores.drawn import DrawnField
+from axialcast.scores.ensembles import ENSEMBLE_SUMS, RANKS
 from axialcast.scores.events import EVENT_SUMS
 from axialcast.scores.kept import KeptSums
 from axialcast.scores.models import Models, Starts
@@ -34,7 +35,7 @@ __all__ = ["Progress", "all_sums"]
 
 Progress = Callable[[list[Block]], Iterable[Block]]
 
-CHANNEL_AXIS = {"sums": 3, "area": 1, "pairs": 1, EVENT_SUMS: 3}
+CHANNEL_AXIS = {"sums": 3, "area": 1, "pairs": 1, EVENT_SUMS: 3, ENSEMBLE_SUMS: 3, RANKS: 2}
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,9 @@ class _Plan:
         pieces = setting.pieces
         together = pieces.groups(blocks)
         longest = max(map(len, together))
-        values = pieces.largest * (len(setting.models.models) + 2) + pieces.read_together(together)
+        # Of an ensemble all members are read, and their mean is scored.
+        one = pieces.largest // (pieces.num_members or 1)
+        values = one * (len(setting.models.models) + 2) + pieces.read_together(together)
         most = max(1, memory_bytes // 4 // (4 * values + setting.pair_sums({}).scratch_bytes))
         threads = min(num_threads or available_cores(), most)
         read_bytes = memory_bytes // 4

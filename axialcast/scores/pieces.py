@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from axialcast.data.arrays.lazy import part_of
 from axialcast.data.channels import Channels
 from axialcast.grid import dims_of
-from axialcast.names import INIT_TIME, LEVEL
+from axialcast.names import INIT_TIME, LEVEL, NUMBER
 from axialcast.scores.blocks import Block
 from axialcast.times.leads import leads_of
 
@@ -47,12 +47,13 @@ class Pieces:
     The cuts follow from the forecast's labels and chunks and `values` alone.
 
     Args:
-        forecast: (init_time, lead_time, [level], latitude, longitude) in this order.
+        forecast: (init_time, lead_time, [level], [number], latitude, longitude) in this order.
         values: of one piece, at most, unless a chunk is larger.
         whole: leave all channels together, whatever the chunks.
 
     Attributes:
         depth: most initial times that share a chunk.
+        num_members: of an ensemble; None: the forecast is none.
     """
 
     def __init__(self, forecast: xr.Dataset, values: int, *, whole: bool = False) -> None:
@@ -61,6 +62,8 @@ class Pieces:
         self.grid = [forecast[dim].values for dim in dims_of(forecast.dims)]
         self.grid_shape = len(self.grid[0]), len(self.grid[1])
         self.values = values
+        self.num_members = forecast.sizes.get(NUMBER)
+        self._members = () if self.num_members is None else (self.num_members,)
         self._arrays = [forecast[name].variable for name in self.channels.variables]
         edges = [_edges(array) for array in self._arrays]
         self._init_chunks = [_chunk_numbers(array, 0) for array in self._arrays]
@@ -108,26 +111,28 @@ class Pieces:
         return [slice(first, min(first + step, num)) for first in range(0, num, step)]
 
     def read(self, cut: Cut, positions: NDArray[np.intp]) -> NDArray[np.float32]:
-        """(i, l, c, h, w) values at some initial times."""
+        """(i, l, c, [m], h, w) values at some initial times."""
         is_stretch = (np.diff(positions) == 1).all()
         rows: Any = slice(positions[0], positions[-1] + 1) if is_stretch else positions
         num_leads, num_channels = (s.stop - s.start for s in (cut.leads, cut.channels))
         out: NDArray[np.float32] | None = None
         start = 0
         for array in self._arrays:
-            length = array.shape[2] if array.ndim == 5 else 1
+            has_levels = LEVEL in array.dims
+            length = array.shape[2] if has_levels else 1
             first, last = max(cut.channels.start, start), min(cut.channels.stop, start + length)
             start += length
             if first >= last:
                 continue
             inside = slice(first - start + length, last - start + length)
-            index = (rows, cut.leads, inside) if array.ndim == 5 else (rows, cut.leads)
+            index = (rows, cut.leads, inside) if has_levels else (rows, cut.leads)
             found = np.asarray(array[index].values, np.float32)
-            found = found if array.ndim == 5 else found[:, :, None]
+            found = found if has_levels else found[:, :, None]
             if last - first == num_channels:
                 return found
             if out is None:
-                out = np.empty((len(positions), num_leads, num_channels, *self.grid_shape), "f4")
+                shape = (len(positions), num_leads, num_channels, *self._members, *self.grid_shape)
+                out = np.empty(shape, np.float32)
             out[:, :, first - cut.channels.start : last - cut.channels.start] = found
         assert out is not None
         return out
@@ -135,7 +140,7 @@ class Pieces:
     def _size(self, cut: Cut) -> int:
         """Values at one initial time."""
         num_leads, num_channels = (s.stop - s.start for s in (cut.leads, cut.channels))
-        return int(num_leads * num_channels * np.prod(self.grid_shape))
+        return int(num_leads * num_channels * np.prod([*self._members, *self.grid_shape]))
 
     def _fits(self, cut: Cut) -> bool:
         """Whether a cut's chunks, of all initial times that they hold, are one piece."""
@@ -185,7 +190,7 @@ def _longest(numbers: NDArray[np.int64] | None) -> int:
 def _edges(array: xr.Variable) -> tuple[list[int], list[int]]:
     """Where chunks begin and end along lead times and levels, one level where there are none."""
     leads = _where_new(_chunk_numbers(array, 1), array.shape[1])
-    if array.ndim < 5:
+    if LEVEL not in array.dims:
         return leads, [0, 1]
     assert array.dims[2] == LEVEL
     return leads, _where_new(_chunk_numbers(array, 2), array.shape[2])

@@ -50,6 +50,7 @@ class PairSums:
         self.weights = self._rows((len(weights),))
         self.weights.reshape(len(weights), -1)[:, : self.size] = weights.reshape(len(weights), -1)
         self.whole = self.weights.sum((-2, -1))
+        self.flat_weights = self.weights.reshape(len(weights), -1)[:, : self.size]
 
     def add(
         self,
@@ -88,8 +89,9 @@ class PairSums:
         at_once = padded * max(1, CACHED_VALUES // self.size)
         return 8 * int(at_once * (5 + num_regions) + padded * num_regions)
 
-    def area_of(self, where: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """(r,) share of each region's area that some of the (h, w) points have."""
+    def area_of(self, where: NDArray[Any]) -> NDArray[np.float64]:
+        """(r,) share of each region's area that some of the (h, w) points have; of numbers, the sum
+        of these weighted by it."""
         points = self._rows(())
         points.reshape(-1)[: self.size] = where.reshape(-1)
         return np.asarray(np.vecdot(points, self.weights).sum(-1))

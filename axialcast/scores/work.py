@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from axialcast.scores.blocks import Block
 from axialcast.scores.drawn import DrawnField
+from axialcast.scores.ensembles import EnsembleSums, Members
 from axialcast.scores.events import Event, EventSums
 from axialcast.scores.kept import Known
 from axialcast.scores.models import Models, Starts
@@ -61,6 +62,11 @@ class Setting:
         own = [e for e in self.events if self.channels.start <= e.place < self.channels.stop]
         return EventSums(sums, pairs, own, self.channels.start)
 
+    def ensemble_sums(self, sums: Sums, pairs: PairSums) -> EnsembleSums | None:
+        """The sums over ensembles among them; None: no model is one."""
+        ensembles = self.models.ensembles(self.pieces.num_members)
+        return EnsembleSums(sums, pairs, list(self.models.models), ensembles) if ensembles else None
+
     def identity(self) -> Mapping[str, Any]:
         """What the sums of all blocks follow from, besides fits, lead times and states."""
         wanted = self.models.channels[self.channels]
@@ -75,6 +81,7 @@ class Setting:
             "channels": [[c.variable, c.level, c.units] for c in wanted],
             "drawn": self.drawn and self.drawn.label(),
             **({"events": looked_for} if looked_for else {}),
+            **({} if self.pieces.num_members is None else {"members": self.pieces.num_members}),
         }
 
 
@@ -145,14 +152,19 @@ class Work:
         return self._setting.pieces.stretches(cut, self.block)
 
     def add(self, cut: Cut, cases: slice, forecast: NDArray[np.float32]) -> None:
-        """Adds forecasts (i, l, c, h, w) from some of the initial times."""
+        """Adds forecasts (i, l, c, [m], h, w) from some of the initial times."""
         setting, window = self._setting, self._window
+        members: dict[str, Members] = {}
+        if setting.pieces.num_members is not None:
+            members["forecast"] = _members(forecast)
+            forecast = forecast.mean(3, dtype=np.float64).astype(np.float32)
         init_times = self.block.init_times[cases]
         lead_times = setting.pieces.lead_times[cut.leads]
         starts = {name: start[cases] for name, start in (self._starts or {}).items()}
-        normal, predictions = setting.models.values(
+        normal, predictions, others = setting.models.values(
             forecast, cut.channels, init_times, lead_times, window, starts
         )
+        members |= others
         truth = setting.models.truth(cut.channels, init_times, lead_times, window)
         first = setting.channels.start
         channels = slice(cut.channels.start - first, cut.channels.stop - first)
@@ -160,12 +172,16 @@ class Work:
         pairs.add(cut.leads, channels, predictions, truth, normal)
         if events := setting.event_sums(self.sums, pairs):
             events.add(cut.leads, channels, predictions, truth, normal)
+        if ensembles := setting.ensemble_sums(self.sums, pairs):
+            ensembles.add(cut.leads, channels, members, predictions, truth, normal)
         if setting.drawn:
             at = (cases, cut.leads, cut.channels)
             setting.drawn.add(self.sums, at, forecast, truth, normal)
 
     def _begin(self) -> None:
-        self._setting.event_sums(self.sums, self._setting.pair_sums(self.sums))
+        pairs = self._setting.pair_sums(self.sums)
+        self._setting.event_sums(self.sums, pairs)
+        self._setting.ensemble_sums(self.sums, pairs)
         if self._setting.drawn:
             self._setting.drawn.begin(self.sums, self.block)
         if self._starts is None:
@@ -179,3 +195,9 @@ class Work:
             for start in (self._starts or {}).values()
         ]
         return np.concatenate([states, np.reshape(made, (-1, 32))]).astype(np.uint8)
+
+
+def _members(forecast: NDArray[np.float32]) -> Members:
+    """Of an ensemble (i, l, c, m, h, w)."""
+    which = np.arange(forecast.shape[0] * forecast.shape[1]).reshape(forecast.shape[:2])
+    return Members(which, lambda number: forecast[divmod(number, forecast.shape[1])])

@@ -197,7 +197,6 @@ REFUSED = [
     (in_hectopascal, "pressure is in 'hPa', the analysis in 'Pa'; convert one of them"),
     (lambda f: f.rename(pressure="density"), "variable 'density' is not in the analysis"),
     (lambda f: f.expand_dims(level=[500.0], axis=2), "has levels in the forecast only"),
-    (lambda f: f.expand_dims(number=3), "has 3 ensemble members"),
     (lambda f: f.assign_coords(lead_time=[24, 48, 72]), "lead_time is int64, expected timedelta64"),
     (lambda f: f.assign_coords(init_time=f.init_time + 9999 * DAY), "no init_time from 2030"),
     (lambda f: f.rename(lead_time="step"), "no dimension 'lead_time' among"),

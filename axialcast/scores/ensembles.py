@@ -1,0 +1,273 @@
+"""Scores of ensembles: how far members are from the truth, from one another, and where it ranks.
+
+Shapes: i init times, l lead times, c channels, m members, h latitudes, w longitudes, x grid points,
+e ensembles, r regions.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.names import LEVEL
+from axialcast.scores.metrics import Means
+from axialcast.scores.sums import PairSums, Sums
+
+__all__ = [
+    "ENSEMBLE_METRICS",
+    "ENSEMBLE_SUMS",
+    "RANKS",
+    "EnsembleSums",
+    "Members",
+    "judged",
+    "labelled_ranks",
+    "mean_of",
+    "rank_histogram_name",
+]
+
+ENSEMBLE_SUMS, RANKS = "ensembles", "ranks"
+"""Names of their sums among those of pairs."""
+
+STATISTICS = ("crps", "variance", "expected_squared_error")
+
+POINTS = 2**14
+"""Grid points that are judged at once: with their members they stay in the processor's cache."""
+
+FORECAST = "forecast"
+"""The model whose rank histogram is made."""
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """The members of an ensemble at some pairs of initial and lead time.
+
+    Args:
+        which: (i, l) numbers of what pairs share: those of one number have the same members and
+            the same truth. For each lead time they rise with the initial time.
+        values: (c, m, h, w) of such a number.
+    """
+
+    which: NDArray[np.intp]
+    values: Callable[[int], NDArray[np.float32]]
+
+
+class Judged(NamedTuple):
+    """What is known of an ensemble at each grid point; NaN where fewer than two members are.
+
+    Args:
+        crps: (h, w) see `judged`.
+        variance: (h, w) between members, unbiased.
+        expected: (h, w) squared error of the mean that this variance stands for.
+        below, ties: (h, w) how many members are less than the truth, and equal to it.
+    """
+
+    crps: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    below: NDArray[np.intp]
+    ties: NDArray[np.intp]
+
+
+def judged(members: NDArray[np.float32], observed: NDArray[np.float32]) -> Judged:
+    """What members (m, h, w) say of a truth (h, w), point by point; of those that are not NaN.
+
+    The fair continuous ranked probability score (Ferro 2014, Q. J. R. Meteorol. Soc. 140, eq. 4;
+    Zamo and Naveau 2018, Math. Geosci. 50, eq. 7) of m members x and the truth y is
+
+        mean |x - y| - sum_{j<k} |x_j - x_k| / (m (m - 1)),
+
+    which does not depend on m where members and truth are of one distribution. Of such an ensemble
+    the squared error of the mean is (m + 1) / m times the variance between members, on the average
+    (Fortin et al. 2014, J. Hydrometeorol. 15, eq. 15).
+    """
+    shape, size = observed.shape, observed.size
+    every, truth = members.reshape(len(members), size), observed.reshape(size)
+    fields = np.full((len(STATISTICS), size), np.nan)
+    counts = np.zeros((2, size), np.intp)
+    for first in range(0, size, POINTS):
+        here = slice(first, first + POINTS)
+        errors = every[:, here].T.astype(np.float64) - truth[here, None]
+        errors.sort(axis=-1)  # NaN last
+        counts[0, here], counts[1, here] = (errors < 0).sum(-1), (errors == 0).sum(-1)
+        known = np.isfinite(errors).sum(-1)
+        for num in np.unique(known[known > 1]).tolist():
+            rows = known == num
+            fields[:, here][:, rows] = _statistics(errors[rows, :num])
+    return Judged(*fields.reshape(-1, *shape), *counts.reshape(-1, *shape))
+
+
+def _statistics(errors: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """(x,) CRPS, variance and expected squared error of the mean, of errors (x, m) in order."""
+    num = errors.shape[-1]
+    apart = errors @ (2.0 * np.arange(num) - (num - 1)) / (num * (num - 1))
+    variance = errors.var(-1, ddof=1)
+    return np.abs(errors).mean(-1) - apart, variance, (num + 1) / num * variance
+
+
+def mean_of(members: NDArray[np.float32], *, axis: int) -> NDArray[np.float32]:
+    """Mean over the members that are known, NaN where these are fewer than two."""
+    known = np.isfinite(members)
+    number = known.sum(axis)
+    total = members.sum(axis, dtype=np.float64, where=known)
+    mean = np.full(total.shape, np.nan, np.float32)
+    np.divide(total, number, out=mean, where=number > 1, casting="same_kind")
+    return mean
+
+
+class EnsembleSums:
+    """Sums over pairs of what ensembles say, over the points and pairs that `PairSums` counts.
+
+    Args:
+        sums: where they are, or will be, among others; zero to begin with.
+        pairs: of the same channels and among the same sums.
+        models: names of all that is scored.
+        ensembles: those that are ensembles, by their number of members.
+    """
+
+    def __init__(
+        self, sums: Sums, pairs: PairSums, models: Sequence[str], ensembles: Mapping[str, int]
+    ) -> None:
+        shape = pairs.area.shape
+        self.sums = sums.setdefault(
+            ENSEMBLE_SUMS, np.zeros((len(STATISTICS), len(ensembles), *shape))
+        )
+        self.ranks: NDArray[Any] | None = None
+        if FORECAST in ensembles:
+            self.ranks = sums.setdefault(RANKS, np.zeros((ensembles[FORECAST] + 1, *shape)))
+        self.pairs, self.models, self.ensembles = pairs, list(models), list(ensembles)
+        self._weights = pairs.flat_weights
+
+    def add(
+        self,
+        leads: slice,
+        channels: slice,
+        members: Mapping[str, Members],
+        predictions: Sequence[NDArray[np.float32]],
+        truth: NDArray[np.float32],
+        normal: NDArray[np.float32],
+    ) -> None:
+        """Adds pairs of these lead times and channels.
+
+        Args:
+            members: of each ensemble.
+            predictions, truth, normal: as of `PairSums.add`.
+        """
+        known = np.isfinite(truth) & np.isfinite(normal)
+        for field in predictions:
+            known &= np.isfinite(field)
+        for number, name in enumerate(self.ensembles):
+            of = members[name]
+            for which in np.unique(of.which).tolist():
+                pairs = np.argwhere(of.which == which).tolist()
+                values, observed = of.values(which), truth[tuple(pairs[0])]
+                for place in range(truth.shape[2]):
+                    seen = judged(values[place], observed[place])
+                    for case, lead in pairs:
+                        at = (leads.start + lead, channels.start + place)
+                        self._add(number, name, at, seen, known[case, lead, place])
+
+    def _add(
+        self, number: int, name: str, at: tuple[int, int], seen: Judged, known: NDArray[np.bool_]
+    ) -> None:
+        area_of = self.pairs.area_of
+        area = area_of(known)
+        for statistic, field in enumerate(seen[: len(STATISTICS)]):
+            total = area_of(np.where(known, field, 0.0))
+            share = np.divide(total, area, out=np.zeros_like(total), where=area > 0)
+            self.sums[(statistic, number, *at)] += share
+        if self.ranks is not None and name == FORECAST:
+            shares = self._shares(seen, known.ravel(), len(self.ranks))
+            counted = np.divide(shares, area, out=np.zeros_like(shares), where=area > 0)
+            self.ranks[(slice(None), *at)] += counted
+
+    def _shares(self, seen: Judged, known: NDArray[np.bool_], num: int) -> NDArray[np.float64]:
+        """(m + 1, r) shares of the area where the truth has a rank among the members; one that is
+        equal to some of them counts in equal parts for each rank that it could have."""
+        below, ties = seen.below.ravel(), seen.ties.ravel()
+        found = np.zeros((num, len(self._weights)))
+        for region, weights in enumerate(self._weights):
+            for many in np.unique(ties[known]).tolist():
+                rows = known & (ties == many)
+                shares = weights[rows] / (many + 1)
+                for more in range(many + 1):
+                    found[:, region] += np.bincount(below[rows] + more, shares, num)
+        return found
+
+    def means(self, of_pairs: Means) -> dict[str, NDArray[np.float64]]:
+        """Statistics by name, (m, l, c, r); NaN where there is no pair, and of what is no ensemble,
+        but that the CRPS of such a forecast is its absolute error."""
+        nothing = np.full_like(of_pairs["absolute_error"], np.nan)
+        found = {name: nothing.copy() for name in STATISTICS}
+        found["crps"] = of_pairs["absolute_error"].copy()
+        counted = np.where(self.pairs.pairs > 0, self.pairs.pairs, np.nan)
+        places = [self.models.index(name) for name in self.ensembles]
+        for name, sums in zip(STATISTICS, self.sums, strict=True):
+            found[name][places] = sums / counted
+        return found
+
+    def histogram(self) -> NDArray[np.float64] | None:
+        """(m + 1, l, c, r) how often the truth has each rank, in all one; None: of one member."""
+        if self.ranks is None:
+            return None
+        return np.asarray(self.ranks / np.where(self.pairs.pairs > 0, self.pairs.pairs, np.nan))
+
+
+def crps(means: Means) -> NDArray[np.float64]:
+    """Fair continuous ranked probability score, in the variable's units: see `judged`."""
+    return means["crps"]
+
+
+def spread(means: Means) -> NDArray[np.float64]:
+    """Root of the mean variance between members, in the variable's units."""
+    return np.sqrt(means["variance"])
+
+
+def spread_skill(means: Means) -> NDArray[np.float64]:
+    """Spread over the error of the mean, corrected for the number of members: 1 is reliable.
+
+    Fortin et al. (2014, eq. 15): sqrt((m + 1) / m) · spread / RMSE. NaN where the error is zero.
+    """
+    ratio = np.full_like(means["squared_error"], np.nan)
+    squares, errors = means["expected_squared_error"], means["squared_error"]
+    return np.sqrt(np.divide(squares, errors, out=ratio, where=errors > 0))
+
+
+ENSEMBLE_METRICS: dict[str, Callable[[Means], NDArray[np.float64]]] = {
+    "crps": crps,
+    "spread": spread,
+    "spread_skill": spread_skill,
+}
+"""Metrics of ensembles by name; `units` are the variable's, except that `spread_skill` has none."""
+
+
+def rank_histogram_name(variable: str) -> str:
+    """Name of the variable of `evaluate`'s result that has its rank histogram."""
+    return f"{variable}_rank_histogram"
+
+
+def labelled_ranks(
+    histogram: NDArray[np.float64], forecast: xr.Dataset, coords: Mapping[str, Any]
+) -> xr.Dataset:
+    """Rank histograms with their labels.
+
+    Args:
+        histogram: (m + 1, l, c, r).
+        forecast: that was scored.
+        coords: by name: region and those of the forecast.
+    """
+    fields, start = {}, 0
+    for name, array in forecast.data_vars.items():
+        num = array.sizes.get(LEVEL, 1)
+        places = slice(start, start + num) if LEVEL in array.dims else start
+        start += num
+        levels = [LEVEL] if LEVEL in array.dims else []
+        attrs = {"long_name": f"share of {name} that ranks there among members", "units": "1"}
+        dims = ("rank", "lead_time", *levels, "region")
+        fields[rank_histogram_name(str(name))] = (dims, histogram[:, :, places], attrs)
+    rank = {"long_name": "number of members below the analysis", "units": "1"}
+    labels = {**coords, "rank": ("rank", np.arange(len(histogram)), rank)}
+    found = xr.Dataset(fields, labels)
+    return found.transpose("region", "lead_time", LEVEL, "rank", missing_dims="ignore")
