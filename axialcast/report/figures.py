@@ -24,7 +24,19 @@ from axialcast.report.graticule import map_axes, place_ticks
 from axialcast.report.wording import counted, model_name
 from axialcast.times.leads import leads_of
 
-__all__ = ["contour_levels", "curves", "energies", "map_panel", "scorecard"]
+__all__ = [
+    "ERROR",
+    "SPREAD",
+    "contour_levels",
+    "curves",
+    "energies",
+    "map_panel",
+    "rank_histogram",
+    "scorecard",
+]
+
+ERROR, SPREAD = "error of the mean", "spread"
+"""What is drawn as a forecast's error, and beside it."""
 
 INK, GREY, RULE = "#1c2733", "#5f6b76", "#dfe3e7"
 FORECAST_LINE: dict[str, Any] = {"color": "#0b5cad", "linewidth": 2.6, "zorder": 5}
@@ -33,6 +45,9 @@ OTHER_LINE: dict[str, Any] = {"color": "#9aa4ad", "linewidth": 1.2, "zorder": 2}
 # orange).
 LINES: dict[str, dict[str, Any]] = {
     "forecast": FORECAST_LINE,
+    ERROR: FORECAST_LINE,
+    SPREAD: {"color": "#0b5cad", "linewidth": 1.4, "zorder": 4, "dashes": (5, 2)},
+    "probabilistic_climatology": {"color": "#d55e00", "linewidth": 1.2, "dashes": (1, 2)},
     "vector_autoregression": {"color": "#d55e00", "linewidth": 1.4, "zorder": 4},
     "linear_inverse_model": {"color": "#e69f00", "linewidth": 1.2, "zorder": 3, "dashes": (8, 2)},
     "lagrangian_persistence": {"color": "#d55e00", "linewidth": 1.4, "zorder": 4},
@@ -88,6 +103,36 @@ def curves(scores: xr.DataArray, *, title: str, label: str) -> Markup:
         axes.set_title(title, pad=18, color=INK, weight="bold")
         _label_ends(axes, ends, leads[-1])
         return _svg(figure, f"{title}: {label} against lead time")
+
+
+def rank_histogram(values: NDArray[np.float64], *, labels: Sequence[str], title: str) -> Markup:
+    """How often the truth has each rank among the members, a line of steps for each lead time.
+
+    Args:
+        values: (lead_time, rank) shares.
+        labels: of the lead times.
+    """
+    num = values.shape[1]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.3, 3.5))
+        axes = figure.add_axes((0.115, 0.14, 0.6, 0.73))
+        for index, (shares, label) in enumerate(zip(values, labels, strict=True)):
+            depth = 1 - index / max(1, len(labels))
+            edges = np.arange(num + 1) - 0.5
+            axes.stairs(shares * num, edges, color="#0b5cad", alpha=depth, label=label)
+        axes.axhline(1.0, color=GREY, linewidth=0.8, dashes=(2, 3), zorder=1)
+        axes.set_xlim(-0.5, num - 0.5)
+        axes.set_ylim(0, None)
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.set_xlabel("members below the analysis")
+        axes.grid(axis="y")
+        axes.tick_params(length=0)
+        axes.spines["left"].set_visible(False)
+        label = "Rank histogram: how often, over an equal share"
+        axes.text(0, 1.015, label, transform=axes.transAxes, color=GREY, va="bottom", size=8.5)
+        axes.set_title(title, pad=18, color=INK, weight="bold")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=8.5)
+        return _svg(figure, f"{title}: rank histogram")
 
 
 def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> Markup:

@@ -17,7 +17,8 @@ from axialcast.data.channels import Channel, Channels
 from axialcast.data.reader import Analysis
 from axialcast.disclosure import printable
 from axialcast.grid import Grid, ProjectedGrid, grid_of
-from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
+from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, NUMBER
+from axialcast.report.ensembles import ensembles_shown
 from axialcast.report.events import events_shown
 from axialcast.report.figures import contour_levels, curves, map_panel, scorecard
 from axialcast.report.spectra import spectra_shown
@@ -90,6 +91,7 @@ def report_html(
         curves=_curves(all_scores, chosen),
         scorecard=_scorecard(all_scores, channels) if len(channels) > 1 else None,
         tables=[_table(all_scores, channel) for channel in chosen],
+        ensembles=ensembles_shown(all_scores, chosen),
         events=events_shown(all_scores, chosen),
         spectra=spectra_shown(all_scores, chosen),
         pictures=_pictures(forecast, analysis, drawn or _drawn(forecast, analysis, climatology)),
@@ -141,6 +143,7 @@ def _facts(scores: xr.Dataset, forecast: xr.Dataset, facts: Mapping[str, str]) -
     known = {
         "Forecasts": f"{len(times):,}, initialised "
         + " to ".join(date(time, of_month=of_month) for time in (times.min(), times.max())),
+        **({"Members": f"{forecast.sizes[NUMBER]:,}"} if NUMBER in forecast.dims else {}),
         "Lead times": f"{duration(leads.min())} to {duration(leads.max())}",
         "Grid": _grid(grid),
         "Pairs without truth": f"{missing:,} of {len(times) * len(leads):,}, left out"
@@ -260,6 +263,8 @@ def _case(
         .sel({LEAD_TIME: lead_labels(leads)})
         .load()
     )
+    if NUMBER in one.dims:
+        one = one.mean(NUMBER, keep_attrs=True)
     truths = Analysis.of(analyses, Channels([drawn.channel]))
     valid = later(one[INIT_TIME].values.reshape(1), leads)
     truth = one.copy(data=truths.read(truths.rows(valid))[:, 0])
@@ -267,10 +272,10 @@ def _case(
     both = np.concatenate([one.values.ravel(), truth.values.ravel()])
     levels = contour_levels(both, symmetric=False)
     departures = contour_levels(error.values, symmetric=True)
-    panels = []
+    panels, said = [], "Ensemble mean" if NUMBER in forecasts.dims else "Forecast"
     for index, lead in enumerate(leads):
         for title, values, scale, cmap in (
-            (f"Forecast, {duration(lead)} ahead", one[index], levels, "viridis"),
+            (f"{said}, {duration(lead)} ahead", one[index], levels, "viridis"),
             ("Analysis", truth[index], levels, "viridis"),
             ("Forecast minus analysis", error[index], departures, "RdBu_r"),
         ):

@@ -41,12 +41,12 @@ def table(
 
 
 def _best(metric: str, values: NDArray[np.float64]) -> int | None:
-    """Which model is best: the highest correlation or index, the frequency nearest to that of the
-    truth, the least error; None where all are NaN."""
+    """Which model is best: the highest correlation or index, the frequency or spread nearest to
+    what it should be, the least error; None where all are NaN."""
     match metric:
         case "acc" | "csi":
             cost = -values
-        case "frequency_bias":
+        case "frequency_bias" | "spread_skill":
             cost = np.abs(np.log(np.maximum(values, 1e-9)))
         case _:
             cost = np.abs(values)

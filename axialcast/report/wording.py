@@ -44,6 +44,7 @@ MODEL_NAMES = {
     "persistence": "Persistence",
     "lagrangian_persistence": "Lagrangian persistence",
     "climatology": "Climatology",
+    "probabilistic_climatology": "Prob. climatology",
     "damped_persistence": "Damped persistence",
     "linear_inverse_model": "Linear inverse model",
     "vector_autoregression": "Vector autoregression",

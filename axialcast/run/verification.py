@@ -72,7 +72,12 @@ class Verification:
         inits, leads = forecast[INIT_TIME].values, leads_of(forecast)
         # From the state before the first initial time, which the linear inverse model wants too.
         ends = np.array([inits.min(), inits.max()])
-        verified = analysis.sel(time=slice(*later(ends, np.array([-leads[0], leads[-1]]))))
+        span = later(ends, np.array([-leads[0], leads[-1]]))
+        if "probabilistic_climatology" in config.verify.baselines:
+            # Its members are states of these years.
+            train = analysis["time"].sel(time=slice(*data.train)).values
+            span = np.array([min(span[0], train[0]), max(span[1], train[-1])])
+        verified = analysis.sel(time=slice(*span))
         return cls(config, forecast, analysis, verified, contents, len(wanted) - len(inits))
 
     @property

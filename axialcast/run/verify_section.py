@@ -15,11 +15,25 @@ class VerifyConfig(Section):
     """Which scores are computed, against what."""
 
     metrics: Annotated[
-        list[Literal["rmse", "mae", "bias", "acc", "csi", "frequency_bias"]],
+        list[
+            Literal[
+                "rmse",
+                "mae",
+                "bias",
+                "acc",
+                "crps",
+                "spread",
+                "spread_skill",
+                "csi",
+                "frequency_bias",
+            ]
+        ],
         Field(min_length=1),
         each_once(),
-    ] = ["rmse", "mae", "bias", "acc"]
-    """Area-weighted scores; csi (critical success index) and frequency_bias are of events."""
+    ] = ["rmse", "mae", "bias", "acc", "crps", "spread", "spread_skill"]
+    """Area-weighted scores; csi (critical success index) and frequency_bias are of events. crps,
+    spread and spread_skill are of ensembles, whose mean the others judge, and are left out where
+    forecasts have one member."""
     thresholds: Thresholds = {}
     """What an event is, by variable: values from these on, such as [1, 5] for rainfall_rate; in
     its canonical units."""
@@ -32,6 +46,7 @@ class VerifyConfig(Section):
                 "linear_inverse_model",
                 "vector_autoregression",
                 "lagrangian_persistence",
+                "probabilistic_climatology",
             ]
         ],
         each_once(),
@@ -43,7 +58,8 @@ class VerifyConfig(Section):
         "vector_autoregression",
     ]
     """Forecasts to beat, each fitted on data.train; lagrangian_persistence, the extrapolation along
-    the motion of rain or clouds, needs the nowcast extra."""
+    the motion of rain or clouds, needs the nowcast extra; probabilistic_climatology is an ensemble
+    of states of data.train from the season."""
     regions: dict[RegionName, RegionConfig] = {}
     """Boxes scored besides `all`, the whole grid."""
     harmonics: Annotated[Whole, Field(le=182)] = 3
@@ -70,9 +86,9 @@ class VerifyConfig(Section):
             )
         if self.thresholds and not of_events:
             raise ValueError("thresholds: no metric judges events; add csi to metrics")
-        if len(of_events) == len(self.metrics):
+        if not {"rmse", "mae", "bias", "acc"} & {*self.metrics}:
             raise ValueError(
-                f"metrics: {', '.join(of_events)} alone; add rmse, mae, bias or acc, which reports "
-                "are built on"
+                f"metrics: {', '.join(self.metrics)} alone; add rmse, mae, bias or acc, which "
+                "reports are built on"
             )
         return self

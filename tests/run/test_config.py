@@ -328,8 +328,8 @@ def test_sections_have_their_constructors_keywords_and_defaults() -> None:
 
 
 def test_metrics_are_those_of_the_library() -> None:
-    from axialcast.verify import EVENT_METRICS, METRICS
+    from axialcast.verify import ENSEMBLE_METRICS, EVENT_METRICS, METRICS
 
-    assert VerifyConfig().metrics == list(METRICS)
+    assert VerifyConfig().metrics == [*METRICS, *ENSEMBLE_METRICS]
     every = [*METRICS, *EVENT_METRICS]
     assert VerifyConfig(metrics=every, thresholds={"t": [0]}).metrics == every

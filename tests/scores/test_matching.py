@@ -31,6 +31,15 @@ def test_dimensions_come_in_order_and_levels_are_those_of_the_forecast(pair):
         xr.testing.assert_identical(found[name].variable, analysis[name].variable)
 
 
+def test_members_come_before_the_grid_and_one_is_none(pair):
+    forecast, analysis = pair
+    found, _ = matched(forecast.expand_dims(number=5), analysis)
+    assert found.geopotential.dims[2:4] == ("level", "number")
+    assert found.mean_sea_level_pressure.dims[:3] == ("init_time", "lead_time", "number")
+    one, _ = matched(forecast.expand_dims(number=1), analysis)
+    assert "number" not in one.dims
+
+
 def test_fields_of_the_analysis_that_were_not_forecast_are_left_out(pair):
     forecast, analysis = pair
     found, truth = matched(forecast[["mean_sea_level_pressure"]], analysis)
@@ -56,8 +65,8 @@ def of_analysis(change):
     ("change", "told"),
     [
         (
-            of_forecast(lambda ds: ds.expand_dims(number=5)),
-            "forecast: has 5 ensemble members, expected one; take the mean with .mean('number') or",
+            of_forecast(lambda ds: ds.assign(geopotential=ds.geopotential.expand_dims(number=5))),
+            "forecast: mean_sea_level_pressure has no number, which others have; select variables",
         ),
         (
             of_forecast(lambda ds: ds.rename(latitude="lat")),
