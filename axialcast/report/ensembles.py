@@ -69,7 +69,7 @@ def _spread(array: xr.DataArray, num: int) -> xr.DataArray:
     own = array.sel(model="forecast")
     error, spread = own.sel(metric="rmse"), own.sel(metric="spread")
     pair = [error.drop_vars("metric"), ((num + 1) / num) ** 0.5 * spread.drop_vars("metric")]
-    both = xr.concat([one.drop_vars("model") for one in pair], "model")
+    both: xr.DataArray = xr.concat([one.drop_vars("model") for one in pair], "model")
     return both.assign_coords(model=[ERROR, SPREAD], metric="rmse")
 
 
