@@ -27,6 +27,7 @@ from axialcast.run.stamps import differences, made_from
 from axialcast.run.training_data import TrainingData
 from axialcast.times.steps import multiple
 from axialcast.training import (
+    Blending,
     Ensemble,
     ForecastTask,
     InputNoise,
@@ -237,10 +238,12 @@ def training_of(
         seed=config.seed,
         input_noise=input_noise_of(config, network, rows),
     )
-    judging = None
-    if train.keep == "best":
+    judging = blending = None
+    if train.keep == "best" or network.floor is not None:
         watch = partial(windows, watched)
-        judging = Judging(task, windows_to_judge(config, data.step, processes, watch), weights)
+        own = windows_to_judge(config, data.step, processes, watch)
+        judging = Judging(task, own, weights) if train.keep == "best" else None
+        blending = None if network.floor is None else Blending(task, own)
     seed_rank(config.seed)
     return Training(
         network,
@@ -268,6 +271,7 @@ def training_of(
         accumulate=train.accumulate,
         processes=processes,
         judging=judging,
+        blending=blending,
     )
 
 

@@ -66,6 +66,22 @@ class Coarsening:
         columns = _between(self.shape[1], width, periodic=self.grid.is_periodic)
         return np.asarray(rows @ means @ columns.T, np.float32)
 
+    @property
+    def matrices(self) -> dict[str, NDArray[np.float32]]:
+        """`rows` (H, h), `columns` (W, w) and `areas` (h, w), by which means are
+        rows (areas · values) columnsᵀ over rows areas columnsᵀ; `rows_back` (h, H) and
+        `columns_back` (w, W), by which `spread` is rows_back means columns_backᵀ."""
+        rows, columns = (_shares(*sizes) for sizes in zip(self.shape, self.grid.shape, strict=True))
+        height, width = self.grid.shape
+        found = {
+            "rows": rows,
+            "columns": columns,
+            "areas": self.grid.areas / self.grid.areas.mean(),
+            "rows_back": _between(self.shape[0], height, periodic=False),
+            "columns_back": _between(self.shape[1], width, periodic=self.grid.is_periodic),
+        }
+        return {name: values.astype(np.float32) for name, values in found.items()}
+
     def dataset(self, fine: xr.Dataset) -> xr.Dataset:
         """The means of a dataset of dimensions (..., h, w), with their labels."""
         if self.factor == 1:

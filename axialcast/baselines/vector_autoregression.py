@@ -124,6 +124,11 @@ class VectorAutoregression:
         said = f"{self.patterns.shape[1]} patterns, {int(self.lags)} states{varying}"
         return said if self.factor == 1 else f"{said}; {self._encoding.note}"
 
+    @property
+    def coarsening(self) -> Coarsening:
+        """Of the cells that patterns are on."""
+        return self._encoding.coarsening
+
     @cached_property
     def _encoding(self) -> Encoding:
         return Encoding(self.climatology, self.patterns, self.scale, self.factor)

@@ -23,7 +23,7 @@ from axialcast.forecast.inputs import known_at
 from axialcast.forecast.members import Member
 from axialcast.forecast.perturbations import perturbed
 from axialcast.forecast.starting import Start
-from axialcast.model import rollout
+from axialcast.model.blend import blended
 from axialcast.model.noise import FORECAST, drawn_for
 from axialcast.names import DIAGNOSTIC, FORCING, PROGNOSTIC
 from axialcast.times.dates import Leads, Times, later
@@ -121,7 +121,7 @@ class Stepping:
             boundary = self._boundary(of_edges, inits)
         wanted = set((leads // self.checkpoint.step).tolist())
         network = self.networks[member.network]
-        steps = rollout(
+        steps = blended(
             network,
             states[:, :, reads.where(PROGNOSTIC)].to(self.device),
             times,

@@ -11,7 +11,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 __all__ = ["Departures", "MonthlyDepartures", "SeasonalDepartures", "departures_of"]
@@ -45,6 +47,11 @@ class Departures(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> "Departures":
         """Itself: a constant, and a large one, need not be there twice."""
         return self
+
+    def set(self, usual: NDArray[np.float32], spread: NDArray[np.float64]) -> None:
+        """Fills in `usual` and `spread`; where the former is NaN nothing is usual."""
+        self.usual.copy_(torch.from_numpy(usual).nan_to_num(0.0))
+        self.spread.copy_(torch.from_numpy(spread)[:, None, None])
 
     def of(self, states: Tensor, dates: Tensor) -> Tensor:
         """(b, t, p, h, w) departures of states at (b, t, n) dates; 0 where a state is, as one that

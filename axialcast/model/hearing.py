@@ -33,7 +33,7 @@ def hearing(network: ForecastNetwork, *, step: np.timedelta64, seed: int = 0) ->
     """
     scale = network.increment_scale
     random = torch.Generator().manual_seed(seed)
-    size, num = (len(WINDOWS), network.input_steps), network.num_channels
+    size, num = (len(WINDOWS), network.body_steps), network.num_channels
     drawn = torch.randn((*size, num + network.num_forcings, *network.shape), generator=random).to(
         scale.device
     )
@@ -42,7 +42,7 @@ def hearing(network: ForecastNetwork, *, step: np.timedelta64, seed: int = 0) ->
     if network.frame is not None:
         changes = torch.randn(states[:, -1].shape, generator=random).to(scale.device)
         coming = states[:, -1] + scale[:num] * changes
-    times = later(WINDOWS[:, None], np.arange(network.input_steps) * step)
+    times = later(WINDOWS[:, None], np.arange(network.body_steps) * step)
     found = []
     with torch.inference_mode():
         when = dates(times).to(scale.device)

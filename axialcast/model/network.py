@@ -18,6 +18,7 @@ from axialcast.model import sun
 from axialcast.model.bodies import Kind, body_of
 from axialcast.model.boundary import Frame
 from axialcast.model.departures import departures_of
+from axialcast.model.floor import Floor
 from axialcast.model.noise import Noise
 from axialcast.nn.domain import Domain
 
@@ -50,6 +51,9 @@ class ForecastNetwork(nn.Module):
         noise: n.
         num_static: s; zero until `set_static`, and then part of the state dict.
         forcings: computed ones, by their names in `axialcast.names.COMPUTED`.
+        floor: keywords of `axialcast.model.floor.Floor`, whose forecasts it is blended with, and
+            `leads`, lead times that have weights for that; all weight is the network's until these
+            are filled in. None: it has none.
         boundary: keywords of `axialcast.model.boundary.Frame`: of a region, in whose frame it is
             told how states change, and led to them; None: it is told nothing of the kind.
         settings: keywords of the body, e.g. of `axialcast.model.axial.AxialBody`.
@@ -58,6 +62,7 @@ class ForecastNetwork(nn.Module):
         ValueError: a forcing is not known, or as the body.
     """
 
+    blend: Tensor | None
     increment_scale: Tensor
     static: Tensor
     latitude: Tensor
@@ -77,6 +82,7 @@ class ForecastNetwork(nn.Module):
         num_static: int = 0,
         noise: int = 0,
         forcings: Sequence[str] = (),
+        floor: Mapping[str, Any] | None = None,
         boundary: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
@@ -86,7 +92,7 @@ class ForecastNetwork(nn.Module):
                 f"forcings: {unknown[0]} is not computed here, expected some of "
                 f"{', '.join(sun.FORCINGS)}"
             )
-        self.input_steps, self.shape = input_steps, grid.shape
+        self.body_steps, self.shape = input_steps, grid.shape
         self.num_channels, self.num_forcings = num_channels, num_forcings
         self.num_noise, self.is_periodic = noise, grid.is_periodic
         scale = torch.tensor([*increment_scale, *[1.0] * num_diagnostic])[:, None, None]
@@ -98,6 +104,12 @@ class ForecastNetwork(nn.Module):
             radians = torch.tensor(degrees).nan_to_num(0.0).deg2rad().float()
             self.register_buffer(name, radians, persistent=False)
         self.departures = departures_of(departures, num_channels, grid.shape)
+        self.floor, weights = None, None
+        if floor is not None:
+            linear = {name: value for name, value in floor.items() if name != "leads"}
+            self.floor = Floor(num_channels, grid.shape, **linear)
+            weights = torch.ones(floor["leads"], num_channels)
+        self.register_buffer("blend", weights)
         self.num_static = num_static
         self.frame = None if boundary is None else Frame(grid, **boundary)
         num_told = num_static + num_forcings + len(self.forcings) + noise
@@ -114,6 +126,11 @@ class ForecastNetwork(nn.Module):
         self._rows: list[slice] = []
         self._band = slice(None)
 
+    @property
+    def input_steps(self) -> int:
+        """States that it must be given: the body sees the last t, the floor may want more."""
+        return max(self.body_steps, 0 if self.floor is None else self.floor.num_states)
+
     def set_static(self, values: NDArray[np.float32]) -> None:
         """Fills in the static fields, (s, h, w) normalised."""
         if self.num_static:
@@ -124,8 +141,7 @@ class ForecastNetwork(nn.Module):
         the (p,) standard deviations of departures from these, both normalised; where one of the
         former is NaN nothing is usual."""
         assert self.departures is not None
-        self.departures.usual.copy_(torch.from_numpy(usual).nan_to_num(0.0))
-        self.departures.spread.copy_(torch.from_numpy(spread)[:, None, None])
+        self.departures.set(usual, spread)
 
     def share(self, group: Any) -> slice:
         """Lets the processes of a group share every state: each gives a band of latitudes.
@@ -140,8 +156,13 @@ class ForecastNetwork(nn.Module):
 
         Raises:
             ValueError: there are more processes than rows of patches, or bodies of this kind
-                cannot be shared.
+                cannot be shared, or a floor cannot.
         """
+        if self.floor is not None:
+            raise ValueError(
+                "a linear floor needs whole states; train with model.base persistence, or let one "
+                "process have each state"
+            )
         self._domain, self._rows = self.body.share(group)
         rows = self._band = self._rows[self._domain.rank]
         if self.frame is not None:
@@ -191,6 +212,8 @@ class ForecastNetwork(nn.Module):
         Returns:
             (b, c, h, w) normalised.
         """
+        states, dates = states[:, -self.body_steps :], dates[:, -self.body_steps :]
+        forcings = None if forcings is None else forcings[:, -self.body_steps :]
         told = self.told(states, dates, forcings, coming, noise)
         following = self.following(states, told, dates)
         if self.frame is None or coming is None:

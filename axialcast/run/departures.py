@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from axialcast.baselines import Climatology, KeptFits, fit_baselines
 from axialcast.baselines.cycle import HOUR, check_cycle, part_of, year_days
-from axialcast.data import Analysis
+from axialcast.data import Analysis, Channels
+from axialcast.data.channels import Channel
 from axialcast.data.monthly import usual_months
 from axialcast.data.normalize import cell_weights
 from axialcast.files.atomic import readable_size
@@ -24,7 +25,14 @@ from axialcast.run.training_data import TrainingData
 from axialcast.times.dates import Times
 from axialcast.times.steps import DAY, MONTH, in_months, multiple, step_text
 
-__all__ = ["HARMONICS", "departures_to_train", "no_departures", "usual"]
+__all__ = [
+    "HARMONICS",
+    "alike",
+    "departures_of_floor",
+    "departures_to_train",
+    "no_departures",
+    "usual",
+]
 
 HARMONICS = 3
 """Of the year: those of the climatology that forecasts are verified against, if nothing is said."""
@@ -61,6 +69,17 @@ def departures_to_train(config: Config, data: TrainingData) -> tuple[Settings, s
     if wanted is True:
         raise ValueError(f"model.departures: {reason}; set it to auto, or to false")
     return False, reason
+
+
+def departures_of_floor(config: Config, data: TrainingData) -> tuple[Settings, str | None]:
+    """What a linear floor of a network has its departures from where the network has none, and
+    where these cannot be, why."""
+    if departures_to_train(config, data)[0] is not False:
+        return False, None
+    reason = no_departures(data.train.indexes["time"].values, data.step)
+    if reason is not None:
+        return False, reason
+    return (True if in_months(data.step) else _seasonal(data)), None
 
 
 def no_departures(times: Times, step: np.timedelta64, *, sure: bool = False) -> str | None:
@@ -111,7 +130,9 @@ def usual(
         if found is None:
             found = {"spread": _spread(training, climatology)}
             kept.save("spread", training, how, found)
-    where = [list(training.channels).index(channel) for channel in _alike(prognostic, training)]
+    where = [
+        list(training.channels).index(channel) for channel in alike(prognostic, training.channels)
+    ]
     spread = found["spread"][where] / statistics.std
     hours = range(climatology.coefficients.sizes[HOUR])
     coefficients = np.stack(
@@ -123,9 +144,9 @@ def usual(
     return coefficients, np.where(statistics.log1p > 0, 1.0, spread)
 
 
-def _alike(prognostic: Any, training: Analysis) -> list[Any]:
-    """The channels of an analysis that are these, whatever the roles of both."""
-    known = {(channel.variable, channel.level): channel for channel in training.channels}
+def alike(prognostic: Channels, channels: Channels) -> list[Channel]:
+    """Of the channels those that are these, whatever the roles of both."""
+    known = {(channel.variable, channel.level): channel for channel in channels}
     return [known[channel.variable, channel.level] for channel in prognostic]
 
 

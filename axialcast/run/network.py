@@ -9,6 +9,7 @@ from axialcast.model import ForecastNetwork
 from axialcast.names import PROGNOSTIC
 from axialcast.run.config import Config
 from axialcast.run.departures import departures_to_train, usual
+from axialcast.run.floor import base_to_train, floor_arrays
 from axialcast.run.training_data import TrainingData
 
 __all__ = ["network_of", "network_to_train", "remarks", "settings_of", "settings_to_train"]
@@ -49,6 +50,7 @@ def settings_of(config: Config) -> dict[str, Any]:
     if config.network_file is not None:
         settings["sha256"] = config.network_file.sha256
     settings["departures"] = False  # the data decide
+    del settings["base"]  # likewise
     if data.computed_forcings:
         settings["forcings"] = data.computed_forcings
     if data.frame:
@@ -59,13 +61,16 @@ def settings_of(config: Config) -> dict[str, Any]:
 def settings_to_train(config: Config, data: TrainingData) -> dict[str, Any]:
     """Keywords of the network, those among them that the data decide; a checkpoint keeps them."""
     departures, _ = departures_to_train(config, data)
-    return settings_of(config) | {"departures": departures}
+    base, _ = base_to_train(config, data)
+    return settings_of(config) | {"departures": departures, **base}
 
 
 def remarks(config: Config, data: TrainingData) -> list[str]:
     """What is not as one may expect it, in words."""
-    _, reason = departures_to_train(config, data)
-    return [] if reason is None else [f"no departures from the climatology: {reason}"]
+    _, no_departures = departures_to_train(config, data)
+    _, no_floor = base_to_train(config, data)
+    said = {"departures from the climatology": no_departures, "linear floor": no_floor}
+    return [f"no {what}: {reason}" for what, reason in said.items() if reason is not None]
 
 
 def network_to_train(config: Config, data: TrainingData) -> ForecastNetwork:
@@ -86,4 +91,8 @@ def network_to_train(config: Config, data: TrainingData) -> ForecastNetwork:
     network.set_static(data.static.values)
     if network.departures is not None:
         network.set_usual(*usual(config, data, settings["departures"]))
+    if network.floor is not None:
+        network.floor.set(floor_arrays(config, data))
+        if network.floor.departures is not None:
+            network.floor.departures.set(*usual(config, data, settings["floor"]["departures"]))
     return network

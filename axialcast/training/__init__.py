@@ -1,5 +1,6 @@
 """From windows to a trained network: the task, the loop, and what is saved to go on from."""
 
+from axialcast.training.blending import Blending
 from axialcast.training.ensemble import Ensemble
 from axialcast.training.freezing import freeze
 from axialcast.training.input_noise import InputNoise
@@ -14,6 +15,7 @@ from axialcast.training.state import SavedState, machine, newest_state
 from axialcast.training.task import ForecastTask
 
 __all__ = [
+    "Blending",
     "Ensemble",
     "ForecastTask",
     "InputNoise",

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from axialcast.data import Batch, WindowLoader
+from axialcast.model import ForecastNetwork
 from axialcast.training.averaging import Averages
+from axialcast.training.blending import Blending
 from axialcast.training.entry import Coming, Entry
 from axialcast.training.judging import Best, Judging
 from axialcast.training.optimization import load_optimizer, optimizer_tensors
@@ -39,6 +41,7 @@ class Training:
         validate_every: steps from one validation to the next; the last step has one, too.
         accumulate: parts that this process takes its windows of a batch in, one after another.
         processes: that share the training; each has its own windows and the same of all else.
+        blending: of a network with a linear floor: how much each counts, when training is done.
         judging: forecasts by which the best weights are kept, at each validation; None: the last
             ones are.
     """
@@ -59,11 +62,13 @@ class Training:
         accumulate: int = 1,
         processes: Processes = Processes(),  # noqa: B008, it is frozen
         judging: Judging | None = None,
+        blending: Blending | None = None,
     ) -> None:
         self.network, self.task, self.processes = network, task, processes
         self.averaged = Averages(network, ema_decay)
         processes.shard(network)
         processes.shard(self.averaged.module)
+        self._blending, self._blended = blending, ""
         self._judging, self.best = judging, None
         if judging is not None:
             self.best = Best(self.averaged.module, self.averaged.constants)
@@ -183,18 +188,28 @@ class Training:
         }
 
     def weights(self) -> dict[str, Tensor]:
-        """The averaged weights, the best or else the last, whole; every process calls it."""
-        kept = self.averaged.module.state_dict() | (self.best.values if self.best else {})
-        return {name: whole(value) for name, value in kept.items()}
+        """The averaged weights, the best or else the last, whole; every process calls it, when
+        training is done."""
+        module = self.averaged.module
+        named = module.state_dict()
+        for name, value in (self.best.values if self.best else {}).items():
+            named[name].copy_(value)
+        if self._blending is not None:
+            assert isinstance(module, ForecastNetwork)
+            found = self._blending.fitted(module, self.processes.total)
+            named["blend"].copy_(torch.from_numpy(found.weights))
+            self._blended = f"; {found.words}"
+        return {name: whole(value) for name, value in named.items()}
 
     @property
     def kept(self) -> str:
         """Which weights these are, in words."""
         if self._judging is None or self.best is None:
-            return f"of step {self.step:,}, the last"
+            return f"of step {self.step:,}, the last{self._blended}"
         return (
             f"of step {self.best.step:,} of {self.num_steps:,}, best on data.validate at 1 to "
             f"{self._judging.windows.target_steps} steps (RMSE {self.best.rmse:.4g} deviations)"
+            f"{self._blended}"
         )
 
     def go_on_from(self, position: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

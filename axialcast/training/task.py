@@ -21,7 +21,7 @@ from axialcast.model.loss import Loss
 from axialcast.model.noise import TRAINING, Noise, drawn_for
 from axialcast.training.input_noise import InputNoise
 
-__all__ = ["ForecastTask"]
+__all__ = ["ForecastTask", "judged_where"]
 
 
 @dataclass(frozen=True)
@@ -99,19 +99,19 @@ class ForecastTask:
             batch.targets,
             area_weights=self.area_weights,
             scale=self.scale,
-            valid=_judged(batch),
+            valid=judged_where(batch),
         )
 
     def lower(self, batch: Batch) -> Tensor:
         """(n,) what these are divided by, known before they are."""
         return self.loss.lower(
-            batch.targets.shape, area_weights=self.area_weights, valid=_judged(batch)
+            batch.targets.shape, area_weights=self.area_weights, valid=judged_where(batch)
         )
 
     def apart(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """(k, c) squared errors, of members their almost fair CRPS, in standard deviations, and
         what each is divided by."""
-        valid, targets = _judged(batch), batch.targets
+        valid, targets = judged_where(batch), batch.targets
         errors = self.forecast(model, batch) - targets
         weights = self.area_weights.expand(targets.shape)
         if valid is not None:
@@ -152,7 +152,7 @@ class ForecastTask:
         return float(self.loss.value(*total(sums)))
 
 
-def _judged(batch: Batch) -> Tensor | None:
+def judged_where(batch: Batch) -> Tensor | None:
     """(b, k, c, h, w) where forecasts are compared; None: everywhere."""
     if batch.input_valid is None:
         return None

@@ -1,0 +1,160 @@
+"""A linear floor is the baseline vector_autoregression, on normalised states."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from axialcast.baselines import VectorAutoregression, fit_baselines
+from axialcast.baselines.choosing import Choice
+from axialcast.data import Analysis
+from axialcast.grid import LatLonGrid
+from axialcast.model import ForecastNetwork, dates
+from axialcast.model.blend import blended, both
+from axialcast.model.floor import Floor
+from axialcast.run.floor import floor_settings
+
+DAY = np.timedelta64(86_400_000_000_000, "ns")
+HEIGHT, WIDTH = 7, 11
+MEAN, STD = np.array([280.0, 5.0]), np.array([9.0, 3.0])
+
+
+@pytest.fixture(scope="module")
+def training():
+    """Two years of waves in red noise around a year's cycle, land in one of two channels."""
+    rng = np.random.default_rng(5)
+    num = 743
+    noise = rng.standard_normal((num, 2, HEIGHT, WIDTH))
+    for time in range(1, num):
+        noise[time] = 0.8 * noise[time - 1] + noise[time]
+    day = np.arange(num)[:, None, None]
+    wave = np.sin(np.arange(WIDTH) * 4 * np.pi / WIDTH - 0.3 * day)
+    values = 280 + 5 * wave[:, None] + noise + 0.5 * np.cos(2 * np.pi * day / 365.2425)[:, None]
+    values[:, 1] -= 275
+    values[:, 1, 2:4, 5:9] = np.nan
+    grid = LatLonGrid.regular(num_latitudes=HEIGHT, num_longitudes=WIDTH, poles=False)
+    dims = ("time", "latitude", "longitude")
+    coords = {
+        "time": np.datetime64("2001-01-01", "ns") + np.arange(num) * DAY,
+        "latitude": grid.axes[0],
+        "longitude": grid.axes[1],
+    }
+    fields = {
+        "air_temperature": (dims, values[:, 0].astype(np.float32), {"units": "K"}),
+        "sea_surface_temperature": (dims, values[:, 1].astype(np.float32), {"units": "K"}),
+    }
+    return xr.Dataset(fields, coords)
+
+
+def baseline(training, factor=1, choice=None):
+    climatology, _ = fit_baselines(training, [], lead_times=DAY[None], harmonics=1)
+    return VectorAutoregression.fit(training, climatology, factor=factor, choice=choice)
+
+
+def normalised(training):
+    states = Analysis(training).read(slice(None))
+    return ((states - MEAN[:, None, None]) / STD[:, None, None]).astype(np.float32)
+
+
+def floor_of(model):
+    """As `axialcast.run.floor` fills it in, with the climatology's own phase of the year."""
+    departures = {"hours": [0.0], "harmonics": 1, "step_days": 1.0}
+    floor = Floor(2, (HEIGHT, WIDTH), **floor_settings(model), departures=departures)
+    size = len(model.patterns) // 2
+    floor.set(
+        {
+            "patterns": model.patterns,
+            "scale": (model.scale.reshape(2, size) * STD[:, None]).ravel(),
+            "weights": model.weights,
+            "rest": model.rest,
+            **(model.coarsening.matrices if model.factor > 1 else {}),
+        }
+    )
+    coefficients = model.climatology.channels.stack(
+        model.climatology.coefficients.isel(hour=0)
+    ).astype(np.float64)
+    coefficients[0] -= MEAN[:, None, None]
+    coefficients /= STD[:, None, None]
+    floor.departures.set(coefficients[None].astype(np.float32), np.ones(2))
+    return floor
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize("choice", [Choice(2, 0.1), Choice(3, 0.1, 10.0)])
+def test_it_forecasts_what_the_baseline_does(training, factor, choice):
+    model = baseline(training, factor, choice)
+    floor, values = floor_of(model), normalised(training)
+    rows = np.array([[9, 10, 11], [400, 401, 402]])
+    times = training.time.values[rows]
+    states = torch.from_numpy(values[rows]).nan_to_num(0.0)
+    steps = list(floor.steps(states, times, DAY, 5, None))
+    leads = np.arange(1, 6) * DAY
+    expected = model.values(
+        lambda at: Analysis(training).read(Analysis(training).rows(at)),
+        times[:, -1],
+        leads,
+        model.climatology.normal(times[:, -1], leads),
+    )
+    got = torch.stack(steps, 1).numpy() * STD[:, None, None] + MEAN[:, None, None]
+    known = np.isfinite(expected)
+    # The phase of the year is the calendar's, which is within a day of the climatology's.
+    np.testing.assert_allclose(got[known], expected[known], atol=0.02)
+    # One step of states is the first of the steps of amplitudes.
+    told = dates(times)
+    torch.testing.assert_close(floor.following(states, told, None), steps[0], atol=1e-4, rtol=0)
+
+
+def test_gradients_pass_and_what_is_missing_says_nothing(training):
+    floor, values = floor_of(baseline(training)), normalised(training)
+    times = training.time.values[[[9, 10, 11]]]
+    states = torch.from_numpy(values[[[9, 10, 11]]]).nan_to_num(0.0).requires_grad_()
+    following = floor.following(states, dates(times), None)
+    following.square().sum().backward()
+    assert torch.isfinite(following).all()
+    assert (states.grad[states == 0] == 0).all()
+    assert (states.grad[:, -1][states[:, -1] != 0] != 0).any()
+
+
+def network_of(model, **settings):
+    departures = {"hours": [0.0], "harmonics": 1, "step_days": 1.0}
+    linear = {**floor_settings(model), "departures": departures, "leads": 2}
+    network = ForecastNetwork(
+        num_channels=2,
+        grid=model.climatology.grid,
+        increment_scale=[0.3, 0.2],
+        dim=8,
+        depth=1,
+        heads=2,
+        patch=(1, 3, 3),
+        floor=linear,
+        **settings,
+    )
+    of = floor_of(model)
+    network.floor.load_state_dict(of.state_dict())
+    return network.eval()
+
+
+def test_a_blend_is_of_both_by_lead_time_and_channel(training):
+    network = network_of(baseline(training, choice=Choice(3, 0.1)), input_steps=2)
+    assert network.input_steps == 3
+    rows = np.array([[9, 10, 11], [400, 401, 402]])
+    states = torch.from_numpy(normalised(training)[rows]).nan_to_num(0.0)
+    settings = {"states": states, "times": training.time.values[rows], "step": DAY, "num_steps": 3}
+    weights = torch.tensor([[1.0, 0.25], [0.0, 0.5]])
+    network.blend.copy_(weights)
+    valid = states[:, -1] != 0
+    pairs = list(both(network, **settings, valid=valid))
+    steps = list(blended(network, **settings, valid=valid))
+    for step, (own, linear), weight in zip(steps, pairs, weights[[0, 1, 1]], strict=True):
+        expected = weight[:, None, None] * own + (1 - weight[:, None, None]) * linear
+        torch.testing.assert_close(step, torch.where(valid, expected, 0.0))
+    # What is blended is not fed back: the network's own forecast is the same as without.
+    network.blend.fill_(1.0)
+    alone = list(blended(network, **settings, valid=valid))
+    torch.testing.assert_close(alone[2], pairs[2][0])
+
+
+def test_states_of_a_network_with_a_floor_cannot_be_shared(training):
+    network = network_of(baseline(training))
+    with pytest.raises(ValueError, match="needs whole states"):
+        network.share(None)
