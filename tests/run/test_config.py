@@ -180,9 +180,7 @@ def test_a_network_of_ones_own_is_looked_for_here_then_beside_the_config(path: P
     [line] = errors(path)
     assert "model.path: missing; expected: Python file that defines build(num_channels" in line
     [line] = errors(path, "model={path: a.py, dims: 3}")
-    assert line.startswith(
-        "command line: model.dims: unknown key; expected one of kind, departures, "
-    )
+    assert line.startswith("command line: model.dims: unknown key; expected one of kind, base, ")
     assert line.endswith(", path, options")
     assert load_config(path, ["model.path=a.py"]).model.path == "a.py"
     Path("configs/a.py").touch()
@@ -282,7 +280,7 @@ def test_every_field_is_described() -> None:
 
 WORLD = {
     *("num_channels", "num_diagnostic", "num_forcings", "num_static", "forcings"),
-    *("grid", "increment_scale", "input_steps", "boundary", "settings"),
+    *("grid", "increment_scale", "input_steps", "floor", "boundary", "settings"),
     *("num_fields", "num_outputs", "sha256"),
 }
 """Of a network, what follows from the data."""
@@ -311,17 +309,10 @@ def test_sections_have_their_constructors_keywords_and_defaults() -> None:
         parameters: dict[str, inspect.Parameter] = {}
         for constructor in constructors:
             parameters |= inspect.signature(constructor).parameters
-        assert set(section.model_fields) - {"kind", "path", "size"} == (
-            set(parameters) - from_elsewhere - {"kind", "path", "size"}
-        )
+        chosen = {"kind", "path", "size", "base"}  # what they stand for follows from the data
+        assert set(section.model_fields) - chosen == set(parameters) - from_elsewhere - chosen
         for name, default in defaults_of(section).items():
-            if name in (
-                "kind",
-                "path",
-                "options",
-                "size",
-                "departures",
-            ):  # which data and the user decide
+            if name in (*chosen, "options", "departures"):  # and what the user decides
                 continue
             if parameters[name].default is not inspect.Parameter.empty:
                 assert (parameters[name].default or default) == default, name
