@@ -15,6 +15,7 @@ from axialcast.data import States, WindowLoader
 from axialcast.device import choose_device
 from axialcast.forecast import Checkpoint, save_checkpoint
 from axialcast.model import ForecastNetwork
+from axialcast.model.freezing import freeze
 from axialcast.parallel import launch, told
 from axialcast.run.boundary import judged_weights, with_boundary
 from axialcast.run.config import Config
@@ -37,7 +38,6 @@ from axialcast.training import (
     SavedState,
     Training,
     adamw,
-    freeze,
     judged_windows,
     learning_rate,
     machine,
@@ -103,11 +103,13 @@ def run(config: Config) -> None:
     Processes that were started together share it; the first of them alone writes.
     """
     output = config.output
-    assert config.data is not None
     processes = Processes.joined(**config.train.processes)
     is_leader = processes.rank == 0
     made = made_from(config, __file__) if is_leader else {}
     saved = state_to_go_on_from(config, made)
+    parent = Parent.of(config)
+    config = config if parent is None else parent.settled(config)
+    assert config.data is not None
     device = choose_device(config.device)
     data = TrainingData.of(config)
     config = sized(
@@ -119,9 +121,6 @@ def run(config: Config) -> None:
     assert config.data is not None
     for remark in [*data.missing(), *remarks(config, data)]:
         print(f"train: {remark}")
-    parent = Parent.of(config)
-    if parent is not None:
-        config = parent.settled(config)
     beside = {
         "data.buffer_gib": config.data.buffer_gib,
         **machine(device, processes, config.train.accumulate),
@@ -194,7 +193,7 @@ def training_of(
     if parent is not None:
         untrained = checkpoint_of(config, data, None, [network.state_dict()])
         begun = parent.start(network, untrained)
-        for line in begun.lines:
+        for line in begun.lines if parent.member == 0 else ():
             print(f"train: start_from: {line}")
         rates = dict.fromkeys(begun.carried, train.carried_rate)
     freeze(network, train.freeze)

@@ -8,6 +8,7 @@ from axialcast.grid import ProjectedGrid
 from axialcast.names import FORCING, GIVEN_BY, HELD, ROLES, canonical
 from axialcast.run.config import Config, DataConfig
 from axialcast.run.costs import Preflight
+from axialcast.run.parent import Parent, ancestors
 from axialcast.times.calendars import time_text
 from axialcast.times.steps import step_text
 
@@ -33,7 +34,15 @@ def facts(preflight: Preflight) -> list[str]:
         *_values(preflight),
         *_treatment(channels, preflight.data),
         *_boundary(preflight.config),
+        *_start(preflight.config),
     ]
+
+
+def _start(config: Config) -> Iterator[str]:
+    """The checkpoint that training starts from."""
+    parent = Parent.of(config) if "train" in config.pipeline else None
+    if parent is not None:
+        yield f"starts from: {next(ancestors({'start_from': parent.provenance}))}"
 
 
 def _roles(channels: Channels, data: DataConfig) -> Iterator[str]:

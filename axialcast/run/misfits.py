@@ -21,6 +21,7 @@ from axialcast.run.boundary import boundary_misfits
 from axialcast.run.costs import BEYOND, Preflight
 from axialcast.run.departures import no_departures
 from axialcast.run.model_section import FileConfig, UNetConfig
+from axialcast.run.parent import problems
 from axialcast.run.spelled import said_step
 from axialcast.scores.regions import region_weights
 from axialcast.times.calendars import steps, time_text
@@ -154,6 +155,7 @@ def _network(preflight: Preflight) -> Lines:
         key = "path: " if str(error).startswith(str(getattr(model, "path", ":"))) else ""
         yield f"model.{key}{error}".replace("dim_heads:", f"dim: of each of {heads} heads,")
         return
+    yield from problems(preflight.config, network)
     needed, installed = trained_bytes(network), installed_bytes()
     if installed is not None and needed > BEYOND * installed:
         yield (

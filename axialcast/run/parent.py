@@ -9,15 +9,17 @@ from typing import Any
 from axialcast.disclosure import shown
 from axialcast.forecast import Checkpoint, load_checkpoint
 from axialcast.model import ForecastNetwork
+from axialcast.model.freezing import freeze
 from axialcast.run.config import Config
+from axialcast.run.network import settings_of
 from axialcast.run.stamps import checkpoint_in, content_of
 from axialcast.run.store_states import checksum_of
 from axialcast.run.stores import in_words
 from axialcast.run.urls import is_url, seen
 from axialcast.times.steps import step_text
-from axialcast.transfer import TakenOver, taken_over
+from axialcast.transfer import TakenOver, refuse_unlike, taken_over
 
-__all__ = ["Parent", "ancestors"]
+__all__ = ["Parent", "ancestors", "problems"]
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,17 @@ class Parent:
         checkpoint: of it.
         provenance: what a checkpoint of the other one keeps of it, JSON-ready: where it is, a
             fingerprint, what it was trained on, and its own provenance.
+        member: of several networks, which one starts from it.
     """
 
     checkpoint: Checkpoint
     provenance: dict[str, Any] = field(default_factory=dict)
+    member: int = 0
 
     def alone(self, member: int) -> "Parent":
         """What one of several networks starts from: the parent's are dealt out in turn."""
         number = member % len(self.checkpoint.members)
-        return replace(self, checkpoint=self.checkpoint.alone(number))
+        return replace(self, checkpoint=self.checkpoint.alone(number), member=member)
 
     def settled(self, config: Config) -> Config:
         """A config in which what it leaves to `auto` is as it was for the parent."""
@@ -75,6 +79,17 @@ class Parent:
             },
         )
 
+    def refuse_unlike(self, settings: Mapping[str, Any]) -> None:
+        """Raises where a network has nothing in common with the parent's.
+
+        Raises:
+            ValueError: by the key of `model` that is in the way.
+        """
+        try:
+            refuse_unlike(self.checkpoint.network, settings)
+        except ValueError as error:
+            raise ValueError(f"train.start_from: {error}") from None
+
     def start(self, network: ForecastNetwork, untrained: Checkpoint) -> TakenOver:
         """Gives a network what it takes over; tells what that is.
 
@@ -91,6 +106,16 @@ class Parent:
             raise ValueError(f"train.start_from: {error}") from None
         network.load_state_dict(dict(found.weights))
         return found
+
+
+def problems(config: Config, network: ForecastNetwork) -> Iterator[str]:
+    """What keeps a network from starting from a checkpoint, or from being frozen, one line each."""
+    try:
+        if (parent := Parent.of(config)) is not None:
+            parent.refuse_unlike(settings_of(config))
+        freeze(network, config.train.freeze)
+    except (OSError, ValueError) as error:
+        yield str(error)
 
 
 def ancestors(provenance: Mapping[str, Any]) -> Iterator[str]:

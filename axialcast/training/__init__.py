@@ -2,7 +2,6 @@
 
 from axialcast.training.blending import Blending
 from axialcast.training.ensemble import Ensemble
-from axialcast.training.freezing import freeze
 from axialcast.training.input_noise import InputNoise
 from axialcast.training.judging import Judging, judged_windows
 from axialcast.training.log import Log
@@ -26,7 +25,6 @@ __all__ = [
     "Saving",
     "Training",
     "adamw",
-    "freeze",
     "judged_windows",
     "learning_rate",
     "machine",

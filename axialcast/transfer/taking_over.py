@@ -8,10 +8,10 @@ from torch import Tensor
 
 from axialcast.forecast import Checkpoint
 from axialcast.times.steps import step_text
-from axialcast.transfer.axial import axial
+from axialcast.transfer.axial import WIDTHS, axial
 from axialcast.transfer.units import given_fields, told_fields
 
-__all__ = ["TakenOver", "taken_over"]
+__all__ = ["TakenOver", "refuse_unlike", "taken_over"]
 
 BODY = "body."
 """Begins the names of what can be taken over; all else of a network follows from its data."""
@@ -46,14 +46,10 @@ def taken_over(parent: Checkpoint, child: Checkpoint) -> TakenOver:
     Raises:
         ValueError: nothing of the parent fits, by the key of `model` that is in the way.
     """
-    kinds = [checkpoint.network.get("kind", "axial") for checkpoint in (parent, child)]
-    if kinds[0] != kinds[1]:
-        raise ValueError(
-            f"model.kind is {kinds[1]}, and the checkpoint's is {kinds[0]}; set it to {kinds[0]}"
-        )
+    refuse_unlike(parent.network, child.network)
     old, new = (_of_body(weights) for weights in (parent.weights, child.weights))
     lines: list[str] = []
-    if kinds[0] == "axial":
+    if child.network.get("kind", "axial") == "axial":
         found, carried = axial(parent, child, old, new, lines.append)
     else:
         found, carried = _alike(parent, child, old, new, lines.append)
@@ -62,6 +58,25 @@ def taken_over(parent: Checkpoint, child: Checkpoint) -> TakenOver:
     lines += _other_tasks(parent, child)
     weights = dict(child.weights) | {f"{BODY}{name}": value for name, value in found.items()}
     return TakenOver(weights, frozenset(f"{BODY}{name}" for name in carried), lines)
+
+
+def refuse_unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raises where networks of such settings have nothing in common.
+
+    Args:
+        old, new: keywords of `ForecastNetwork`.
+
+    Raises:
+        ValueError: their kinds differ, or their widths.
+    """
+    kinds = [network.get("kind", "axial") for network in (old, new)]
+    must_agree = {"kind": "axial"} | (WIDTHS if kinds == ["axial"] * 2 else {})
+    for key, default in must_agree.items():
+        was, now = (network.get(key, default) for network in (old, new))
+        if was != now:
+            raise ValueError(
+                f"model.{key} is {now}, and the checkpoint's is {was}; set it to {was}"
+            )
 
 
 def _of_body(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

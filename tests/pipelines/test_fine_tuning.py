@@ -13,7 +13,9 @@ import xarray as xr
 import axialcast
 from axialcast.forecast import load_checkpoint
 from axialcast.run.config import ConfigError, load_config
+from axialcast.run.facts import facts
 from axialcast.run.inspection import describe
+from axialcast.run.preflight import check_run
 from axialcast.run.stages import run_stages
 
 ROOT = Path(__file__).parents[2]
@@ -139,3 +141,12 @@ def test_what_cannot_be_is_one_line(store, parent, tmp_path, overrides, line):
         run_stages(config_of(store, tmp_path / "run", *overrides))
     assert len(str(raised.value).splitlines()) == 1
     assert not json.dumps(str(raised.value)).count("\\n")
+
+
+def test_check_says_it_before_anything_is_read(store, parent, tmp_path):
+    config = config_of(store, tmp_path / "run", f"train.start_from={parent}", "train.freeze=[head]")
+    assert [line for line in facts(check_run(config)) if line.startswith("starts from")]
+    for override, line in (("model.heads=1", "heads is 1"), ("train.freeze=[x]", "x is no part")):
+        wrong = config_of(store, tmp_path / "run", f"train.start_from={parent}", override)
+        with pytest.raises(ConfigError, match=line):
+            check_run(wrong)

@@ -24,9 +24,10 @@ from axialcast import parallel
 from axialcast.data import Channels, States, WindowLoader, grid_of, open_analysis, statistics
 from axialcast.files.tensors import Snapshot
 from axialcast.model import ForecastNetwork
+from axialcast.model.freezing import freeze
 from axialcast.run.config import load_config
 from axialcast.stopping import Stopped
-from axialcast.training import ForecastTask, Log, Processes, Training, adamw, freeze
+from axialcast.training import ForecastTask, Log, Processes, Training, adamw
 from axialcast.training.parallel import whole
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ import torch
 from axialcast.forecast import load_checkpoint
 from axialcast.grid import LatLonGrid
 from axialcast.model import ForecastNetwork
+from axialcast.model.freezing import freeze, parts_of
 from axialcast.training import adamw
-from axialcast.training.freezing import freeze, parts_of
 
 
 def network_of(**settings):
