@@ -83,6 +83,14 @@ class OwnFile:
         found: Callable[..., Any] = function
         return found
 
+    def constant(self, name: str, default: Any) -> Any:
+        """What it assigns to a name, or else the default.
+
+        Raises:
+            ValueError: as `call`, of a file that does not run.
+        """
+        return getattr(self._module(), name, default)
+
     @contextmanager
     def naming_lines(self) -> Iterator[None]:
         """Errors of the file within are said with its line.

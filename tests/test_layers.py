@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("data", "data.arrays", "data.opening", "model"),
     },
     "transfer": {"names", "grid", "times", "data", "model", "forecast"},
-    "baselines": {"names", "cores", "grid", "times", "files", "data"},
+    "baselines": {"own", "names", "cores", "grid", "times", "files", "data"},
     "scores": {"names", "cores", "grid", "times", "files", "data", "data.arrays", "baselines"},
     "report": {"names", "disclosure", "grid", "times", "data", "baselines", "scores"},
     "verify": {"baselines", "scores"},
