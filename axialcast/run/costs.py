@@ -29,6 +29,7 @@ from axialcast.names import FORCING
 from axialcast.parallel import launch
 from axialcast.run.config import Config, DataConfig
 from axialcast.run.network import network_of
+from axialcast.run.parent import Parent
 from axialcast.run.simulated import planet_of
 from axialcast.run.training_costs import TrainingCosts
 from axialcast.run.verification import verifying_gib
@@ -50,6 +51,7 @@ class Preflight:
         cadence: from one of its times to the next.
         stride: times from one model state to the next.
         scanned: statistics of a part of the training period.
+        parent: what training starts from.
     """
 
     config: Config
@@ -58,6 +60,7 @@ class Preflight:
     cadence: np.timedelta64
     stride: int
     scanned: Statistics | None = None
+    parent: Parent | None = None
 
     @property
     def log1p(self) -> NDArray[np.float64]:

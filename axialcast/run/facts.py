@@ -34,13 +34,12 @@ def facts(preflight: Preflight) -> list[str]:
         *_values(preflight),
         *_treatment(channels, preflight.data),
         *_boundary(preflight.config),
-        *_start(preflight.config),
+        *_start(preflight.parent),
     ]
 
 
-def _start(config: Config) -> Iterator[str]:
+def _start(parent: Parent | None) -> Iterator[str]:
     """The checkpoint that training starts from."""
-    parent = Parent.of(config) if "train" in config.pipeline else None
     if parent is not None:
         yield f"starts from: {next(ancestors({'start_from': parent.provenance}))}"
 

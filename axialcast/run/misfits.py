@@ -14,6 +14,7 @@ from axialcast.files.atomic import readable_size
 from axialcast.forecast import Forecaster, choose_init_times, choose_lead_times
 from axialcast.forecast.forcings import beyond
 from axialcast.forecast.layout import check_layout
+from axialcast.model.freezing import freeze
 from axialcast.model.memory import installed_bytes, trained_bytes
 from axialcast.model.own import OwnBody
 from axialcast.names import ANALYSIS, FORCING, canonical
@@ -21,7 +22,6 @@ from axialcast.run.boundary import boundary_misfits
 from axialcast.run.costs import BEYOND, Preflight
 from axialcast.run.departures import no_departures
 from axialcast.run.model_section import FileConfig, UNetConfig
-from axialcast.run.parent import problems
 from axialcast.run.spelled import said_step
 from axialcast.scores.regions import region_weights
 from axialcast.times.calendars import steps, time_text
@@ -155,7 +155,12 @@ def _network(preflight: Preflight) -> Lines:
         key = "path: " if str(error).startswith(str(getattr(model, "path", ":"))) else ""
         yield f"model.{key}{error}".replace("dim_heads:", f"dim: of each of {heads} heads,")
         return
-    yield from problems(preflight.config, network)
+    try:
+        if preflight.parent is not None:
+            preflight.parent.refuse_unlike(preflight.config)
+        freeze(network, preflight.config.train.freeze)
+    except ValueError as error:
+        yield str(error)
     needed, installed = trained_bytes(network), installed_bytes()
     if installed is not None and needed > BEYOND * installed:
         yield (

@@ -9,17 +9,17 @@ from typing import Any
 from axialcast.disclosure import shown
 from axialcast.forecast import Checkpoint, load_checkpoint
 from axialcast.model import ForecastNetwork
-from axialcast.model.freezing import freeze
 from axialcast.run.config import Config
+from axialcast.run.model_section import AxialConfig
 from axialcast.run.network import settings_of
 from axialcast.run.stamps import checkpoint_in, content_of
 from axialcast.run.store_states import checksum_of
 from axialcast.run.stores import in_words
 from axialcast.run.urls import is_url, seen
 from axialcast.times.steps import step_text
-from axialcast.transfer import TakenOver, refuse_unlike, taken_over
+from axialcast.transfer import WIDTHS, TakenOver, refuse_unlike, taken_over
 
-__all__ = ["Parent", "ancestors", "problems"]
+__all__ = ["Parent", "ancestors"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,14 @@ class Parent:
 
     def settled(self, config: Config) -> Config:
         """A config in which what it leaves to `auto` is as it was for the parent."""
-        model = config.model
-        if model.departures == "auto" and not self.checkpoint.network.get("departures"):
-            model = model.model_copy(update={"departures": False})
-        return config.model_copy(update={"model": model})
+        model, known = config.model, self.checkpoint.network
+        given = {name: getattr(model, name) for name in model.model_fields_set}
+        if model.departures == "auto" and not known.get("departures"):
+            given["departures"] = False
+        if isinstance(model, AxialConfig) and model.size is not None:
+            given = {name: known[name] for name in WIDTHS if name in known} | given
+            given.setdefault("depth", known.get("depth", model.depth))
+        return config.model_copy(update={"model": type(model).model_validate(given)})
 
     @classmethod
     def of(cls, config: Config) -> "Parent | None":
@@ -79,14 +83,14 @@ class Parent:
             },
         )
 
-    def refuse_unlike(self, settings: Mapping[str, Any]) -> None:
-        """Raises where a network has nothing in common with the parent's.
+    def refuse_unlike(self, config: Config) -> None:
+        """Raises where a config's network has nothing in common with the parent's.
 
         Raises:
             ValueError: by the key of `model` that is in the way.
         """
         try:
-            refuse_unlike(self.checkpoint.network, settings)
+            refuse_unlike(self.checkpoint.network, settings_of(config))
         except ValueError as error:
             raise ValueError(f"train.start_from: {error}") from None
 
@@ -106,16 +110,6 @@ class Parent:
             raise ValueError(f"train.start_from: {error}") from None
         network.load_state_dict(dict(found.weights))
         return found
-
-
-def problems(config: Config, network: ForecastNetwork) -> Iterator[str]:
-    """What keeps a network from starting from a checkpoint, or from being frozen, one line each."""
-    try:
-        if (parent := Parent.of(config)) is not None:
-            parent.refuse_unlike(settings_of(config))
-        freeze(network, config.train.freeze)
-    except (OSError, ValueError) as error:
-        yield str(error)
 
 
 def ancestors(provenance: Mapping[str, Any]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from axialcast.run.line import stages_of
 from axialcast.run.loss import check_own_loss
 from axialcast.run.misfits import misfits
 from axialcast.run.model_size import sized
+from axialcast.run.parent import Parent
 from axialcast.run.sample import sample
 from axialcast.run.simulated import planet_of
 from axialcast.run.static_fields import static_fields
@@ -52,11 +53,16 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
     choose_device(config.device)
     if config.data is None:
         return None
+    parent = Parent.of(config) if "train" in config.pipeline else None
+    if parent is not None:
+        config = parent.settled(config)
+    assert config.data is not None
     is_simulated = "simulate" in config.pipeline
     dataset = _opened(config, planet_of(config).template() if is_simulated else None)
     analysis, forecaster = Analysis(dataset), _trained(config)
     with _naming(config.analysis_name):
         preflight = _planned(config, config.data, analysis, forecaster)
+    preflight = replace(preflight, parent=parent)
     if lines := misfits(preflight, forecaster):
         raise ConfigError([f"{config.analysis_name}: {line}" for line in lines])
     if "train" in config.pipeline:

@@ -15,6 +15,8 @@ from axialcast.forecast import load_checkpoint
 from axialcast.run.config import ConfigError, load_config
 from axialcast.run.facts import facts
 from axialcast.run.inspection import describe
+from axialcast.run.model_section import AxialConfig
+from axialcast.run.parent import Parent
 from axialcast.run.preflight import check_run
 from axialcast.run.stages import run_stages
 
@@ -150,3 +152,15 @@ def test_check_says_it_before_anything_is_read(store, parent, tmp_path):
         wrong = config_of(store, tmp_path / "run", f"train.start_from={parent}", override)
         with pytest.raises(ConfigError, match=line):
             check_run(wrong)
+
+
+def test_what_is_left_to_auto_is_as_it_was_for_the_parent(store, parent, tmp_path):
+    config = config_of(store, tmp_path, f"train.start_from={parent}", "model.size=auto")
+    free = config.model_copy(update={"model": AxialConfig(size="auto", patch=(1, 2, 3))})
+    settled = Parent.of(config).settled(free)
+    known = load_checkpoint(parent / "checkpoint").network
+    assert {name: getattr(settled.model, name) for name in ("dim", "heads", "depth")} == {
+        name: known[name] for name in ("dim", "heads", "depth")
+    }
+    assert settled.model.departures is False
+    assert settled.model.patch == (1, 2, 3)
