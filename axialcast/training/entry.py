@@ -23,6 +23,7 @@ class Entry:
         numbers: loss and norm of the gradient, copied.
         seconds: of training so far.
         validation_loss, validation_rmse: where there was a validation, and forecasts were judged.
+        measure: what they were judged by: of members it is the CRPS.
         member: which of several networks was updated; None: there is one.
     """
 
@@ -32,6 +33,7 @@ class Entry:
     seconds: float = 0.0
     validation_loss: float | None = None
     validation_rmse: float | None = None
+    measure: str = "RMSE"
     member: int | None = None
 
     @property
@@ -61,7 +63,7 @@ class Entry:
         if self.validation_loss is not None:
             known["validation_loss"] = self.validation_loss
         if self.validation_rmse is not None and math.isfinite(self.validation_rmse):
-            known["validation_rmse"] = self.validation_rmse
+            known[f"validation_{self.measure.lower()}"] = self.validation_rmse
         return known
 
 

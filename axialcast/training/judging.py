@@ -43,6 +43,11 @@ class Judging:
     windows: WindowLoader
     weights: Any | None = None
 
+    @property
+    def measure(self) -> str:
+        """What `rmse` is a mean of."""
+        return "RMSE" if self.task.loss.samples == 1 else "CRPS"
+
     def rmse(
         self, model: nn.Module, total: Callable[[Tensor], Tensor] = lambda sums: sums
     ) -> float:
@@ -75,7 +80,7 @@ class Judging:
         if not shares.any():
             return math.inf
         mean = squares[judged] / weight[judged]
-        power = 0.5 if self.task.loss.samples == 1 else 1.0  # of squares, or of the CRPS itself
+        power = 0.5 if self.measure == "RMSE" else 1.0
         logs = power * np.log(np.maximum(mean, np.finfo(np.float64).tiny))
         score = float(np.exp(shares @ logs / shares.sum()))
         return score if math.isfinite(score) else math.inf

@@ -113,6 +113,7 @@ class Training:
         entry.validation_loss = self.task.mean_loss(module, self._validation, total=total)
         if self.best is not None:
             assert self._judging is not None
+            entry.measure = self._judging.measure
             entry.validation_rmse = self._judging.rmse(module, total)
             self.best.look(self.step, entry.validation_rmse, module)
 
@@ -208,7 +209,8 @@ class Training:
             return f"of step {self.step:,}, the last{self._blended}"
         return (
             f"of step {self.best.step:,} of {self.num_steps:,}, best on data.validate at 1 to "
-            f"{self._judging.windows.target_steps} steps (RMSE {self.best.rmse:.4g} deviations)"
+            f"{self._judging.windows.target_steps} steps "
+            f"({self._judging.measure} {self.best.rmse:.4g} deviations)"
             f"{self._blended}"
         )
 
