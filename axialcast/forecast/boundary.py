@@ -17,6 +17,7 @@ from axialcast.data.placing import Points, placed
 from axialcast.data.reader import Analysis
 from axialcast.disclosure import shown
 from axialcast.forecast.forcings import fields_of_analysis
+from axialcast.forecast.members import member_in
 from axialcast.forecast.store import ForecastStore
 from axialcast.grid import Grid, grid_of
 from axialcast.names import ANALYSIS, INIT_TIME, LEAD_TIME, TIME
@@ -138,10 +139,13 @@ class EdgeStates:
         each = (self.lacking(analysis, inits[n : n + 1], leads) for n in range(len(inits)))
         return np.array([line is None for line in each])
 
-    def coming(self, analysis: Analysis, inits: Times, leads: Leads) -> Iterator[Fields]:
-        """(b, p, h, w) in physical units at each lead time, in order; arguments as of `lacking`."""
+    def coming(
+        self, analysis: Analysis, inits: Times, leads: Leads, member: int = 0
+    ) -> Iterator[Fields]:
+        """(b, p, h, w) in physical units at each lead time, in order; arguments as of `lacking`,
+        and whose forecasts these are."""
         if self._is_forecast:
-            yield from self._of_forecasts(inits, leads)
+            yield from self._of_forecasts(inits, leads, member)
             return
         if self._store is not None:
             times = np.unique(later(inits[:, None], leads))
@@ -162,9 +166,9 @@ class EdgeStates:
     def _label(self) -> str:
         return f"boundary {self._name}".rstrip()
 
-    def _of_forecasts(self, inits: Times, leads: Leads) -> Iterator[Fields]:
+    def _of_forecasts(self, inits: Times, leads: Leads, member: int) -> Iterator[Fields]:
         assert self._store is not None
-        chosen = self._store.sel({INIT_TIME: inits})
+        chosen = member_in(self._store, member).sel({INIT_TIME: inits})
         for lead in leads:
             yield self._points.values(
                 self.channels.stack(chosen.sel({LEAD_TIME: lead_labels(lead)}))

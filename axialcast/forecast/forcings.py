@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
+from axialcast.forecast.members import member_in
 from axialcast.forecast.store import ForecastStore
 from axialcast.grid import grid_of
 from axialcast.names import ANALYSIS, CLIMATOLOGY, INIT_TIME, LEAD_TIME, PERSIST
@@ -120,7 +121,7 @@ class Forcings:
         return [c.variables[0] for c, source in self._groups if _is(source, ANALYSIS)]
 
     def coming(
-        self, analysis: Analysis, latest: Fields, inits: Times, leads: Leads
+        self, analysis: Analysis, latest: Fields, inits: Times, leads: Leads, member: int = 0
     ) -> Iterator[Fields]:
         """(b, f, h, w) in physical units at each lead time, in order.
 
@@ -129,13 +130,14 @@ class Forcings:
             latest: (b, f, h, w) at the initial times.
             inits: (b,) initial times.
             leads: every model step up to the longest lead time.
+            member: whose forecasts these are.
         """
         start, parts = 0, []
         for wanted, source in self._groups:
             place = slice(start, start + len(wanted))
             start = place.stop
             if isinstance(source, xr.Dataset):
-                parts.append(_of_forecasts(source, wanted, inits, leads))
+                parts.append(_of_forecasts(member_in(source, member), wanted, inits, leads))
             elif not isinstance(source, str | Path):
                 parts.append(source.values_at(later(inits, lead)) for lead in leads)
             elif _is(source, PERSIST):

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
-from axialcast.model.noise import drawn_for
+import xarray as xr
 
-__all__ = ["Member", "drawn_for", "members_of"]
+from axialcast.model.noise import drawn_for
+from axialcast.names import NUMBER
+
+__all__ = ["Member", "drawn_for", "member_in", "members_of"]
 
 SEVERAL = 8
 """Members where any number would differ and none is asked for."""
@@ -76,3 +79,11 @@ def members_of(
         )
         for number in range(members)
     )
+
+
+def member_in(forecasts: xr.Dataset, number: int) -> xr.Dataset:
+    """What a member takes of other forecasts: of an ensemble the member of its own number, counted
+    from the first again where there are fewer."""
+    if NUMBER not in forecasts.dims:
+        return forecasts
+    return forecasts.isel({NUMBER: number % forecasts.sizes[NUMBER]}, drop=True)

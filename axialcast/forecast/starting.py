@@ -160,7 +160,7 @@ class Starting:
                 begun = later(times[:, -1], lag * self.step)
                 change = self.perturbations.of(analysis, begun, member.perturbation)
                 made_of = together([made_of, [_sum_of(field) for field in change[:num]]])
-            coming = self._coming(analysis, given, times[:, -1], steps, num)
+            coming = self._coming(analysis, given, times[:, -1], steps, num, member.number)
             start = Start(member, given, times, leads + lag * self.step, coming, change, made_of)
             del given
             yield start
@@ -189,14 +189,15 @@ class Starting:
         inits: Times,
         steps: Leads,
         num: int,
+        member: int,
     ) -> Coming:
         """Forcings, and states along the edges, of the times after the last of windows."""
         latest = windows[:, -1, self.reads.where(FORCING)].copy()
         parts = []
         if self.forcings:
-            parts.append(self.forcings.coming(analysis, latest, inits, steps))
+            parts.append(self.forcings.coming(analysis, latest, inits, steps, member))
         if self.edges:
-            parts.append(self.edges.coming(analysis, inits, steps))
+            parts.append(self.edges.coming(analysis, inits, steps, member))
         both = (np.concatenate(fields, 1) for fields in zip(*parts, strict=True))
         return Coming(both if parts else None, num)
 

@@ -20,7 +20,8 @@ from axialcast.data.reader import Analysis
 from axialcast.data.transform import log_scales
 from axialcast.device import choose_device, computes_in_bfloat16
 from axialcast.files.atomic import readable_size
-from axialcast.forecast import choose_init_times
+from axialcast.forecast import Checkpoint, choose_init_times
+from axialcast.forecast.members import Member, members_of
 from axialcast.forecast.memory import held_bytes
 from axialcast.model import ForecastNetwork
 from axialcast.model.footprint import forecasting_bytes
@@ -138,15 +139,40 @@ class Preflight:
             )
             for count in (1, 2)
         )
+        others = self.config.train.members - 1
+        parameters = 4 * sum(p.numel() for p in self.network().parameters()) if others else 0
         return {
-            "network": round(one + (batch - 1) * (two - one)),
+            "network": round(one + (batch - 1) * (two - one)) + others * parameters,
             f"states of {batch} initial times": held_bytes(
                 self.source,
                 input_steps=self.data.input_steps,
                 num_leads=self.num_leads,
                 batch_size=batch,
+                num_members=len(self.members()),
+                lagged=self.config.forecast.lagged,
             ),
         }
+
+    def members(self, checkpoint: Checkpoint | None = None) -> tuple[Member, ...]:
+        """The members of each forecast.
+
+        Args:
+            checkpoint: that they are made with; None: the one that will be trained.
+
+        Raises:
+            ValueError: some would be equal.
+        """
+        forecast, num_networks = self.config.forecast, self.config.train.members
+        noise = self.config.model.noise
+        if checkpoint is not None:
+            num_networks, noise = len(checkpoint.members), checkpoint.network.get("noise", 0)
+        return members_of(
+            num_networks,
+            forecast.members,
+            lagged=forecast.lagged,
+            is_perturbed=forecast.perturb > 0,
+            is_noisy=noise > 0,
+        )
 
     @cached_property
     def training(self) -> TrainingCosts:
@@ -256,8 +282,8 @@ class Preflight:
     def output_bytes(self, num_parameters: int) -> int:
         """Size of everything written, uncompressed, saved states among it.
 
-        A state holds the weights, their averages and two moments of AdamW; one more than are kept
-        is there while it is written.
+        A state holds the weights, their averages and two moments of AdamW, and the weights of
+        members before; one more than are kept is there while it is written.
         """
         forecast = self.config.forecast
         state = self.analysis.state_bytes
@@ -266,8 +292,8 @@ class Preflight:
         states = 4 * (self.config.train.keep_states + 1)
         sizes = {
             "prepare": len(self.analysis) * state,
-            "train": 4 * num_parameters * (states + 1),
-            "forecast": num_inits * self.num_leads * written,
+            "train": 4 * num_parameters * (states + 1) * self.config.train.members,
+            "forecast": num_inits * len(self.members()) * self.num_leads * written,
         }
         if "simulate" in self.config.pipeline:
             sizes["simulate"] = planet_of(self.config).template().nbytes

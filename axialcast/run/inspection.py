@@ -130,6 +130,7 @@ def _describe_checkpoint(path: Path) -> list[str]:
         f"grid: {checkpoint.grid}",
         f"step: {step_text(checkpoint.step)}",
         f"parameters: {_num_parameters(checkpoint)}",
+        *([f"members: {num}"] if (num := len(checkpoint.members)) > 1 else []),
         f"network: {_pairs(network)}",
         *_file(checkpoint),
     ]

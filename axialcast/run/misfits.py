@@ -57,7 +57,7 @@ def misfits(preflight: Preflight, forecaster: Forecaster | None) -> list[str]:
         forecaster: what it forecasts with, where it trains nothing.
     """
     lines = [*_steps(preflight, forecaster), *_grid(preflight), *_periods(preflight)]
-    lines += [*_regions(preflight), *_layout(preflight)]
+    lines += [*_regions(preflight), *_layout(preflight), *_members(preflight, forecaster)]
     lines = lines or [*_network(preflight), *_windows(preflight)]
     lines = lines or list(_init_times(preflight, forecaster))
     return lines or list(_verified(preflight))
@@ -212,6 +212,15 @@ def _inits(preflight: Preflight) -> Times:
     return choose_init_times(preflight.analysis, test=preflight.data.test, **chosen)
 
 
+def _members(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
+    """Members of which some would be equal."""
+    if "forecast" in preflight.config.pipeline:
+        try:
+            _ = preflight.members(None if forecaster is None else forecaster.checkpoint)
+        except ValueError as error:
+            yield f"forecast.{error}"
+
+
 def _init_times(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
     """Initial times that forecasts cannot begin at."""
     analysis = preflight.analysis
@@ -229,7 +238,8 @@ def _init_times(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
         num_steps, step = preflight.data.input_steps, preflight.step
     else:
         num_steps, step = forecaster.network.input_steps, forecaster.step
-    needed = later(inits[:, None], -np.arange(num_steps) * step)
+    lagged = preflight.config.forecast.lagged
+    needed = later(inits[:, None], -np.arange(num_steps + lagged) * step)
     for init, number in np.argwhere(analysis.rows(needed) < 0)[:1]:
         absent = time_text(needed[init, number])
         first = f"forecast.init_times: {time_text(inits[init])}"

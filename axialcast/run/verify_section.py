@@ -24,16 +24,17 @@ class VerifyConfig(Section):
                 "crps",
                 "spread",
                 "spread_skill",
+                "member_rmse",
                 "csi",
                 "frequency_bias",
             ]
         ],
         Field(min_length=1),
         each_once(),
-    ] = ["rmse", "mae", "bias", "acc", "crps", "spread", "spread_skill"]
+    ] = ["rmse", "mae", "bias", "acc", "crps", "spread", "spread_skill", "member_rmse"]
     """Area-weighted scores; csi (critical success index) and frequency_bias are of events. crps,
-    spread and spread_skill are of ensembles, whose mean the others judge, and are left out where
-    forecasts have one member."""
+    spread, spread_skill and member_rmse are of ensembles, whose mean the others judge, and are left
+    out where forecasts have one member."""
     thresholds: Thresholds = {}
     """What an event is, by variable: values from these on, such as [1, 5] for rainfall_rate; in
     its canonical units."""

@@ -92,6 +92,9 @@ def judged(members: NDArray[np.float32], observed: NDArray[np.float32]) -> Judge
         errors = every[:, here].T.astype(np.float64) - truth[here, None]
         errors.sort(axis=-1)  # NaN last
         counts[0, here], counts[1, here] = (errors < 0).sum(-1), (errors == 0).sum(-1)
+        if np.isfinite(errors[:, -1]).all():
+            fields[:, here] = _statistics(errors)
+            continue
         known = np.isfinite(errors).sum(-1)
         for num in np.unique(known[known > 1]).tolist():
             rows = known == num
@@ -103,7 +106,7 @@ def _statistics(errors: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
     """(x,) CRPS, variance and expected squared error of the mean, of errors (x, m) in order."""
     num = errors.shape[-1]
     apart = errors @ (2.0 * np.arange(num) - (num - 1)) / (num * (num - 1))
-    variance = errors.var(-1, ddof=1)
+    variance = np.square(errors - errors.mean(-1, keepdims=True)).sum(-1) / (num - 1)
     return np.abs(errors).mean(-1) - apart, variance, (num + 1) / num * variance
 
 
@@ -172,18 +175,17 @@ class EnsembleSums:
     def _add(
         self, number: int, name: str, at: tuple[int, int], seen: Judged, known: NDArray[np.bool_]
     ) -> None:
-        area_of = self.pairs.area_of
-        area = area_of(known)
-        for statistic, field in enumerate(seen[: len(STATISTICS)]):
-            total = area_of(np.where(known, field, 0.0))
-            share = np.divide(total, area, out=np.zeros_like(total), where=area > 0)
-            self.sums[(statistic, number, *at)] += share
+        fields = np.stack([np.where(known, field, 0.0) for field in seen[: len(STATISTICS)]])
+        area, totals = self.pairs.area_of(known), self.pairs.area_of(fields)
+        shares = np.divide(totals, area, out=np.zeros_like(totals), where=area > 0)
+        self.sums[(slice(None), number, *at)] += shares
         if self.ranks is not None and name == FORECAST:
-            shares = self._shares(seen, known.ravel(), len(self.ranks))
-            counted = np.divide(shares, area, out=np.zeros_like(shares), where=area > 0)
-            self.ranks[(slice(None), *at)] += counted
+            ranks = self._ranked(seen, known.ravel(), len(self.ranks))
+            self.ranks[(slice(None), *at)] += np.divide(
+                ranks, area, out=np.zeros_like(ranks), where=area > 0
+            )
 
-    def _shares(self, seen: Judged, known: NDArray[np.bool_], num: int) -> NDArray[np.float64]:
+    def _ranked(self, seen: Judged, known: NDArray[np.bool_], num: int) -> NDArray[np.float64]:
         """(m + 1, r) shares of the area where the truth has a rank among the members; one that is
         equal to some of them counts in equal parts for each rank that it could have."""
         below, ties = seen.below.ravel(), seen.ties.ravel()
@@ -225,6 +227,17 @@ def spread(means: Means) -> NDArray[np.float64]:
     return np.sqrt(means["variance"])
 
 
+def member_rmse(means: Means) -> NDArray[np.float64]:
+    """Root of the mean squared error of single members, in the variable's units; of a forecast that
+    is no ensemble, its own.
+
+    The mean over members of the squared error is that of their mean, and (m - 1) / m times the
+    variance between them.
+    """
+    within = 2 * means["variance"] - means["expected_squared_error"]
+    return np.sqrt(means["squared_error"] + np.nan_to_num(within))
+
+
 def spread_skill(means: Means) -> NDArray[np.float64]:
     """Spread over the error of the mean, corrected for the number of members: 1 is reliable.
 
@@ -239,6 +252,7 @@ ENSEMBLE_METRICS: dict[str, Callable[[Means], NDArray[np.float64]]] = {
     "crps": crps,
     "spread": spread,
     "spread_skill": spread_skill,
+    "member_rmse": member_rmse,
 }
 """Metrics of ensembles by name; `units` are the variable's, except that `spread_skill` has none."""
 

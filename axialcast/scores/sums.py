@@ -90,11 +90,12 @@ class PairSums:
         return 8 * int(at_once * (5 + num_regions) + padded * num_regions)
 
     def area_of(self, where: NDArray[Any]) -> NDArray[np.float64]:
-        """(r,) share of each region's area that some of the (h, w) points have; of numbers, the sum
-        of these weighted by it."""
-        points = self._rows(())
-        points.reshape(-1)[: self.size] = where.reshape(-1)
-        return np.asarray(np.vecdot(points, self.weights).sum(-1))
+        """(..., r) share of each region's area that points (..., h, w) have; of numbers, their sum
+        weighted by it."""
+        points = self._rows(where.shape[:-2])
+        flat = points.reshape(*where.shape[:-2], -1)
+        flat[..., : self.size] = where.reshape(*where.shape[:-2], self.size)
+        return np.asarray(np.vecdot(points[..., None, :, :], self.weights).sum(-1))
 
     def means(self) -> dict[str, NDArray[np.float64]]:
         """Statistics by name, (m, l, c, r); NaN where there is no pair."""

@@ -60,11 +60,13 @@ def test_they_are_those_of_scoringrules(noise, climatology, ensemble, inits, for
     np.testing.assert_allclose(found.sel(metric="spread"), np.sqrt(variance), rtol=1e-9)
     error = area_mean((values.mean(1) - truth) ** 2, noise).mean(0)
     np.testing.assert_allclose(found.sel(metric="rmse"), np.sqrt(error), rtol=1e-6)
+    each = area_mean((values - truth[:, None]) ** 2, noise).mean((0, 1))
+    np.testing.assert_allclose(found.sel(metric="member_rmse"), np.sqrt(each), rtol=1e-6)
     ratio = np.sqrt((MEMBERS + 1) / MEMBERS * variance / error)
     np.testing.assert_allclose(found.sel(metric="spread_skill"), ratio, rtol=1e-6)
     assert scores.attrs["num_members"] == MEMBERS
     assert set(to_table(scores).metric) == {
-        *("rmse", "mae", "bias", "acc", "crps", "spread", "spread_skill")
+        *("rmse", "mae", "bias", "acc", "crps", "spread", "spread_skill", "member_rmse")
     }
 
 
@@ -124,6 +126,7 @@ def test_of_one_member_the_crps_is_the_absolute_error(noise, climatology, ensemb
     scores = evaluate(ensemble, noise, climatology=climatology, baselines=baselines).pressure
     one = scores.sel(model="persistence")
     np.testing.assert_array_equal(one.sel(metric="crps"), one.sel(metric="mae"))
+    np.testing.assert_array_equal(one.sel(metric="member_rmse"), one.sel(metric="rmse"))
     assert np.isnan(one.sel(metric=["spread", "spread_skill"])).all()
     # White noise: an ensemble of it is reliable, and twice as good as a state of it.
     many = scores.sel(model="probabilistic_climatology", region="all")
