@@ -109,7 +109,6 @@ def run(config: Config) -> None:
     saved = state_to_go_on_from(config, made)
     parent = Parent.of(config)
     config = config if parent is None else parent.settled(config)
-    assert config.data is not None
     device = choose_device(config.device)
     data = TrainingData.of(config)
     config = sized(

@@ -215,6 +215,26 @@ def check(
 
 
 @app.command()
+def tune(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, help="How long to search; the next search goes on.")
+    ] = 20.0,
+    traceback: Traceback = False,
+) -> None:
+    """Search for better settings by data.validate alone; writes the best into the output folder."""
+    with _plain_errors(traceback), stopping.raised():
+        path, settings = _load(config, overrides)
+        if parallel.launch().world_size > 1:
+            raise ValueError("axialcast tune: one process searches; start it once")
+        _require_writable(settings.output)
+        from axialcast.run.tuning import Tuning
+
+        Tuning.of(path, overrides or [], _say).run(minutes)
+
+
+@app.command()
 def inspect(
     path: Annotated[
         str, typer.Argument(help="Checkpoint, forecast or analysis, or a run; of a URL, a copy.")
