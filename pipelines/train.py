@@ -19,6 +19,7 @@ from axialcast.model.freezing import freeze
 from axialcast.parallel import launch, told
 from axialcast.run.boundary import judged_weights, with_boundary
 from axialcast.run.config import Config
+from axialcast.run.floor import of_member
 from axialcast.run.loss import check_loss, loss_of
 from axialcast.run.model_size import sized
 from axialcast.run.network import network_to_train, remarks, settings_to_train
@@ -173,7 +174,7 @@ def member_of(
     device: torch.device,
 ) -> Training:
     """The training of a member, as it would be alone with a seed of its own."""
-    own = config.model_copy(update={"seed": member_seed(config.seed, member)})
+    own = of_member(config, member).model_copy(update={"seed": member_seed(config.seed, member)})
     torch.manual_seed(own.seed)
     return training_of(own, data, parent and parent.alone(member), processes, device)
 

@@ -61,6 +61,11 @@ class Amplitudes:
 class Persisting:
     """Gathers how long anomalies last, over the whole domain of each channel.
 
+    Args:
+        steps: times in a lag.
+        lags: most of them.
+        first: of the training times that count.
+
     Attributes:
         products: (lags + 1, c) sums over pairs of times 0, 1, … lags apart of the area mean of
             anomaly times anomaly, in units of the channel's variance; a missing value counts as no
@@ -68,10 +73,12 @@ class Persisting:
         pairs: (lags + 1,) how many pairs these are.
     """
 
-    def __init__(self, training: Analysis, patterns: Patterns, steps: int, lags: int) -> None:
+    def __init__(
+        self, training: Analysis, patterns: Patterns, steps: int, lags: int, first: int
+    ) -> None:
         weights = training.grid.areas / training.grid.areas.sum()
         self._weights = weights / np.square(patterns.deviations)[:, None, None]
-        self._steps, self._lags = steps, lags
+        self._steps, self._lags, self.first = steps, lags, first
         axis, _ = gapless_axis(training.times)
         self._positions = np.flatnonzero(axis >= 0)
         self.products = np.zeros((lags + 1, training.shape[0]))
@@ -90,7 +97,7 @@ class Persisting:
         new = block.new
         start = block.stop - len(new)
         for number, state in enumerate(new):
-            if np.isfinite(state).any():
+            if start + number >= self.first and np.isfinite(state).any():
                 self._take(int(self._positions[start + number]), np.nan_to_num(state, nan=0.0))
 
     def _take(self, position: int, state: NDArray[np.float32]) -> None:

@@ -6,6 +6,7 @@ season, i initial times, f folds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,16 +85,23 @@ class Series:
         """`autoregression.moments` of positions on the axis."""
         return moments(self.values, self.axis[rows], self.season[rows[-2]] if season else None)
 
-    def weights(self, choice: Choice, left_out: NDArray[np.bool_] | None = None) -> Numbers:
-        """(r m k, k) regressed on all rows, or on those not left out.
+    def weights(self, choice: Choice) -> Numbers:
+        """(r m k, k) regressed on all rows."""
+        return weights_of(*self._moments_of(choice, slice(None)), choice)
 
-        Args:
-            left_out: (a,) of the times of the axis.
-        """
-        rows = self.rows(choice.lags)
-        if left_out is not None:
-            rows = rows[:, ~left_out[rows].any(0)]
-        return weights_of(*self.moments(rows, season=choice.season_ridge > 0), choice)
+    def crossed(self, choice: Choice) -> Numbers:
+        """(f, r m k, k) regressed on all rows but those ahead in each fold."""
+        folds = folds_of(self.times)[self.axis[self.rows(choice.lags)[-1]]]
+        whole = self._moments_of(choice, slice(None))
+        found = []
+        for fold in range(int(folds_of(self.times).max()) + 1):
+            part = self._moments_of(choice, folds == fold)
+            found.append(weights_of(whole[0] - part[0], whole[1] - part[1], choice))
+        return np.stack(found)
+
+    def _moments_of(self, choice: Choice, which: Any) -> tuple[Numbers, Numbers]:
+        rows = self.rows(choice.lags)[:, which]
+        return self.moments(rows, season=choice.season_ridge > 0)
 
 
 def weights_of(squares: Numbers, products: Numbers, choice: Choice) -> Numbers:
@@ -114,7 +122,7 @@ def folds_of(times: Times) -> NDArray[np.int64]:
     num = int(years[-1]) + 1
     if num < FEWEST_YEARS:
         return np.arange(len(times)) * PARTS // len(times)
-    return years * min(num, MOST_FOLDS) // num
+    return np.asarray(years * min(num, MOST_FOLDS) // num)
 
 
 def chosen(series: Series) -> Choice:

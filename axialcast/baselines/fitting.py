@@ -28,14 +28,14 @@ from axialcast.baselines.linear_inverse_model import (
     LinearInverseModel,
 )
 from axialcast.baselines.passes import MEMORY_GIB, Gatherer, go_through
-from axialcast.baselines.patterns import MAX_PATTERNS, Sample, factor_for, num_bytes
+from axialcast.baselines.patterns import MAX_PATTERNS, Sample, Wanted, factor_for, num_bytes
 from axialcast.baselines.persistence import Persistence
 from axialcast.baselines.probabilistic_climatology import ProbabilisticClimatology
 from axialcast.baselines.vector_autoregression import (
     NAME,
     REST_LAGS,
     VectorAutoregression,
-    most_patterns,
+    first_left_out,
 )
 from axialcast.data.reader import Analysis
 from axialcast.times.dates import Leads, Times, later
@@ -214,7 +214,8 @@ class _Fits:
                 gathered[name] = Amplitudes(training, coarsening, each)
         persisting = None
         if "vector_autoregression" in joint:
-            persisting = Persisting(training, patterns[-1], self._steps, REST_LAGS)
+            first = first_left_out(len(training))
+            persisting = Persisting(training, patterns[-1], self._steps, REST_LAGS, first)
         after = [each for each in (lagged, persisting, *gathered.values()) if each]
         if after:
             _pass(training, [Anomalies(climatology, after)], memory_gib, by_cells)
@@ -229,11 +230,11 @@ class _Fits:
             arrays = vector_autoregression.arrays_of(found, persisting, series)
             self._keep("vector_autoregression", arrays)
 
-    def _wanted(self, name: str) -> tuple[float, int]:
-        """The share of the variance that a baseline's patterns hold, and how many these may be."""
+    def _wanted(self, name: str) -> Wanted:
+        """The patterns of a baseline."""
         if name == "linear_inverse_model":
-            return EXPLAINED, MAX_PATTERNS
-        return vector_autoregression.EXPLAINED, most_patterns(len(self._training), self._steps)
+            return Wanted(EXPLAINED, MAX_PATTERNS)
+        return vector_autoregression.wanted(len(self._training), self._steps)
 
     def _missing(self, names: Sequence[str]) -> list[str]:
         """Those that are not kept."""
@@ -255,7 +256,7 @@ class _Fits:
         if name == "damped_persistence":
             settings["lead_times"] = [_text(lead) for lead in self._lead_times]
         if name == "vector_autoregression":
-            settings |= {"lag": _text(self._lag), "factor": self._factor, "version": 1}
+            settings |= {"lag": _text(self._lag), "factor": self._factor, "version": 3}
         if name == "linear_inverse_model":
             settings |= {"lag": _text(self._lag), "factor": self._factor}
             settings |= {"explained": EXPLAINED, "patterns": MAX_PATTERNS, "ridge": RIDGE}

@@ -20,7 +20,7 @@ from axialcast.baselines.climatology import Climatology
 from axialcast.baselines.coarsening import Coarsening
 from axialcast.baselines.encoding import Encoding
 from axialcast.baselines.passes import MEMORY_GIB, go_through
-from axialcast.baselines.patterns import MAX_PATTERNS, Sample, factor_for
+from axialcast.baselines.patterns import MAX_PATTERNS, Sample, Wanted, factor_for
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
 from axialcast.times.dates import Leads, Times, later
@@ -96,7 +96,7 @@ class LinearInverseModel:
         by_cells = factor == 1
         go_through(analysis, [sample], memory_gib, by_cells=by_cells)
         coarse = Climatology(coarsening.dataset(climatology.coefficients))
-        [patterns] = sample.patterns(coarse, [(explained, max_patterns)])
+        [patterns] = sample.patterns(coarse, [Wanted(explained, max_patterns)])
         lag = spacing(analysis.times) if lag is None else lag
         rows = lagged_rows(analysis.times, lag)
         gathered = Amplitudes(analysis, coarsening, patterns)

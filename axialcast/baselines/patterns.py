@@ -6,6 +6,7 @@ k patterns.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -16,7 +17,7 @@ from axialcast.baselines.coarsening import Coarsening
 from axialcast.cores import on_all_cores
 from axialcast.data.reader import Analysis, Block
 
-__all__ = ["MAX_PATTERNS", "MAX_SAMPLES", "Patterns", "Sample", "factor_for", "num_bytes"]
+__all__ = ["MAX_PATTERNS", "MAX_SAMPLES", "Patterns", "Sample", "Wanted", "factor_for", "num_bytes"]
 
 MAX_PATTERNS = 200
 MAX_SAMPLES = 1500
@@ -39,6 +40,21 @@ class Patterns:
     vectors: NDArray[np.float32]
     scale: NDArray[np.float32]
     deviations: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which EOFs: those that hold a share of the variance.
+
+    Args:
+        share: of it.
+        most: of them.
+        until: of the states before this time of the training period alone; None: of all.
+    """
+
+    share: float
+    most: int
+    until: int | None = None
 
 
 def factor_for(num_times: int, shape: tuple[int, int, int], max_patterns: int) -> int:
@@ -88,16 +104,11 @@ class Sample:
     def end(self) -> None:
         self._parts = []
 
-    def patterns(
-        self, climatology: Climatology, wanted: Sequence[tuple[float, int]]
-    ) -> list[Patterns]:
-        """For each share of the variance the EOFs that hold it, at most so many.
-
-        The sample is used up.
+    def patterns(self, climatology: Climatology, wanted: Sequence["Wanted"]) -> list[Patterns]:
+        """EOFs as they are wanted. The sample is used up.
 
         Args:
             climatology: of the grid's cells, or coarser ones as the sample.
-            wanted: shares and numbers.
         """
         weights = self._coarsening.areas / self._coarsening.areas.sum()
         scale = np.empty(self._states.shape[1:], np.float32)
@@ -114,8 +125,9 @@ class Sample:
             anomalies *= scale[channel]
 
         on_all_cores(take, range(len(scale)))
-        found = _eofs(self._states.reshape(len(self._states), -1), wanted)
-        del self._states
+        sample = self._states.reshape(len(self._states), -1)
+        found = _eofs(sample, wanted, self._stride)
+        del self._states, sample
         return [Patterns(vectors, scale.ravel(), deviations) for vectors in found]
 
 
@@ -130,28 +142,42 @@ def _deviation(anomalies: NDArray[np.float32], weights: NDArray[np.float64]) -> 
 
 
 def _eofs(
-    sample: NDArray[np.float32], wanted: Sequence[tuple[float, int]]
+    sample: NDArray[np.float32], wanted: Sequence[Wanted], stride: int
 ) -> list[NDArray[np.float32]]:
-    """For each share of the variance (x, k) leading right singular vectors of the (s, x) sample,
-    by the smaller Gram matrix."""
-    small = sample.shape[0] < sample.shape[1]
-    gram = sample @ sample.T if small else sample.T @ sample
+    """(x, k) leading right singular vectors of the (s, x) sample, as they are wanted.
+
+    By the smaller Gram matrix.
+
+    Args:
+        stride: times of the training period from one state of the sample to the next.
+    """
+    found: dict[tuple[int | None, int], NDArray[np.float32]] = {}
+    spectra: dict[int | None, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = {}
+    vectors = []
+    for each in wanted:
+        part = sample if each.until is None else sample[: max(1, -(-each.until // stride))]
+        small = part.shape[0] < part.shape[1]
+        if each.until not in spectra:
+            spectra[each.until] = _spectrum(part @ part.T if small else part.T @ part, each.most)
+        variance, leading, share = spectra[each.until]
+        num = min(each.most, len(variance), int(np.searchsorted(share, each.share)) + 1)
+        if (each.until, num) not in found:
+            some = leading[:, :num]
+            if small:
+                some = part.T @ (some / np.sqrt(variance[:num])).astype(np.float32)
+            found[each.until, num] = np.ascontiguousarray(some, dtype=np.float32)
+        vectors.append(found[each.until, num])
+    return vectors
+
+
+def _spectrum(
+    gram: NDArray[np.float32], most: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Leading eigenvalues, eigenvectors in columns, and the share of the trace up to each."""
     # As many whoever asks, so that the bits of some do not depend on who else wants others.
-    most = min(max([MAX_PATTERNS, *(number for _, number in wanted)]), len(gram))
+    most = min(max(MAX_PATTERNS, most), len(gram))
     variance, vectors = scipy.linalg.eigh(
         gram.astype(np.float64), subset_by_index=(len(gram) - most, len(gram) - 1)
     )
     variance, vectors = variance[::-1], vectors[:, ::-1]
-    share = np.cumsum(variance) / np.trace(gram, dtype=np.float64)
-    found: dict[int, NDArray[np.float32]] = {}
-    nums = [
-        min(number, most, int(np.searchsorted(share, explained)) + 1)
-        for explained, number in wanted
-    ]
-    for num in nums:
-        if num not in found:
-            leading = vectors[:, :num]
-            if small:
-                leading = sample.T @ (leading / np.sqrt(variance[:num])).astype(np.float32)
-            found[num] = np.ascontiguousarray(leading, dtype=np.float32)
-    return [found[num] for num in nums]
+    return variance, vectors, np.cumsum(variance) / np.trace(gram, dtype=np.float64)

@@ -22,16 +22,25 @@ from axialcast.baselines.coarsening import Coarsening
 from axialcast.baselines.cycle import annual_basis
 from axialcast.baselines.encoding import Encoding
 from axialcast.baselines.passes import MEMORY_GIB, go_through
-from axialcast.baselines.patterns import MAX_PATTERNS, Sample, factor_for
+from axialcast.baselines.patterns import MAX_PATTERNS, Sample, Wanted, factor_for
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
 from axialcast.times.dates import Leads, Times, later
 
-__all__ = ["EXPLAINED", "NAME", "REST_LAGS", "VectorAutoregression", "arrays_of", "most_patterns"]
+__all__ = [
+    "NAME",
+    "REST_LAGS",
+    "VectorAutoregression",
+    "arrays_of",
+    "first_left_out",
+    "wanted",
+]
 
 NAME = "a vector autoregression"
 EXPLAINED, TIMES_PER_PATTERN = 0.9999, 8
 """More patterns than that fit the noise of short records, which then seems to be forgotten."""
+LEFT_OUT, FEWEST_TIMES = 8, 80
+"""One part in so many is left out of the patterns, of so many times or more."""
 REST_LAGS = 2
 """States that what the patterns leave out is forecast from."""
 
@@ -57,6 +66,8 @@ class VectorAutoregression:
             3 where they vary with the season.
         lags: m.
         rest: (2, c) weights of what is left out, at the initial time and a lag before.
+        folds: (f, r m k, k) weights that never saw the times of each of `choosing.folds_of`: what a
+            network is trained on top of.
         factor: cells that are averaged along each axis; 1: none.
     """
 
@@ -67,6 +78,7 @@ class VectorAutoregression:
     weights: NDArray[np.float64]
     lags: NDArray[np.int64]
     rest: NDArray[np.float64]
+    folds: NDArray[np.float32]
     factor: int = 1
 
     @classmethod
@@ -102,11 +114,10 @@ class VectorAutoregression:
         go_through(analysis, [sample], memory_gib, by_cells=by_cells)
         coarse = Climatology(coarsening.dataset(climatology.coefficients))
         steps = int(whole_steps("lag", np.array([lag]), spacing(analysis.times))[0])
-        most = most_patterns(len(analysis), steps)
-        [patterns] = sample.patterns(coarse, [(EXPLAINED, most)])
+        [patterns] = sample.patterns(coarse, [wanted(len(analysis), steps)])
         gathered = (
             Amplitudes(analysis, coarsening, patterns),
-            Persisting(analysis, patterns, steps, REST_LAGS),
+            Persisting(analysis, patterns, steps, REST_LAGS, first_left_out(len(analysis))),
         )
         go_through(analysis, [Anomalies(climatology, gathered)], memory_gib, by_cells=by_cells)
         series = Series(gathered[0].series, analysis.times, lag)
@@ -209,9 +220,20 @@ class VectorAutoregression:
         return np.concatenate([later(init_times, -number * self.lag) for number in lags])
 
 
-def most_patterns(num_times: int, steps: int) -> int:
-    """How many patterns a training period of so many times, a lag of so many steps, can tell."""
-    return max(1, min(MAX_PATTERNS, num_times // steps // TIMES_PER_PATTERN))
+def wanted(num_times: int, steps: int) -> Wanted:
+    """The patterns of a training period of so many times, a lag of so many steps.
+
+    They are those of its first part: how long what they leave out is remembered shows where they
+    were not fitted, for they fit what lasts long in their own states best.
+    """
+    most = max(1, min(MAX_PATTERNS, num_times // steps // TIMES_PER_PATTERN))
+    return Wanted(EXPLAINED, most, first_left_out(num_times))
+
+
+def first_left_out(num_times: int) -> int:
+    """First of the training times that patterns are not of."""
+    left_out = num_times // LEFT_OUT if num_times >= FEWEST_TIMES else 0
+    return num_times - left_out
 
 
 def arrays_of(
@@ -223,6 +245,7 @@ def arrays_of(
         "patterns": gathered.patterns.vectors,
         "scale": gathered.patterns.scale,
         "weights": series.weights(choice),
+        "folds": series.crossed(choice).astype(np.float32),
         "lags": np.array(choice.lags),
         "rest": _rest(gathered, persisting, series),
     }
@@ -252,7 +275,8 @@ def _rest(gathered: Amplitudes, persisting: Persisting, series: Series) -> NDArr
     for lag in range(REST_LAGS + 1):
         first = np.arange(max(len(series.axis) - lag * series.steps, 0))
         pairs = series.axis[np.stack([first, first + lag * series.steps])]
-        before, after = series.values[pairs[:, (pairs >= 0).all(0)]].astype(np.float64)
+        pairs = pairs[:, (pairs >= persisting.first).all(0)]
+        before, after = series.values[pairs].astype(np.float64)
         held = np.einsum("cjk,jk->c", overlap, after.T @ before) / max(len(before), 1)
         left[lag] = persisting.products[lag] / max(persisting.pairs[lag], 1) - held
     return _yule_walker(left)

@@ -9,7 +9,8 @@ w longitudes, H, W of coarse cells, x = p H W, k patterns, r functions of the se
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class Floor(nn.Module):
         departures: as of `departures_of`, where the network has none to share.
     """
 
+    folds: Tensor | None
     patterns: Tensor
     scale: Tensor
     weights: Tensor
@@ -76,6 +78,9 @@ class Floor(nn.Module):
             sizes |= {"rows_back": (shape[0], height), "columns_back": (shape[1], width)}
         for name, size in sizes.items():
             self.register_buffer(name, torch.zeros(size))
+        self.register_buffer("folds", None, persistent=False)
+        self._fold_of: Callable[[Times], NDArray[np.int64]] | None = None
+        self._left_out: Tensor | None = None
         self.departures = departures_of(departures, num_channels, shape)
         self._coarse = (num_channels, height, width)
 
@@ -87,6 +92,25 @@ class Floor(nn.Module):
         """Fills in the buffers, by their names."""
         for name, values in arrays.items():
             getattr(self, name).copy_(torch.from_numpy(np.ascontiguousarray(values)))
+
+    def set_folds(
+        self, weights: NDArray[np.float32], fold_of: Callable[[Times], NDArray[np.int64]]
+    ) -> None:
+        """Gives it, for training alone, (f, q, k) weights that never saw the times of a fold."""
+        self.folds, self._fold_of = torch.from_numpy(weights).to(self.weights), fold_of
+
+    @contextmanager
+    def crossed(self, times: Times) -> Iterator[None]:
+        """Windows of these (b,) times are forecast by weights that never saw their fold: those that
+        did have smaller errors there than elsewhere, and would be trusted too much."""
+        if self._fold_of is None:
+            yield
+            return
+        self._left_out = torch.from_numpy(self._fold_of(times)).to(self.weights.device)
+        try:
+            yield
+        finally:
+            self._left_out = None
 
     def following(self, states: Tensor, dates: Tensor, usual: Departures | None) -> Tensor:
         """(b, p, h, w) the state one step after the last.
@@ -162,7 +186,10 @@ class Floor(nn.Module):
         if self.seasons:
             phase = 2 * math.pi * dates[:, :1]
             given = torch.cat([given, given * phase.cos(), given * phase.sin()], 1)
-        return given @ self.weights
+        if self._left_out is None:
+            return given @ self.weights
+        assert self.folds is not None
+        return (given[:, None] @ self.folds[self._left_out])[:, 0]
 
     def _decoded(self, amplitudes: Tensor) -> Tensor:
         """(b, p, h, w) departures of (b, k) amplitudes."""

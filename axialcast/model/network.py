@@ -29,7 +29,9 @@ class ForecastNetwork(nn.Module):
     """Predicts the next normalised state from the last t of them.
 
     Its body predicts the change over one step in units of its standard deviation:
-    next = last + increment_scale · body(states and what else it is told). Of diagnostic channels,
+    next = last + increment_scale · body(states and what else it is told). With a linear floor it
+    may learn, for each channel, a share s of the floor's step to build on instead:
+    next = last + s · (floor - last) + increment_scale · body. Of diagnostic channels,
     which have no last state, it predicts the value itself. With each state the body is told static
     fields, forcings of the time that the state leads to, forcings that follow from its own time,
     and noise, where it is conditioned on that: a forecast is then one of many. What the body is
@@ -109,6 +111,7 @@ class ForecastNetwork(nn.Module):
             linear = {name: value for name, value in floor.items() if name != "leads"}
             self.floor = Floor(num_channels, grid.shape, **linear)
             weights = torch.ones(floor["leads"], num_channels)
+            self.floor_share = nn.Parameter(torch.zeros(num_channels))
         self.register_buffer("blend", weights)
         self.num_static = num_static
         self.frame = None if boundary is None else Frame(grid, **boundary)
@@ -130,6 +133,12 @@ class ForecastNetwork(nn.Module):
     def input_steps(self) -> int:
         """States that it must be given: the body sees the last t, the floor may want more."""
         return max(self.body_steps, 0 if self.floor is None else self.floor.num_states)
+
+    def learn_share(self, first: float) -> None:
+        """Lets it learn, for each channel, on how much of its floor's step it builds its own; of 0
+        it builds on the last state for good."""
+        self.floor_share.data.fill_(first)
+        self.floor_share.requires_grad_(first > 0)
 
     def set_static(self, values: NDArray[np.float32]) -> None:
         """Fills in the static fields, (s, h, w) normalised."""
@@ -212,13 +221,27 @@ class ForecastNetwork(nn.Module):
         Returns:
             (b, c, h, w) normalised.
         """
+        linear = None
+        if self.floor is not None and self.floor_share.requires_grad:  # else it is zero
+            linear = self.floor.following(states, dates, self.departures)
         states, dates = states[:, -self.body_steps :], dates[:, -self.body_steps :]
         forcings = None if forcings is None else forcings[:, -self.body_steps :]
         told = self.told(states, dates, forcings, coming, noise)
         following = self.following(states, told, dates)
+        if linear is not None:
+            following = self._on(linear, following, states[:, -1], dates[:, -1])
         if self.frame is None or coming is None:
             return following
         return self.frame.relaxed(following, coming)
+
+    def _on(self, linear: Tensor, following: Tensor, last: Tensor, dates: Tensor) -> Tensor:
+        """(b, c, h, w) the network's change on top of a share of the (b, p, h, w) floor's step,
+        instead of on the last state."""
+        if self.departures is not None:
+            usual = self.departures.usual_at(dates, later=1)
+            last = usual + torch.where(last == 0, 0.0, last - self.departures.usual_at(dates))
+        moved = self.floor_share[:, None, None] * (linear - last).to(following.dtype)
+        return torch.cat([following[:, : last.shape[1]] + moved, following[:, last.shape[1] :]], 1)
 
     def following(self, states: Tensor, told: Sequence[Tensor], dates: Tensor) -> Tensor:
         """`forward`, with what else the network is told: `told`, or what stands for it."""

@@ -4,25 +4,40 @@ Shapes: x cells of all prognostic channels, k patterns, p prognostic channels, h
 w longitudes, H, W of coarse cells.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from axialcast.baselines import KeptFits, VectorAutoregression, fit_baselines
+from axialcast.baselines.choosing import folds_of
 from axialcast.baselines.fitting import check_times
 from axialcast.data import Analysis
+from axialcast.model import ForecastNetwork
 from axialcast.names import PROGNOSTIC
 from axialcast.parallel import leader_first
 from axialcast.run.config import Config
 from axialcast.run.departures import HARMONICS, alike, departures_of_floor
 from axialcast.run.stamps import training_data
 from axialcast.run.training_data import TrainingData
+from axialcast.times.dates import Times
 from axialcast.times.steps import multiple
 
-__all__ = ["base_to_train", "floor_arrays"]
+__all__ = ["base_to_train", "lay_floor", "of_member"]
 
 NAME = "vector_autoregression"
+FIRST_SHARE = 0.5
+"""Of the floor, that a network which learns on top of it starts with."""
+
+
+def of_member(config: Config, member: int) -> Config:
+    """The config of one of several networks: of auto every second learns on top of the floor, for a
+    mean of networks of two kinds gains more than one of as many alike."""
+    if config.model.base != "auto" or config.train.members == 1:
+        return config
+    base = "linear" if member % 2 else "blend"
+    return config.model_copy(update={"model": config.model.model_copy(update={"base": base})})
 
 
 def base_to_train(config: Config, data: TrainingData) -> tuple[dict[str, Any], str | None]:
@@ -87,6 +102,16 @@ def fitted(config: Config, data: TrainingData) -> VectorAutoregression:
     return floor
 
 
+def fold_of(times: Times) -> Callable[[Times], NDArray[np.int64]]:
+    """Which fold of a training period's times others are in."""
+    folds = folds_of(times)
+
+    def of(others: Times) -> NDArray[np.int64]:
+        return np.asarray(folds[np.searchsorted(times, others).clip(0, len(times) - 1)])
+
+    return of
+
+
 def floor_settings(floor: VectorAutoregression) -> dict[str, Any]:
     """Keywords of `axialcast.model.floor.Floor`."""
     return {
@@ -98,7 +123,17 @@ def floor_settings(floor: VectorAutoregression) -> dict[str, Any]:
     }
 
 
-def floor_arrays(config: Config, data: TrainingData) -> dict[str, NDArray[Any]]:
+def lay_floor(config: Config, data: TrainingData, network: ForecastNetwork) -> None:
+    """Fills in the floor of a network; every process calls it."""
+    assert network.floor is not None
+    network.floor.set(_arrays(config, data))
+    network.learn_share(FIRST_SHARE if config.model.base == "linear" else 0.0)
+    if config.model.base == "linear":
+        times = data.train.indexes["time"].values
+        network.floor.set_folds(fitted(config, data).folds, fold_of(times))
+
+
+def _arrays(config: Config, data: TrainingData) -> dict[str, NDArray[Any]]:
     """What `axialcast.model.floor.Floor.set` is given; every process calls it."""
     floor = fitted(config, data)
     prognostic = data.channels.having(PROGNOSTIC)

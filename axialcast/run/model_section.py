@@ -27,10 +27,11 @@ class ModelConfig(Section):
     kind: Kind = "axial"
     """What computes: axial attention; unet or vit, to compare it with; file, a network of your
     own."""
-    base: Literal["persistence", "blend", "auto"] = "persistence"
+    base: Literal["persistence", "blend", "linear", "auto"] = "persistence"
     """What forecasts are built on: persistence, the last state; blend, a linear floor beside the
-    network (the baseline vector_autoregression), in shares that data.validate decides; auto: blend
-    where the data allow it."""
+    network (the baseline vector_autoregression), in shares that data.validate decides; linear, the
+    same of a network that learns on top of a share of the floor; auto: blend where the data allow
+    it, and linear for every second of several members."""
     departures: Literal["auto"] | bool = "auto"
     """Whether the network is given, and gives, departures from the climatology of data.train: mean
     and harmonics of the year at each hour of the day, or the means of the calendar months; auto:

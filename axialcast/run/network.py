@@ -9,7 +9,7 @@ from axialcast.model import ForecastNetwork
 from axialcast.names import PROGNOSTIC
 from axialcast.run.config import Config
 from axialcast.run.departures import departures_to_train, usual
-from axialcast.run.floor import base_to_train, floor_arrays
+from axialcast.run.floor import base_to_train, lay_floor
 from axialcast.run.training_data import TrainingData
 
 __all__ = ["network_of", "network_to_train", "remarks", "settings_of", "settings_to_train"]
@@ -92,7 +92,7 @@ def network_to_train(config: Config, data: TrainingData) -> ForecastNetwork:
     if network.departures is not None:
         network.set_usual(*usual(config, data, settings["departures"]))
     if network.floor is not None:
-        network.floor.set(floor_arrays(config, data))
+        lay_floor(config, data, network)
         if network.floor.departures is not None:
             network.floor.departures.set(*usual(config, data, settings["floor"]["departures"]))
     return network

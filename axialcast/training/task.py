@@ -4,6 +4,7 @@ Shapes: b windows, t input states, k lead times, c channels forecast, h latitude
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -71,11 +72,14 @@ class ForecastTask:
         forcings, valid, inputs = batch.forcings, batch.input_valid, batch.inputs
         if self.input_noise is not None and update:
             inputs = self.input_noise.added(inputs, batch.input_times[:, -1], update)
-        with autocast(batch.states.device, self.precision):
+        floor = getattr(model, "floor", None) if update else None
+        times = np.repeat(batch.input_times, num, 0)
+        crossed = nullcontext() if floor is None else floor.crossed(times[:, -1])
+        with autocast(batch.states.device, self.precision), crossed:
             steps = rollout(
                 model,
                 each(inputs),
-                np.repeat(batch.input_times, num, 0),
+                times,
                 step=self.step,
                 num_steps=batch.targets.shape[1],
                 forcings=None if forcings is None else map(each, forcings),

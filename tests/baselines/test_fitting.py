@@ -319,7 +319,7 @@ def test_fits_are_kept_and_found_by_all_that_decides_them(training, tmp_path, de
         assert decoded
     names = {path.name.split("-")[0] for path in (tmp_path / "kept").glob("*.npy")}
     assert names == set(BASELINES) - {"persistence"}
-    assert len(list((tmp_path / "kept").glob("*.npy"))) == 2 + 1 + 3 + 5
+    assert len(list((tmp_path / "kept").glob("*.npy"))) == 2 + 1 + 3 + 6
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "gone", "inventory"])

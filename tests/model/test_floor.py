@@ -12,7 +12,7 @@ from axialcast.grid import LatLonGrid
 from axialcast.model import ForecastNetwork, dates
 from axialcast.model.blend import blended, both
 from axialcast.model.floor import Floor
-from axialcast.run.floor import floor_settings
+from axialcast.run.floor import floor_settings, fold_of
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 HEIGHT, WIDTH = 7, 11
@@ -158,3 +158,48 @@ def test_states_of_a_network_with_a_floor_cannot_be_shared(training):
     network = network_of(baseline(training))
     with pytest.raises(ValueError, match="needs whole states"):
         network.share(None)
+
+
+@pytest.mark.parametrize("departures", [False, True])
+def test_a_network_builds_on_a_share_of_its_floor(training, departures):
+    """next = last + s · (floor - last) + its own change, in whichever world it lives."""
+    model = baseline(training, choice=Choice(3, 0.1))
+    season = {"hours": [0.0], "harmonics": 1, "step_days": 1.0}
+    network = network_of(model, input_steps=2, departures=season if departures else False)
+    if departures:
+        network.departures.load_state_dict(network.floor.departures.state_dict())
+    rows = np.array([[9, 10, 11], [400, 401, 402]])
+    states = torch.from_numpy(normalised(training)[rows]).nan_to_num(0.0)
+    known, told = states[:, -1] != 0, dates(training.time.values[rows])
+    network.learn_share(0.0)
+    without = network(states, told)
+    network.learn_share(0.3)
+    following = network(states, told)
+    linear = network.floor.following(states, told, network.departures)
+    last = states[:, -1]
+    if departures:
+        usual = [network.departures.usual_at(told[:, -1], later=later) for later in (0, 1)]
+        last = last - usual[0] + usual[1]
+    expected = without + 0.3 * (linear - last)
+    torch.testing.assert_close(following[known], expected[known], atol=1e-5, rtol=1e-5)
+    following[known].square().sum().backward()
+    assert (network.floor_share.grad != 0).all()
+
+
+def test_while_it_is_trained_a_window_is_forecast_without_its_own_fold(training):
+    model = baseline(training, choice=Choice(2, 0.1))
+    floor, times = floor_of(model), training.time.values
+    floor.set_folds(model.folds, fold_of(times))
+    rows = np.array([[10, 11], [740, 741]])
+    states = torch.from_numpy(normalised(training)[rows]).nan_to_num(0.0)
+    told = dates(times[rows])
+    whole = floor.following(states, told, None)
+    with floor.crossed(times[rows][:, -1]):
+        crossed = floor.following(states, told, None)
+    folds = fold_of(times)(times[rows][:, -1])
+    assert folds.tolist() == [0, len(model.folds) - 1]
+    for number, fold in enumerate(folds):
+        floor.weights.copy_(torch.from_numpy(model.folds[fold]))
+        alone = floor.following(states, told, None)
+        torch.testing.assert_close(crossed[number], alone[number])
+        assert not torch.allclose(crossed[number], whole[number])
