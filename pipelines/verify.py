@@ -88,7 +88,7 @@ def run(config: Config) -> None:
     scores = evaluate(
         forecast,
         verification.verified,
-        metrics=config.verify.metrics,
+        metrics=config.verify.known_metrics,
         progress=lambda blocks: track(blocks, description="verify", **BLOCKS),
         **arguments,
     )

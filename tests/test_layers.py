@@ -54,7 +54,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "transfer": {"names", "grid", "times", "data", "model", "forecast"},
     "baselines": {"own", "names", "cores", "grid", "times", "files", "data"},
-    "scores": {"names", "cores", "grid", "times", "files", "data", "data.arrays", "baselines"},
+    "scores": {
+        "own",
+        "names",
+        "cores",
+        "grid",
+        "times",
+        "files",
+        "data",
+        "data.arrays",
+        "baselines",
+    },
     "report": {"names", "disclosure", "grid", "times", "data", "baselines", "scores"},
     "verify": {"baselines", "scores"},
     "run": {

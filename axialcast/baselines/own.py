@@ -14,7 +14,7 @@ from axialcast.own import OwnFile
 from axialcast.times.dates import Leads, Times, later
 from axialcast.times.leads import lead_coordinate, lead_labels
 
-__all__ = ["FileBaseline"]
+__all__ = ["FileBaseline", "num_states"]
 
 Forecast = Callable[[xr.Dataset], xr.Dataset]
 MOST = 1000

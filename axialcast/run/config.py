@@ -412,6 +412,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     locate(values.get("model"), texts.get("model"), "path", path.parent)
     loss = [_below(sections, "train", "loss") for sections in (values, texts)]
     locate(loss[0], loss[1], "path", path.parent)
+    for key in ("metrics", "baselines"):
+        named, before = (_below(sections, "verify", key) for sections in (values, texts))
+        for number, name in enumerate(named if isinstance(named, list) else []):
+            if isinstance(name, str) and name.endswith(".py"):
+                locate(named, before, number, path.parent)
     locate(values.get("train"), texts.get("train"), "start_from", path.parent)
     interpolations = list(interpolated(texts, values))
     context = {"folder": path.parent, "texts": texts, "url": url}

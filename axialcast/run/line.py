@@ -62,6 +62,8 @@ def _files_nowhere(config: Config, names: set[str]) -> Iterator[str]:
     files = [
         ("model.path", "network", getattr(config.model, "path", None), {"train", "forecast"}),
         ("train.loss.path", "loss", config.train.loss.path, {"train"}),
+        *(("verify.metrics", "score", name, {"verify"}) for name in config.verify.own_metrics),
+        *(("verify.baselines", "baseline", n, {"verify"}) for n in config.verify.own_baselines),
     ]
     for key, example, path, stages in files:
         if path is not None and names & stages and not Path(path).is_file():

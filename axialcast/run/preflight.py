@@ -26,6 +26,7 @@ from axialcast.run.parent import Parent
 from axialcast.run.sample import sample
 from axialcast.run.simulated import planet_of
 from axialcast.run.static_fields import static_fields
+from axialcast.run.verification import check_own_scores
 from axialcast.scores.events import events_of
 from axialcast.times.steps import multiple
 
@@ -73,6 +74,7 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
         log_scales(preflight.channels, config.data.transform)
         check_own_loss(config)
     if "verify" in config.pipeline:
+        check_own_scores(config)
         _refuse_unknown_events(preflight.channels.forecast, config)
     if not scan or is_simulated:
         return preflight

@@ -204,6 +204,8 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
         inputs["network file"] = config.network_file.sha256
     if "train.loss" in stage.reads and config.loss_file is not None:
         inputs["loss file"] = config.loss_file.sha256
+    if own := _own_of_verify(config, stage):
+        inputs["own files"] = own
     if "data.static" in stage.reads and config.data and config.data.static:
         inputs["static store"] = store_state(config, config.static_store)
     if "forecast.forcings" in stage.reads and (paths := forcing_stores(config)):
@@ -227,6 +229,15 @@ def parent_state(place: str) -> str:
 def checkpoint_in(path: Path) -> Path:
     """The checkpoint's folder, whether it or its run's is named."""
     return path / "checkpoint" if (path / "checkpoint").is_dir() else path
+
+
+def _own_of_verify(config: Config, stage: Stage) -> dict[str, str]:
+    """Contents of the Python files that a stage scores by or against, by their names."""
+    named = [
+        *(config.verify.own_metrics if "verify.metrics" in (stage.reads or ()) else []),
+        *(config.verify.own_baselines if "verify.baselines" in (stage.reads or ()) else []),
+    ]
+    return {Path(name).name: file.sha256 for name in named if (file := config.own_file(name))}
 
 
 def _boundary_store(config: Config, stage: Stage) -> str | None:

@@ -49,6 +49,7 @@ __all__ = [
     "Whole",
     "WholeHours",
     "each_once",
+    "known_or_file",
 ]
 
 LARGEST = 10**9
@@ -216,6 +217,23 @@ def each_once(name_of: Callable[[Any], Any] = lambda item: item) -> AfterValidat
                 times = "" if len(set(same)) > 1 else f" occurs {count} times"
                 raise ValueError(f"{alike}{times}; name it once")
         return items
+
+    return AfterValidator(check)
+
+
+def known_or_file(*known: str) -> AfterValidator:
+    """Refuses a name that is neither among those known nor a Python file's."""
+
+    def check(name: str) -> str:
+        if name in known or (name.endswith(".py") and Path(name).stem not in (*known, "forecast")):
+            return name
+        if name.endswith(".py"):
+            raise ValueError(f"got {name!r}: {Path(name).stem} is ours; give the file another name")
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(
+            f"got {name!r}, expected {', '.join(known)}, or a .py file of yours{meant}"
+        )
 
     return AfterValidator(check)
 

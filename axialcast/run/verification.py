@@ -14,17 +14,28 @@ import xarray as xr
 
 from axialcast.baselines import Baseline, Climatology, KeptFits
 from axialcast.baselines import fit_baselines as baselines_of
+from axialcast.baselines.own import FileBaseline, num_states
 from axialcast.data import open_analysis
 from axialcast.forecast import ForecastStore, choose_init_times
 from axialcast.frame import within
 from axialcast.names import INIT_TIME, LEVEL
+from axialcast.own import OwnFile
 from axialcast.run.config import Config
 from axialcast.run.stamps import analysis_content, training_data
 from axialcast.scores import DrawnField, KeptSums, keep_sums
+from axialcast.scores.own import OwnScore
 from axialcast.times.dates import Leads, later
 from axialcast.times.leads import leads_of
 
-__all__ = ["Verification", "fit", "fit_baselines", "in_order", "score", "verifying_gib"]
+__all__ = [
+    "Verification",
+    "check_own_scores",
+    "fit",
+    "fit_baselines",
+    "in_order",
+    "score",
+    "verifying_gib",
+]
 
 _OPENING = threading.Lock()
 _kept: "tuple[str, Verification] | None" = None
@@ -72,7 +83,8 @@ class Verification:
         inits, leads = forecast[INIT_TIME].values, leads_of(forecast)
         # From the state before the first initial time, which the linear inverse model wants too.
         ends = np.array([inits.min(), inits.max()])
-        span = later(ends, np.array([-leads[0], leads[-1]]))
+        before = max([1, *(num_states(file) - 1 for file in own_files(config, "own_baselines"))])
+        span = later(ends, np.array([-before * leads[0], leads[-1]]))
         if "probabilistic_climatology" in config.verify.baselines:
             # Its members are states of these years.
             train = analysis["time"].sel(time=slice(*data.train)).values
@@ -83,7 +95,9 @@ class Verification:
     @property
     def state(self) -> str:
         """Another text whenever what tasks would open is another."""
-        known = [dict(self.contents), analysis_content(self.config)]
+        known: list[Any] = [dict(self.contents), analysis_content(self.config)]
+        for which in ("own_baselines", "own_metrics"):
+            known.append([file.sha256 for file in own_files(self.config, which)])
         return hashlib.sha256(json.dumps(known, default=str).encode()).hexdigest()
 
     @cached_property
@@ -102,6 +116,7 @@ class Verification:
             "memory_gib": verifying_gib(self.config),
             "kept": kept,
             "drawn": drawn,
+            "own": [OwnScore(file) for file in own_files(self.config, "own_metrics")],
         }
 
     def sums(self) -> KeptSums:
@@ -116,16 +131,49 @@ def fit_baselines(
 ) -> tuple[Climatology, dict[str, Baseline]]:
     """The climatology and the baselines asked for, fitted on the training years or kept."""
     assert config.data is not None
-    return baselines_of(
-        analysis.sel(time=slice(*config.data.train)),
-        config.verify.baselines,
-        lead_times=lead_times,
+    training, made_from = analysis.sel(time=slice(*config.data.train)), training_data(config)
+    # Lead times count from one model step: the states that the network is given.
+    of = {"lead_times": lead_times, "lag": lead_times[0]}
+    climatology, fitted = baselines_of(
+        training,
+        [name for name in config.verify.baselines if name not in config.verify.own_baselines],
         harmonics=config.verify.harmonics,
-        # Lead times count from one model step: the states that the network is given.
-        lag=lead_times[0],
         memory_gib=verifying_gib(config),
-        kept=KeptFits(config.output / ".fitted", training_data(config)),
+        kept=KeptFits(config.output / ".fitted", made_from),
+        **of,
     )
+    for file in own_files(config, "own_baselines"):
+        fitted[file.path.stem] = FileBaseline.fit(file, training, made_from=made_from, **of)
+    return climatology, {Path(n).stem: fitted[Path(n).stem] for n in config.verify.baselines}
+
+
+def own_files(config: Config, which: str) -> list[OwnFile]:
+    """Python files that `verify` names.
+
+    Args:
+        which: own_baselines or own_metrics.
+    """
+    return [file for p in getattr(config.verify, which) if (file := config.own_file(p))]
+
+
+def check_own_scores(config: Config) -> None:
+    """Tries out scores by file, and runs files of baselines.
+
+    Raises:
+        ValueError: one of them defines no such thing.
+    """
+    try:
+        for number, name in enumerate(config.verify.metrics):
+            key = f"metrics.{number}"
+            if name in config.verify.own_metrics and (file := config.own_file(name)):
+                OwnScore(file).check()
+        for number, name in enumerate(config.verify.baselines):
+            key = f"baselines.{number}"
+            if name in config.verify.own_baselines and (file := config.own_file(name)):
+                file.function("fit")
+                num_states(file)
+    except ValueError as error:
+        raise ValueError(f"verify.{key}: {error}") from None
 
 
 def verifying_gib(config: Config) -> float:

@@ -1,56 +1,48 @@
 """The section `verify` of a config: which scores are computed, against what."""
 
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from axialcast.run.data_section import RegionConfig
 from axialcast.run.section import Section
-from axialcast.run.values import Gibibytes, RegionName, Thresholds, Whole, each_once
+from axialcast.run.values import Gibibytes, RegionName, Thresholds, Whole, each_once, known_or_file
 
 __all__ = ["VerifyConfig"]
+
+METRICS = (
+    *("rmse", "mae", "bias", "acc", "crps", "spread", "spread_skill", "member_rmse"),
+    *("csi", "frequency_bias"),
+)
+BASELINES = (
+    *("persistence", "climatology", "damped_persistence", "linear_inverse_model"),
+    *("vector_autoregression", "lagrangian_persistence", "probabilistic_climatology"),
+)
+
+
+def _stem(name: str) -> str:
+    """What a metric or a baseline is called in tables."""
+    return Path(name).stem
 
 
 class VerifyConfig(Section):
     """Which scores are computed, against what."""
 
     metrics: Annotated[
-        list[
-            Literal[
-                "rmse",
-                "mae",
-                "bias",
-                "acc",
-                "crps",
-                "spread",
-                "spread_skill",
-                "member_rmse",
-                "csi",
-                "frequency_bias",
-            ]
-        ],
+        list[Annotated[str, known_or_file(*METRICS)]],
         Field(min_length=1),
-        each_once(),
+        each_once(_stem),
     ] = ["rmse", "mae", "bias", "acc", "crps", "spread", "spread_skill", "member_rmse"]
     """Area-weighted scores; csi (critical success index) and frequency_bias are of events. crps,
     spread, spread_skill and member_rmse are of ensembles, whose mean the others judge, and are left
-    out where forecasts have one member."""
+    out where forecasts have one member. A Python file is a score of your own."""
     thresholds: Thresholds = {}
     """What an event is, by variable: values from these on, such as [1, 5] for rainfall_rate; in
     its canonical units."""
     baselines: Annotated[
-        list[
-            Literal[
-                "persistence",
-                "climatology",
-                "damped_persistence",
-                "linear_inverse_model",
-                "vector_autoregression",
-                "lagrangian_persistence",
-                "probabilistic_climatology",
-            ]
-        ],
-        each_once(),
+        list[Annotated[str, known_or_file(*BASELINES)]],
+        each_once(_stem),
     ] = [
         "persistence",
         "climatology",
@@ -60,7 +52,7 @@ class VerifyConfig(Section):
     ]
     """Forecasts to beat, each fitted on data.train; lagrangian_persistence, the extrapolation along
     the motion of rain or clouds, needs the nowcast extra; probabilistic_climatology is an ensemble
-    of states of data.train from the season."""
+    of states of data.train from the season. A Python file is a baseline of your own."""
     regions: dict[RegionName, RegionConfig] = {}
     """Boxes scored besides `all`, the whole grid."""
     harmonics: Annotated[Whole, Field(le=182)] = 3
@@ -68,6 +60,21 @@ class VerifyConfig(Section):
     of each calendar month."""
     memory_gib: Gibibytes = 2.0
     """Memory for states, forecasts and fits in work, beside what the process holds anyway."""
+
+    @property
+    def known_metrics(self) -> list[str]:
+        """Metrics that are ours."""
+        return [name for name in self.metrics if name not in self.own_metrics]
+
+    @property
+    def own_metrics(self) -> list[str]:
+        """Python files among the metrics."""
+        return [name for name in self.metrics if name.endswith(".py")]
+
+    @property
+    def own_baselines(self) -> list[str]:
+        """Python files among the baselines."""
+        return [name for name in self.baselines if name.endswith(".py")]
 
     @field_validator("regions")
     @classmethod

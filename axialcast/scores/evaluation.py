@@ -28,6 +28,7 @@ from axialcast.scores.labels import labelled_scores
 from axialcast.scores.matching import matched, valid_times
 from axialcast.scores.metrics import METRICS
 from axialcast.scores.models import Models
+from axialcast.scores.own import OwnScore
 from axialcast.scores.passes import all_sums
 from axialcast.scores.pieces import PIECE_VALUES, Pieces
 from axialcast.scores.regions import Region, region_weights
@@ -56,6 +57,7 @@ def evaluate(
     kept: KeptSums | None = None,
     drawn: DrawnField | None = None,
     thresholds: Thresholds | None = None,
+    own: Sequence[OwnScore] = (),
 ) -> xr.Dataset:
     """Area-weighted scores, every model on the same pairs of forecast and truth.
 
@@ -88,6 +90,7 @@ def evaluate(
         drawn: a new `DrawnField` of the same forecast, to be filled for the report's maps.
         thresholds: by variable, in its units: values there and above are the events that metrics
             of events judge, point by point.
+        own: scores by users' files, each a metric more.
 
     Returns:
         One variable per forecast variable, of dimensions (model, metric, region, lead_time,
@@ -119,11 +122,13 @@ def evaluate(
         kept=kept,
         drawn=drawn,
         thresholds=thresholds,
+        own=own,
     )
+    own_sums = setting.own_sums(sums, setting.pair_sums(sums))
     names, found = list(region_weights(grid_of(truths), regions or {})), setting.pair_sums(sums)
     ensembles = setting.ensemble_sums(sums, found)
     chosen = _of_ensembles(of_pairs, ensembles is not None)
-    scores = labelled_scores(found, forecast, list(scored), chosen, names, ensembles)
+    scores = labelled_scores(found, forecast, list(scored), chosen, names, ensembles, own_sums)
     if ensembles and (ranks := ensembles.histogram()) is not None:
         labels = {"region": names, LEAD_TIME: forecast[LEAD_TIME]}
         labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
@@ -155,6 +160,7 @@ def keep_sums(
     num_threads: int | None = None,
     drawn: DrawnField | None = None,
     thresholds: Thresholds | None = None,
+    own: Sequence[OwnScore] = (),
 ) -> None:
     """Scores some blocks of initial times and keeps their sums, for `evaluate` to take.
 
@@ -165,7 +171,7 @@ def keep_sums(
         only: which of `blocks_of(forecast)`.
         kept: where their sums are kept.
         forecast, analysis, climatology, baselines, regions, block_values, memory_gib, num_threads,
-            drawn, thresholds: as for `evaluate`.
+            drawn, thresholds, own: as for `evaluate`.
 
     Raises:
         ValueError: as `evaluate`.
@@ -185,6 +191,7 @@ def keep_sums(
         kept=kept,
         drawn=drawn,
         thresholds=thresholds,
+        own=own,
         only=only,
     )
 
@@ -204,6 +211,7 @@ def _sums(
     kept: KeptSums | None,
     drawn: DrawnField | None,
     thresholds: Thresholds | None,
+    own: Sequence[OwnScore],
     only: slice = slice(None),
 ) -> tuple[Setting, Sums]:
     """Sums over all blocks or some, and what they are of."""
@@ -216,7 +224,7 @@ def _sums(
     source = aligned(given, models.wanted, climatology.grid)
     models.check(source)
     pieces = Pieces(forecast, block_values, whole=bool(models.own))
-    setting = Setting(pieces, pieces.cuts, models, shares, drawn, events)
+    setting = Setting(pieces, pieces.cuts, models, shares, drawn, events, tuple(own))
     sums = all_sums(
         setting,
         blocks_of(forecast),

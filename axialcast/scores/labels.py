@@ -14,6 +14,7 @@ from axialcast.names import LEAD_TIME, LEVEL, NUMBER
 from axialcast.scores.ensembles import ENSEMBLE_METRICS, EnsembleSums
 from axialcast.scores.events import EVENT_METRICS, threshold_name
 from axialcast.scores.metrics import METRICS
+from axialcast.scores.own import OwnSums
 from axialcast.scores.sums import PairSums
 from axialcast.times.leads import leads_of
 from axialcast.times.steps import in_months
@@ -31,12 +32,17 @@ def labelled_scores(
     metrics: Sequence[str],
     regions: Sequence[str],
     ensembles: EnsembleSums | None = None,
+    own: OwnSums | None = None,
 ) -> xr.Dataset:
     """Scores, and counts of pairs, of every variable of the forecast."""
     means, masked = sums.means(), sums.masked()
     if ensembles is not None:
         means |= ensembles.means(means)
     known = METRICS | ENSEMBLE_METRICS
+    if own is not None:
+        means |= own.means()
+        known |= {score.name: score.metric for score in own.scores}
+        metrics = [*metrics, *(score.name for score in own.scores)]
     values = np.stack([known[metric](means) for metric in metrics])
     scores = xr.Dataset(attrs={"title": "axialcast scores"})
     start = 0

@@ -25,6 +25,7 @@ from axialcast.scores.ensembles import ENSEMBLE_SUMS, RANKS
 from axialcast.scores.events import EVENT_SUMS
 from axialcast.scores.kept import KeptSums
 from axialcast.scores.models import Models, Starts
+from axialcast.scores.own import OWN_SUMS
 from axialcast.scores.pieces import Cut
 from axialcast.scores.scoring import Scoring
 from axialcast.scores.sums import Sums, total
@@ -35,7 +36,15 @@ __all__ = ["Progress", "all_sums"]
 
 Progress = Callable[[list[Block]], Iterable[Block]]
 
-CHANNEL_AXIS = {"sums": 3, "area": 1, "pairs": 1, EVENT_SUMS: 3, ENSEMBLE_SUMS: 3, RANKS: 2}
+CHANNEL_AXIS = {
+    "sums": 3,
+    "area": 1,
+    "pairs": 1,
+    EVENT_SUMS: 3,
+    ENSEMBLE_SUMS: 3,
+    RANKS: 2,
+    OWN_SUMS: 3,
+}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from axialcast.scores.ensembles import EnsembleSums, Members
 from axialcast.scores.events import Event, EventSums
 from axialcast.scores.kept import Known
 from axialcast.scores.models import Models, Starts
+from axialcast.scores.own import OwnScore, OwnSums
 from axialcast.scores.pieces import Cut, Pieces
 from axialcast.scores.sums import PairSums, Sums
 from axialcast.scores.window import Window
@@ -36,6 +37,7 @@ class Setting:
         shares: (r, h, w) each region's cell areas over its area.
         drawn: the field that is drawn, if any.
         events: that are looked for, of all channels.
+        own: scores by users' files.
     """
 
     pieces: Pieces
@@ -44,6 +46,7 @@ class Setting:
     shares: NDArray[np.float64]
     drawn: DrawnField | None
     events: tuple[Event, ...] = ()
+    own: tuple[OwnScore, ...] = ()
 
     @property
     def channels(self) -> slice:
@@ -67,6 +70,10 @@ class Setting:
         ensembles = self.models.ensembles(self.pieces.num_members)
         return EnsembleSums(sums, pairs, list(self.models.models), ensembles) if ensembles else None
 
+    def own_sums(self, sums: Sums, pairs: PairSums) -> OwnSums | None:
+        """The sums of users' scores among them; None: there are none."""
+        return OwnSums(sums, pairs, len(self.models.models), self.own) if self.own else None
+
     def identity(self) -> Mapping[str, Any]:
         """What the sums of all blocks follow from, besides fits, lead times and states."""
         wanted = self.models.channels[self.channels]
@@ -81,6 +88,7 @@ class Setting:
             "channels": [[c.variable, c.level, c.units] for c in wanted],
             "drawn": self.drawn and self.drawn.label(),
             **({"events": looked_for} if looked_for else {}),
+            **({"own": [[s.name, s.file.sha256] for s in self.own]} if self.own else {}),
             **({} if self.pieces.num_members is None else {"members": self.pieces.num_members}),
         }
 
@@ -174,6 +182,8 @@ class Work:
             events.add(cut.leads, channels, predictions, truth, normal)
         if ensembles := setting.ensemble_sums(self.sums, pairs):
             ensembles.add(cut.leads, channels, members, predictions, truth, normal)
+        if own := setting.own_sums(self.sums, pairs):
+            own.add(cut.leads, channels, predictions, truth, normal)
         if setting.drawn:
             at = (cases, cut.leads, cut.channels)
             setting.drawn.add(self.sums, at, forecast, truth, normal)
@@ -182,6 +192,7 @@ class Work:
         pairs = self._setting.pair_sums(self.sums)
         self._setting.event_sums(self.sums, pairs)
         self._setting.ensemble_sums(self.sums, pairs)
+        self._setting.own_sums(self.sums, pairs)
         if self._setting.drawn:
             self._setting.drawn.begin(self.sums, self.block)
         if self._starts is None:

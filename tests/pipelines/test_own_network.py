@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from axialcast.forecast import load_checkpoint
 from axialcast.run.config import Config, ConfigError, load_config
@@ -136,3 +138,43 @@ def test_keys_of_a_loss_belong_together(config_of, loss: str, line: str) -> None
     with pytest.raises(ConfigError) as caught:
         config_of("{dim: 8, heads: 2}", f"train.loss={loss}")
     assert line in caught.value.lines[0]
+
+
+def test_scores_and_baselines_by_file_are_in_the_table(config_of) -> None:
+    for name in ("score", "baseline"):
+        Path(f"my_{name}.py").write_text((EXAMPLE.parent / f"{name}.py").read_text())
+    own = [
+        "verify={metrics: [rmse, my_score.py], baselines: [my_baseline.py, persistence]}",
+        "verify.harmonics=0",
+    ]
+    line = "pipeline=[train,forecast,verify]"
+    model = "{dim: 8, depth: 1, heads: 2}"
+    run(config_of(model, line, *own))
+    scores = xr.load_dataset("run/scores.nc")["mean_sea_level_pressure"]
+    assert scores["model"].values.tolist() == ["forecast", "my_baseline", "persistence"]
+    assert scores["metric"].values.tolist() == ["rmse", "my_score"]
+    assert np.isfinite(scores.sel(region="all")).all()
+    assert "my_baseline" in Path("run/report.html").read_text().replace(" ", "_")
+    assert run(config_of(model, line, *own))[2].startswith("verify: up to date")
+    with Path("my_score.py").open("a") as file:
+        file.write("\n# a remark\n")
+    assert "own files.my_score.py changed" in run(config_of(model, line, *own))[2]
+
+
+@pytest.mark.parametrize(
+    ("verify", "line"),
+    [
+        ("{metrics: [rmse, a.py]}", "verify.metrics: no such file a.py; give a path from here or"),
+        ("{baselines: [a.py]}", "verify.baselines: no such file a.py; give a path from here or "),
+        ("{metrics: [rmse, mine.py]}", "verify.metrics.1: mine.py: defines no statistic(…); add"),
+        ("{baselines: [mine.py]}", "verify.baselines.0: mine.py: defines no fit(…); add `def fit"),
+        ("{metrics: [rsme]}", "verify.metrics.0: got 'rsme', expected rmse, mae, bias, acc, crps,"),
+        ("{metrics: [rmse, rmse.py]}", "verify.metrics.1: got 'rmse.py': rmse is ours; give the "),
+        ("{metrics: [rmse, a.py, b/a.py]}", "verify.metrics: a.py and b/a.py are both a; name it "),
+    ],
+)
+def test_what_verify_names_is_there_and_is_such(config_of, verify: str, line: str) -> None:
+    pipeline = "pipeline=[train,forecast,verify]"
+    with pytest.raises(ValueError) as caught:
+        check_run(config_of("{dim: 8, heads: 2}", pipeline, f"verify={verify}"))
+    assert line in str(caught.value)
