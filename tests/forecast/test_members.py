@@ -3,8 +3,9 @@
 import cftime
 import numpy as np
 import pytest
+import xarray as xr
 
-from axialcast.forecast.members import Member, drawn_for, members_of
+from axialcast.forecast.members import Member, drawn_for, member_in, members_of
 
 
 def test_one_network_makes_one_member():
@@ -41,3 +42,10 @@ def test_what_is_drawn_follows_from_seed_time_and_numbers():
         assert not np.array_equal(drawn_for(seed, time, *numbers).random(3), first)
     month = cftime.DatetimeNoLeap(2001, 2, 28)
     assert drawn_for(1, month).random() == drawn_for(1, month).random()
+
+
+def test_other_forecasts_are_taken_by_number():
+    forecasts = xr.Dataset({"z": (("number", "lead_time"), [[1.0], [2.0], [3.0]])})
+    assert [float(member_in(forecasts, number).z[0]) for number in (0, 2, 3, 7)] == [1, 3, 1, 2]
+    one = forecasts.isel(number=1)
+    assert member_in(one, 4) is one
