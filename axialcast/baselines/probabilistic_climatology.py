@@ -5,6 +5,7 @@ w longitudes.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -86,12 +87,18 @@ class ProbabilisticClimatology:
         """None: it starts from no state; of `drawn` its values follow."""
         return init_times[:0]
 
+    @cached_property
+    def _seasons(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """(t,) the season and the minute of the day of each time of the training period."""
+        return season(self.times), minute_of_day(self.times)
+
     def _rows(self, ticks: int, valid: Times) -> NDArray[np.intp]:
         """(m,) positions in the training period of the members at a time (1,)."""
         if ticks not in self._known:
-            apart = np.abs(season(self.times) - season(valid))
+            seasons, minutes = self._seasons
+            apart = np.abs(seasons - season(valid))
             days = 365.25 * np.minimum(apart, 1 - apart)
-            alike = np.flatnonzero(minute_of_day(self.times) == minute_of_day(valid))
+            alike = np.flatnonzero(minutes == minute_of_day(valid))
             rows = alike if len(alike) >= self.num_members else np.arange(len(self.times))
             near = rows[days[rows] <= DAYS + 1e-3]
             if len(near) < self.num_members:

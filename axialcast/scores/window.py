@@ -1,4 +1,5 @@
-"""The states that blocks of forecasts need: each read once, held from its first use to its last.
+"""The states that blocks of forecasts need: each read once, held from its first use to its last;
+but those of other years, which each season needs again, as often as that comes round.
 
 Shapes: k times, c channels, h latitudes, w longitudes.
 """
@@ -18,6 +19,10 @@ __all__ = ["Window"]
 
 READ_BYTES = 2**24
 """States that are read together, if chunks are smaller."""
+
+LONGEST_WAIT = 16
+"""Blocks that states are held for until the next that needs them; for later ones they are read
+once more."""
 
 NUM_THREADS = 2
 """That read ahead; a remote store is read by more of its own."""
@@ -57,9 +62,8 @@ class Window:
         self._reads = np.split(self._rows, starts[1:])
         self._read_of = np.repeat(np.arange(len(self._reads)), [len(r) for r in self._reads])
         self._uses = [np.unique(self._read_of[np.searchsorted(self._rows, r)]) for r in rows]
-        self._last = np.zeros(len(self._reads), np.int64)
-        for number, uses in enumerate(self._uses):
-            self._last[uses] = np.maximum(self._last[uses], number)
+        self._next = self._following()
+        self._begun = -1
         self._held: dict[int, Future[tuple[NDArray[np.float32], NDArray[np.uint8]]]] = {}
 
     def __enter__(self) -> "Window":
@@ -73,23 +77,26 @@ class Window:
     def num_held(self, ahead: int) -> int:
         """Most states that are held at once, if blocks begin while so many before are in use."""
         sizes = np.array([len(read) for read in self._reads])
-        first = np.full(len(self._reads), len(self._uses))
-        for number in reversed(range(len(self._uses))):
-            first[self._uses[number]] = number
         change = np.zeros(len(self._uses) + 2, np.int64)
-        np.add.at(change, np.maximum(first - ahead, 0), sizes)
-        np.add.at(change, self._last + 1, -sizes)
+        is_held = np.zeros(len(self._reads), np.bool_)
+        for number, (uses, following) in enumerate(zip(self._uses, self._next, strict=True)):
+            np.add.at(change, max(number - ahead, 0), sizes[uses[~is_held[uses]]].sum())
+            is_held[uses] = following - number <= LONGEST_WAIT
+            np.add.at(change, number + 1, -sizes[uses[~is_held[uses]]].sum())
         return int(np.cumsum(change).max(initial=0))
 
     def begin(self, number: int) -> None:
         """Begins to read what a block needs. Blocks begin in order."""
+        self._begun = number
         for read in self._uses[number].tolist():
             if read not in self._held:
                 self._held[read] = self._threads.submit(self._read, self._reads[read])
 
     def end(self, number: int) -> None:
-        """Lets go of what no later block needs. Blocks end in order, whether they began or not."""
-        for read in self._uses[number][self._last[self._uses[number]] == number].tolist():
+        """Lets go of what no block needs soon. Blocks end in order, whether they began or not."""
+        following = self._next[number]
+        is_done = (following - number > LONGEST_WAIT) & (following > self._begun)
+        for read in self._uses[number][is_done].tolist():
             self._held.pop(read, None)
 
     def at(self, times: Times, channels: Any = slice(None)) -> NDArray[np.float32]:
@@ -131,6 +138,15 @@ class Window:
             for state, checksum in zip(states, checksums, strict=True):
                 checksum[:] = np.frombuffer(hashlib.sha256(state).digest(), np.uint8)
         return states, checksums
+
+    def _following(self) -> list[NDArray[np.int64]]:
+        """For each use of each block, the next block that needs the same; none is far away."""
+        never = np.iinfo(np.int64).max
+        coming, found = np.full(len(self._reads), never), list[NDArray[np.int64]]()
+        for number in reversed(range(len(self._uses))):
+            found.append(coming[self._uses[number]])
+            coming[self._uses[number]] = number
+        return found[::-1]
 
     def _starts(self, most: int) -> list[int]:
         """Where in the rows that are needed each read starts: where chunks do, if that is few."""
