@@ -137,7 +137,9 @@ def land(root: Path) -> None:
     partial = path.with_suffix(".partial")
     for name in nature.variables:
         nature[name].encoding.clear()
-    nature.where(height > 0.5).to_zarr(partial, mode="w", zarr_format=3, consolidated=False)
+    nature.where(height > 0.5).chunk(time=120).to_zarr(
+        partial, mode="w", zarr_format=3, consolidated=False
+    )
     partial.rename(path)
 
 
