@@ -78,8 +78,12 @@ def commands(page: Path) -> Iterator[str]:
 
 
 def merged(whole: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
-    """A config, with the sections of another one in place of its own keys of the same names."""
+    """A config, with the sections of another one in place of its own keys of the same names; whole
+    sections where they say of which kind they are."""
     return {
         **whole,
-        **{k: {**whole.get(k, {}), **v} if isinstance(v, dict) else v for k, v in part.items()},
+        **{
+            k: {**whole.get(k, {}), **v} if isinstance(v, dict) and "kind" not in v else v
+            for k, v in part.items()
+        },
     }
