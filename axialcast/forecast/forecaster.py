@@ -338,13 +338,18 @@ class Forecaster:
         """Those of the members that are perturbed."""
         if not any(member.perturbation for member in self.members):
             return None
-        place = self.checkpoint.channels.where(PROGNOSTIC)
+        place, provenance = self.checkpoint.channels.where(PROGNOSTIC), self.checkpoint.provenance
+        if "train" not in provenance:
+            raise ValueError(
+                "perturb: perturbations are differences of analyses of the training period, which "
+                "the checkpoint does not know; leave perturb at 0"
+            )
         return Perturbations(
             amplitude,
             seed=self.seed,
             channels=self.checkpoint.channels.having(PROGNOSTIC),
             statistics=self.checkpoint.statistics[place],
-            period=self.checkpoint.provenance["train"],
+            period=provenance["train"],
             step=self.step,
             input_steps=self.network.input_steps,
         )
