@@ -247,8 +247,13 @@ def load_checkpoint(path: str | Path, *, network: str | Path | None = None) -> C
 
 def _members(path: Path, description: Mapping[str, Any]) -> list[dict[str, Tensor]]:
     """The weights of each member, by the names that tensors have now."""
-    members = []
-    for number in range(description.get("members", 1)):
+    members, num = [], description.get("members", 1)
+    if not isinstance(num, int) or num < 1:
+        raise ValueError(
+            f"{path / DESCRIPTION}: members: expected 1, 2, …, got {num!r}; train again, or copy "
+            "it again"
+        )
+    for number in range(num):
         file = path / _weights_name(number)
         try:
             weights = load_file(file)

@@ -132,6 +132,9 @@ class Forecaster:
         self.stepping = Stepping(
             checkpoint, device, precision=precision, neighbours=neighbours, seed=seed
         )
+        perturbations = None
+        if any(member.perturbation for member in self.members):
+            perturbations = Perturbations.by(checkpoint, perturb, seed, self.network.input_steps)
         self._starting = Starting(
             self.stepping.reads,
             self.step,
@@ -139,7 +142,7 @@ class Forecaster:
             self.forcings,
             self.edges,
             self.members,
-            self._perturbations(perturb),
+            perturbations,
         )
 
     @property
@@ -333,26 +336,6 @@ class Forecaster:
         analysis = Analysis.of(analysis, self.reads)
         leads = parse_lead_times(lead_times, self.step)
         return self._starting.there(analysis, init_times, leads)
-
-    def _perturbations(self, amplitude: float) -> Perturbations | None:
-        """Those of the members that are perturbed."""
-        if not any(member.perturbation for member in self.members):
-            return None
-        place, provenance = self.checkpoint.channels.where(PROGNOSTIC), self.checkpoint.provenance
-        if "train" not in provenance:
-            raise ValueError(
-                "perturb: perturbations are differences of analyses of the training period, which "
-                "the checkpoint does not know; leave perturb at 0"
-            )
-        return Perturbations(
-            amplitude,
-            seed=self.seed,
-            channels=self.checkpoint.channels.having(PROGNOSTIC),
-            statistics=self.checkpoint.statistics[place],
-            period=provenance["train"],
-            step=self.step,
-            input_steps=self.network.input_steps,
-        )
 
     def _predicted(
         self, analysis: Analysis, inits: Times, leads: Leads, batch_size: int

@@ -13,8 +13,10 @@ from torch import Tensor
 from axialcast.data.channels import Channels
 from axialcast.data.normalize import Statistics, normalize_
 from axialcast.data.reader import Analysis
+from axialcast.forecast.checkpoint import Checkpoint
 from axialcast.forecast.members import drawn_for
 from axialcast.model import calendar
+from axialcast.names import PROGNOSTIC
 from axialcast.times.dates import Times, later, microseconds
 
 __all__ = ["Perturbations", "perturbed"]
@@ -65,6 +67,31 @@ class Perturbations:
         self.channels, self.statistics = channels, statistics
         self._lags = np.arange(input_steps - 1, -1, -1) * step
         self._known: tuple[Analysis, Times] | None = None
+
+    @classmethod
+    def by(
+        cls, checkpoint: Checkpoint, amplitude: float, seed: int, input_steps: int
+    ) -> "Perturbations":
+        """Those of a network's states.
+
+        Raises:
+            ValueError: the checkpoint does not know what it was trained on.
+        """
+        place, provenance = checkpoint.channels.where(PROGNOSTIC), checkpoint.provenance
+        if "train" not in provenance:
+            raise ValueError(
+                "perturb: perturbations are differences of analyses of the training period, which "
+                "the checkpoint does not know; leave perturb at 0"
+            )
+        return cls(
+            amplitude,
+            seed=seed,
+            channels=checkpoint.channels.having(PROGNOSTIC),
+            statistics=checkpoint.statistics[place],
+            period=provenance["train"],
+            step=checkpoint.step,
+            input_steps=input_steps,
+        )
 
     def check(self, analysis: Analysis) -> None:
         """Refuses an analysis that has not two states to draw.
