@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from axialcast.forecast import Forecaster, ForecastStore, load_checkpoint, save_checkpoint
 from axialcast.forecast.writer import ForecastWriter
@@ -112,6 +113,36 @@ def perfect(checkpoint, globe, path, leads=("24h", "48h", "72h")):
     with ForecastWriter(path, template) as writer:
         writer.write(forecast)
     return path
+
+
+def test_members_are_led_to_the_member_of_their_number(checkpoint, region, globe, tmp_path):
+    """Whose boundary has two members, where the forecast has three; lagged ones start earlier."""
+    truth = xr.open_zarr(perfect(make_checkpoint(globe), globe, tmp_path / "a.zarr"))
+    both = xr.concat([truth, truth + 500], "number", join="override").assign_coords(number=[0, 1])
+    both = both.transpose("init_time", "number", "lead_time", ...).load()
+    for name, array in truth.data_vars.items():
+        both[name].attrs = array.attrs
+    alone = [
+        led(checkpoint, both.sel(number=n, drop=True)).predict(region, **WANTED) for n in (0, 1)
+    ]
+    many = Forecaster(checkpoint, device="cpu", boundary=both, perturb=1e-9, members=3)
+    found = many.predict(region, **WANTED)
+    same(found.isel(number=0), alone[0])
+    for number, of in ((1, 1), (2, 0)):
+        xr.testing.assert_allclose(
+            found.isel(number=number, drop=True).geopotential, alone[of].geopotential, atol=1
+        )
+    lagged = Forecaster(checkpoint, device="cpu", boundary=both, lagged=1)
+    with pytest.raises(ValueError, match="lacks init_time 2001-01-10"):
+        lagged.predict(region, **WANTED)
+    lagged = Forecaster(checkpoint, device="cpu", boundary="analysis", lagged=1)
+    led_by_truth = lagged.predict(region, **WANTED)
+    frame = relaxation(checkpoint.grid, 2, "overwrite") == 1
+    analysis = region.sel(time=led_by_truth["valid_time"]).geopotential
+    known = analysis.transpose("init_time", "lead_time", "level", ...).values
+    for number in (0, 1):
+        values = led_by_truth.geopotential.sel(number=number).values
+        np.testing.assert_allclose(values[..., frame], known[..., frame], rtol=1e-5)
 
 
 def test_a_coarser_analysis_is_interpolated(region, globe, make_analysis):
