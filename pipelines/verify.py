@@ -109,6 +109,7 @@ def run(config: Config) -> None:
             "Trained on": " to ".join(data.train),
             "Software": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
             **({"Boundary": f"{boundary}; scored within"} if boundary else {}),
+            **({"Built on": base} if (base := forecast.attrs.get("base")) else {}),
             **notes(arguments["baselines"]),
         },
         config=config.text,

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.forecast.base import base_in_words
 from axialcast.forecast.checkpoint import Checkpoint
 from axialcast.names import (
     CONVENTIONS,
@@ -63,7 +64,9 @@ def labelled(
     if GRID_MAPPING in forecast.coords:
         for array in forecast.data_vars.values():
             array.attrs["grid_mapping"] = GRID_MAPPING
+    base = base_in_words(checkpoint)
     return forecast.assign_attrs(
+        {} if base is None else {"base": base},
         Conventions=CONVENTIONS,
         title="axialcast forecast",
         source="axial attention transformer"

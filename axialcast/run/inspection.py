@@ -17,6 +17,7 @@ from axialcast.disclosure import shown
 from axialcast.files import inventory
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import Checkpoint, ForecastStore, load_checkpoint
+from axialcast.forecast.base import base_in_words
 from axialcast.forecast.checkpoint import DESCRIPTION
 from axialcast.forecast.own import COPY
 from axialcast.model.hearing import hearing
@@ -118,7 +119,7 @@ def _require(path: Path) -> None:
 
 def _describe_checkpoint(path: Path) -> list[str]:
     checkpoint = load_checkpoint(path)
-    listed = ("forcings", "boundary", "departures", "sha256")
+    listed = ("forcings", "boundary", "departures", "floor", "sha256")
     network = {name: value for name, value in checkpoint.network.items() if name not in listed}
     lines = [
         f"checkpoint {path}",
@@ -132,6 +133,7 @@ def _describe_checkpoint(path: Path) -> list[str]:
         f"parameters: {_num_parameters(checkpoint)}",
         *([f"members: {num}"] if (num := len(checkpoint.members)) > 1 else []),
         f"network: {_pairs(network)}",
+        *([f"base: {base}"] if (base := base_in_words(checkpoint)) else []),
         *_file(checkpoint),
     ]
     # Version 0.1.0 kept addresses with their passwords.

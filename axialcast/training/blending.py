@@ -36,17 +36,12 @@ class Blended:
 
     @property
     def words(self) -> str:
-        """For a log: weights by lead time, and what is gained, means over the channels."""
-
-        def mean(errors: NDArray[np.float64]) -> float:
-            return float(np.exp(np.log(np.maximum(errors, 1e-30)).mean()))
-
-        shares = ", ".join(f"{weight:.2f}" for weight in self.weights.mean(1))
-        gains = (mean(self.blend / np.maximum(each, 1e-30)) for each in (self.floor, self.network))
-        linear, own = (f"{100 * (1 - gain):.1f} % below" for gain in gains)
+        """For a log: what is gained, means over lead times and channels."""
+        gains = (self.blend / np.maximum(alone, 1e-30) for alone in (self.floor, self.network))
+        linear, own = (100 * (1 - np.exp(np.log(np.maximum(g, 1e-30)).mean())) for g in gains)
         return (
-            f"forecasts are the network's by {shares} at each lead time, the rest is the linear "
-            f"floor's; on data.validate their error is {linear} the floor's, {own} the network's"
+            f"blended with its linear floor: on data.validate RMSE is {linear:.1f} % below the "
+            f"floor's and {own:.1f} % below the network's"
         )
 
 
