@@ -15,6 +15,9 @@ from axialcast.times.leads import lead_labels, leads_of
 
 __all__ = ["spectra_shown"]
 
+ROUNDING = 1e-11
+"""Of the energy of a field: what is weaker is rounding of single precision, and no share of it."""
+
 
 def spectra_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> list[Markup]:
     """A figure for each channel whose spectra are among the scores.
@@ -28,10 +31,13 @@ def spectra_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> list[Markup]
         if spectrum_name(channel.variable) not in scores:
             continue
         energy = scores[spectrum_name(channel.variable)].sel({LEAD_TIME: lead_labels(leads)})
-        energy = energy.dropna(WAVES, how="all").transpose(SOURCE, LEAD_TIME, WAVES)
+        energy = energy.transpose(SOURCE, LEAD_TIME, WAVES)
+        truth = energy.sel({SOURCE: "truth"}, drop=True)
+        truth = truth.where(truth > ROUNDING * truth.sum(WAVES))
+        shares = energy.drop_sel({SOURCE: "truth"}) / truth
         found.append(
             energies(
-                energy.drop_sel({SOURCE: "truth"}) / energy.sel({SOURCE: "truth"}, drop=True),
+                shares.dropna(WAVES, how="all"),
                 title=channel_name(channel, scores),
                 label="Energy over the truth's",
                 names=[duration(lead) for lead in leads],
