@@ -108,6 +108,7 @@ def run(config: Config) -> None:
         facts={
             "Trained on": " to ".join(data.train),
             "Software": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+            **({"Started from": begun} if (begun := forecast.attrs.get("started_from")) else {}),
             **({"Boundary": f"{boundary}; scored within"} if boundary else {}),
             **({"Built on": base} if (base := forecast.attrs.get("base")) else {}),
             **notes(arguments["baselines"]),

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.forecast.ancestry import ancestors
 from axialcast.forecast.base import base_in_words
 from axialcast.forecast.checkpoint import Checkpoint
 from axialcast.names import (
@@ -64,6 +65,7 @@ def labelled(
     if GRID_MAPPING in forecast.coords:
         for array in forecast.data_vars.values():
             array.attrs["grid_mapping"] = GRID_MAPPING
+    begun = "; ".join(ancestors(checkpoint.provenance))
     base = base_in_words(checkpoint)
     return forecast.assign_attrs(
         {} if base is None else {"base": base},
@@ -73,4 +75,5 @@ def labelled(
         + (f", trained on {trained_on[0]} to {trained_on[1]}" if trained_on else ""),
         history=f"made by axialcast {version('axialcast')}",
         **step_numbers(checkpoint.step),
+        **({"started_from": begun} if begun else {}),
     )

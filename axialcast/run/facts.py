@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from axialcast.data import Channels
 from axialcast.disclosure import shown
+from axialcast.forecast.ancestry import ancestors
 from axialcast.grid import ProjectedGrid
 from axialcast.names import FORCING, GIVEN_BY, HELD, ROLES, canonical
 from axialcast.run.config import Config, DataConfig
 from axialcast.run.costs import Preflight
-from axialcast.run.parent import Parent, ancestors
+from axialcast.run.parent import Parent
 from axialcast.times.calendars import time_text
 from axialcast.times.steps import step_text
 

@@ -17,6 +17,7 @@ from axialcast.disclosure import shown
 from axialcast.files import inventory
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import Checkpoint, ForecastStore, load_checkpoint
+from axialcast.forecast.ancestry import ancestors
 from axialcast.forecast.base import base_in_words
 from axialcast.forecast.checkpoint import DESCRIPTION
 from axialcast.forecast.own import COPY
@@ -34,7 +35,6 @@ from axialcast.names import (
     X,
     Y,
 )
-from axialcast.run.parent import ancestors
 from axialcast.run.stamps import damage, damaged_stamps, stamped
 from axialcast.times.calendars import time_text
 from axialcast.times.decoding import is_dated

@@ -1,25 +1,26 @@
 """The checkpoint that a training starts from: where it is, what is taken over, what is kept."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from axialcast.disclosure import shown
 from axialcast.forecast import Checkpoint, load_checkpoint
+from axialcast.forecast.checkpoint import DESCRIPTION
 from axialcast.model import ForecastNetwork
 from axialcast.run.config import Config
 from axialcast.run.model_section import AxialConfig
 from axialcast.run.network import settings_of
 from axialcast.run.stamps import checkpoint_in, content_of
 from axialcast.run.store_states import checksum_of
-from axialcast.run.stores import in_words
-from axialcast.run.urls import is_url, seen
+from axialcast.run.urls import SCHEMES, is_url, seen
 from axialcast.times.steps import step_text
 from axialcast.transfer import WIDTHS, TakenOver, refuse_unlike, taken_over
 
-__all__ = ["Parent", "ancestors"]
+__all__ = ["Parent"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Parent:
         place = config.train.start_from
         if place is None:
             return None
-        with _folder(place) as folder:
+        with _folder(config) as folder:
             try:
                 checkpoint = load_checkpoint(folder)
             except (FileNotFoundError, ValueError) as error:
@@ -112,36 +113,26 @@ class Parent:
         return found
 
 
-def ancestors(provenance: Mapping[str, Any]) -> Iterator[str]:
-    """A line for each checkpoint that training started from, the nearest first.
-
-    Args:
-        provenance: of a checkpoint.
-    """
-    while (known := provenance.get("start_from")) is not None:
-        provenance = known["provenance"]
-        period = " to ".join(map(str, provenance.get("train", ()))) or "an unknown period"
-        place = known["checkpoint"] or "a checkpoint"
-        yield (
-            f"{shown(place)} ({known['fingerprint']}), trained on {period} of "
-            f"{in_words(provenance.get('store') or 'an unknown store')}, {known['grid']}, a step "
-            f"of {known['step']}"
-        )
-
-
 @contextmanager
-def _folder(place: str) -> Iterator[Path]:
+def _folder(config: Config) -> Iterator[Path]:
     """The checkpoint's folder on this machine, whether it or its run's is named."""
+    place = str(config.train.start_from)
     if not is_url(place):
         yield checkpoint_in(Path(place))
         return
-    place = place.rstrip("/")
-    if not place.endswith("/checkpoint"):
-        try:
-            with seen(f"{place}/checkpoint", whole=True) as path:
-                yield path
+    if urlsplit(place).scheme not in ("file", *SCHEMES):
+        raise ValueError(
+            f"train.start_from: got {shown(place)}, expected a folder or a URL of s3, gs or az"
+        )
+    options = config.output_storage_options if config.url is not None else {}
+    # Of a whole run there may be far more than its checkpoint.
+    for name in (f"{place.rstrip('/')}/checkpoint", place):
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(seen(name, whole=True, options=options))
+            except FileNotFoundError:
+                continue
+            if (folder / DESCRIPTION).is_file():
+                yield folder
                 return
-        except FileNotFoundError:
-            pass
-    with seen(place, whole=True) as path:
-        yield path
+    raise FileNotFoundError(f"train.start_from: {shown(place)}: no checkpoint there")

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -105,7 +105,13 @@ def require_reachable(config: "Config") -> None:
 
 
 @contextmanager
-def seen(place: str, overrides: Sequence[str] = (), *, whole: bool) -> Iterator[Path]:
+def seen(
+    place: str,
+    overrides: Sequence[str] = (),
+    *,
+    whole: bool,
+    options: Mapping[str, Any] | None = None,
+) -> Iterator[Path]:
     """A folder or file as it is, or one here that looks like what is behind a URL.
 
     Args:
@@ -113,13 +119,14 @@ def seen(place: str, overrides: Sequence[str] = (), *, whole: bool) -> Iterator[
             path says that they are none.
         overrides: of output_storage_options, `KEY=VALUE`; the rest is from the environment.
         whole: with the contents of all files; otherwise of those that `status` reads.
+        options: of output_storage_options, before the overrides.
 
     Raises:
         FileNotFoundError: nothing is there.
         ConnectionError: the server cannot be reached, or refuses.
         ValueError: an override is of something else.
     """
-    options = _options(overrides)
+    options = {**(options or {}), **_options(overrides)}
     is_ours = is_url(place) and urlsplit(place).scheme in ("file", *SCHEMES)
     url, folder = at_url(place) if is_ours else (None, place)
     if url is None:

@@ -86,6 +86,9 @@ def test_a_checkpoint_knows_its_parents(store, parent, tmp_path):
     lines = [line for line in describe(tmp_path / "grandchild") if line.startswith("start_from")]
     assert len(lines) == 2
     assert str(place) in lines[1]
+    said = forecast_of(tmp_path / "grandchild", store).attrs["started_from"]
+    assert said == "; ".join(line.removeprefix("start_from: ") for line in lines)
+    assert "started_from" not in forecast_of(parent, store).attrs
 
 
 def test_frozen_parts_keep_their_weights(store, parent, tmp_path):

@@ -8,19 +8,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import obstore
 import pytest
 from typer.testing import CliRunner, Result
 
+from axialcast.data import Channels, Statistics
+from axialcast.data.channels import Channel
 from axialcast.data.opening.kinds.remote import failing, writable
 from axialcast.files import leasing
 from axialcast.files.mirroring import Mirror
+from axialcast.forecast import Checkpoint, save_checkpoint
+from axialcast.grid import LatLonGrid
 from axialcast.run import preflight, urls
 from axialcast.run.cli import app
 from axialcast.run.config import ConfigError, load_config, save_config
+from axialcast.run.parent import Parent
 from axialcast.run.urls import at_url
 
 PIPELINE = """
@@ -294,6 +301,35 @@ def test_status_and_inspect_of_what_is_there(here: Path, server: str) -> None:
     assert call("status", f"{address}2").exit_code == 2
     assert "make: runs again, for a part of its outputs is damaged" in run()
     assert call("inspect", address, "--verify").exit_code == 0
+
+
+def test_training_starts_from_a_checkpoint_that_is_there(here: Path, server: str) -> None:
+    """Of a run, or by itself; its fingerprint is that of its contents, wherever they are."""
+    boto3 = pytest.importorskip("boto3")
+    words = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    grid, channels = LatLonGrid.regular(4, 6, poles=False), Channels([Channel("a", None, "1")])
+    numbers = Statistics(*np.ones((3, 1)))
+    settings = {"dim": 8, "depth": 1, "heads": 2}
+    made = Checkpoint({}, settings, channels, numbers, grid, np.timedelta64(1, "D"))
+    made = replace(made, weights=made.untrained().state_dict())
+    save_checkpoint("there/checkpoint", made)
+    for name, content in folder(Path("there")).items():
+        key = f"{here.name}/parent/{name}"
+        boto3.client("s3", endpoint_url=server, **words).put_object(
+            Bucket="bucket", Key=key, Body=content
+        )
+    local = Parent.of(load_config("x.yaml", ["train.start_from=there"]))
+    for place in ("parent", "parent/checkpoint"):
+        address = f"s3://bucket/{here.name}/{place}"
+        parent = Parent.of(load_config("x.yaml", [f"train.start_from={address}"]))
+        assert parent.checkpoint.weights.keys() == made.weights.keys()
+        assert parent.provenance == {**local.provenance, "checkpoint": address}
+    for place, line in (
+        (f"s3://bucket/{here.name}/none", "no checkpoint there"),
+        ("https://x.org/run", "expected a folder or a URL of s3, gs or az"),
+    ):
+        with pytest.raises((FileNotFoundError, ValueError), match=line):
+            Parent.of(load_config("x.yaml", [f"train.start_from={place}"]))
 
 
 def test_secrets_are_neither_written_nor_told(here: Path, server: str) -> None:
