@@ -19,6 +19,7 @@ from axialcast.data.channels import Channels
 from axialcast.device import autocast, choose_device
 from axialcast.forecast.checkpoint import Checkpoint
 from axialcast.forecast.forcings import Coming
+from axialcast.forecast.hours import check_hours
 from axialcast.forecast.inputs import known_at
 from axialcast.forecast.members import Member
 from axialcast.forecast.perturbations import perturbed
@@ -101,6 +102,7 @@ class Stepping:
         change: NDArray[np.float32] | None,
         member: Member,
     ) -> Iterator[NDArray[np.float32]]:
+        check_hours(self.checkpoint, times)
         statistics, reads = self.checkpoint.statistics[self._read], self.reads
         known = known_at(windows, times, reads, statistics)
         band = (..., self._band, slice(None))

@@ -95,7 +95,7 @@ def main() -> None:
         output = root / arguments.name / name
         seconds = run(output, settings, arguments.set)
         print(f"\n{name} ({seconds:.0f} s)")
-        print(table(pd.read_csv(output / "scores.csv")).to_string(float_format="%.3f"))
+        print(table(pd.read_csv(output / "scores.csv")).to_string(float_format="{:.3f}".format))
         sys.stdout.flush()
 
 
