@@ -15,6 +15,8 @@ Location = tuple[int | str, ...]
 
 TAG = "\0"
 """Begins what pydantic calls the kinds of value that a key may have, which no line tells."""
+GENERAL = ("kind", "options", "path")
+"""Keys that say nothing apart from the section they are in."""
 LONGEST = 80
 """Letters of a value that an error shows."""
 
@@ -140,6 +142,7 @@ def _suggest(model: type[BaseModel], location: Location) -> tuple[str, str]:
         known.pop(".".join([*parents, key]), None)
     if known.pop(".".join([*parents, name]), None):
         return f"kind {_tag(section)} has none; expected one of {', '.join(own)}", ""
+    known = {place: key for place, key in known.items() if key not in GENERAL}
     exact = [place for place, key in known.items() if key == name]
     near_here = difflib.get_close_matches(name, own, n=1, cutoff=0.85 if exact else 0.6)
     near_here = near_here or [key for key in own if name in key.split("_") or name == key[:3]][:1]
