@@ -32,6 +32,7 @@ def facts(preflight: Preflight) -> list[str]:
         f"grid: {grid.shape[0]} x {grid.shape[1]}, {extent}",
         f"times: {len(times):,}, {span} ({', '.join(parts)})",
         f"model step: {step_text(preflight.step)}",
+        *_members(preflight),
         *_values(preflight),
         *_treatment(channels, preflight.data),
         *_boundary(preflight.config),
@@ -43,6 +44,19 @@ def _start(parent: Parent | None) -> Iterator[str]:
     """The checkpoint that training starts from."""
     if parent is not None:
         yield f"starts from: {next(ancestors({'start_from': parent.provenance}))}"
+
+
+def _members(preflight: Preflight) -> Iterator[str]:
+    """What makes the members of forecasts, where there are several."""
+    config = preflight.config
+    members = preflight.members() if "forecast" in config.pipeline else ()
+    if len(members) > 1:
+        parts = [f"{config.train.members} networks"] if config.train.members > 1 else []
+        if config.forecast.lagged:
+            parts.append(f"{1 + config.forecast.lagged} initial times")
+        parts += ["noise"] if config.model.noise else []
+        parts += ["perturbed states"] if config.forecast.perturb else []
+        yield f"members: {len(members)}, by {', '.join(parts)}"
 
 
 def _roles(channels: Channels, data: DataConfig) -> Iterator[str]:

@@ -138,6 +138,9 @@ def _describe_checkpoint(path: Path) -> list[str]:
     ]
     # Version 0.1.0 kept addresses with their passwords.
     told = {k: v for k, v in checkpoint.provenance.items() if k != "start_from"}
+    if isinstance(kept := told.get("weights"), list):
+        del told["weights"]
+        lines += [f"weights of member {number}: {text}" for number, text in enumerate(kept)]
     lines += [f"{key}: {shown(_words(value))}" for key, value in told.items()]
     lines += [f"start_from: {line}" for line in ancestors(checkpoint.provenance)]
     return lines + _skill(path.parent / "scores.csv")
