@@ -195,7 +195,9 @@ def _refuse_others(config: Config) -> None:
         include={"pipeline", "seed", "data", "prepare", "model", "train", "forecast"},
         exclude={"data": {"store", "storage_options"}},  # each may have a copy of its own
     )
-    known["own files"] = [file and file.sha256 for file in (config.network_file, config.loss_file)]
+    paths = [getattr(config.model, "path", None), config.train.loss.path]
+    files = [config.own_file(p) for p in paths if p is not None and Path(p).is_file()]
+    known["own files"] = [file.sha256 for file in files if file is not None]
     texts = {key: json.dumps(value, default=str).encode() for key, value in known.items()}
     leaders, *others = parallel.gathered(
         {key: hashlib.sha256(text).hexdigest() for key, text in texts.items()}
