@@ -16,6 +16,7 @@ def held_bytes(
     batch_size: int,
     num_members: int = 1,
     lagged: int = 0,
+    is_perturbed: bool = False,
 ) -> int:
     """Memory of the states of a batch of initial times, which does not grow with their number.
 
@@ -26,6 +27,7 @@ def held_bytes(
         batch_size: initial times that are computed together.
         num_members: of an ensemble, which are computed one after the other.
         lagged: earlier initial times that they start from, too.
+        is_perturbed: whether their states are.
     """
     together = leads_together([chunking((1, num_leads, *analysis.shape[1:]))], num_leads)
     batch = batch_size * analysis.state_bytes
@@ -34,5 +36,5 @@ def held_bytes(
     # The inputs as read and put together, and what comes later once more as it is copied; or the
     # inputs, those of the next step, what follows them, and a part.
     # Of several members, what all start from beside the copies that each makes.
-    starts = 2 + (lagged + (num_members > 1))
+    starts = 2 + lagged + (num_members > 1) + is_perturbed
     return starts * input_steps * batch + waiting + ahead + max(ahead, (1 + together) * batch)

@@ -66,7 +66,7 @@ class Perturbations:
         self.amplitude, self.seed, self.period = amplitude, seed, period
         self.channels, self.statistics = channels, statistics
         self._lags = np.arange(input_steps - 1, -1, -1) * step
-        self._known: tuple[Analysis, Times] | None = None
+        self._known: tuple[Analysis, Times, Tensor] | None = None
 
     @classmethod
     def by(
@@ -99,7 +99,7 @@ class Perturbations:
         Raises:
             ValueError: it has not.
         """
-        if len(self._ends(analysis)) < 2:
+        if len(self._ends(analysis)[0]) < 2:
             first, last = self.period
             raise ValueError(
                 f"perturb: perturbations are differences of analyses of the training period "
@@ -115,27 +115,30 @@ class Perturbations:
             inits: (b,) initial times.
             number: of the perturbation, from 1.
         """
-        pairs = np.stack([self._pair(analysis, init, (number + 1) // 2) for init in inits])
-        rows = analysis.rows(later(pairs[..., None], -self._lags))
-        wanted, places = np.unique(rows, return_inverse=True)
         source = Analysis.of(analysis, self.channels)
-        read = torch.from_numpy(np.array(source.read(wanted)))
-        states = normalize_(read, self.statistics).numpy()
-        found = np.empty((len(inits), rows.shape[2], *states.shape[1:]), np.float32)
-        sign, weights = (1.0 if number % 2 else -1.0), source.grid.area_weights
-        scale = self.statistics.increment_scale
-        for change, (one, other) in zip(found, places.reshape(rows.shape), strict=True):
+        found = np.empty((len(inits), len(self._lags), *source.shape), np.float32)
+        for change, init in zip(found, inits, strict=True):  # few states are held at once
+            pair = self._pair(analysis, init, (number + 1) // 2)
+            rows = analysis.rows(later(pair[:, None], -self._lags))
+            wanted, places = np.unique(rows, return_inverse=True)
+            read = torch.from_numpy(np.array(source.read(wanted)))
+            states = normalize_(read, self.statistics).numpy()
+            one, other = places.reshape(rows.shape)
             change[:] = np.nan_to_num(states[one] - states[other], nan=0.0)
-            squares = (np.square(change[-1], dtype=np.float64) * weights).sum((1, 2))
-            size = np.sqrt(np.mean(squares / weights.sum() / scale**2))
-            change *= sign * self.amplitude / size if size > 0 else 0.0
+            size = self._size(change[-1], source.grid.area_weights)
+            change *= (1 if number % 2 else -1) * self.amplitude / size if size > 0 else 0
         return found
+
+    def _size(self, change: NDArray[np.float32], weights: NDArray[np.float64]) -> float:
+        """Root mean square of a change (p, h, w), of all channels in units of their own."""
+        squares = (np.square(change, dtype=np.float64) * weights).sum((1, 2)) / weights.sum()
+        return float(np.sqrt(np.mean(squares / self.statistics.increment_scale**2)))
 
     def _pair(self, analysis: Analysis, init: Any, number: int) -> Times:
         """(2,) times of the analyses whose difference is a pair of perturbations."""
-        every = self._ends(analysis)
+        every, then = self._ends(analysis)
         drawn = drawn_for(self.seed, init, PURPOSE, number)
-        now, then = calendar(np.asarray(init)[None])[0], calendar(every)
+        now = calendar(np.asarray(init)[None])[0]
         years, days = ((then - now).abs() % 1.0).unbind(-1)
         is_near = torch.minimum(years, 1 - years) <= SEASON
         is_alike = is_near & (torch.minimum(days, 1 - days) < 1e-4)
@@ -149,13 +152,15 @@ class Perturbations:
         others = every[away >= APART] if (away >= APART).any() else every[away > 0]
         return np.array([one, others[drawn.integers(len(others))]], every.dtype)
 
-    def _ends(self, analysis: Analysis) -> Times:
-        """Times of the training period that the analysis has, with the states before them."""
+    def _ends(self, analysis: Analysis) -> tuple[Times, Tensor]:
+        """Times of the training period that the analysis has, with the states before them, and
+        these (t, 2) in the calendar."""
         if self._known is None or self._known[0] is not analysis:
             times = analysis.between(*self.period).times
             windows = later(times[:, None], -self._lags)
-            self._known = analysis, times[(analysis.rows(windows) >= 0).all(1)]
-        return self._known[1]
+            every = times[(analysis.rows(windows) >= 0).all(1)]
+            self._known = analysis, every, calendar(every)
+        return self._known[1:]
 
 
 def perturbed(states: Tensor, change: Tensor, statistics: Statistics) -> Tensor:

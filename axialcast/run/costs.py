@@ -150,6 +150,7 @@ class Preflight:
                 batch_size=batch,
                 num_members=len(self.members()),
                 lagged=self.config.forecast.lagged,
+                is_perturbed=self.config.forecast.perturb > 0,
             ),
         }
 
