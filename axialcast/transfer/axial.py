@@ -188,7 +188,7 @@ def _positions(
     if was == "none":
         return set()
     if sizes[0][1:] != sizes[1][1:]:
-        how = "interpolated" if was == "learned" else f"{was}, which refer to the domain,"
+        how = "interpolated" if was == "learned" else f"are {was}: they count patches,"
         say(f"positions {how} from {_by(sizes[0][1:])} to {_by(sizes[1][1:])} patches")
     for number, name in enumerate(("latitude", "longitude")):
         if axes[number].is_relative:

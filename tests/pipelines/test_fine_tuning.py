@@ -12,6 +12,7 @@ import xarray as xr
 
 import axialcast
 from axialcast.forecast import load_checkpoint
+from axialcast.grid import LatLonGrid
 from axialcast.run.config import ConfigError, load_config
 from axialcast.run.facts import facts
 from axialcast.run.inspection import describe
@@ -167,3 +168,35 @@ def test_what_is_left_to_auto_is_as_it_was_for_the_parent(store, parent, tmp_pat
     }
     assert settled.model.departures is False
     assert settled.model.patch == (1, 2, 3)
+
+
+@pytest.mark.parametrize("patch", ["[1,4,4]", "[1,2,2]"], ids=["in degrees", "in points"])
+def test_coarse_to_fine_begins_far_below_persistence(make_analysis, store, taught, tmp_path, patch):
+    """Waves that were learned on a grid of half as many rows and columns."""
+    fine = tmp_path / "fine.nc"
+    make_analysis(num_times=150, grid=LatLonGrid.regular(14, 24, poles=False)).to_netcdf(fine)
+    run_stages(
+        config_of(fine, tmp_path, f"train.start_from={taught}", f"model.patch={patch}", *NOTHING)
+    )
+    there, here = error_over_persistence(taught, store), error_over_persistence(tmp_path, fine)
+    assert there < 0.6
+    assert here < there + 0.15
+
+
+@pytest.fixture(scope="module")
+def taught(store, tmp_path_factory):
+    output = tmp_path_factory.mktemp("runs") / "taught"
+    learning = "train.schedule=[{steps: 120}]", "train.learning_rate=1e-2", "train.warmup_steps=5"
+    run_stages(config_of(store, output, *learning))
+    return output
+
+
+def error_over_persistence(output, store):
+    """RMSE of geopotential a day ahead, in that of persistence."""
+    analysis = xr.open_dataset(store).load().geopotential
+    inits = analysis.sel(time=slice("2001-04-21", "2001-05-25")).time.values
+    forecaster = axialcast.load(output / "checkpoint", device="cpu")
+    found = forecaster.predict(xr.open_dataset(store).load(), init_times=inits, lead_times="24h")
+    truth = analysis.sel(time=inits + np.timedelta64(1, "D")).values
+    errors = found.geopotential.values[:, 0] - truth, analysis.sel(time=inits).values - truth
+    return np.sqrt(np.mean(errors[0] ** 2) / np.mean(errors[1] ** 2))
