@@ -16,6 +16,8 @@ from axialcast.model.embedding import patch_centres
 __all__ = ["Along", "Matrix", "along"]
 
 Matrix = NDArray[np.floating[Any]]
+ALIKE = 0.02
+"""Spacings that differ by less are the same: rows of Gaussian grids are not quite even."""
 HALF = 0.5
 """Share of the new patches that must lie within the old ones' reach to count as the same domain."""
 
@@ -66,10 +68,13 @@ def _cells(p: int, q: int, was: float, now: float) -> Matrix:
     """
     if p == 1:
         return np.ones((q, 1))
-    now *= min(1.0, abs(p * was / (q * now)))
-    num = max(1, math.ceil(abs(now / was) - 0.01))
+    ratio = now / was
+    if abs(abs(ratio) - 1) < ALIKE:
+        ratio = math.copysign(1.0, ratio)
+    ratio *= min(1.0, p / abs(q * ratio))
+    num = max(1, math.ceil(abs(ratio) - ALIKE))
     within = (np.arange(num) + 0.5) / num - 0.5
-    points = ((np.arange(q) - (q - 1) / 2)[:, None] + within) * (now / was) + (p - 1) / 2
+    points = ((np.arange(q) - (q - 1) / 2)[:, None] + within) * ratio + (p - 1) / 2
     before = np.clip(np.floor(points), 0, p - 2).astype(int)
     share = points - before  # below 0 and above 1 at the edges, where the line goes on
     cells = np.zeros((q, p))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from axialcast.grid import LatLonGrid
+from axialcast.grid import LatLonGrid, ProjectedGrid
+from axialcast.grid.proj import pyproj
 from axialcast.model.embedding import patch_centres
 from axialcast.transfer.along import along
 
@@ -88,3 +89,26 @@ def test_another_region_is_taken_by_its_shares():
         assert found.is_relative
         np.testing.assert_array_equal(found.places, np.eye(8))
         np.testing.assert_array_equal(found.cells, np.eye(2))
+
+
+def test_rows_of_a_part_of_a_gaussian_grid_are_as_far_apart():
+    whole = LatLonGrid.gauss_legendre(32, 64)
+    part = whole.part(slice(3, 11), slice(0, 20))
+    found = along(whole, part, 0, (2, 2))
+    np.testing.assert_array_equal(found.kernel, np.eye(2))
+    np.testing.assert_allclose(found.places.max(1), 0.5, atol=0.03)  # between two centres
+
+
+def test_on_maps_places_are_metres():
+    mapping = pyproj().CRS("EPSG:3413").to_cf()
+    y, x = np.arange(12) * -4e5 + 9e5, np.arange(10) * 4e5 - 2e6
+    whole = ProjectedGrid(y, x, mapping)
+    for axis, rows in ((0, slice(2, 8)), (1, slice(2, 8))):
+        found = along(whole, whole.part(rows, rows), axis, (2, 2))
+        assert not found.is_relative
+        n = whole.shape[axis] // 2
+        np.testing.assert_array_equal(found.places, np.eye(n)[1:4])
+    degrees = grid(12)
+    found = along(degrees, whole, 0, (2, 2))
+    assert found.is_relative
+    np.testing.assert_array_equal(found.cells, np.eye(2))
