@@ -164,25 +164,28 @@ def write_netcdf(path: Path, scores: xr.Dataset) -> None:
 
 
 def print_scores(scores: xr.Dataset) -> None:
-    """A short table per variable of the first metric over the whole grid, at a few lead times."""
+    """A short table per variable of the first metric over the whole grid, at a few lead times; of
+    an ensemble, of its CRPS as well."""
     # Names are a store's own: [red] in one is text.
     console = Console(markup=False, emoji=False)
-    metric = str(scores["metric"].values[0])
+    known = scores["metric"].values.tolist()
+    metrics = dict.fromkeys([known[0], *(["crps"] if "num_members" in scores.attrs else [])])
     leads = leads_of(scores)
     wanted = TABLE_MONTHS if in_months(leads) else TABLE_DAYS
     kept = wanted[np.isin(wanted, leads)] if np.isin(wanted, leads).any() else shown_leads(leads)
-    chosen = scores.sel({"metric": metric, "region": "all", LEAD_TIME: lead_labels(kept)})
+    chosen = scores.sel({"region": "all", LEAD_TIME: lead_labels(kept)})
     scored = [name for name, array in scores.data_vars.items() if "metric" in array.dims]
     for channel in headline(Channels.of(scores[scored])):
         name, units = channel_name(channel, chosen, inside=True), pretty_units(channel.units)
-        title = f"{metric} of {name} ({units})"
-        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-        table.add_column("model")
-        for lead in kept:
-            table.add_column(duration(lead), justify="right")
-        for model in chosen["model"].values.tolist():
-            values = channel.of(chosen).sel(model=model).values
-            table.add_row(printable(model), *(f"{value:.5g}" for value in values))
-        console.print(table)
+        for metric in (metric for metric in metrics if metric in known):
+            title = f"{metric} of {name} ({units})"
+            table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+            table.add_column("model")
+            for lead in kept:
+                table.add_column(duration(lead), justify="right")
+            for model in chosen["model"].values.tolist():
+                values = channel.of(chosen).sel(model=model, metric=metric).values
+                table.add_row(printable(model), *(f"{value:.5g}" for value in values))
+            console.print(table)
     for line in omissions(scores):
         console.print(f"missing, left out for all models: {printable(line)}")
