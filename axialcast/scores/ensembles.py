@@ -105,7 +105,8 @@ def judged(members: NDArray[np.float32], observed: NDArray[np.float32]) -> Judge
 def _statistics(errors: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
     """(x,) CRPS, variance and expected squared error of the mean, of errors (x, m) in order."""
     num = errors.shape[-1]
-    apart = errors @ (2.0 * np.arange(num) - (num - 1)) / (num * (num - 1))
+    # Not a product of matrices, which BLAS would take to threads of its own.
+    apart = np.vecdot(errors, 2.0 * np.arange(num) - (num - 1)) / (num * (num - 1))
     variance = np.square(errors - errors.mean(-1, keepdims=True)).sum(-1) / (num - 1)
     return np.abs(errors).mean(-1) - apart, variance, (num + 1) / num * variance
 
