@@ -109,6 +109,11 @@ def _parent_nowhere(config: Config) -> Iterator[str]:
                 "train.carried_rate: is of no use without train.start_from, which says what is "
                 "carried over; leave it out, or set train.learning_rate"
             )
+        if config.train.freeze and config.model.kind != "file":  # which may bring weights
+            yield (
+                "train.freeze: without train.start_from these parts would stay as they are drawn, "
+                "having learned nothing; leave it out, or name a checkpoint to start from"
+            )
         return
     if "://" not in place and not (checkpoint_in(Path(place)) / "model.json").is_file():
         why = "no checkpoint yet; run that to its end" if Path(place).exists() else "not there"

@@ -1,6 +1,7 @@
 """Training that starts from a checkpoint: forecasts at first its own, and what is kept of it."""
 
 import json
+import re
 import runpy
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ import xarray as xr
 
 import axialcast
 from axialcast.forecast import load_checkpoint
+from axialcast.forecast.ancestry import ancestors
 from axialcast.grid import LatLonGrid
 from axialcast.run.config import ConfigError, load_config
 from axialcast.run.facts import facts
@@ -136,7 +138,11 @@ def test_another_parent_makes_another_training(store, parent, tmp_path, capsys):
         (["train.start_from={output}"], "is in output .*, which this run writes; set output"),
         (["train.carried_rate=0.1"], "train.carried_rate: is of no use without train.start_from"),
         (["train.start_from={parent}", "model.dim=32"], "start_from: model.dim is 32, and the"),
-        (["train.freeze=[encoder]"], "train.freeze: encoder is no part .* embed, features, posi"),
+        (["train.freeze=[head]"], "train.freeze: without train.start_from these parts would"),
+        (
+            ["train.start_from={parent}", "train.freeze=[encoder]"],
+            "train.freeze: encoder is no part .* embed, features, posi",
+        ),
         (["train.freeze=[embed, embed]"], "train.freeze: embed occurs 2 times; name it once"),
     ],
 )
@@ -200,3 +206,15 @@ def error_over_persistence(output, store):
     truth = analysis.sel(time=inits + np.timedelta64(1, "D")).values
     errors = found.geopotential.values[:, 0] - truth, analysis.sel(time=inits).values - truth
     return np.sqrt(np.mean(errors[0] ** 2) / np.mean(errors[1] ** 2))
+
+
+def test_a_report_says_what_it_started_from(smallest_run, tmp_path):
+    """The smallest config's whole line, once more."""
+    overrides = [
+        *("pipeline=[train,forecast,verify]", f"data.store={smallest_run}/analysis.zarr"),
+        *(f"output={tmp_path}", f"train.start_from={smallest_run}", "device=cpu"),
+    ]
+    run_stages(load_config(ROOT / "configs" / "smallest.yaml", overrides))
+    page = (tmp_path / "report.html").read_text("utf-8")
+    [known] = ancestors(load_checkpoint(tmp_path / "checkpoint").provenance)
+    assert known in re.sub(r"<[^>]*>", "", page.partition("Started from")[2])[: 2 * len(known)]
