@@ -44,6 +44,7 @@ from axialcast.names import LEVEL, TIME
 from axialcast.times.dates import Leads, Times, later
 
 __all__ = [
+    "COEFFICIENT",
     "Climatology",
     "CycleSums",
     "climatology_of",

@@ -36,7 +36,7 @@ class Floor(nn.Module):
         rest: states that what is left out is forecast from.
         seasons: whether the weights vary with the season.
         coarse: (H, W) that patterns are on, where cells are averaged; None: (h, w).
-        departures: as of `departures_of`, where the network has none to share.
+        departures: as of `departures_of`, where the network has none to share, or others.
     """
 
     folds: Tensor | None
@@ -160,7 +160,7 @@ class Floor(nn.Module):
                 yield following + usual.usual_at(told[:, num + number])
 
     def _usual(self, shared: Departures | None) -> Departures:
-        found = self.departures if shared is None else shared
+        found = shared if self.departures is None else self.departures
         assert found is not None
         return found
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axialcast.baselines import Climatology, KeptFits, fit_baselines
+from axialcast.baselines.climatology import COEFFICIENT
 from axialcast.baselines.cycle import HOUR, check_cycle, part_of, year_days
 from axialcast.data import Analysis, Channels
 from axialcast.data.channels import Channel
@@ -35,7 +36,11 @@ __all__ = [
 ]
 
 HARMONICS = 3
-"""Of the year: those of the climatology that forecasts are verified against, if nothing is said."""
+"""Of the year, that are fitted: those of the climatology that forecasts are verified against, if
+nothing is said."""
+YEARS = {1: 5, 2: 12}
+"""Harmonics that are kept below so many years of training: of few years the higher ones are as much
+weather as climate, and leave larger departures in other years than without them."""
 LARGEST_BYTES = 2**29
 """Of coefficients, which a network holds and reads in every step."""
 SAMPLE = 128
@@ -57,9 +62,9 @@ def departures_to_train(config: Config, data: TrainingData) -> tuple[Settings, s
         return False, None
     reason = no_departures(data.train.indexes["time"].values, data.step, sure=wanted is True)
     if reason is None and not in_months(data.step):
-        settings = _seasonal(data)
-        size = 4 * math.prod((len(settings["hours"]), 2 * HARMONICS + 1, _num(data)))
-        size *= math.prod(data.grid.shape)
+        settings = _seasonal(data, _harmonics(data))
+        parts = len(settings["hours"]) * (2 * settings["harmonics"] + 1)
+        size = 4 * parts * _num(data) * math.prod(data.grid.shape)
         if size > LARGEST_BYTES and wanted == "auto":
             reason = f"they take {readable_size(size)}, more than {readable_size(LARGEST_BYTES)}"
         else:
@@ -72,14 +77,15 @@ def departures_to_train(config: Config, data: TrainingData) -> tuple[Settings, s
 
 
 def departures_of_floor(config: Config, data: TrainingData) -> tuple[Settings, str | None]:
-    """What a linear floor of a network has its departures from where the network has none, and
-    where these cannot be, why."""
-    if departures_to_train(config, data)[0] is not False:
+    """What a linear floor of a network has its departures from where the network has none, or
+    others than the floor was fitted on, and where these cannot be, why."""
+    networks, _ = departures_to_train(config, data)
+    if networks is True or (isinstance(networks, dict) and networks["harmonics"] == HARMONICS):
         return False, None
     reason = no_departures(data.train.indexes["time"].values, data.step)
     if reason is not None:
         return False, reason
-    return (True if in_months(data.step) else _seasonal(data)), None
+    return (True if in_months(data.step) else _seasonal(data, HARMONICS)), None
 
 
 def no_departures(times: Times, step: np.timedelta64, *, sure: bool = False) -> str | None:
@@ -125,11 +131,13 @@ def usual(
         climatology, _ = fit_baselines(
             training, (), lead_times=np.array([data.step]), harmonics=HARMONICS, kept=kept
         )
-        how = {"harmonics": HARMONICS, "sample": SAMPLE}
-        found = kept.load("spread", training, how)
+        climatology = _truncated(climatology, settings["harmonics"])
+        how = {"harmonics": settings["harmonics"], "sample": SAMPLE}
+        kind = f"spread{settings['harmonics']}"
+        found = kept.load(kind, training, how)
         if found is None:
             found = {"spread": _spread(training, climatology)}
-            kept.save("spread", training, how, found)
+            kept.save(kind, training, how, found)
     where = [
         list(training.channels).index(channel) for channel in alike(prognostic, training.channels)
     ]
@@ -154,12 +162,28 @@ def _num(data: TrainingData) -> int:
     return len(data.channels.having(PROGNOSTIC))
 
 
-def _seasonal(data: TrainingData) -> dict[str, Any]:
+def _harmonics(data: TrainingData) -> int:
+    """How many harmonics of the year so many years tell."""
+    times = data.train.indexes["time"].values
+    span = (times[-1:] - times[:1]).astype("timedelta64[us]")[0]
+    years = float(span / DAY) / year_days(times)
+    return next((number for number, most in YEARS.items() if years < most), HARMONICS)
+
+
+def _truncated(climatology: Climatology, harmonics: int) -> Climatology:
+    """A climatology without its higher harmonics: over whole years, that of a fit without them."""
+    fitted = climatology.coefficients
+    most = fitted.sizes[COEFFICIENT] // 2
+    number = np.arange(1, harmonics + 1)
+    return Climatology(fitted.isel({COEFFICIENT: np.array([0, *number, *(most + number)])}))
+
+
+def _seasonal(data: TrainingData, harmonics: int) -> dict[str, Any]:
     """Keywords of `axialcast.model.departures.SeasonalDepartures`."""
     times = data.train.indexes["time"].values
     return {
         "hours": np.unique(part_of(times, HOUR)).astype(float).tolist(),
-        "harmonics": HARMONICS,
+        "harmonics": harmonics,
         "step_days": float(data.step / DAY),
         "year_days": year_days(times),
     }
