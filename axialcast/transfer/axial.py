@@ -101,7 +101,7 @@ def _kernels(
             *head, patch=_patch(parent)[1:], fold=spoken, cells=(rows.cells, columns.cells)
         )
     lines = *_fields(told, heard, "inputs"), *_fields(given, spoken, "forecasts")
-    for line in (*_resized(parent, child), *lines):
+    for line in (*(() if _is_plain(axes) else _resized(parent, child)), *lines):
         say(line)
     is_longer = times[1] > times[0]
     if is_longer:
@@ -125,6 +125,7 @@ def _is_plain(axes: Sequence[Along]) -> bool:
 
 
 def _resized(parent: Checkpoint, child: Checkpoint) -> Iterator[str]:
+    """From which patches to which, unless they are the same."""
     patches = [_patch(checkpoint)[1:] for checkpoint in (parent, child)]
     grids = [checkpoint.grid.shape for checkpoint in (parent, child)]
     if patches[0] != patches[1] or grids[0] != grids[1]:

@@ -218,3 +218,17 @@ def test_a_report_says_what_it_started_from(smallest_run, tmp_path):
     page = (tmp_path / "report.html").read_text("utf-8")
     [known] = ancestors(load_checkpoint(tmp_path / "checkpoint").provenance)
     assert known in re.sub(r"<[^>]*>", "", page.partition("Started from")[2])[: 2 * len(known)]
+
+
+def test_members_start_from_members_in_turn(store, parent, tmp_path, capsys):
+    few = "train.schedule=[{steps: 3}]", "train.members=2"
+    run_stages(config_of(store, tmp_path / "two", f"train.start_from={parent}", *few))
+    start = f"train.start_from={tmp_path / 'two'}"
+    capsys.readouterr()
+    run_stages(config_of(store, tmp_path / "three", start, *NOTHING, "train.members=3"))
+    assert capsys.readouterr().out.count("train: start_from: 31 of 31 tensors as they are") == 1
+    two, three = (load_checkpoint(tmp_path / name / "checkpoint") for name in ("two", "three"))
+    name = "body.head.project.weight"
+    assert not torch.allclose(two.members[0][name], two.members[1][name], atol=1e-4)
+    for number, member in enumerate(three.members):
+        torch.testing.assert_close(member[name], two.members[number % 2][name], atol=1e-6, rtol=0)

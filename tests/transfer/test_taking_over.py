@@ -256,3 +256,17 @@ def test_other_kinds_take_what_has_the_same_name_and_shape(checkpoint, channels_
 def test_a_step_of_another_length_is_said(checkpoint):
     lines = taken_over(checkpoint(seed=7), checkpoint(hours=12)).lines
     assert lines[1:] == ["a step is 12 h here, 6 h in the checkpoint"]
+
+
+def test_a_part_of_the_globe_takes_what_lies_there(checkpoint):
+    part = LatLonGrid(GLOBE.latitude[2:6], GLOBE.longitude[2:8])
+    parent = checkpoint(GLOBE, seed=7)
+    found = taken_over(parent, checkpoint(part))
+    assert found.lines == [
+        "49 of 51 tensors as they are",
+        "positions interpolated from 3 x 5 to 2 x 3 patches",
+    ]
+    for number, rows in ((1, slice(1, 3)), (2, slice(1, 4))):
+        name = f"body.transformer.position.param_{number}"
+        old = parent.weights[name].squeeze()[rows]
+        torch.testing.assert_close(found.weights[name].squeeze(), old)
