@@ -7,7 +7,7 @@ import itertools
 
 from torch import Tensor
 
-__all__ = ["almost_fair_crps"]
+__all__ = ["almost_fair_crps", "fair_squared_error"]
 
 
 def almost_fair_crps(errors: Tensor, alpha: float = 0.95) -> Tensor:
@@ -42,3 +42,21 @@ def almost_fair_crps(errors: Tensor, alpha: float = 0.95) -> Tensor:
     for one, other in itertools.combinations(range(num), 2):
         total = total - share * (errors[one] - errors[other]).abs()
     return total / (num * (num - 1))
+
+
+def fair_squared_error(errors: Tensor) -> Tensor:
+    """Squared error of the mean of as many members as one likes, of a few that depart from the
+    truth by errors x_j - y: the mean of (x_j - y) (x_k - y) over pairs of different members.
+
+    Its expectation is least where the members' mean is the truth's, and says nothing of spread: a
+    proper score, and the sum of it and the CRPS a strictly proper one.
+
+    Args:
+        errors: (m, ...), m two or more.
+
+    Returns:
+        (...) in squares of the units; of a few members it may be negative.
+    """
+    num = len(errors)
+    assert num > 1, "one member has no pairs"
+    return (errors.sum(0).square() - errors.square().sum(0)) / (num * (num - 1))

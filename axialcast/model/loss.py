@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from axialcast.model.crps import almost_fair_crps
+from axialcast.model.crps import almost_fair_crps, fair_squared_error
 from axialcast.model.scales import block_sums, waves
 
 __all__ = ["Loss", "Term", "area_weighted_mse"]
@@ -66,6 +66,7 @@ class Loss:
         *,
         alpha: float = 0.95,
         samples: int = 2,
+        mean: float = 0.0,
         spectral: float = 0.0,
         blocks: tuple[int, ...] = (),
         blocks_weight: float = 1.0,
@@ -77,6 +78,9 @@ class Loss:
         Args:
             kind: mse, or crps of a network conditioned on noise.
             alpha, samples: of the CRPS: see `almost_fair_crps`, and members.
+            mean: of the CRPS, weight of the squared error of the members' mean, see
+                `fair_squared_error`: where the CRPS alone learns slowly, as of two members only
+                that nearer to the truth moves it.
             spectral: weight of the waves along rows. Of the squared error, how their amplitudes
                 differ: what it forgives, weak waves where their phase is not known, this does not
                 (Subich et al. 2025, arXiv 2501.19374, section 2, amplitudes alone and by rows). Of
@@ -89,6 +93,9 @@ class Loss:
         score = squared if kind == "mse" else partial(almost_fair_crps, alpha=alpha)
         terms: list[Term] = [Cells(score)]
         weights = [1.0]
+        if mean and kind == "crps":
+            terms.append(Cells(fair_squared_error))
+            weights.append(mean)
         if spectral:
             terms.append(Amplitudes(is_periodic) if kind == "mse" else Waves(score, is_periodic))
             weights.append(spectral)

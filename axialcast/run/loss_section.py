@@ -26,6 +26,9 @@ class LossConfig(Section):
     """Of crps: 1 is the fair score, 0 that of so few members as they are."""
     samples: Annotated[Count, Field(ge=2, le=64)] = 2
     """Of crps: members that each window is forecast by."""
+    mean: NotNegative = 0.0
+    """Of crps: weight of the squared error of the members' mean, which learns faster; more of it
+    makes the spread grow later."""
     spectral: NotNegative = 0.0
     """Weight of spectra along rows, against forecasts that blur: how strong waves are, and of crps
     where they are, too."""

@@ -9,7 +9,7 @@ import torch
 
 from axialcast.grid import LatLonGrid
 from axialcast.model import area_weighted_mse
-from axialcast.model.crps import almost_fair_crps
+from axialcast.model.crps import almost_fair_crps, fair_squared_error
 from axialcast.model.loss import Loss
 from axialcast.model.scales import block_sums, waves
 
@@ -98,6 +98,20 @@ def test_the_fair_crps_is_least_for_members_of_the_truth_s_own_distribution():
         }
         assert means[1.0] == pytest.approx(np.pi**-0.5, rel=0.01)
         assert min(means, key=means.get) == 1.0
+
+
+def test_the_fair_squared_error_is_that_of_a_mean_of_many():
+    """Whatever the number of members and their spread."""
+    random = torch.Generator().manual_seed(1)
+    truth = torch.randn(200_000, generator=random)
+    for num, spread in ((2, 1.0), (5, 0.3)):
+        members = 0.7 + spread * torch.randn(num, 200_000, generator=random)
+        found = fair_squared_error(members - truth).mean().item()
+        assert found == pytest.approx(1 + 0.7**2, rel=0.02)
+    errors = torch.tensor([[1.0, 2.0], [3.0, -1.0], [5.0, 4.0]])
+    assert fair_squared_error(errors).tolist() == pytest.approx([23 / 3, 2 / 3])
+    loss = Loss.of("crps", mean=0.5)
+    assert loss.weights == (1.0, 0.5)
 
 
 @pytest.mark.parametrize("num", [7, 8])
