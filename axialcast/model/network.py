@@ -24,6 +24,9 @@ from axialcast.nn.domain import Domain
 
 __all__ = ["ForecastNetwork"]
 
+QUIET = 0.3
+"""What noise is told with: as loud as states, it would have to be unlearned at first."""
+
 
 class ForecastNetwork(nn.Module):
     """Predicts the next normalised state from the last t of them.
@@ -290,5 +293,5 @@ class ForecastNetwork(nn.Module):
             scale = self.increment_scale[: self.num_channels]
             fields += self.frame.changes(states, unknown, scale).unbind(2)
         if noise is not None:
-            fields += noise[:, None].unbind(2)
+            fields += (QUIET * noise[:, None]).unbind(2)
         return [field.expand(*size, *place).unsqueeze(2).to(states.dtype) for field in fields]
