@@ -103,7 +103,7 @@ def main():
     parser.add_argument("store", help="analysis.zarr of the quick start")
     parser.add_argument("--share", type=float, default=1.0, help="of the quick start's steps")
     parser.add_argument("overrides", nargs="*", help="of the network given noise: model.noise=8")
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     print(one_thread())
     steps = [round(asked.share * n) for n in (700, 100)]
     seeds = [made(asked.store, seed, steps)[0] for seed in range(NUM)]
