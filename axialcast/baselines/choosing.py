@@ -20,6 +20,7 @@ from axialcast.baselines.autoregression import (
 )
 from axialcast.baselines.baseline import spacing, whole_steps
 from axialcast.baselines.cycle import annual_basis
+from axialcast.cores import on_all_cores
 from axialcast.times.calendars import gapless_axis
 from axialcast.times.dates import Times, later
 from axialcast.times.months import month_numbers
@@ -161,27 +162,29 @@ class _Judge:
         self.knows_seasons = bool(months[-1] - months[0] >= 12 * 2 - 1)
 
     def best(self, choices: Sequence[Choice]) -> tuple[Choice, float]:
-        errors = np.zeros((len(choices), len(JUDGED)))
-        lags = max(choice.lags for choice in choices)
+        """The best of several that all vary with the season, or none, and its score."""
         season = choices[0].season_ridge > 0
-        rows = self._series.rows(lags)
-        numbers = np.unique(self._folds[self._folds >= 0])
-        parts = {
-            fold: self._series.moments(rows[:, self._folds[rows[-1]] == fold], season=season)
-            for fold in numbers
-        }
-        whole = [sum(part[which] for part in parts.values()) for which in range(2)]
-        for fold in numbers:
-            squares, products = (a - b for a, b in zip(whole, parts[fold], strict=True))
-            for number, choice in enumerate(choices):
-                cut = choice.lags * self._series.values.shape[1]
-                some = (slice(None) if season else slice(cut),)
-                weights = weights_of(squares[some * 2], products[some], choice)
-                errors[number] += self._errors(weights, choice, fold)
+        rows = self._series.rows(max(choice.lags for choice in choices))
+        folds = np.unique(self._folds[self._folds >= 0])
+        in_fold = self._folds[rows[-1]]
+        parts = [self._series.moments(rows[:, in_fold == n], season=season) for n in folds]
+        whole = [np.sum(each, axis=0) for each in zip(*parts, strict=True)]
+
+        def errors_of(number: int) -> NDArray[np.float64]:
+            squares, products = (a - b for a, b in zip(whole, parts[number], strict=True))
+            found = []
+            for choice in choices:
+                # What fewer lags are regressed on comes first.
+                size = len(squares) if season else choice.lags * products.shape[1]
+                weights = weights_of(squares[:size, :size], products[:size], choice)
+                found.append(self._errors(weights, choice, folds[number]))
+            return np.array(found)
+
+        errors = np.sum(on_all_cores(errors_of, range(len(folds))), axis=0)
         if not errors.all():
             return choices[0], np.inf
         scores = np.log(errors).mean(1)
-        best = int(np.argmin(np.where(np.isfinite(scores), scores, np.inf)))
+        best = int(np.argmin(scores))
         return choices[best], float(scores[best])
 
     def _errors(self, weights: Numbers, choice: Choice, fold: int) -> NDArray[np.float64]:

@@ -32,6 +32,7 @@ __all__ = [
     "departures_of_floor",
     "departures_to_train",
     "no_departures",
+    "too_large",
     "usual",
 ]
 
@@ -63,11 +64,8 @@ def departures_to_train(config: Config, data: TrainingData) -> tuple[Settings, s
     reason = no_departures(data.train.indexes["time"].values, data.step, sure=wanted is True)
     if reason is None and not in_months(data.step):
         settings = _seasonal(data, _harmonics(data))
-        parts = len(settings["hours"]) * (2 * settings["harmonics"] + 1)
-        size = 4 * parts * _num(data) * math.prod(data.grid.shape)
-        if size > LARGEST_BYTES and wanted == "auto":
-            reason = f"they take {readable_size(size)}, more than {readable_size(LARGEST_BYTES)}"
-        else:
+        reason = too_large(settings, data) if wanted == "auto" else None
+        if reason is None:
             return settings, None
     if reason is None:
         return True, None
@@ -76,16 +74,24 @@ def departures_to_train(config: Config, data: TrainingData) -> tuple[Settings, s
     return False, reason
 
 
-def departures_of_floor(config: Config, data: TrainingData) -> tuple[Settings, str | None]:
+def too_large(settings: Settings, data: TrainingData) -> str | None:
+    """Why coefficients of the year are not held; None: they are small enough."""
+    if not isinstance(settings, Mapping):
+        return None
+    parts = len(settings["hours"]) * (2 * settings["harmonics"] + 1)
+    size = 4 * parts * _num(data) * math.prod(data.grid.shape)
+    if size <= LARGEST_BYTES:
+        return None
+    return f"they take {readable_size(size)}, more than {readable_size(LARGEST_BYTES)}"
+
+
+def departures_of_floor(config: Config, data: TrainingData) -> Settings:
     """What a linear floor of a network has its departures from where the network has none, or
-    others than the floor was fitted on, and where these cannot be, why."""
+    others than the floor was fitted on."""
     networks, _ = departures_to_train(config, data)
     if networks is True or (isinstance(networks, dict) and networks["harmonics"] == HARMONICS):
-        return False, None
-    reason = no_departures(data.train.indexes["time"].values, data.step)
-    if reason is not None:
-        return False, reason
-    return (True if in_months(data.step) else _seasonal(data, HARMONICS)), None
+        return False
+    return True if in_months(data.step) else _seasonal(data, HARMONICS)
 
 
 def no_departures(times: Times, step: np.timedelta64, *, sure: bool = False) -> str | None:

@@ -18,13 +18,13 @@ from axialcast.model import ForecastNetwork
 from axialcast.names import PROGNOSTIC
 from axialcast.parallel import leader_first
 from axialcast.run.config import Config
-from axialcast.run.departures import HARMONICS, alike, departures_of_floor
+from axialcast.run.departures import HARMONICS, alike, departures_of_floor, no_departures, too_large
 from axialcast.run.stamps import training_data
 from axialcast.run.training_data import TrainingData
 from axialcast.times.dates import Times
 from axialcast.times.steps import multiple
 
-__all__ = ["base_to_train", "lay_floor", "of_member"]
+__all__ = ["base_to_train", "lay_floor", "no_floor", "of_member"]
 
 NAME = "vector_autoregression"
 FIRST_SHARE = 0.5
@@ -56,7 +56,7 @@ def base_to_train(config: Config, data: TrainingData) -> tuple[dict[str, Any], s
             return {}, reason
         raise ValueError(f"model.base: {wanted} is not possible: {reason}; set it to auto")
     floor = fitted(config, data)
-    departures, _ = departures_of_floor(config, data)
+    departures = departures_of_floor(config, data)
     leads = multiple(config.forecast.longest, data.step) or 1
     settings = {**floor_settings(floor), "departures": departures, "leads": leads}
     return {"floor": settings}, None
@@ -69,16 +69,24 @@ def _no_floor(config: Config, data: TrainingData) -> str | None:
     if logarithms.any():
         channel = prognostic[int(np.argmax(logarithms))]
         return f"{channel} is normalised by its logarithm, in which nothing is linear"
+    reason = no_floor(config, data.train.indexes["time"].values, data.step)
+    if reason is None and (large := too_large(departures_of_floor(config, data), data)):
+        return f"its climatology would be too large: {large}"
+    return reason
+
+
+def no_floor(config: Config, times: Times, step: np.timedelta64) -> str | None:
+    """Why the times of a training period, or what else a config asks for, allow no linear floor;
+    None: they do."""
     if config.model.noise:
         return "a floor would narrow the spread of a network that is conditioned on noise"
     if config.train.domain_ranks > 1:
         return f"train.domain_ranks {config.train.domain_ranks} share states, a floor needs whole"
-    _, reason = departures_of_floor(config, data)
-    if reason is not None:
+    if (reason := no_departures(times, step)) is not None:
         return reason
-    times, leads = data.train.indexes["time"].values, np.array([data.step])
+    leads = np.array([step])
     try:
-        check_times(times, [NAME], lead_times=leads, harmonics=HARMONICS, lag=data.step)
+        check_times(times, [NAME], lead_times=leads, harmonics=HARMONICS, lag=step)
     except ValueError as error:
         return str(error).partition(": ")[2].partition(";")[0]
     return None

@@ -21,6 +21,7 @@ from axialcast.names import ANALYSIS, FORCING, canonical
 from axialcast.run.boundary import boundary_misfits
 from axialcast.run.costs import BEYOND, Preflight
 from axialcast.run.departures import no_departures
+from axialcast.run.floor import no_floor
 from axialcast.run.model_section import FileConfig, UNetConfig
 from axialcast.run.spelled import said_step
 from axialcast.scores.regions import region_weights
@@ -78,6 +79,11 @@ def _steps(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
         times = preflight.split("train")
         if reason := no_departures(times, step, sure=True):
             yield f"model.departures: {reason}; set it to auto, or to false"
+    base = preflight.config.model.base
+    if base in ("blend", "linear") and "train" in preflight.config.pipeline:
+        reason = no_floor(preflight.config, preflight.split("train"), step)
+        if reason is not None:
+            yield f"model.base: {base} is not possible: {reason}; set it to auto"
     if "forecast" in preflight.config.pipeline:
         said = f"forecast.{said_step(forecast, 'lead_time')}"
         multiples.append((said, forecast.longest, "model step", step))

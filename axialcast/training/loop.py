@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -198,7 +199,9 @@ class Training:
         if self._blending is not None:
             assert isinstance(module, ForecastNetwork)
             found = self._blending.fitted(module, self.processes.total)
-            named["blend"].copy_(torch.from_numpy(found.weights))
+            # Lead times that data.validate has no room for have the weights of the last it has.
+            leads = np.minimum(np.arange(len(named["blend"])), len(found.weights) - 1)
+            named["blend"].copy_(torch.from_numpy(found.weights[leads]))
             self._blended = f"; {found.words}"
         return {name: whole(value) for name, value in named.items()}
 

@@ -11,6 +11,7 @@ from axialcast.data import Analysis
 from axialcast.grid import LatLonGrid
 from axialcast.model import ForecastNetwork, dates
 from axialcast.model.blend import blended, both
+from axialcast.model.boundary import Frame
 from axialcast.model.floor import Floor
 from axialcast.run.floor import floor_settings, fold_of
 
@@ -152,6 +153,26 @@ def test_a_blend_is_of_both_by_lead_time_and_channel(training):
     network.blend.fill_(1.0)
     alone = list(blended(network, **settings, valid=valid))
     torch.testing.assert_close(alone[2], pairs[2][0])
+
+
+def test_both_are_led_to_the_boundary_of_a_region(training):
+    network = network_of(baseline(training, choice=Choice(2, 0.1)), input_steps=2)
+    region = LatLonGrid(np.linspace(60, 30, HEIGHT), np.linspace(0, 50, WIDTH))
+    network.frame = Frame(region, width=2, relaxation="davies")
+    network.told = lambda *given: []  # of an embedding without room for it
+    network.blend.fill_(0.25)
+    rows = np.array([[9, 10, 11]])
+    states = torch.from_numpy(normalised(training)[rows]).nan_to_num(0.0)
+    coming = [torch.full((1, 2, HEIGHT, WIDTH), 5.0 + n) for n in range(3)]
+    settings = {"states": states, "times": training.time.values[rows], "step": DAY, "num_steps": 3}
+    free = list(blended(network, **settings, boundary=iter([c * torch.nan for c in coming])))
+    led = list(blended(network, **settings, boundary=iter(coming)))
+    weights = network.frame.weights
+    for step, boundary in zip(led, coming, strict=True):
+        edge = weights == 1
+        torch.testing.assert_close(step[..., edge], boundary[..., edge])
+    first = free[0] + weights * (coming[0] - free[0])
+    torch.testing.assert_close(led[0], first)
 
 
 def test_states_of_a_network_with_a_floor_cannot_be_shared(training):
