@@ -33,7 +33,9 @@ def made(store, seed, steps, overrides=()):
     single, rolled = steps
     schedule = f"[{{steps: {single}}}, {{steps: {rolled}, rollout_steps: 3}}]"
     said = [f"data.store={store}", "pipeline=[train]", f"seed={seed}", "device=cpu"]
-    said += [f"train.schedule={schedule}", "train.validate_every=1000000", *overrides]
+    # The last weights count, and a month of validation, which is not to be timed.
+    said += ["train.keep=last", "data.validate=[2004-01,2004-01]", "train.validate_every=1000000"]
+    said += [f"train.schedule={schedule}", *overrides]
     config = load_config(ROOT / "configs" / "quickstart.yaml", said)
     torch.manual_seed(seed)
     pipeline = runpy.run_path(str(ROOT / "pipelines" / "train.py"))
