@@ -152,6 +152,23 @@ def test_amplitudes_do_not_ask_where_a_wave_is(fields):
     assert total.item() == pytest.approx((squared + 0.5 * amplitude).item(), rel=1e-5)
 
 
+def test_with_spectra_a_wave_whose_place_is_not_known_keeps_its_strength():
+    """Of a wave that is off by ±60°, squared errors make half its amplitude best, (ρ + λ) / (1 + λ)
+    with weight λ: here 5 / 6."""
+    place = torch.arange(16) * 2 * torch.pi / 16
+    truth = (3 * place).cos().expand(2, 1, 1, 4, 16)
+    turned = torch.stack([(3 * place + d).cos() for d in (torch.pi / 3, -torch.pi / 3)])
+    turned = turned[:, None, None, None].expand(2, 1, 1, 4, 16)
+    area = {"area_weights": torch.ones(4, 16), "scale": torch.ones(1, 1, 1)}
+    for weight, best in ((0.0, 0.5), (2.0, 5 / 6)):
+        loss = Loss.of("mse", spectral=weight)
+        lower = loss.lower(truth.shape, area_weights=area["area_weights"], valid=None)
+        gain = torch.tensor(best, requires_grad=True)
+        cost = loss.value(loss.upper(gain * turned[None], truth, **area), lower)
+        [slope] = torch.autograd.grad(cost, gain)
+        assert abs(slope) < 1e-6
+
+
 @pytest.mark.parametrize("is_periodic", [True, False])
 def test_amplitudes_of_nothing_have_a_gradient(fields, is_periodic):
     prediction = torch.zeros(1, *SHAPE, requires_grad=True)
