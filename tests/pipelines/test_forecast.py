@@ -89,7 +89,7 @@ def test_initial_times_that_are_added_cost_themselves(folder, content, capsys):
 def test_another_checkpoint_makes_all_anew(folder, capsys):
     before = ForecastStore(folder / "run" / "forecast.zarr").contents()
     said = run(folder, "seed=1")
-    assert said[1] == "forecast: runs again, for checkpoint changed"
+    assert said[1] == "forecast: runs again, for checkpoint, seed changed"
     assert "forecast: made anew, for checkpoint changed" in capsys.readouterr().out
     after = ForecastStore(folder / "run" / "forecast.zarr").contents()
     assert before.keys() == after.keys()
