@@ -95,7 +95,7 @@ def test_another_checkpoint_makes_all_anew(folder, capsys):
     assert before.keys() == after.keys()
     assert not set(before.values()) & set(after.values())
     run(folder, "seed=1", "forecast.lead_time_hours=24")
-    assert "for forecast.lead_time_hours was 48.0, is 24.0" in capsys.readouterr().out
+    assert "forecast.lead_time_hours was 48.0, is 24.0" in capsys.readouterr().out
     assert ForecastStore(folder / "run" / "forecast.zarr").dataset().sizes["lead_time"] == 1
 
 

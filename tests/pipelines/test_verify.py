@@ -125,7 +125,7 @@ def test_scores_on_disk(config, capsys):
         "num_pairs",
         "masked",
     ]
-    assert len(table) == 5 * 4 * 2 * 3
+    assert len(table) == 6 * 4 * 2 * 3
     own = table[(table.model == "forecast") & table.metric.isin(["rmse", "mae", "bias"])]
     np.testing.assert_allclose(own.value, 200.0, rtol=1e-5)
     assert set(table.region) == {"all", "north"}
