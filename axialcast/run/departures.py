@@ -39,7 +39,7 @@ __all__ = [
 HARMONICS = 3
 """Of the year, that are fitted: those of the climatology that forecasts are verified against, if
 nothing is said."""
-YEARS = {1: 5, 2: 12}
+YEARS = {1: 6, 2: 15}
 """Harmonics that are kept below so many years of training: of few years the higher ones are as much
 weather as climate, and leave larger departures in other years than without them."""
 LARGEST_BYTES = 2**29
