@@ -271,6 +271,7 @@ def training_of(
         processes=processes,
         judging=judging,
         blending=blending,
+        judges_start=parent is not None,
     )
 
 

@@ -45,6 +45,8 @@ class Training:
         blending: of a network with a linear floor: how much each counts, when training is done.
         judging: forecasts by which the best weights are kept, at each validation; None: the last
             ones are.
+        judges_start: whether the first weights to be judged are those of before the first step, as
+            they may be trained ones.
     """
 
     def __init__(
@@ -64,13 +66,14 @@ class Training:
         processes: Processes = Processes(),  # noqa: B008, it is frozen
         judging: Judging | None = None,
         blending: Blending | None = None,
+        judges_start: bool = False,
     ) -> None:
         self.network, self.task, self.processes = network, task, processes
         self.averaged = Averages(network, ema_decay)
         processes.shard(network)
         processes.shard(self.averaged.module)
         self._blending, self._blended = blending, ""
-        self._judging, self.best = judging, None
+        self._judging, self.best, self._judges_start = judging, None, judges_start
         if judging is not None:
             self.best = Best(self.averaged.module, self.averaged.constants)
         self.optimizer = optimizer(network)
@@ -100,6 +103,10 @@ class Training:
             OSError: as the loaders.
         """
         started = time.perf_counter() - self.seconds
+        if self._judges_start and self.step == 0 and self.best is not None:
+            assert self._judging is not None
+            module = self.averaged.module
+            self.best.look(0, self._judging.rmse(module, self.processes.total), module)
         for batch in self._batches():
             entry = self._update(batch)
             self.step += 1

@@ -28,7 +28,8 @@ SETTINGS = [
     *("pipeline=train", "data.variables=[geopotential,mean_sea_level_pressure]"),
     *("data.train=[2001-01-01,2001-03-31]", "data.validate=[2001-04-01,2001-04-20]"),
     *("data.test=[2001-04-21,2001-05-30]", "data.levels=null", "model.patch=[1,2,2]"),
-    *("train.batch_size=8", "train.warmup_steps=0", "train.ema_decay=0", "device=cpu"),
+    *("train.batch_size=8", "train.warmup_steps=0", "train.ema_decay=0", "train.keep=last"),
+    *("device=cpu",),
 ]
 NOTHING = ("train.schedule=[{steps: 1}]", "train.learning_rate=1e-12", "train.weight_decay=0")
 
@@ -232,3 +233,12 @@ def test_members_start_from_members_in_turn(store, parent, tmp_path, capsys):
     assert not torch.allclose(two.members[0][name], two.members[1][name], atol=1e-4)
     for number, member in enumerate(three.members):
         torch.testing.assert_close(member[name], two.members[number % 2][name], atol=1e-6, rtol=0)
+
+
+def test_what_makes_it_worse_is_not_kept(store, parent, tmp_path, capsys):
+    """The weights that training starts with are the first to be judged."""
+    spoiling = "train.learning_rate=1.0", "train.keep=best", "train.schedule=[{steps: 3}]"
+    run_stages(config_of(store, tmp_path, f"train.start_from={parent}", *spoiling))
+    assert "train: keeps weights of step 0 of 3, best on data.val" in capsys.readouterr().out
+    before, after = (load_checkpoint(path / "checkpoint").weights for path in (parent, tmp_path))
+    assert all(torch.equal(after[name], value) for name, value in before.items())
