@@ -37,6 +37,14 @@ def test_working_memory_grows_with_windows_by_what_a_window_takes(reversible, ma
     assert one.working > weights, "gradients"
 
 
+def test_noise_is_counted():
+    """Fields that are told, and weights of theirs."""
+    shape = (2, 4, 3, *GRID.shape)
+    without, with_noise = counted(shape), counted(shape, noise=5)
+    assert with_noise.parameters - without.parameters == 4 * 16 * 5 * 4, "of patches of 2 by 2"
+    assert with_noise.working > without.working
+
+
 def test_depth_costs_a_reversible_network_its_weights_alone():
     shape = (4, 3, 3, *GRID.shape)
     found = {

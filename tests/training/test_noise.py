@@ -88,6 +88,23 @@ def test_more_members_go_on_where_fewer_end():
     torch.testing.assert_close(many[:2], few)
 
 
+def test_members_are_not_judged_where_nothing_is_known():
+    """Whatever stands there; nor where the last input state lacks a value."""
+    batch, judged = batch_of(), task()
+    valid = torch.rand(batch.states.shape) < 0.7
+    found = []
+    for filling in (0.0, 1e6):
+        states = batch.states.where(valid, 0.0)
+        states[:, INPUTS:] = batch.states[:, INPUTS:].where(valid[:, INPUTS:], filling)
+        masked = dataclasses.replace(batch, states=states, valid=valid)
+        found.append(judged.upper(Stirred(), masked, 2))
+        there = valid[:, INPUTS:] & valid[:, INPUTS - 1 : INPUTS]
+        assert judged.lower(masked).item() == pytest.approx(
+            (there * judged.area_weights).sum().item(), rel=1e-5
+        )
+    assert torch.equal(found[0], found[1])
+
+
 def test_bands_of_latitudes_have_the_noise_of_the_whole():
     batch, whole = batch_of(), task()
     want = whole.forecast(Stirred(), batch, 1)
