@@ -93,7 +93,13 @@ def no_floor(config: Config, times: Times, step: np.timedelta64) -> str | None:
 
 
 def fitted(config: Config, data: TrainingData) -> VectorAutoregression:
-    """The baseline on the prognostic channels, where these are all the same fit as to verify."""
+    """The baseline on the prognostic channels, where these are all the same fit as to verify.
+
+    Every process calls it first; then any may ask again.
+    """
+    if NAME in data.fitted:
+        known: VectorAutoregression = data.fitted[NAME]
+        return known
     names = list(data.channels.having(PROGNOSTIC).variables)
     kept = KeptFits(config.output / ".fitted", training_data(config))
     with leader_first():
@@ -107,6 +113,7 @@ def fitted(config: Config, data: TrainingData) -> VectorAutoregression:
         )
     floor = found[NAME]
     assert isinstance(floor, VectorAutoregression)
+    data.fitted[NAME] = floor
     return floor
 
 

@@ -1,6 +1,7 @@
 """What a network is trained on: the analysis of a config, its statistics and static fields."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -43,6 +44,7 @@ class TrainingData:
         step: the same as a time.
         statistics: of the training period.
         static: fields that do not change, normalised.
+        fitted: what else was fitted on it, by name, once for all who ask.
     """
 
     train: xr.Dataset
@@ -53,6 +55,7 @@ class TrainingData:
     step: np.timedelta64
     statistics: Statistics
     static: Static
+    fitted: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: Config) -> "TrainingData":
