@@ -105,8 +105,9 @@ def _of_months(forecast: xr.Dataset) -> bool:
 
 
 def _metrics(scores: xr.Dataset) -> list[str]:
-    """At most two metrics to show, of those that were scored."""
-    return [name for name in METRIC_NAMES if name in scores["metric"].values][:2]
+    """At most two metrics to show, of those that were scored, and the users' own."""
+    ours = [name for name in METRIC_NAMES if name in scores["metric"].values][:2]
+    return [*ours, *scores.attrs.get("own_scores", ())]
 
 
 def _summary(scores: xr.Dataset, channel: Channel) -> dict[str, str] | None:
@@ -177,6 +178,8 @@ def _curves(scores: xr.Dataset, chosen: Sequence[Channel]) -> list[Markup]:
 
 def _headed(metric: str, channel: Channel) -> str:
     """A metric as a heading, with its units."""
+    if metric not in METRIC_NAMES:
+        return metric.replace("_", " ")
     units = "" if metric == "acc" else f" ({pretty_units(channel.units)})"
     return METRIC_NAMES[metric] + units
 

@@ -141,6 +141,8 @@ def evaluate(
     scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))
     scores["num_missing_truth"].attrs = {"long_name": "pairs past the analysis", "units": "1"}
     scores.attrs["num_init_times"] = forecast.sizes[INIT_TIME]
+    if own:
+        scores.attrs["own_scores"] = [score.name for score in own]
     if NUMBER in forecast.dims:
         scores.attrs["num_members"] = forecast.sizes[NUMBER]
     return scores

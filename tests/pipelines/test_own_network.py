@@ -1,5 +1,6 @@
 """A network by file goes the whole line: checked, trained, forecast with; refused once changed."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +155,9 @@ def test_scores_and_baselines_by_file_are_in_the_table(config_of) -> None:
     assert scores["model"].values.tolist() == ["forecast", "my_baseline", "persistence"]
     assert scores["metric"].values.tolist() == ["rmse", "my_score"]
     assert np.isfinite(scores.sel(region="all")).all()
-    assert "my_baseline" in Path("run/report.html").read_text().replace(" ", "_")
+    page = Path("run/report.html").read_text()
+    assert re.search(r"<th[^>]*>my score</th>", page)
+    assert re.search(r"<t[hd][^>]*>my_baseline</t[hd]>", page)
     assert run(config_of(model, line, *own))[2].startswith("verify: up to date")
     with Path("my_score.py").open("a") as file:
         file.write("\n# a remark\n")
