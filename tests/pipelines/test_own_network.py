@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from axialcast.forecast import load_checkpoint
@@ -183,3 +184,20 @@ def test_what_verify_names_is_there_and_is_such(config_of, verify: str, line: st
             config_of("{dim: 8, heads: 2}", pipeline, f"verify={verify}", "verify.harmonics=0")
         )
     assert line in str(caught.value)
+
+
+def test_it_starts_from_one_of_another_file(config_of, tmp_path: Path) -> None:
+    """A file with one layer more takes the others over; they keep their weights where asked to."""
+    run(config_of())
+    begin = "        super().__init__()\n"
+    longer = EXAMPLE.read_text().replace(begin, f"{begin}        self.more = nn.Linear(2, 3)\n", 1)
+    Path("more.py").write_text(longer)
+    parent = load_checkpoint("run/checkpoint").weights
+    more = "train.start_from=run", "output=tuned", "train.freeze=[enter]", "pipeline=train"
+    run(config_of("{kind: file, path: more.py}", *more))
+    child = load_checkpoint("tuned/checkpoint").weights
+    assert child.keys() - parent.keys() == {f"body.network.more.{n}" for n in ("weight", "bias")}
+    kept = [name for name in parent if torch.equal(parent[name], child[name])]
+    assert {name for name in parent if ".enter." in name} <= set(kept)
+    with pytest.raises(ConfigError, match="is no part of this network, expected some of"):
+        run(config_of("{kind: file, path: more.py}", *more[:2], "train.freeze=[head]"))
