@@ -14,6 +14,7 @@ import xarray as xr
 
 from axialcast.baselines import Baseline, Climatology, KeptFits
 from axialcast.baselines import fit_baselines as baselines_of
+from axialcast.baselines.choosing import LAGS
 from axialcast.baselines.own import FileBaseline, num_states
 from axialcast.data import open_analysis
 from axialcast.forecast import ForecastStore, choose_init_times
@@ -81,9 +82,10 @@ class Verification:
             # In the frame forecasts are what they were given: neither judged, nor fitted.
             forecast, analysis = within(forecast, width), within(analysis, width)
         inits, leads = forecast[INIT_TIME].values, leads_of(forecast)
-        # From the state before the first initial time, which the linear inverse model wants too.
+        # From the states before the first initial time, which baselines start from too.
         ends = np.array([inits.min(), inits.max()])
-        before = max([1, *(num_states(file) - 1 for file in own_files(config, "own_baselines"))])
+        own = (num_states(file) for file in own_files(config, "own_baselines"))
+        before = max(2, *LAGS, *own) - 1
         span = later(ends, np.array([-before * leads[0], leads[-1]]))
         if "probabilistic_climatology" in config.verify.baselines:
             # Its members are states of these years.
