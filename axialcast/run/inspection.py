@@ -339,5 +339,7 @@ def _pairs(values: Mapping[Any, Any]) -> str:
 
 def _words(value: object) -> str:
     if isinstance(value, list | tuple):
+        if any(" " in str(each) for each in value):  # sentences, of members
+            return " | ".join(map(str, value))
         return " to ".join(map(str, value)) if len(value) == 2 else str(list(value))
     return f"{value:g}" if isinstance(value, float) and not math.isnan(value) else str(value)

@@ -1,7 +1,10 @@
 """The line with a linear floor: whatever roles, masks, steps and edges there are."""
 
+import sys
+
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from axialcast.forecast import load_checkpoint
@@ -129,3 +132,18 @@ def test_where_there_is_no_floor_it_is_said(tmp_path, changes, reason, capsys):
     assert "floor" not in load_checkpoint(config.output / "checkpoint").network
     with pytest.raises(ValueError, match=r"^model.base: blend is not possible: .*set it to auto"):
         line(tmp_path, analysis(days()), "pipeline=[train]", *changes, base="blend")
+
+
+@pytest.mark.slow
+def test_two_processes_blend_as_one(tmp_path, ranks):
+    """The leader alone asks again for what both have fitted: neither waits for the other then."""
+    config = line(tmp_path, analysis(days()), "pipeline=[train]", "train.members=2")
+    alone = load_checkpoint(config.output / "checkpoint")
+    command = [sys.executable, "-m", "axialcast", "run", str(tmp_path / "run.yaml")]
+    command += ["pipeline=[train]", "train.members=2", f"output={tmp_path / 'two'}"]
+    for status, _, err in ranks(command, command):
+        assert status == 0, err
+    both = load_checkpoint(tmp_path / "two" / "checkpoint")
+    for one, other in zip(alone.members, both.members, strict=True):
+        for name in ("blend", "floor_share"):
+            torch.testing.assert_close(one[name], other[name], atol=1e-3, rtol=0)
