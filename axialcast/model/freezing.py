@@ -8,24 +8,19 @@ __all__ = ["freeze", "parts_of"]
 
 
 def parts_of(network: nn.Module) -> dict[str, list[str]]:
-    """The names of a network's parameters by part.
+    """The names of the parameters of a network's body by part.
 
     Parts are those that the body names in its attribute `parts`, by the beginnings of its
-    parameters' names, or else the body's submodules; and whatever has parameters beside the body.
+    parameters' names, or else its submodules.
     """
     body = network.get_submodule("body")
     named: dict[str, str] = getattr(body, "parts", None) or {
         name: name for name, _ in body.named_children()
     }
     found: dict[str, list[str]] = {part: [] for part in named}
-    for name, _ in network.named_parameters():
-        inside = name.removeprefix("body.")
-        if inside == name:
-            part = name.partition(".")[0]
-        else:
-            begins = [p for p, start in named.items() if f"{inside}.".startswith(f"{start}.")]
-            part = begins[0] if begins else inside
-        found.setdefault(part, []).append(name)
+    for name, _ in body.named_parameters():
+        begins = [part for part, start in named.items() if f"{name}.".startswith(f"{start}.")]
+        found.setdefault(begins[0] if begins else name, []).append(f"body.{name}")
     return {part: names for part, names in found.items() if names}
 
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from axialcast.forecast import Checkpoint
+from axialcast.names import PROGNOSTIC
 from axialcast.times.steps import step_text
 from axialcast.transfer.axial import WIDTHS, axial
 from axialcast.transfer.units import given_fields, told_fields
@@ -14,7 +16,9 @@ from axialcast.transfer.units import given_fields, told_fields
 __all__ = ["TakenOver", "refuse_unlike", "taken_over"]
 
 BODY = "body."
-"""Begins the names of what can be taken over; all else of a network follows from its data."""
+"""Begins the names of what is taken over; nearly all else of a network follows from its data."""
+SHARE = "floor_share"
+"""By channel, on how much of a linear floor's step a network builds; 0, or learned."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def taken_over(parent: Checkpoint, child: Checkpoint) -> TakenOver:
     lines[:0] = [f"{same} of {len(new)} tensors as they are"]
     lines += _other_tasks(parent, child)
     weights = dict(child.weights) | {f"{BODY}{name}": value for name, value in found.items()}
+    weights |= _share(parent, child, lines.append)
     return TakenOver(weights, frozenset(f"{BODY}{name}" for name in carried), lines)
 
 
@@ -108,6 +113,26 @@ def _alike(
     if told_fields(parent) != told_fields(child) or given_fields(parent) != given_fields(child):
         say("fields or their normalisation differ: forecasts do not begin as the checkpoint's")
     return {name: old[name] if name in fits else value for name, value in new.items()}, fits
+
+
+def _share(parent: Checkpoint, child: Checkpoint, say: Any) -> dict[str, Tensor]:
+    """What the child builds on of the linear floor, where it learns that: as much as the parent."""
+    was, now = (checkpoint.weights.get(SHARE) for checkpoint in (parent, child))
+    learned = was is not None and bool(was.any())
+    if now is None or not now.any():  # it does not
+        if learned:
+            say(
+                "the checkpoint's network builds on a share of a linear floor, this one does not: "
+                "forecasts do not begin as its"
+            )
+        return {}
+    known = dict(zip(parent.channels, was if was is not None and learned else (), strict=False))
+    nothing = torch.zeros_like(now[0])
+    prognostic = child.channels.having(PROGNOSTIC)
+    share = torch.stack([known.get(channel, nothing) for channel in prognostic])
+    mean = f"{float(share.mean()):.2g}"
+    say(f"the share of the linear floor begins as it was, {mean} on average")
+    return {SHARE: share}
 
 
 def _size(tensor: Tensor) -> str:

@@ -270,3 +270,25 @@ def test_a_part_of_the_globe_takes_what_lies_there(checkpoint):
         name = f"body.transformer.position.param_{number}"
         old = parent.weights[name].squeeze()[rows]
         torch.testing.assert_close(found.weights[name].squeeze(), old)
+
+
+def test_the_share_of_a_floor_is_taken_over_where_it_is_learned(checkpoint, channels_of):
+    """From a network without one it begins at zero, so that forecasts are as they were."""
+    floor = {"patterns": 2, "lags": 1, "rest": 1, "seasons": False, "departures": True, "leads": 3}
+    learned, fixed = (
+        replace(one, weights=dict(one.weights) | {"floor_share": torch.tensor(share)})
+        for one, share in (
+            (checkpoint(seed=7, floor=floor), [0.9, 0.7, 0.5]),
+            (checkpoint(floor=floor), [0.0, 0.0, 0.0]),
+        )
+    )
+    two = channels_of(["mean_sea_level_pressure", "geopotential"])
+    begun = checkpoint(channels=two, floor=floor)
+    begun = replace(begun, weights=dict(begun.weights) | {"floor_share": torch.full([2], 0.5)})
+    for parent, share in ((learned, [0.5, 0.9]), (fixed, [0.0, 0.0]), (checkpoint(), [0.0, 0.0])):
+        found = taken_over(parent, begun)
+        assert found.weights["floor_share"].tolist() == pytest.approx(share)
+        assert found.lines[-1].startswith("the share of the linear floor begins as it was, ")
+    found = taken_over(learned, fixed)
+    assert not found.weights["floor_share"].any()
+    assert found.lines[-1].endswith("forecasts do not begin as its")
