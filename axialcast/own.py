@@ -7,11 +7,16 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 from typing import Any
 
 __all__ = ["OwnFile"]
+
+_RUNNING = RLock()
+"""Held while a file runs: another thread is to find all that it defines."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class OwnFile:
             raise ValueError(f"{path}: not a Python program in UTF-8") from None
         return cls(path, source)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Checksum of the contents, by which it is known wherever it lies."""
         return hashlib.sha256(self.source).hexdigest()
@@ -110,10 +115,14 @@ class OwnFile:
             raise ValueError(f"{self.path}:{lines[-1]}: {kind}{reason}") from error
 
     def _module(self) -> ModuleType:
-        """The file, run once in a process."""
-        name = f"axialcast_own_{self.path.stem}_{self.sha256[:16]}"
-        if name in sys.modules:
-            return sys.modules[name]
+        """The file, run once in a process; a copy elsewhere is another, whose errors are its own."""
+        place = hashlib.sha256(str(self.path).encode()).hexdigest()
+        name = f"axialcast_own_{self.path.stem}_{place[:8]}_{self.sha256[:16]}"
+        with _RUNNING:
+            return sys.modules.get(name) or self._run(name)
+
+    def _run(self, name: str) -> ModuleType:
+        """The file as a module of a name, which other parts of it may look for."""
         try:
             program = compile(self.source, str(self.path), "exec")
         except SyntaxError as error:

@@ -1,5 +1,6 @@
 """A user's file is what it was when it was read, and what it does wrong is said with its line."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 
@@ -43,6 +44,13 @@ def test_a_file_runs_once_and_reading_runs_nothing(tmp_path: Path) -> None:
     for _ in range(2):
         assert OwnFile.read(file.path).call("build") == 1
     assert (tmp_path / "ran").read_text() == "x"
+
+
+def test_threads_find_all_that_a_file_defines(tmp_path: Path) -> None:
+    file = file_of(tmp_path, "import time\ntime.sleep(0.2)\ndef build(): return 3")
+    with ThreadPoolExecutor(4) as threads:
+        calls = [threads.submit(file.call, "build") for _ in range(4)]
+        assert [call.result() for call in calls] == [3] * 4
 
 
 def test_dataclasses_of_a_file_know_their_module(tmp_path: Path) -> None:
