@@ -115,7 +115,7 @@ class OwnFile:
             raise ValueError(f"{self.path}:{lines[-1]}: {kind}{reason}") from error
 
     def _module(self) -> ModuleType:
-        """The file, run once in a process; a copy elsewhere is another, whose errors are its own."""
+        """The file, run once in a process; a copy elsewhere is another."""
         place = hashlib.sha256(str(self.path).encode()).hexdigest()
         name = f"axialcast_own_{self.path.stem}_{place[:8]}_{self.sha256[:16]}"
         with _RUNNING:
