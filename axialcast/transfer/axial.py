@@ -25,6 +25,10 @@ EMBED = ("embed.project.weight", "embed.project.bias")
 HEAD = ("head.project.weight", "head.project.bias")
 ENDS = re.compile(r"\.f\..*\.to_out\.|\.g\.net\.1\.2\.")
 """The projections that end the branches of a block."""
+UNLIKE = (
+    "of another kind than before (logarithms, departures), so that forecasts do not begin as the "
+    "checkpoint's"
+)
 Say = Callable[[str], object]
 Weights = dict[str, Tensor]
 
@@ -152,7 +156,7 @@ def _fields(pair: Sequence[Mapping[Key, object]], fold: Fold, what: str) -> Iter
         "that begin at zero": [],
         "left out": [name for kind, name in old if (kind, name) not in new],
         "normalised otherwise, which the weights make up for": [],
-        "of another kind than before (logarithms, departures)": [],
+        UNLIKE: [],
     }
     anew, _, folded, unlike = sorts.values()
     for (_, name), found in zip(new, fold, strict=True):

@@ -198,7 +198,7 @@ def with_usual(one, spread):
 def test_departures_in_place_of_states_are_said(checkpoint):
     child = with_usual(checkpoint(departures=True), [0.8, 0.6, 0.4])
     lines = taken_over(checkpoint(seed=7), child).lines
-    assert lines[1].startswith("inputs of another kind than before (logarithms, departures): geop")
+    assert lines[1].startswith("inputs of another kind than before (logarithms, departures), so ")
 
 
 def test_static_fields_are_normalised_by_their_own_grids(checkpoint):
