@@ -22,26 +22,27 @@ TOGETHER = 4096
 
 
 def lagged_rows(
-    times: Times, lag: np.timedelta64, num: int = 3, *, model: str = "a linear inverse model"
+    times: Times, lag: np.timedelta64, *, model: str = "a linear inverse model"
 ) -> NDArray[np.int64]:
-    """(num, n) positions of all times that have num - 1 others a lag apart after them, and of
-    these.
+    """(3, n) positions of all times that have one a lag later and one two lags later, and of these.
+
+    Args:
+        model: that needs them, in words.
 
     Raises:
         ValueError: the lag is not a multiple of the cadence, or there are none.
     """
     steps = int(whole_steps("lag", np.array([lag]), spacing(times))[0])
     rows, _ = gapless_axis(times)
-    length = max(len(rows) - (num - 1) * steps, 0)
-    found = np.stack([rows[lags * steps :][:length] for lags in range(num)])
-    found = found[:, (found >= 0).all(0)]
-    if not found.size:
-        words = {3: "three", 4: "four"}
+    num = max(len(rows) - 2 * steps, 0)
+    triples = np.stack([rows[lags * steps :][:num] for lags in range(3)])
+    triples = triples[:, (triples >= 0).all(0)]
+    if not triples.size:
         raise ValueError(
             f"training: {len(times)} times are too few for {model} of lag "
-            f"{steps} steps, which needs {words[num]} a lag apart; train on more"
+            f"{steps} steps, which needs three a lag apart; train on more"
         )
-    return found
+    return triples
 
 
 def predictors(states: Sequence[Numbers], season: Numbers | None = None) -> Numbers:
