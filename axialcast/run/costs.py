@@ -29,6 +29,7 @@ from axialcast.model.memory import installed_bytes, resident_bytes
 from axialcast.names import FORCING
 from axialcast.parallel import launch
 from axialcast.run.config import Config, DataConfig
+from axialcast.run.model_section import AxialConfig
 from axialcast.run.network import network_of
 from axialcast.run.parent import Parent
 from axialcast.run.simulated import planet_of
@@ -81,10 +82,19 @@ class Preflight:
         then = ", once: they are then held in memory" if states.in_memory else ""
         return [
             f"parameters: {num_parameters:,}",
+            *self._network_in_words(),
             *self.memory(),
             f"read per epoch: {readable_size(read)} (decoded){then}",
             f"output: about {readable_size(self.output_bytes(num_parameters))} before compression",
         ]
+
+    def _network_in_words(self) -> list[str]:
+        """What `model.size` has decided, where it has, or what was given."""
+        model = self.config.model
+        if not isinstance(model, AxialConfig):
+            return []
+        patch = " x ".join(map(str, model.patch))
+        return [f"network: dim {model.dim}, depth {model.depth}, patches of {patch}"]
 
     def memory(self) -> list[str]:
         """What each stage will hold, one line each."""
