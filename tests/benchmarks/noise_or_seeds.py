@@ -25,7 +25,7 @@ from axialcast.run.training_data import TrainingData
 from axialcast.training import Processes
 
 ROOT = Path(__file__).parents[2]
-NUM, MEMBERS, LEADS, EVERY = 4, 8, 10, 12
+NUM, MEMBERS, LEADS, EVERY = 4, 8, 5, 12
 
 
 def made(store, seed, steps, overrides=()):
