@@ -213,8 +213,8 @@ def test_check_knows_the_planet_that_will_be_simulated(here: Path) -> None:
     result = call("check", "smallest", "device=cpu")
     assert result.exit_code == 0, result.output
     assert "prognostic: geopotential 500 hPa" in result.stdout
-    # 4 hours of the day, 4 lead times and 200 patterns of 16 x 32 points of 4 bytes
-    assert "(at most verify.memory_gib 2.15 GB, fitted baselines 426 kB, libr" in result.stdout
+    # 4 hours of the day, 4 lead times and twice 200 patterns of 16 x 32 points of 4 bytes
+    assert "(at most verify.memory_gib 2.15 GB, fitted baselines 836 kB, libr" in result.stdout
     assert "grid: 16 x 32, global" in result.stdout
     assert "times: 360, every 6 h, 2001-01-01T00 to 2001-03-31T18" in result.stdout
     line = refused("check", "smallest", "data.variables=[temperature]", "device=cpu")
