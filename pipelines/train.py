@@ -116,7 +116,7 @@ def run(config: Config) -> None:
         config,
         shape=data.grid.shape,
         num_channels=len(data.channels),
-        num_samples=data.train.sizes["time"] // data.stride,
+        num_samples=data.train.sizes["time"],
     )
     assert config.data is not None
     for remark in [*data.missing(), *remarks(config, data)]:

@@ -30,8 +30,8 @@ SIZES = {
     "medium": Size(128, 4, 96),
     "large": Size(192, 6, 192),
 }
-FEW, MANY = 750, 4000
-"""States a model step apart: fewer are learned by heart by more than the smallest network, and
+FEW, MANY = 750, 10_000
+"""States of the training period: fewer are learned by heart by more than the smallest network, and
 more of them teach a larger one something."""
 CHANNELS = 16
 """From as many on a network is one size larger."""
@@ -40,7 +40,7 @@ COARSEST = 8
 
 
 def automatic(num_samples: int, num_channels: int) -> str:
-    """The size for so many states a model step apart, of so many channels."""
+    """The size for so many states, of so many channels."""
     names = list(SIZES)
     number = (num_samples >= FEW) + (num_samples >= MANY) + (num_channels >= CHANNELS)
     return names[min(number, len(names) - 1)]
@@ -52,7 +52,7 @@ def sized(config: Config, *, shape: tuple[int, int], num_channels: int, num_samp
     Args:
         shape: (h, w) of the grid.
         num_channels: of its states.
-        num_samples: states of the training period, a model step apart.
+        num_samples: states of the training period.
     """
     model = config.model
     if not isinstance(model, AxialConfig) or model.size is None:

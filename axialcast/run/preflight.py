@@ -165,7 +165,7 @@ def _planned(
     step = data.model_step
     stride = 1 if step is None else multiple(step, cadence) or 1  # misfits name what does not fit
     channels = Channels.of(analysis.dataset, data.roles)
-    num_samples = len(analysis.between(*data.train)) // stride
+    num_samples = len(analysis.between(*data.train))
     config = sized(
         config, shape=analysis.grid.shape, num_channels=len(channels), num_samples=num_samples
     )

@@ -56,7 +56,7 @@ class Space:
         sizes: dict[str, list[str]] = {}
         if isinstance(config.model, AxialConfig):
             channels, analysis = preflight.channels, preflight.analysis
-            num_samples = len(preflight.split("train")) // preflight.stride
+            num_samples = len(preflight.split("train"))
             for name in SIZES:
                 plain = config.model_copy(
                     update={"model": AxialConfig.model_validate({"size": name})}
