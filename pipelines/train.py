@@ -241,8 +241,8 @@ def training_of(
     if train.keep == "best" or network.floor is not None:
         watch = partial(windows, watched)
         own = windows_to_judge(config, data.step, processes, watch)
-        judging = Judging(task, own, weights) if train.keep == "best" else None
         blending = None if network.floor is None else Blending(task, own)
+        judging = Judging(task, own, weights, blending) if train.keep == "best" else None
     seed_rank(config.seed)
     return Training(
         network,

@@ -1,6 +1,7 @@
 """How much a network and its linear floor count in the forecast of both.
 
-Shapes: b windows, l lead times, c prognostic channels, h latitudes, w longitudes.
+Shapes: b windows, l lead times, c channels forecast (the prognostic first), h latitudes,
+w longitudes.
 """
 
 from collections.abc import Callable
@@ -25,8 +26,8 @@ class Blended:
     """What was found.
 
     Args:
-        weights: (l, c) of the network, in [0, 1].
-        network, floor, blend: (l, c) RMSE of each alone and of both, in standard deviations.
+        weights: (l, p) of the network for each prognostic channel, in [0, 1].
+        network, floor, blend: (l, p) RMSE of each alone and of both, in standard deviations.
     """
 
     weights: NDArray[np.float64]
@@ -69,6 +70,20 @@ class Blending:
         Args:
             total: of sums (5, l, c), those of all processes.
         """
+        return _blended(self._gathered(network, total)[..., : network.num_channels])
+
+    def errors(
+        self, network: ForecastNetwork, total: Callable[[Tensor], Tensor] = lambda sums: sums
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(l, c) squared errors of the blend, of all channels forecast, and the area of these."""
+        sums = self._gathered(network, total)
+        area = sums[0]
+        return area * _blended(sums).blend ** 2, area
+
+    def _gathered(
+        self, network: ForecastNetwork, total: Callable[[Tensor], Tensor]
+    ) -> NDArray[np.float64]:
+        """`_sums` of all windows and processes, in evaluation mode."""
         was_training = network.training
         network.eval()
         sums: Tensor | None = None
@@ -78,10 +93,12 @@ class Blending:
                 sums = found if sums is None else sums + found
         network.train(was_training)
         assert sums is not None
-        return _blended(total(sums).numpy())
+        gathered: NDArray[np.float64] = total(sums).numpy()
+        return gathered
 
     def _sums(self, network: ForecastNetwork, batch: Batch) -> Tensor:
-        """(5, l, c) of the area: itself, (n - f)(t - f), (n - f)², (t - f)², (t - n)²."""
+        """(5, l, c) of the area: itself, (n - f)(t - f), (n - f)², (t - f)², (t - n)²; f is
+        n for diagnostic channels, which have no floor."""
         task, judged = self.task, judged_where(batch)
         num = network.num_channels
         found = []
@@ -97,11 +114,13 @@ class Blending:
                 valid=None if batch.input_valid is None else batch.input_valid[:, -1],
             )
             for lead, (own, floor) in enumerate(steps):
-                truth, area = batch.targets[:, lead, :num], task.area_weights.expand(floor.shape)
+                own = own.float()
+                floor = torch.cat([floor, own[:, num:]], 1)
+                truth, area = batch.targets[:, lead], task.area_weights.expand(floor.shape)
                 if judged is not None:
-                    valid = judged[:, lead, :num]
+                    valid = judged[:, lead]
                     truth, area = torch.where(valid, truth, 0.0), area * valid
-                apart, beyond = own[:, :num].float() - floor, truth - floor
+                apart, beyond = own - floor, truth - floor
                 left = beyond - apart
                 terms = (torch.ones_like(apart), apart * beyond, apart**2, beyond**2, left**2)
                 found.append(torch.stack([(area * each).sum((0, 2, 3)) for each in terms]))

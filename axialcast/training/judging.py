@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from axialcast.data import WindowLoader
+from axialcast.model import ForecastNetwork
+from axialcast.training.blending import Blending
 from axialcast.training.parallel import shared_like
 from axialcast.training.task import ForecastTask
 
@@ -37,11 +40,14 @@ class Judging:
         task: how a batch is forecast and what of it is judged.
         windows: of data.validate, as many target states as lead times; always the same.
         weights: (c,) of the channels; None: alike.
+        blending: of a network with a linear floor: judged is the blend of both, as it would be with
+            these weights of the network.
     """
 
     task: ForecastTask
     windows: WindowLoader
     weights: Any | None = None
+    blending: Blending | None = None
 
     @property
     def measure(self) -> str:
@@ -64,16 +70,11 @@ class Judging:
         Returns:
             In standard deviations; infinity where forecasts are not finite.
         """
-        was_training = model.training
-        model.eval()
-        sums: Tensor | None = None
-        with torch.inference_mode():
-            for batch in self.windows.epoch(0):
-                pair = torch.stack(self.task.apart(model, batch)).cpu().double()
-                sums = pair if sums is None else sums + pair
-        model.train(was_training)
-        assert sums is not None
-        squares, weight = total(sums).numpy()
+        if self.blending is None:
+            squares, weight = self._errors(model, total)
+        else:
+            assert isinstance(model, ForecastNetwork)
+            squares, weight = self.blending.errors(model, total)
         judged = weight > 0
         channels = np.ones(squares.shape[1]) if self.weights is None else np.asarray(self.weights)
         shares = np.broadcast_to(channels, squares.shape)[judged]
@@ -84,6 +85,22 @@ class Judging:
         logs = power * np.log(np.maximum(mean, np.finfo(np.float64).tiny))
         score = float(np.exp(shares @ logs / shares.sum()))
         return score if math.isfinite(score) else math.inf
+
+    def _errors(
+        self, model: nn.Module, total: Callable[[Tensor], Tensor]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(k, c) squared errors, or CRPS, and the area they are of."""
+        was_training = model.training
+        model.eval()
+        sums: Tensor | None = None
+        with torch.inference_mode():
+            for batch in self.windows.epoch(0):
+                pair = torch.stack(self.task.apart(model, batch)).cpu().double()
+                sums = pair if sums is None else sums + pair
+        model.train(was_training)
+        assert sums is not None
+        squares, weight = total(sums).numpy()
+        return squares, weight
 
 
 class Best:

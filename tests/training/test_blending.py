@@ -1,9 +1,13 @@
 """Weights of a blend: least squares in [0, 1], for each lead time and channel."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from axialcast.training.blending import _blended
+from axialcast.model import ForecastNetwork
+from axialcast.training import Judging
+from axialcast.training.blending import Blending, _blended
 
 
 def sums(own, floor, truth):
@@ -35,3 +39,17 @@ def test_a_network_that_is_not_finite_counts_nothing(own, weight):
     with np.errstate(invalid="ignore"):
         found = _blended(sums(np.full((5, 1, 1), own), floor, truth))
     assert found.weights.item() == weight
+
+
+def test_weights_are_judged_by_the_blend(monkeypatch):
+    """What will be forecast is what must be good: a network that knows what its floor does not."""
+    rng = np.random.default_rng(5)
+    truth = rng.standard_normal((41, 2, 3))
+    floor, own = (truth + rng.standard_normal(truth.shape) for _ in range(2))
+    gathered = sums(own, floor, truth)
+    monkeypatch.setattr(Blending, "_gathered", lambda *_: gathered)
+    judging = Judging(SimpleNamespace(loss=SimpleNamespace(samples=1)), None, None, Blending(0, 0))
+    network = ForecastNetwork.__new__(ForecastNetwork)
+    expected = np.exp(np.log(_blended(gathered).blend).mean())
+    assert judging.rmse(network) == pytest.approx(expected)
+    assert expected < np.exp(np.log(_blended(gathered).network).mean())
