@@ -27,7 +27,7 @@ class ModelConfig(Section):
     kind: Kind = "axial"
     """What computes: axial attention; unet or vit, to compare it with; file, a network of your
     own."""
-    base: Literal["persistence", "blend", "linear", "auto"] = "persistence"
+    base: Literal["persistence", "blend", "linear", "auto"] = "auto"
     """What forecasts are built on: persistence, the last state; blend, a linear floor beside the
     network (the baseline vector_autoregression), in shares that data.validate decides; linear, the
     same of a network that learns on top of a share of the floor; auto: blend where the data allow
