@@ -71,7 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("names", "disclosure", "grid", "frame", "cores", "device", "stopping", "times", "files"),
         *("model", "own", "parallel", "planet", "transfer"),
         *("data", "data.opening.kinds", "data.windows", "data.preparing", "forecast", "baselines"),
-        "scores",
+        *("scores", "training"),
     },
     "__main__": {"run"},
     "__init__": set(),  # at the top; its names are imported when used

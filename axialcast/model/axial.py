@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from axialcast.grid import Grid
 from axialcast.model.embedding import PatchEmbedding, PatchHead, SphereFeatures, num_patches
+from axialcast.model.local import LocalPath
 from axialcast.nn import AxialTransformer
 from axialcast.nn.domain import Domain, share_axis
 
@@ -33,6 +34,7 @@ class AxialBody(nn.Module):
         dropout: of residual branches.
         drop_path: of residual branches as a whole, in the last layer; less in those before.
         reversible: recompute activations in backward instead of keeping them.
+        local: features of every point beside those of patches, see `LocalPath`; 0: none.
 
     Raises:
         ValueError: `patch` does not divide `input_steps`, or as AxialTransformer.
@@ -41,6 +43,7 @@ class AxialBody(nn.Module):
     parts = {  # noqa: RUF012, read alone
         **{"embed": "embed", "features": "features", "positions": "transformer.position"},
         **{"blocks": "transformer.layers", "norm": "transformer.norm", "head": "head"},
+        "local": "local",
     }
     """By the names that readers know them by, where parameters are."""
 
@@ -60,6 +63,7 @@ class AxialBody(nn.Module):
         dropout: float = 0.0,
         drop_path: float = 0.0,
         reversible: bool = True,
+        local: int = 0,
     ) -> None:
         super().__init__()
         if input_steps % patch[0]:
@@ -84,12 +88,30 @@ class AxialBody(nn.Module):
             reversible=reversible,
         )
         self.head = PatchHead(dim, num_outputs, patch=patch[1:], shape=grid.shape)
+        self.local = None
+        if local:
+            self.local = LocalPath(
+                num_fields,
+                grid,
+                num_outputs=num_outputs,
+                input_steps=input_steps,
+                width=local,
+                dim=dim,
+                patch=patch[1:],
+                dropout=dropout,
+            )
 
     def forward(self, fields: Tensor, dates: Tensor) -> Tensor:
         """(b, t, k, h, w) fields at (b, t, n) dates → (b, c, h, w)."""
         latest = self.patch[0] - 1
         tokens = self.embed(fields) + self.features(dates[:, latest :: self.patch[0], :2])
-        outputs: Tensor = self.head(self.transformer(tokens)[:, -1])
+        outputs: Tensor
+        if self.local is None:
+            outputs = self.head(self.transformer(tokens)[:, -1])
+            return outputs
+        points = self.local.points(fields)
+        features = self.transformer(tokens + self.local.patches(points))[:, -1]
+        outputs = self.head(features) + self.local.outputs(points, features)
         return outputs
 
     def share(self, group: Any) -> tuple[Domain, list[slice]]:
@@ -99,8 +121,11 @@ class AxialBody(nn.Module):
             The bands as attention knows them, and the rows of the grid of each process.
 
         Raises:
-            ValueError: there are more processes than rows of patches.
+            ValueError: there are more processes than rows of patches, or convolutions would reach
+                into the bands of others.
         """
+        if self.local is not None:
+            raise ValueError("convolutions reach beyond a band of latitudes; set model.local: 0")
         height, patch = self.head.shape[0], self.patch[1]
         length = -(-height // patch)
         try:

@@ -3,7 +3,6 @@
 Shapes: b windows, t input times, k fields, c channels, h latitudes, w longitudes; d features.
 """
 
-import math
 from itertools import pairwise
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from axialcast.grid import Grid
+from axialcast.model.convolutions import Convolution, ResidualBlock, norm
 
 __all__ = ["UNet"]
 
@@ -57,13 +57,17 @@ class UNet(nn.Module):
         around = grid.is_periodic
         widths = [dim * 2**level for level in range(depth + 1)]
         steps = list(pairwise(widths))
-        self.enter = _Convolution(input_steps * num_channels, dim, around)
-        self.down = nn.ModuleList(_Block(width, width, around, dropout) for width in widths[:-1])
-        self.coarser = nn.ModuleList(_Convolution(n, m, around, stride=2) for n, m in steps)
-        self.bottom = _Block(widths[-1], widths[-1], around, dropout)
-        self.finer = nn.ModuleList(_Convolution(m, n, around) for n, m in reversed(steps))
-        self.up = nn.ModuleList(_Block(2 * n, n, around, dropout) for n, _ in reversed(steps))
-        self.norm = _norm(dim)
+        self.enter = Convolution(input_steps * num_channels, dim, around)
+        self.down = nn.ModuleList(
+            ResidualBlock(width, width, around, dropout) for width in widths[:-1]
+        )
+        self.coarser = nn.ModuleList(Convolution(n, m, around, stride=2) for n, m in steps)
+        self.bottom = ResidualBlock(widths[-1], widths[-1], around, dropout)
+        self.finer = nn.ModuleList(Convolution(m, n, around) for n, m in reversed(steps))
+        self.up = nn.ModuleList(
+            ResidualBlock(2 * n, n, around, dropout) for n, _ in reversed(steps)
+        )
+        self.norm = norm(dim)
         self.leave = nn.Conv2d(dim, num_outputs, 1)
         nn.init.zeros_(self.leave.weight)
         assert self.leave.bias is not None
@@ -85,35 +89,3 @@ class UNet(nn.Module):
             x = block(torch.cat([finer(twice[..., :height, :width]), beside], 1))
         outputs: Tensor = self.leave(functional.silu(self.norm(x)))
         return outputs
-
-
-class _Block(nn.Module):
-    """x + two convolutions, each after a group norm and SiLU."""
-
-    def __init__(self, given: int, made: int, around: bool, dropout: float) -> None:
-        super().__init__()
-        self.passed = nn.Identity() if given == made else nn.Conv2d(given, made, 1)
-        self.branch = nn.Sequential(
-            *(_norm(given), nn.SiLU(), _Convolution(given, made, around)),
-            *(_norm(made), nn.SiLU(), nn.Dropout(dropout), _Convolution(made, made, around)),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.passed(x) + self.branch(x)
-        return out
-
-
-class _Convolution(nn.Conv2d):
-    """3 x 3, of fields continued by a row and a column on every side."""
-
-    def __init__(self, given: int, made: int, around: bool, stride: int = 1) -> None:
-        super().__init__(given, made, 3, stride)
-        self.beyond = "circular" if around else "replicate"
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = functional.pad(x, (1, 1, 0, 0), mode=self.beyond)
-        return super().forward(functional.pad(x, (0, 0, 1, 1), mode="replicate"))
-
-
-def _norm(width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(8, width), width)

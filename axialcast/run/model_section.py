@@ -73,6 +73,9 @@ class AxialConfig(ModelConfig):
     """Share of windows for which the last layer is left out while training; of the layers before
     it less, from 0 at the first."""
 
+    local: Annotated[Whole, Field(le=4096)] = 0
+    """Features of every point, by convolutions, beside those of patches; 0: none."""
+
     @model_validator(mode="after")
     def _has_features(self) -> Self:
         _refuse_odd_heads(self.dim, self.heads, self.mlp_ratio)

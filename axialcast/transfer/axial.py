@@ -14,6 +14,7 @@ from axialcast.forecast import Checkpoint
 from axialcast.model.embedding import num_patches
 from axialcast.transfer.along import Along, Matrix, along
 from axialcast.transfer.kernels import Fold, embedded, headed
+from axialcast.transfer.local import local
 from axialcast.transfer.units import Key, changes, given_fields, told_fields
 
 __all__ = ["WIDTHS", "axial"]
@@ -56,6 +57,11 @@ def axial(
     carried -= _blocks(parent, child, found, say)
     carried -= _kernels(parent, child, axes, found, say)
     carried -= _positions(parent, child, axes, new, found, say)
+    folds = (
+        changes(told_fields(parent, child), told_fields(child)),
+        changes(given_fields(parent), given_fields(child)),
+    )
+    carried -= local(parent, child, axes, new, found, folds, say)
     return found, carried
 
 

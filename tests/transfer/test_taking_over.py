@@ -36,8 +36,9 @@ def test_the_same_network_is_taken_as_it_is(checkpoint):
     assert len(found.carried) == 51
 
 
-def test_other_statistics_are_folded_into_the_weights(checkpoint, physical):
-    parent, child = checkpoint(seed=7), checkpoint(scaled=5)
+@pytest.mark.parametrize("local", [0, 8])
+def test_other_statistics_are_folded_into_the_weights(checkpoint, physical, local):
+    parent, child = checkpoint(seed=7, local=local), checkpoint(scaled=5, local=local)
     given = drawn()
     there = physical(parent, given)
     close(physical(started(parent, child), given), there)
@@ -46,28 +47,33 @@ def test_other_statistics_are_folded_into_the_weights(checkpoint, physical):
     assert [line.split(" normalised otherwise")[0] for line in lines[1:]] == ["inputs", "forecasts"]
 
 
+@pytest.mark.parametrize("local", [0, 8])
 @pytest.mark.parametrize("position", ["learned", "rotary", "sinusoidal", "none"])
-def test_the_same_places_in_another_order(checkpoint, physical, position):
+def test_the_same_places_in_another_order(checkpoint, physical, position, local):
     """From south to north, as many stores are. Positions without parameters count rows."""
     flipped = LatLonGrid(GLOBE.latitude[::-1], GLOBE.longitude)
-    parent = checkpoint(GLOBE, seed=7, position=position)
-    child = started(parent, checkpoint(flipped, position=position))
+    parent = checkpoint(GLOBE, seed=7, position=position, local=local)
+    child = started(parent, checkpoint(flipped, position=position, local=local))
     given = drawn()
     here = physical(child, given.flip(-2)).flip(-2)
     if position in ("learned", "none"):
         close(here, physical(parent, given))
 
 
-def test_longitudes_that_begin_elsewhere(checkpoint, physical):
+@pytest.mark.parametrize("local", [0, 8])
+def test_longitudes_that_begin_elsewhere(checkpoint, physical, local):
     rolled = LatLonGrid(GLOBE.latitude, [*GLOBE.longitude[4:], 360, 396, 432, 468])
-    parent = checkpoint(GLOBE, seed=7)
-    child = started(parent, checkpoint(rolled))
+    parent = checkpoint(GLOBE, seed=7, local=local)
+    child = started(parent, checkpoint(rolled, local=local))
     given = drawn()
     close(physical(child, given.roll(-4, -1)).roll(4, -1), physical(parent, given))
 
 
-def test_what_it_is_told_besides_does_not_count_at_first(checkpoint, channels_of, physical):
-    parent = checkpoint(seed=7)
+@pytest.mark.parametrize(("was", "local"), [(0, 0), (8, 8), (0, 8)])
+def test_what_it_is_told_besides_does_not_count_at_first(
+    checkpoint, channels_of, physical, was, local
+):
+    parent = checkpoint(seed=7, local=was)
     more = channels_of(
         ["geopotential", "specific_humidity", "temperature", "mean_sea_level_pressure", "sst"],
         sst="forcing",
@@ -77,6 +83,7 @@ def test_what_it_is_told_besides_does_not_count_at_first(checkpoint, channels_of
         static=channels_of(["land"]),
         forcings=["cosine_of_solar_zenith_angle"],
         scaled=3,
+        local=local,
     )
     found = taken_over(parent, child)
     assert found.lines[1] == (
