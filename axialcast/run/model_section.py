@@ -17,7 +17,7 @@ from axialcast.run.values import Count, Location, Patch, Positive, Share, Whole
 __all__ = ["AxialConfig", "FileConfig", "Model", "ModelConfig", "UNetConfig", "ViTConfig"]
 
 Kind = Literal["axial", "unet", "vit", "file"]
-SIZED = ("dim", "depth", "patch")
+SIZED = ("dim", "depth", "patch", "local")
 """Keys that a size decides."""
 
 
@@ -51,8 +51,8 @@ class AxialConfig(ModelConfig):
     """Axial attention: keywords of `axialcast.model.axial.AxialBody`."""
 
     size: Literal["auto", "small", "medium", "large"] | None = None
-    """What decides those of dim, depth and patch that are not given: a size, or auto, which goes
-    by the grid, the channels and the number of states in data.train; null: their defaults."""
+    """What decides those of dim, depth, patch and local that are not given: a size, or auto, which
+    goes by the grid, the channels and the number of states in data.train; null: their defaults."""
     dim: Annotated[Count, Field(le=65_536)] = 128
     """Feature width."""
     depth: Annotated[Count, Field(le=1024)] = 4

@@ -18,23 +18,27 @@ class Size:
         dim: feature width.
         depth: blocks.
         tokens: patches of a state, about.
+        local: features of every point beside them.
     """
 
     dim: int
     depth: int
     tokens: int
+    local: int
 
 
 SIZES = {
-    "small": Size(64, 2, 64),
-    "medium": Size(128, 4, 96),
-    "large": Size(192, 6, 192),
+    "small": Size(64, 2, 64, 16),
+    "medium": Size(128, 4, 96, 32),
+    "large": Size(192, 6, 192, 48),
 }
 FEW, MANY = 750, 10_000
 """States of the training period: fewer are learned by heart by more than the smallest network, and
 more of them teach a larger one something."""
 CHANNELS = 16
 """From as many on a network is one size larger."""
+MOST_POINTS = 2**17
+"""Of a grid with features of every point: on more of them these would outweigh all else."""
 COARSEST = 8
 """Points along a side of a patch, at most: within it nothing is seen apart."""
 
@@ -63,10 +67,12 @@ def sized(config: Config, *, shape: tuple[int, int], num_channels: int, num_samp
     side = round(math.sqrt(math.prod(shape) / size.tokens))
     rows, columns = (min(max(side, 1), COARSEST, count) for count in shape)
     times = config.data.input_steps
+    is_local = math.prod(shape) <= MOST_POINTS and config.train.domain_ranks == 1
     decided: dict[str, Any] = {
         "dim": size.dim,
         "depth": size.depth,
         "patch": (times if times <= COARSEST else 1, rows, columns),
+        "local": size.local if is_local else 0,
     }
     given = {key: value for key, value in decided.items() if key not in model.model_fields_set}
     known = {**dict(model), **given, "size": None}

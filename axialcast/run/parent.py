@@ -51,7 +51,8 @@ class Parent:
             given["departures"] = False
         if isinstance(model, AxialConfig) and model.size is not None:
             given = {name: known[name] for name in WIDTHS if name in known} | given
-            given.setdefault("depth", known.get("depth", model.depth))
+            for name in ("depth", "local"):
+                given.setdefault(name, known.get(name, getattr(model, name)))
         return config.model_copy(update={"model": type(model).model_validate(given)})
 
     @classmethod

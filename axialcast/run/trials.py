@@ -74,6 +74,7 @@ class Space:
                         "model.size=null",
                         f"model.dim={model.dim}",
                         f"model.depth={model.depth}",
+                        f"model.local={model.local}",
                         f"model.patch=[{patch}]",
                     ]
             choices["size"], given["size"] = [AS_GIVEN, *sizes], AS_GIVEN

@@ -46,6 +46,22 @@ def test_patches_go_by_the_grid():
     assert network_of(size="small", shape=(2, 700))[2] == (3, 2, 5)
 
 
+def test_points_count_where_they_are_few_and_not_shared():
+    known = {"num_channels": 1, "num_samples": 2556}
+    local = {
+        shape: sized(config_of(size="medium"), shape=shape, **known).model.local
+        for shape in ((17, 33), (721, 1440))
+    }
+    assert local == {(17, 33): 32, (721, 1440): 0}
+    config = config_of(size="medium")
+    shared = config.model_copy(
+        update={"train": config.train.model_copy(update={"domain_ranks": 2})}
+    )
+    assert sized(shared, shape=(17, 33), **known).model.local == 0
+    assert sized(config_of(size="large", local=0), shape=(17, 33), **known).model.local == 0
+    assert sized(config_of(), shape=(17, 33), **known).model.local == 0
+
+
 def test_keys_that_are_given_win():
     assert network_of(size="large", dim=64) == (64, 6, (3, 2, 2))
     assert network_of(size="auto", depth=1, patch=[1, 4, 4]) == (128, 1, (1, 4, 4))
@@ -60,4 +76,4 @@ def test_it_is_written_down_as_it_was_given(tmp_path):
     again = load_config(tmp_path / "config.yaml")
     assert again == config
     assert again.model.model_fields_set >= {"depth", "size"}
-    assert not again.model.model_fields_set & {"dim", "patch"}
+    assert not again.model.model_fields_set & {"dim", "patch", "local"}
