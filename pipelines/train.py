@@ -156,7 +156,9 @@ def member_of(
     device: torch.device,
 ) -> Training:
     """The training of a member, as it would be alone with a seed of its own."""
-    own = of_member(config, member).model_copy(update={"seed": member_seed(config.seed, member)})
+    own = of_member(config, data, member).model_copy(
+        update={"seed": member_seed(config.seed, member)}
+    )
     torch.manual_seed(own.seed)
     return training_of(own, data, parent and parent.alone(member), processes, device)
 

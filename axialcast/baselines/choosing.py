@@ -72,7 +72,7 @@ class Series:
         axis, cadence = gapless_axis(times)
         self.values, self.times = values, times
         self.axis = np.where((axis >= 0) & np.any(values, axis=1)[axis], axis, -1)
-        self.season = annual_basis(later(times[0], np.arange(len(axis)) * cadence), 1)
+        self.season = annual_basis(later(times[:1], np.arange(len(axis)) * cadence), 1)
         self.steps = int(whole_steps("lag", np.array([lag]), spacing(times))[0])
 
     def rows(self, lags: int) -> NDArray[np.int64]:

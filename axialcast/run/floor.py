@@ -31,13 +31,12 @@ FIRST_SHARE = 0.5
 """Of the floor, that a network which learns on top of it starts with."""
 
 
-def of_member(config: Config, member: int) -> Config:
-    """The config of one of several networks: of auto every second learns on top of the floor, for a
-    mean of networks of two kinds gains more than one of as many alike."""
-    if config.model.base != "auto" or config.train.members == 1:
+def of_member(config: Config, data: TrainingData, member: int) -> Config:
+    """The config of one of several networks: of auto every second learns on top of the floor, if
+    there is one, for a mean of networks of two kinds gains more than one of as many alike."""
+    if config.model.base != "auto" or member % 2 == 0 or _no_floor(config, data):
         return config
-    base = "linear" if member % 2 else "blend"
-    return config.model_copy(update={"model": config.model.model_copy(update={"base": base})})
+    return config.model_copy(update={"model": config.model.model_copy(update={"base": "linear"})})
 
 
 def base_to_train(config: Config, data: TrainingData) -> tuple[dict[str, Any], str | None]:

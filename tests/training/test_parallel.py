@@ -75,7 +75,7 @@ def test_stopped_and_gone_on(runner, make_analysis, ranks, tmp_path, capsys):
     capsys.readouterr()
     runner(tmp_path / "fewer", DRY)
     # They have one thread each, and this one perhaps more.
-    _, changed, goes_on, kept = capsys.readouterr().out.splitlines()
+    *_, changed, goes_on, kept = capsys.readouterr().out.splitlines()
     assert changed.startswith("train: processes was 3, is 1; ")
     assert changed.endswith(
         "train.parallel was fsdp, is none: the same to rounding, not to the bit"
