@@ -116,9 +116,12 @@ def config_of(output: Path, data: str, kind: str, rate: float, simulated: Path |
     sections = yaml.safe_load(configs()[DATA[data]["config"]].read_text("utf-8"))
     sections["pipeline"] = ["train", "forecast", "verify"]
     sections["output"], sections["device"] = str(output), "cpu"
-    # On persistence: a linear floor is no network's merit.
-    sections["model"] = {**(DATA[data][kind] or sections["model"]), "base": "persistence"}
-    sections["train"]["learning_rate"] = rate
+    # On persistence: a linear floor is no network's merit. One network, and one forecast of it.
+    shared = {"base": "persistence", "departures": sections["model"].get("departures", "auto")}
+    sections["model"] = {**(DATA[data][kind] or sections["model"]), **shared}
+    sections["train"] |= {"learning_rate": rate, "members": 1}
+    for name in ("members", "perturb"):
+        sections["forecast"].pop(name, None)
     baselines = list(BASELINES) if kind == "axial" else ["persistence"]
     sections["verify"] = {"baselines": baselines, "metrics": ["rmse"]}
     sections["forecast"]["init_every_hours"] = 48

@@ -22,22 +22,22 @@ FIGURES, PAGE = "axialcast/report/figures.py", "axialcast/report/page.py"
 MUTANTS = {
     "training": [
         ("no clipping", LOOP, "parameters(), self._gradient_clip)", "parameters(), 1e9)"),
-        ("no weight decay", OPTIMIZATION, '"weight_decay": weight_decay', '"weight_decay": 0.0'),
+        ("no weight decay", OPTIMIZATION, "((matrices, weight_decay)", "((matrices, 0.0)"),
         (
             "validation on raw weights",
             LOOP,
-            "self.averaged.module, self._v",
-            "self.network, self._v",
+            "module, total = self.averaged.module,",
+            "module, total = self.network,",
         ),
         ("bfloat16 never on", "axialcast/device.py", '= "bfloat16" or', '= "never" or'),
         ("the same order every epoch", LOOP, "in self._loader:", "in self._loader.epoch(0):"),
         ("the schedule never applied", LOOP, 'group["lr"] = rate', 'group["lr"] = 1e-3'),
         ("rollouts stay as they begin", LOOP, "self._windows(self._stage)", "self._windows(0)"),
         (
-            "averaged weights not saved",
-            "pipelines/train.py",
-            "weights=training.averaged.module",
-            "weights=training.network",
+            "averaged weights not kept",
+            LOOP,
+            "entry.validation_rmse, module)",
+            "entry.validation_rmse, self.network)",
         ),
     ],
     "report": [
@@ -49,7 +49,7 @@ MUTANTS = {
         ),
         ("scorecard signs flipped", PAGE, "100 * (row.sel(", "-100 * (row.sel("),
         ("scorecard colours swapped", FIGURES, '"RdBu_r", vmin', '"RdBu", vmin'),
-        ("maps upside down", FIGURES, "LONGITUDE).values", "LONGITUDE).values[::-1]"),
+        ("maps upside down", FIGURES, "contourf(columns, rows,", "contourf(columns, rows[::-1],"),
         ("error reversed", PAGE, "one.values - truth.values", "truth.values - one.values"),
     ],
 }
