@@ -1,12 +1,5 @@
-"""Figures of the report as inline SVG: the only matplotlib import.
+"""Figures of scores against lead time, wave number and rank, and the scorecard."""
 
-Text stays text, so that the page's own font and a screen reader can take it. Names come from
-stores: none is read as a formula, and all are escaped.
-"""
-
-import io
-import re
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,18 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from axialcast.grid import grid_of
-from axialcast.report.graticule import map_axes, place_ticks
+from axialcast.report.drawing import GREY, INK, STYLE, svg
 from axialcast.report.wording import counted, model_name
 from axialcast.times.leads import leads_of
 
 __all__ = [
     "ERROR",
     "SPREAD",
-    "contour_levels",
     "curves",
     "energies",
-    "map_panel",
     "rank_histogram",
     "scorecard",
 ]
@@ -38,7 +28,6 @@ __all__ = [
 ERROR, SPREAD = "error of the mean", "spread"
 """What is drawn as a forecast's error, and beside it."""
 
-INK, GREY, RULE = "#1c2733", "#5f6b76", "#dfe3e7"
 FORECAST_LINE: dict[str, Any] = {"color": "#0b5cad", "linewidth": 2.6, "zorder": 5}
 OTHER_LINE: dict[str, Any] = {"color": "#9aa4ad", "linewidth": 1.2, "zorder": 2}
 # Greys tell apart by their dashes; the hardest to beat have colours (Okabe and Ito's vermilion and
@@ -54,27 +43,6 @@ LINES: dict[str, dict[str, Any]] = {
     "climatology": {"color": "#6f7a84", "linewidth": 1.2, "zorder": 3, "dashes": (1, 2)},
     "damped_persistence": {"color": "#6f7a84", "linewidth": 1.2, "zorder": 3, "dashes": (6, 2)},
     "persistence": {"color": "#9aa4ad", "linewidth": 1.2, "zorder": 2},
-}
-
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "axialcast",
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "text.usetex": False,
-    "font.size": 9.0,
-    "text.color": INK,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": GREY,
-    "axes.linewidth": 0.8,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "grid.color": RULE,
-    "grid.linewidth": 0.8,
-    "figure.dpi": 72.0,
 }
 
 
@@ -102,7 +70,7 @@ def curves(scores: xr.DataArray, *, title: str, label: str) -> Markup:
         axes.text(0, 1.015, label, transform=axes.transAxes, color=GREY, va="bottom", size=8.5)
         axes.set_title(title, pad=18, color=INK, weight="bold")
         _label_ends(axes, ends, leads[-1])
-        return _svg(figure, f"{title}: {label} against lead time")
+        return svg(figure, f"{title}: {label} against lead time")
 
 
 def rank_histogram(values: NDArray[np.float64], *, labels: Sequence[str], title: str) -> Markup:
@@ -132,7 +100,7 @@ def rank_histogram(values: NDArray[np.float64], *, labels: Sequence[str], title:
         axes.text(0, 1.015, label, transform=axes.transAxes, color=GREY, va="bottom", size=8.5)
         axes.set_title(title, pad=18, color=INK, weight="bold")
         axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=8.5)
-        return _svg(figure, f"{title}: rank histogram")
+        return svg(figure, f"{title}: rank histogram")
 
 
 def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> Markup:
@@ -163,7 +131,7 @@ def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> Markup:
         axes.invert_yaxis()
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        return _svg(figure, "Root-mean-square error relative to the reference, in percent")
+        return svg(figure, "Root-mean-square error relative to the reference, in percent")
 
 
 def energies(shares: xr.DataArray, *, title: str, label: str, names: Sequence[str]) -> Markup:
@@ -201,64 +169,7 @@ def energies(shares: xr.DataArray, *, title: str, label: str, names: Sequence[st
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8.5)
         axes.text(0, 1.015, label, transform=axes.transAxes, color=GREY, va="bottom", size=8.5)
         axes.set_title(title, pad=18, color=INK, weight="bold")
-        return _svg(figure, f"{title}: {label} against wave number")
-
-
-def map_panel(
-    field: xr.DataArray,
-    *,
-    title: str,
-    note: str,
-    label: str,
-    levels: NDArray[np.float64],
-    cmap: str,
-) -> Markup:
-    """A (latitude, longitude) field in filled contours on plain axes, with its colour bar."""
-    grid = grid_of(field)
-    (rows, columns), values = map_axes(grid), field.transpose(*grid.dims).values
-    if grid.is_periodic:
-        columns = np.append(columns, columns[0] + 360.0)
-        values = np.concatenate([values, values[:, :1]], axis=1)
-    aspect = float(np.clip(np.ptp(columns) / np.ptp(rows), 1.0, 2.2))
-    width = 4.1
-    height = width * 0.87 / aspect + 1.25
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
-        axes = figure.add_axes((0.11, 0.78 / height, 0.87, 1 - 1.25 / height))
-        axes.spines[:].set_visible(True)
-        axes.set_facecolor("#eceff1")
-        mesh = axes.contourf(columns, rows, values, levels=levels, cmap=cmap, extend="both")
-        mesh.set_rasterized(True)
-        lines = levels[:: max(1, len(levels) // 10)]
-        axes.contour(
-            columns, rows, values, levels=lines, colors=INK, linewidths=0.35, alpha=0.6
-        ).set_rasterized(True)
-        place_ticks(axes, grid)
-        axes.set_title(title, color=INK, pad=17)
-        axes.text(0, 1.02, note, transform=axes.transAxes, color=GREY, va="bottom", size=8)
-        bar_axes = figure.add_axes((0.11, 0.36 / height, 0.87, 0.12 / height))
-        bar = figure.colorbar(mesh, cax=bar_axes, orientation="horizontal")
-        bar.outline.set_visible(False)
-        every = -(-len(levels) // 6)
-        bar.set_ticks(levels[int(np.argmin(np.abs(levels))) % every :: every].tolist())
-        bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace("-", "−")))
-        bar.ax.tick_params(length=0, labelsize=8, pad=2)
-        bar.set_label(label, size=8, labelpad=1)
-        assert bar.solids is not None
-        bar.solids.set_rasterized(True)
-        return _svg(figure, f"Map: {title}, {label}")
-
-
-def contour_levels(values: NDArray[Any], *, symmetric: bool) -> NDArray[np.float64]:
-    """About twenty round contour levels that hold nearly all values; about zero if `symmetric`."""
-    finite = np.asarray(values[np.isfinite(values)], dtype=np.float64)
-    low, high = np.percentile(finite, (0.5, 99.5)) if finite.size else (0.0, 1.0)
-    if symmetric:
-        high = max(abs(low), abs(high))
-        low = -high
-    if not high > low:
-        low, high = low - 1.0, low + 1.0
-    return np.asarray(MaxNLocator(20, steps=[1, 2, 2.5, 4, 5, 10]).tick_values(low, high))
+        return svg(figure, f"{title}: {label} against wave number")
 
 
 def _frame(axes: Axes, leads: NDArray[np.float64], unit: str, *, is_correlation: bool) -> None:
@@ -302,17 +213,3 @@ def _label_ends(axes: Axes, ends: Mapping[str, float], x: float) -> None:
             size=8.5,
             arrowprops={"arrowstyle": "-", "color": line["color"], "linewidth": 0.6, "shrinkB": 1},
         )
-
-
-def _svg(figure: Figure, description: str) -> Markup:
-    """The figure as an <svg> element as wide as its column; the same bytes each time."""
-    buffer = io.StringIO()
-    with warnings.catch_warnings():
-        # Text stays text: the page's reader has other fonts than this machine.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, dpi=160)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", text, count=1)
-    begin = Markup('<svg role="img" aria-label="{}"').format(description)
-    return Markup(begin + Markup(text.removeprefix("<svg")))

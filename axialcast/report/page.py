@@ -20,7 +20,8 @@ from axialcast.grid import Grid, ProjectedGrid, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, NUMBER
 from axialcast.report.ensembles import ensembles_shown
 from axialcast.report.events import events_shown
-from axialcast.report.figures import contour_levels, curves, map_panel, scorecard
+from axialcast.report.figures import curves, scorecard
+from axialcast.report.maps import contour_levels, map_panel
 from axialcast.report.spectra import spectra_shown
 from axialcast.report.tables import table
 from axialcast.report.wording import (

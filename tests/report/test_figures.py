@@ -10,7 +10,7 @@ from axialcast.data import open_analysis
 from axialcast.data.arrays.chunks import Chunks
 from axialcast.data.reader import Analysis
 from axialcast.forecast import ForecastStore, ForecastWriter
-from axialcast.report import figures
+from axialcast.report import drawing, figures, maps
 from axialcast.report.page import report_html
 from axialcast.verify import Climatology, DrawnField, Persistence, evaluate
 
@@ -49,14 +49,15 @@ def page_of(case):
 @pytest.fixture(scope="module")
 def page(case):
     """The page, (description, figure) of all that is drawn on it, and the arguments of its maps."""
-    drawn, maps, svg, panel = [], [], figures._svg, figures.map_panel
+    drawn, shown, svg, panel = [], [], drawing.svg, maps.map_panel
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "_svg", lambda f, about: drawn.append((about, f)) or svg(f, about))
+        for module in (figures, maps):
+            patch.setattr(module, "svg", lambda f, about: drawn.append((about, f)) or svg(f, about))
         patch.setattr(
             "axialcast.report.page.map_panel",
-            lambda field, **options: maps.append((field, options)) or panel(field, **options),
+            lambda field, **options: shown.append((field, options)) or panel(field, **options),
         )
-        return page_of(case), drawn, maps
+        return page_of(case), drawn, shown
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_curves_are_the_scores(case, drawn):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_curves_of_biases_are_seen_on_either_side_of_zero(case, monkeypatch, sign):
     found = []
-    monkeypatch.setattr(figures, "_svg", lambda figure, about: found.append(figure))
+    monkeypatch.setattr(figures, "svg", lambda figure, about: found.append(figure))
     bias = case[0].pressure.sel(region="all", level=500, metric="bias")
     for values in (sign * abs(bias), sign * bias - 0.001):
         figures.curves(values, title="t", label="l")
@@ -130,8 +131,8 @@ def test_the_scorecard_says_by_how_much_and_blue_is_better(case, drawn):
 
 def test_maps_are_of_forecast_truth_and_error_of_the_typical_case(case, page):
     _, forecast, analysis, _, filled = case
-    maps, number = page[2], filled.typical_case()
-    for lead, three in zip(LEADS[[0, 2]], (maps[:3], maps[3:6]), strict=True):
+    given, number = page[2], filled.typical_case()
+    for lead, three in zip(LEADS[[0, 2]], (given[:3], given[3:6]), strict=True):
         one = forecast.pressure.isel(init_time=number).sel(lead_time=lead, level=500)
         truth = analysis.pressure.sel(time=one.init_time.values + lead, level=500)
         titles = (f"Forecast, {lead // DAY} day", "Analysis", "Forecast minus analysis")
@@ -178,13 +179,13 @@ def band_at(contours, longitude, latitude):
 @pytest.mark.parametrize("flip", [1, -1], ids=["north first", "south first"])
 def test_a_map_has_north_up_east_right_and_every_value_in_its_place(monkeypatch, flip):
     found = []
-    monkeypatch.setattr(figures, "_svg", lambda figure, about: found.append(figure))
+    monkeypatch.setattr(maps, "svg", lambda figure, about: found.append(figure))
     latitude, longitude = np.linspace(50, -40, 5)[::flip], np.arange(7) * 30.0
     values = 2.0 * np.arange(5)[::flip, None] ** 2 - 3.0 * np.arange(7) + 0.4
     field = xr.DataArray(
         values, {"latitude": latitude, "longitude": longitude}, ("latitude", "longitude")
     )
-    figures.map_panel(
+    maps.map_panel(
         field, title="t", note="n", label="l", levels=np.arange(-30.0, 40, 5), cmap="RdBu"
     )
     axes = found[0].axes[0]
@@ -224,12 +225,12 @@ def test_the_report_reads_the_case_that_it_shows(case, page, tmp_path, monkeypat
 
 def test_contour_levels_are_round_and_hold_nearly_all():
     values = np.random.default_rng(0).standard_normal(10_000)
-    levels = figures.contour_levels(values, symmetric=True)
+    levels = maps.contour_levels(values, symmetric=True)
     np.testing.assert_allclose(levels, -levels[::-1], atol=1e-12)
     assert 12 <= len(levels) <= 25
     assert np.mean((values > levels[0]) & (values < levels[-1])) > 0.98
-    assert np.isfinite(figures.contour_levels(np.full(3, np.nan), symmetric=False)).all()
-    constant = figures.contour_levels(np.full(3, 7.0), symmetric=False)
+    assert np.isfinite(maps.contour_levels(np.full(3, np.nan), symmetric=False)).all()
+    constant = maps.contour_levels(np.full(3, 7.0), symmetric=False)
     assert constant[0] < 7 < constant[-1]
 
 
@@ -241,7 +242,7 @@ def test_labels_at_the_ends_do_not_touch(monkeypatch):
         ("model", "lead_time"),
     )
     found = []
-    monkeypatch.setattr(figures, "_svg", lambda figure, about: found.append(figure))
+    monkeypatch.setattr(figures, "svg", lambda figure, about: found.append(figure))
     figures.curves(scores, title="t", label="l")
     axes = found[0].axes[0]
     places = sorted(text.xyann[1] for text in axes.texts if hasattr(text, "xyann"))
