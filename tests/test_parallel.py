@@ -14,7 +14,7 @@ import pytest
 
 from axialcast import heartbeats, meeting, parallel
 from axialcast.parallel import Launch, launch
-from axialcast.run.cli import _plain_errors
+from axialcast.run.cli.speaking import plain_errors
 
 SRUN = {"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "8", "SLURM_LOCALID": "1"}
 
@@ -234,7 +234,7 @@ if __name__ == "__main__":
 
     status = 0
     try:
-        with _plain_errors(False), stopping.raised(), parallel.joined():
+        with plain_errors(False), stopping.raised(), parallel.joined():
             play(sys.argv[1], int(sys.argv[2]))
     except typer.Exit as ended:
         status = ended.exit_code
