@@ -1,10 +1,9 @@
-"""How strong waves along rows are, in forecasts and in the truth: whether forecasts blur.
+"""How strong waves of each length are, in forecasts and in the truth: whether forecasts blur.
 
 Shapes: i init times, m members, l lead times, h rows, w columns, n wave numbers.
 """
 
 import numpy as np
-import scipy.fft
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -13,9 +12,10 @@ from axialcast.data.reader import Analysis
 from axialcast.names import INIT_TIME, LEAD_TIME, NUMBER
 from axialcast.scores.matching import valid_times
 from axialcast.scores.shown import headline, shown_leads
+from axialcast.scores.waves import Waves, waves_of
 from axialcast.times.leads import lead_labels, leads_of
 
-__all__ = ["SOURCE", "WAVES", "power", "spectra", "spectrum_name"]
+__all__ = ["SOURCE", "WAVES", "spectra", "spectrum_name"]
 
 MOST = 64
 """Initial times that spectra are means over: spread evenly, enough for the mean of a spectrum."""
@@ -25,11 +25,14 @@ SOURCE, WAVES = "spectrum_of", "wave_number"
 def spectra(
     forecast: xr.Dataset, analysis: Analysis | xr.Dataset, *, most: int = MOST
 ) -> xr.Dataset:
-    """Mean energy by wave number along rows, of the fields and at the lead times that are shown.
+    """Mean energy by wave number, of the fields and at the lead times that are shown.
 
-    Rows count by their area; those that lack a value anywhere, in forecast or truth, do not.
-    Numbers are of waves in a row: on the globe zonal wave numbers. Of a region, whose rows do not
-    close, they are those of the discrete cosine transform (Denis et al. 2002), halves among them.
+    On the globe numbers are total wave numbers of spherical harmonics. Of a region they are those
+    of the discrete cosine transform in both directions (Denis et al. 2002), in waves across its
+    shorter side, halves among them. Cases that lack a value anywhere, in forecast or truth, do not
+    count; where a lead time has no whole field, as with the sea's surface, and on a belt around the
+    Earth, the waves are those along rows, which count by their area, those that lack a value not at
+    all.
 
     Args:
         forecast: (init_time, [number], lead_time, [level], latitude, longitude), of the grid and
@@ -39,9 +42,10 @@ def spectra(
 
     Returns:
         For each variable `<variable>_spectrum` (spectrum_of, lead_time, wave_number), in squares of
-        its units, at the level that `attrs` say: of the `forecast`, which of several members is
-        their mean energy, of the `ensemble_mean` of these, and of the `truth`. None of a variable
-        without whole rows.
+        its units: of the `forecast`, which of several members is their mean energy, of the
+        `ensemble_mean` of these, and of the `truth`. `attrs` say the level, the `transform` and,
+        but of rows, `wavelength_km` of wave number 1, that of others being as much shorter. None of
+        a variable without whole rows.
     """
     found = {}
     for channel in headline(Channels.of(forecast)):
@@ -54,23 +58,52 @@ def spectra(
 
 
 def spectrum_name(variable: str) -> str:
+    """Name of the variable of `spectra`'s result that has its energy."""
     return f"{variable}_spectrum"
 
 
-def power(fields: NDArray[np.floating], is_periodic: bool) -> NDArray[np.float64]:
-    """(..., w) → (..., n) squared amplitudes that add up to the mean square of a row less its mean.
+class _Means:
+    """Mean energies of whole fields or rows in one way of waves.
 
-    Example:
-        >>> power(np.cos(2 * np.pi * np.arange(8) / 8), True).round(12).tolist()
-        [0.5, 0.0, 0.0, 0.0]
+    Args:
+        waves: the way.
+        num_sources, num_leads: of fields.
+        row_areas: (h,) weights of rows.
     """
-    width = fields.shape[-1]
-    if not is_periodic:
-        waves = scipy.fft.dct(fields.astype(np.float64), norm="ortho")
-        return np.asarray(np.square(waves[..., 1:]) / width)
-    found = np.square(np.abs(np.fft.rfft(fields.astype(np.float64), norm="forward")))[..., 1:]
-    found[..., : (width - 1) // 2] *= 2  # and the numbers below zero
-    return np.asarray(found)
+
+    def __init__(
+        self, waves: Waves, num_sources: int, num_leads: int, row_areas: NDArray[np.float64]
+    ) -> None:
+        self.waves, self.row_areas = waves, row_areas
+        self.sums: NDArray[np.float64] = np.zeros((num_sources, num_leads, len(waves.numbers)))
+        self.weights: NDArray[np.float64] = np.zeros((num_leads, 1))
+
+    def add(self, fields: list[NDArray[np.floating]], known: NDArray[np.bool_]) -> None:
+        """Adds a case.
+
+        Args:
+            fields: (l, m, h, w) of each source, zero where not known.
+            known: (l, h) which rows are whole.
+        """
+        if self.waves.of_rows:
+            weights = np.asarray(known * self.row_areas)
+            parts = [np.einsum("lh,lhn->ln", weights, self._of(one)) for one in fields]
+        else:
+            weights = known.all(1, keepdims=True).astype(np.float64)
+            if not weights.any():
+                return
+            parts = [weights * self._of(one) for one in fields]
+        self.sums += np.stack(parts)
+        self.weights += np.asarray(weights.sum(1, keepdims=True))
+
+    def _of(self, fields: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(l, [h], n) mean energy of members."""
+        return np.asarray(self.waves.power(fields).mean(1))
+
+    def means(self) -> NDArray[np.float64]:
+        """(source, l, n), NaN where no case is whole."""
+        counted = np.where(self.weights > 0, self.weights, np.nan)
+        return np.asarray(self.sums / counted)
 
 
 def _summed(
@@ -82,30 +115,30 @@ def _summed(
     array, grid = channel.of(forecast).sel({LEAD_TIME: labels}), truths.grid
     array = array.transpose(INIT_TIME, LEAD_TIME, ..., *grid.dims)
     wanted = np.unique(np.linspace(0, array.sizes[INIT_TIME] - 1, most).round().astype(int))
-    row_areas, is_periodic = grid.areas.sum(-1), grid.is_periodic
     sources = ["forecast", *(["ensemble_mean"] if NUMBER in array.dims else []), "truth"]
-    num = grid.shape[1] // 2 if is_periodic else grid.shape[1] - 1
-    sums, weights = np.zeros((len(sources), len(leads), num)), np.zeros((len(leads), 1))
+    ways = waves_of(grid)
+    every = [_Means(waves, len(sources), len(leads), grid.areas.sum(-1)) for waves in ways]
     for place in wanted:
         one = array.isel({INIT_TIME: [int(place)]})
-        times = valid_times(one)[0]
-        rows = truths.rows(times)
+        rows = truths.rows(valid_times(one)[0])
         members = one.values[0].reshape(len(leads), -1, *grid.shape)
         truth = np.full((len(leads), 1, *grid.shape), np.nan, np.float32)
         truth[rows >= 0] = truths.read(rows[rows >= 0])
-        whole = (np.isfinite(members).all((1, 3)) & np.isfinite(truth).all((1, 3))) * row_areas
+        known = np.isfinite(members).all((1, 3)) & np.isfinite(truth).all((1, 3))
         fields = [members, *([members.mean(1, keepdims=True)] if len(sources) > 2 else []), truth]
-        sums += np.stack(
-            [
-                np.einsum("lh,lhn->ln", whole, power(np.nan_to_num(f), is_periodic).mean(1))
-                for f in fields
-            ]
-        )
-        weights += whole.sum(-1, keepdims=True)
-    if not num or not weights.any():
+        fields = [np.where(known[:, None, :, None], field, 0.0) for field in fields]
+        for way in every:
+            way.add(fields, known)
+    best = next((way for way in every if _as_often(way, every[-1])), None)
+    if best is None or not best.weights.any():
         return None
-    with np.errstate(invalid="ignore"):
-        means = sums / weights
-    numbers = np.arange(1, num + 1) / (1 if is_periodic else 2)
-    coords = {SOURCE: sources, LEAD_TIME: labels, WAVES: numbers}
-    return xr.DataArray(means, coords, dims=(SOURCE, LEAD_TIME, WAVES))
+    coords = {SOURCE: sources, LEAD_TIME: labels, WAVES: best.waves.numbers}
+    attrs = {"transform": best.waves.kind}
+    length = best.waves.length_km
+    more = {} if length is None else {"wavelength_km": length}
+    return xr.DataArray(best.means(), coords, (SOURCE, LEAD_TIME, WAVES), attrs=attrs | more)
+
+
+def _as_often(way: _Means, rows: _Means) -> bool:
+    """Whether whole fields are there at each lead time at which rows are."""
+    return bool(((way.weights > 0) | (rows.weights == 0)).all())
