@@ -86,7 +86,7 @@ class _Means:
             known: (l, h) which rows are whole.
         """
         if self.waves.of_rows:
-            weights = np.asarray(known * self.row_areas)
+            weights: NDArray[np.float64] = known * self.row_areas
             parts = [np.einsum("lh,lhn->ln", weights, self._of(one)) for one in fields]
         else:
             weights = known.all(1, keepdims=True).astype(np.float64)
