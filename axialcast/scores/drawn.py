@@ -3,7 +3,6 @@
 Shapes: i init times, l lead times drawn, h latitudes, w longitudes.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -87,13 +86,11 @@ class DrawnField:
                 sums[CASES][cases] = self._means(error)
 
     def take(self, sums: Sums, block: Block) -> Sums:
-        """The block's sums less its cases, which are this field's from now on."""
+        """The block's sums less those of this field, which are added to it."""
         self.cases[block.positions] = sums[CASES]
-        return {name: array for name, array in sums.items() if name != CASES}
-
-    def finish(self, sums: Mapping[str, NDArray[Any]]) -> None:
-        """Takes the sums over all blocks."""
-        self.error, self.scale = sums[ERROR], sums[SCALE]
+        self.error += sums[ERROR]
+        self.scale += sums[SCALE]
+        return {name: array for name, array in sums.items() if name not in (ERROR, SCALE, CASES)}
 
     def skill(self, index: int) -> xr.DataArray:
         """(h, w) of `skill_map` at one of the lead times."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from axialcast.names import LEVEL
 from axialcast.scores.metrics import Means
-from axialcast.scores.sums import PairSums, Sums
+from axialcast.scores.sums import PairSums, Sums, rows_of
 
 __all__ = [
     "ENSEMBLE_METRICS",
@@ -134,18 +134,17 @@ class EnsembleSums:
     def __init__(
         self, sums: Sums, pairs: PairSums, models: Sequence[str], ensembles: Mapping[str, int]
     ) -> None:
-        shape = pairs.area.shape
-        self.sums = sums.setdefault(
-            ENSEMBLE_SUMS, np.zeros((len(STATISTICS), len(ensembles), *shape))
-        )
+        num, *shape = pairs.area.shape
+        self.sums = rows_of(sums, ENSEMBLE_SUMS, (num, len(STATISTICS), len(ensembles), *shape))
         self.ranks: NDArray[Any] | None = None
         if FORECAST in ensembles:
-            self.ranks = sums.setdefault(RANKS, np.zeros((ensembles[FORECAST] + 1, *shape)))
+            self.ranks = rows_of(sums, RANKS, (num, ensembles[FORECAST] + 1, *shape))
         self.pairs, self.models, self.ensembles = pairs, list(models), list(ensembles)
         self._weights = pairs.flat_weights
 
     def add(
         self,
+        cases: slice,
         leads: slice,
         channels: slice,
         members: Mapping[str, Members],
@@ -153,7 +152,7 @@ class EnsembleSums:
         truth: NDArray[np.float32],
         normal: NDArray[np.float32],
     ) -> None:
-        """Adds pairs of these lead times and channels.
+        """Notes pairs of these initial times, lead times and channels.
 
         Args:
             members: of each ensemble.
@@ -170,19 +169,25 @@ class EnsembleSums:
                 for place in range(truth.shape[2]):
                     seen = judged(values[place], observed[place])
                     for case, lead in pairs:
-                        at = (leads.start + lead, channels.start + place)
-                        self._add(number, name, at, seen, known[case, lead, place])
+                        at = (cases.start + case, leads.start + lead, channels.start + place)
+                        self._note(number, name, at, seen, known[case, lead, place])
 
-    def _add(
-        self, number: int, name: str, at: tuple[int, int], seen: Judged, known: NDArray[np.bool_]
+    def _note(
+        self,
+        number: int,
+        name: str,
+        at: tuple[int, int, int],
+        seen: Judged,
+        known: NDArray[np.bool_],
     ) -> None:
         fields = np.stack([np.where(known, field, 0.0) for field in seen[: len(STATISTICS)]])
         area, totals = self.pairs.area_of(known), self.pairs.area_of(fields)
         shares = np.divide(totals, area, out=np.zeros_like(totals), where=area > 0)
-        self.sums[(slice(None), number, *at)] += shares
+        case, lead, channel = at
+        self.sums[case, :, number, lead, channel] = shares
         if self.ranks is not None and name == FORECAST:
-            ranks = self._ranked(seen, known.ravel(), len(self.ranks))
-            self.ranks[(slice(None), *at)] += np.divide(
+            ranks = self._ranked(seen, known.ravel(), self.ranks.shape[1])
+            self.ranks[case, :, lead, channel] = np.divide(
                 ranks, area, out=np.zeros_like(ranks), where=area > 0
             )
 
@@ -205,9 +210,9 @@ class EnsembleSums:
         nothing = np.full_like(of_pairs["absolute_error"], np.nan)
         found = {name: nothing.copy() for name in STATISTICS}
         found["crps"] = of_pairs["absolute_error"].copy()
-        counted = np.where(self.pairs.pairs > 0, self.pairs.pairs, np.nan)
+        counted = self.pairs.counted()
         places = [self.models.index(name) for name in self.ensembles]
-        for name, sums in zip(STATISTICS, self.sums, strict=True):
+        for name, sums in zip(STATISTICS, self.sums.sum(0), strict=True):
             found[name][places] = sums / counted
         return found
 
@@ -215,7 +220,7 @@ class EnsembleSums:
         """(m + 1, l, c, r) how often the truth has each rank, in all one; None: of one member."""
         if self.ranks is None:
             return None
-        return np.asarray(self.ranks / np.where(self.pairs.pairs > 0, self.pairs.pairs, np.nan))
+        return np.asarray(self.ranks.sum(0) / self.pairs.counted())
 
 
 def crps(means: Means) -> NDArray[np.float64]:

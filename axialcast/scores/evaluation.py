@@ -124,8 +124,9 @@ def evaluate(
         thresholds=thresholds,
         own=own,
     )
-    own_sums = setting.own_sums(sums, setting.pair_sums(sums))
-    names, found = list(region_weights(grid_of(truths), regions or {})), setting.pair_sums(sums)
+    found = setting.pair_sums(sums, forecast.sizes[INIT_TIME])
+    own_sums = setting.own_sums(sums, found)
+    names = list(region_weights(grid_of(truths), regions or {}))
     ensembles = setting.ensemble_sums(sums, found)
     chosen = _of_ensembles(of_pairs, ensembles is not None)
     scores = labelled_scores(found, forecast, list(scored), chosen, names, ensembles, own_sums)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
 from axialcast.names import LEAD_TIME, LEVEL, canonical
-from axialcast.scores.sums import PairSums, Sums
+from axialcast.scores.sums import PairSums, Sums, rows_of
 
 __all__ = [
     "EVENT_METRICS",
@@ -84,20 +84,21 @@ class EventSums:
     """
 
     def __init__(self, sums: Sums, pairs: PairSums, events: Sequence[Event], first: int) -> None:
-        _, num_models, num_leads, _, num_regions = pairs.sums.shape
-        shape = (len(PARTS), num_models, num_leads, len(events), num_regions)
-        self.sums = sums.setdefault(EVENT_SUMS, np.zeros(shape))
+        num, _, num_models, num_leads, _, num_regions = pairs.sums.shape
+        shape = (num, len(PARTS), num_models, num_leads, len(events), num_regions)
+        self.sums = rows_of(sums, EVENT_SUMS, shape)
         self.pairs, self.events, self.first = pairs, events, first
 
     def add(
         self,
+        cases: slice,
         leads: slice,
         channels: slice,
         predictions: Sequence[NDArray[np.float32]],
         truth: NDArray[np.float32],
         normal: NDArray[np.float32],
     ) -> None:
-        """Adds pairs of these lead times and channels: arguments as of `PairSums.add`."""
+        """Notes pairs of these times and channels: arguments as of `PairSums.add`."""
         for number, event in enumerate(self.events):
             place = event.place - self.first - channels.start
             if not 0 <= place < truth.shape[2]:
@@ -107,13 +108,12 @@ class EventSums:
                 found = self._table(
                     [field[at] for field in predictions], truth[at], normal[at], event.threshold
                 )
-                self.sums[:, :, leads.start + lead, number] += found
+                self.sums[cases.start + case, :, :, leads.start + lead, number] = found
 
     def means(self) -> dict[str, NDArray[np.float64]]:
         """Parts by name, (m, l, e, r); NaN where there is no pair."""
-        pairs = self.pairs.pairs[:, [event.place - self.first for event in self.events]]
-        counted = np.where(pairs > 0, pairs, np.nan)
-        return dict(zip(PARTS, self.sums / counted, strict=True))
+        counted = self.pairs.counted()[:, [event.place - self.first for event in self.events]]
+        return dict(zip(PARTS, self.sums.sum(0) / counted, strict=True))
 
     def _table(
         self,

@@ -36,6 +36,7 @@ def labelled_scores(
 ) -> xr.Dataset:
     """Scores, and counts of pairs, of every variable of the forecast."""
     means, masked = sums.means(), sums.masked()
+    pairs_scored = sums.pairs.sum(0, dtype=np.int64)
     if ensembles is not None:
         means |= ensembles.means(means)
     known = METRICS | ENSEMBLE_METRICS
@@ -56,7 +57,7 @@ def labelled_scores(
         absent = {"long_name": f"share of their area where {name} is missing", "units": "1"}
         fields = {
             name: (("metric", "model", *counts), values[:, :, :, places], array.attrs),
-            num_pairs_name(str(name)): (counts, sums.pairs[:, places], pairs),
+            num_pairs_name(str(name)): (counts, pairs_scored[:, places], pairs),
             masked_name(str(name)): (counts, masked[:, places], absent),
         }
         coords: dict[str, Any] = {"model": models, "metric": metrics, "region": regions}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from axialcast.own import OwnFile
 from axialcast.scores.metrics import Means
-from axialcast.scores.sums import PairSums, Sums
+from axialcast.scores.sums import PairSums, Sums, rows_of
 
 __all__ = ["OWN_SUMS", "OwnScore", "OwnSums"]
 
@@ -106,19 +106,20 @@ class OwnSums:
     def __init__(
         self, sums: Sums, pairs: PairSums, num_models: int, scores: Sequence[OwnScore]
     ) -> None:
-        shape = (len(scores), num_models, *pairs.area.shape)
-        self.sums = sums.setdefault(OWN_SUMS, np.zeros(shape))
+        num, *by_region = pairs.area.shape
+        self.sums = rows_of(sums, OWN_SUMS, (num, len(scores), num_models, *by_region))
         self.pairs, self.scores = pairs, scores
 
     def add(
         self,
+        cases: slice,
         leads: slice,
         channels: slice,
         predictions: Sequence[NDArray[np.float32]],
         truth: NDArray[np.float32],
         normal: NDArray[np.float32],
     ) -> None:
-        """Adds pairs: as `PairSums.add`."""
+        """Notes pairs: as `PairSums.add`."""
         area_of = self.pairs.area_of
         for case, lead, channel in np.ndindex(truth.shape[:3]):
             at: Any = (case, lead, channel)
@@ -131,12 +132,11 @@ class OwnSums:
                 for model, prediction in enumerate(predictions):
                     values = score.statistic(prediction[at], truth[at], normal[at], known=known)
                     total = area_of(values)
-                    self.sums[(number, model, *place)] += np.divide(
+                    self.sums[(cases.start + case, number, model, *place)] = np.divide(
                         total, area, out=np.zeros_like(total), where=area > 0
                     )
 
     def means(self) -> dict[str, NDArray[np.float64]]:
         """(m, l, c, r) of each score's statistic, by its name; NaN where there is no pair."""
-        pairs = np.where(self.pairs.pairs > 0, self.pairs.pairs, np.nan)
         names = [score.name for score in self.scores]
-        return dict(zip(names, self.sums / pairs, strict=True))
+        return dict(zip(names, self.sums.sum(0) / self.pairs.counted(), strict=True))

@@ -28,7 +28,7 @@ from axialcast.scores.models import Models, Starts
 from axialcast.scores.own import OWN_SUMS
 from axialcast.scores.pieces import Cut
 from axialcast.scores.scoring import Scoring
-from axialcast.scores.sums import Sums, total
+from axialcast.scores.sums import Sums, joined
 from axialcast.scores.window import Window
 from axialcast.scores.work import Setting
 
@@ -37,13 +37,13 @@ __all__ = ["Progress", "all_sums"]
 Progress = Callable[[list[Block]], Iterable[Block]]
 
 CHANNEL_AXIS = {
-    "sums": 3,
-    "area": 1,
-    "pairs": 1,
-    EVENT_SUMS: 3,
-    ENSEMBLE_SUMS: 3,
-    RANKS: 2,
-    OWN_SUMS: 3,
+    "sums": 4,
+    "area": 2,
+    "pairs": 2,
+    EVENT_SUMS: 4,
+    ENSEMBLE_SUMS: 4,
+    RANKS: 3,
+    OWN_SUMS: 4,
 }
 
 
@@ -82,7 +82,7 @@ class _Plan:
         # Of an ensemble all members are read, and their mean is scored.
         one = pieces.largest // (pieces.num_members or 1)
         values = one * (len(setting.models.models) + 2) + pieces.read_together(together)
-        most = max(1, memory_bytes // 4 // (4 * values + setting.pair_sums({}).scratch_bytes))
+        most = max(1, memory_bytes // 4 // (4 * values + setting.pair_sums({}, 1).scratch_bytes))
         threads = min(num_threads or available_cores(), most)
         read_bytes = memory_bytes // 4
         window = Window(analysis, needed, most_bytes=read_bytes)
@@ -113,7 +113,7 @@ def all_sums(
     kept: KeptSums | None,
     only: slice = slice(None),
 ) -> Sums:
-    """Sums over all blocks, of all channels; the field that is drawn is filled on the way.
+    """Sums of all blocks, of all channels; the field that is drawn is filled on the way.
 
     Args:
         setting: of all channels.
@@ -135,7 +135,7 @@ def all_sums(
     starts = None if alone else cache(lambda: _starts(models, blocks, analysis, plan.read_bytes))
     steps = iter(progress(list(blocks) * len(plan.groups)))
     fits = kept.fits(models.models, models.climatology) if kept else ""
-    totals, keys = [], []
+    parts, keys, num = [], [], sum(len(block.positions) for block in blocks)
     for cuts in plan.groups:
         one = replace(setting, cuts=cuts)
         if setting.drawn and not _holds(cuts, setting.drawn):
@@ -150,16 +150,14 @@ def all_sums(
         ) as window:
             scoring = Scoring(one, window, plan.num_threads, plan.num_ahead, starts, kept)
             with closing(_taken(scoring, blocks, own, steps)) as sums:
-                totals.append(total(sums))
-        if one.drawn:
-            one.drawn.finish(totals[-1])
+                parts.append(joined(sums, num))
     next(steps, None)  # so that progress comes to its end
     if kept and only == slice(None):
         kept.clean(list(blocks) * len(plan.groups), keys)
     return {
-        name: np.concatenate([sums[name] for sums in totals], axis)
+        name: np.concatenate([sums[name] for sums in parts], axis) if len(parts) > 1 else rows
         for name, axis in CHANNEL_AXIS.items()
-        if name in totals[0]
+        if (rows := parts[0].get(name)) is not None
     }
 
 

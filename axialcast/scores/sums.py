@@ -1,7 +1,8 @@
-"""Sums over pairs of forecast and truth, which scores are made of.
+"""What pairs of forecast and truth say, which scores are made of.
 
-Sums of a block are arrays by name, added to others of the same names. Shapes: i init times, l lead
-times, c channels, h latitudes, w longitudes, x grid points, r regions, m models.
+What a block says are arrays by name, a row for each of its initial times, put after those of other
+blocks; scores are of the sums over rows. Shapes: i init times, l lead times, c channels, h
+latitudes, w longitudes, x grid points, r regions, m models.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from axialcast.scores.metrics import STATISTICS
 
-__all__ = ["PairSums", "Sums", "total"]
+__all__ = ["PairSums", "Sums", "joined", "rows_of"]
 
 Sums = dict[str, NDArray[Any]]
 
@@ -25,25 +26,25 @@ UNDIVIDED = 8192
 
 
 class PairSums:
-    """Sums over pairs of statistics, area-weighted means of each pair over its known points.
+    """Statistics of pairs, area-weighted means of each pair over its known points, and their sums.
 
-    What is added for a lead time and channel follows from its pairs, in their order, alone: to the
-    bit, whatever else is added together. Parts that share neither may be added by threads at once.
+    What is noted of a pair follows from it alone: to the bit, whatever else is looked at together.
+    Pairs that differ may be noted by threads at once.
 
     Args:
         sums: where they are, or will be, among others; zero to begin with.
         weights: (r, h, w) each region's cell areas over its area.
         num_models: models scored.
-        shape: (l, c).
+        shape: (i, l, c).
     """
 
     def __init__(
-        self, sums: Sums, weights: NDArray[np.float64], num_models: int, shape: tuple[int, int]
+        self, sums: Sums, weights: NDArray[np.float64], num_models: int, shape: tuple[int, int, int]
     ) -> None:
-        by_region = (*shape, len(weights))
-        self.sums = sums.setdefault("sums", np.zeros((len(STATISTICS), num_models, *by_region)))
-        self.area = sums.setdefault("area", np.zeros(by_region))
-        self.pairs = sums.setdefault("pairs", np.zeros(by_region, np.int64))
+        num, *by_region = (*shape, len(weights))
+        self.sums = rows_of(sums, "sums", (num, len(STATISTICS), num_models, *by_region))
+        self.area = rows_of(sums, "area", (num, *by_region))
+        self.pairs = rows_of(sums, "pairs", (num, *by_region), np.int8)
         self.size = weights[0].size
         parts = -(-self.size // UNDIVIDED)
         self.padded = parts, -(-self.size // parts)
@@ -54,13 +55,14 @@ class PairSums:
 
     def add(
         self,
+        cases: slice,
         leads: slice,
         channels: slice,
         predictions: Sequence[NDArray[np.float32]],
         truth: NDArray[np.float32],
         normal: NDArray[np.float32],
     ) -> None:
-        """Adds pairs of these lead times and channels.
+        """Notes pairs of these initial times, lead times and channels.
 
         Args:
             predictions: (i, l, c, h, w) of each model.
@@ -80,7 +82,7 @@ class PairSums:
                     room = work[:, : len(observed), : observed.shape[1]]
                     found = self._statistics(fields, observed, expected, room)
                     rows = (_shifted(lead, leads.start), _shifted(channel, channels.start))
-                    self._add_pairs(rows, *found)
+                    self._note((cases.start + case, *rows), *found)
 
     @property
     def scratch_bytes(self) -> int:
@@ -99,12 +101,16 @@ class PairSums:
 
     def means(self) -> dict[str, NDArray[np.float64]]:
         """Statistics by name, (m, l, c, r); NaN where there is no pair."""
-        pairs = np.where(self.pairs > 0, self.pairs, np.nan)
-        return dict(zip(STATISTICS, self.sums / pairs, strict=True))
+        return dict(zip(STATISTICS, self.sums.sum(0) / self.counted(), strict=True))
+
+    def counted(self) -> NDArray[np.float64]:
+        """(l, c, r) pairs with anything to score; NaN where there is none."""
+        pairs = self.pairs.sum(0, dtype=np.int64)
+        return np.asarray(np.where(pairs > 0, pairs, np.nan), np.float64)
 
     def masked(self) -> NDArray[np.float64]:
         """(l, c, r) share of the area that is left out of the pairs counted."""
-        share = 1 - self.area / np.where(self.pairs > 0, self.pairs, np.nan)
+        share = 1 - self.area.sum(0) / self.counted()
         return np.where(share > 1e-12, share, 0.0 * np.abs(share))
 
     def _statistics(
@@ -158,15 +164,14 @@ class PairSums:
                 sums[3, model] = self._over_area(other, weighted)
                 sums[4, model] = self._over_area(np.square(other, out=power), self.weights)
 
-    def _add_pairs(
-        self, rows: tuple[slice, slice], sums: NDArray[np.float64], area: NDArray[np.float64]
+    def _note(
+        self, at: tuple[int, slice, slice], sums: NDArray[np.float64], area: NDArray[np.float64]
     ) -> None:
         counted = area > 0
-        self.area[rows] += area
-        self.pairs[rows] += counted
-        self.sums[(slice(None), slice(None), *rows)] += np.divide(
-            sums, area, out=sums, where=counted
-        )
+        self.area[at] = area
+        self.pairs[at] = counted
+        case, leads, channels = at
+        self.sums[case, :, :, leads, channels] = np.divide(sums, area, out=sums, where=counted)
 
     def _over_area(
         self, field: NDArray[np.float64], weights: NDArray[np.float64]
@@ -182,15 +187,29 @@ class PairSums:
         return fields.reshape(*fields.shape[:2], self.size)
 
 
-def total(parts: Iterable[Mapping[str, NDArray[Any]]]) -> Sums:
-    """The parts added one after the other: the same in one go and in many."""
+def rows_of(sums: Sums, name: str, shape: Sequence[int], dtype: Any = np.float64) -> NDArray[Any]:
+    """The array of a name among others; zero, and among them from now on, if it was not there."""
+    if name not in sums:
+        sums[name] = np.zeros(shape, dtype)
+    assert sums[name].shape == tuple(shape), (name, sums[name].shape, shape)
+    return sums[name]
+
+
+def joined(parts: Iterable[Mapping[str, NDArray[Any]]], num: int) -> Sums:
+    """The rows of all parts, one after the other.
+
+    Args:
+        num: of rows, of all parts.
+    """
     whole: Sums = {}
+    first = 0
     for part in parts:
-        for name, array in part.items():
-            if name in whole:
-                whole[name] += array
-            else:
-                whole[name] = array.copy()
+        stop = first
+        for name, rows in part.items():
+            stop = first + len(rows)
+            rows_of(whole, name, (num, *rows.shape[1:]), rows.dtype)[first:stop] = rows
+        first = stop
+    assert first == num, (first, num)
     return whole
 
 

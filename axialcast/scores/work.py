@@ -53,9 +53,13 @@ class Setting:
         """Which of the forecast's channels these are."""
         return slice(self.cuts[0].channels.start, self.cuts[-1].channels.stop)
 
-    def pair_sums(self, sums: Sums) -> PairSums:
-        """The sums over pairs among a block's, or all blocks' sums."""
-        shape = len(self.pieces.lead_times), self.channels.stop - self.channels.start
+    def pair_sums(self, sums: Sums, num: int) -> PairSums:
+        """The sums over pairs among a block's, or all blocks' sums.
+
+        Args:
+            num: of initial times.
+        """
+        shape = num, len(self.pieces.lead_times), self.channels.stop - self.channels.start
         return PairSums(sums, self.shares, len(self.models.models), shape)
 
     def event_sums(self, sums: Sums, pairs: PairSums) -> EventSums | None:
@@ -176,20 +180,21 @@ class Work:
         truth = setting.models.truth(cut.channels, init_times, lead_times, window)
         first = setting.channels.start
         channels = slice(cut.channels.start - first, cut.channels.stop - first)
-        pairs = setting.pair_sums(self.sums)
-        pairs.add(cut.leads, channels, predictions, truth, normal)
+        pairs = setting.pair_sums(self.sums, len(self.block.positions))
+        rows = (cases, cut.leads, channels)
+        pairs.add(*rows, predictions, truth, normal)
         if events := setting.event_sums(self.sums, pairs):
-            events.add(cut.leads, channels, predictions, truth, normal)
+            events.add(*rows, predictions, truth, normal)
         if ensembles := setting.ensemble_sums(self.sums, pairs):
-            ensembles.add(cut.leads, channels, members, predictions, truth, normal)
+            ensembles.add(*rows, members, predictions, truth, normal)
         if own := setting.own_sums(self.sums, pairs):
-            own.add(cut.leads, channels, predictions, truth, normal)
+            own.add(*rows, predictions, truth, normal)
         if setting.drawn:
             at = (cases, cut.leads, cut.channels)
             setting.drawn.add(self.sums, at, forecast, truth, normal)
 
     def _begin(self) -> None:
-        pairs = self._setting.pair_sums(self.sums)
+        pairs = self._setting.pair_sums(self.sums, len(self.block.positions))
         self._setting.event_sums(self.sums, pairs)
         self._setting.ensemble_sums(self.sums, pairs)
         self._setting.own_sums(self.sums, pairs)

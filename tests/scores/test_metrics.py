@@ -14,9 +14,9 @@ CLIMATE = np.array([[2.0, 2.0], [2.0, 3.0]], np.float32)
 def pair_sums(weights, *forecasts, truth=TRUTH, normal=CLIMATE):
     """Sums of one pair of each forecast."""
     fields = [np.asarray(field, np.float32)[None, None, None] for field in forecasts]
-    sums = PairSums({}, np.array(weights, dtype=float), len(fields), (1, 1))
+    sums = PairSums({}, np.array(weights, dtype=float), len(fields), (1, 1, 1))
     one = slice(0, 1)
-    sums.add(one, one, fields, truth[None, None, None], normal[None, None, None])
+    sums.add(one, one, one, fields, truth[None, None, None], normal[None, None, None])
     return sums
 
 
