@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("data", "data.arrays", "data.opening", "model"),
     },
     "transfer": {"names", "grid", "times", "data", "model", "forecast"},
+    "exporting": {"names", "times", "files", "data", "model", "forecast"},
     "baselines": {"own", "names", "cores", "grid", "times", "files", "data"},
     "scores": {
         "own",

@@ -32,7 +32,7 @@ from axialcast.files.tensors import Snapshot
 from axialcast.forecast.own import COPY, described, keywords, named
 from axialcast.grid import Grid, grid_from_dict
 from axialcast.model import ForecastNetwork
-from axialcast.names import PROGNOSTIC, ROLES
+from axialcast.names import DIAGNOSTIC, PROGNOSTIC, ROLES
 from axialcast.own import OwnFile
 from axialcast.times.steps import step_numbers, step_of_numbers
 
@@ -81,6 +81,16 @@ class Checkpoint:
     def members(self) -> tuple[Mapping[str, Tensor], ...]:
         """State dicts of all networks."""
         return (self.weights, *self.others)
+
+    @property
+    def read(self) -> list[int]:
+        """Places of the channels that forecasts are made from: of what is diagnosed, the analysis
+        tells where it is known, if that is not everywhere."""
+        return [
+            number
+            for number, channel in enumerate(self.channels)
+            if channel.role != DIAGNOSTIC or self.statistics.missing[number] > 0
+        ]
 
     def alone(self, member: int) -> "Checkpoint":
         """That of one of the members."""

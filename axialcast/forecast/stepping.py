@@ -26,7 +26,7 @@ from axialcast.forecast.perturbations import perturbed
 from axialcast.forecast.starting import Start
 from axialcast.model.blend import blended
 from axialcast.model.noise import FORECAST, drawn_for
-from axialcast.names import DIAGNOSTIC, FORCING, PROGNOSTIC
+from axialcast.names import FORCING, PROGNOSTIC
 from axialcast.times.dates import Leads, Times, later
 
 __all__ = ["Stepping"]
@@ -57,13 +57,7 @@ class Stepping:
         seed: int = 0,
     ) -> None:
         self.checkpoint, self._seed = checkpoint, seed
-        channels, missing = checkpoint.channels, checkpoint.statistics.missing
-        # Of what is diagnosed, the analysis tells where it is known, if that is not everywhere.
-        self._read = [
-            number
-            for number, channel in enumerate(channels)
-            if channel.role != DIAGNOSTIC or missing[number] > 0
-        ]
+        channels, self._read = checkpoint.channels, checkpoint.read
         self.reads = Channels([channels[number] for number in self._read])
         self.forcings, self.edges = channels.having(FORCING), Channels([])
         if checkpoint.network.get("boundary"):

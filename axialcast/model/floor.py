@@ -142,22 +142,54 @@ class Floor(nn.Module):
     ) -> Iterator[Tensor]:
         """Yields the states (b, p, h, w) one, two, … steps after the last of (b, m, p, h, w) at
         (b, m) times, propagated as amplitudes."""
-        usual, num = self._usual(usual), self.num_states
+        num = self.num_states
         coming = later(times[:, -1:], np.arange(num_steps + 1) * step)
         told = dates(np.concatenate([times[:, -num:-1], coming], 1)).to(states.device)
+        series, left = self.begun(states, told[:, :num], usual)
+        for number in range(num, num + num_steps):
+            now, then = told[:, number - 1], told[:, number]
+            following, series, left = self.ahead(series, left, now, then, usual)
+            yield following
+
+    def begun(
+        self, states: Tensor, dates: Tensor, usual: Departures | None
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """What `ahead` goes on from: of each state, the latest first, (b, k) amplitudes, and what
+        they leave out, (b, p, h, w).
+
+        Args:
+            states: (b, m, p, h, w) normalised, at least `num_states`.
+            dates: (b, num_states, 5) of the last of them.
+            usual: as for `following`.
+        """
         with torch.autocast(states.device.type, enabled=False):
-            states = states[:, -num:].float()
-            apart, encoded = self._encoded(states, told[:, :num], usual)
-            series = list(reversed(encoded))
-            left = [a - self._decoded(s) for a, s in zip(apart, encoded, strict=True)][::-1]
-        for number in range(num_steps):
-            with torch.autocast(states.device.type, enabled=False):
-                series = [self._propagated(series, told[:, num - 1 + number]), *series[:-1]]
-                pairs = zip(self.rest, left[: len(self.rest)], strict=True)
-                ahead = sum((w[:, None, None] * part for w, part in pairs), torch.zeros(()))
-                left = [ahead, *left[:-1]]
-                following = self._decoded(series[0]) + ahead
-                yield following + usual.usual_at(told[:, num + number])
+            states = states[:, -self.num_states :].float()
+            apart, series = self._encoded(states, dates, self._usual(usual))
+            left = [a - self._decoded(s) for a, s in zip(apart, series, strict=True)]
+        return list(reversed(series)), left[::-1]
+
+    def ahead(
+        self,
+        series: list[Tensor],
+        left: list[Tensor],
+        now: Tensor,
+        then: Tensor,
+        usual: Departures | None,
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """(b, p, h, w) the state one step ahead, and what the next step goes on from.
+
+        Args:
+            series, left: as `begun` gives them, or this.
+            now, then: (b, 5) dates of the latest state and of the one ahead.
+            usual: as for `following`.
+        """
+        with torch.autocast(now.device.type, enabled=False):
+            series = [self._propagated(series, now), *series[:-1]]
+            pairs = zip(self.rest, left[: len(self.rest)], strict=True)
+            rest = sum((w[:, None, None] * part for w, part in pairs), torch.zeros(()))
+            left = [rest, *left[:-1]]
+            following = self._decoded(series[0]) + rest
+            return following + self._usual(usual).usual_at(then), series, left
 
     def _usual(self, shared: Departures | None) -> Departures:
         found = shared if self.departures is None else self.departures

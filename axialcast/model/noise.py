@@ -72,13 +72,22 @@ class Noise:
     def steps(self, drawn: Sequence[np.random.Generator]) -> Iterator[Tensor]:
         """(b, n, h, w) at one step after another, of the numbers drawn for each of b."""
         while True:
-            fields = []
-            for south, east in self._lattices:
-                shape = south.shape[1], east.shape[0]
-                white = np.stack([d.standard_normal(shape, np.float32) for d in drawn])
-                with torch.autocast(self.device.type, enabled=False):
-                    fields.append(south @ _sent(white, self.device) @ east)
-            yield torch.stack(fields, 1)
+            white = [
+                np.stack([d.standard_normal(shape, np.float32) for d in drawn])
+                for shape in self.lattices
+            ]
+            yield self.of([_sent(values, self.device) for values in white])
+
+    @property
+    def lattices(self) -> list[tuple[int, int]]:
+        """Points of the lattice of each field, as rows and columns."""
+        return [(south.shape[1], east.shape[0]) for south, east in self._lattices]
+
+    def of(self, white: Sequence[Tensor]) -> Tensor:
+        """(b, n, h, w) fields of standard normal numbers on the lattices, (b, rows, columns)."""
+        with torch.autocast(self.device.type, enabled=False):
+            pairs = zip(self._lattices, white, strict=True)
+            return torch.stack([south @ numbers @ east for (south, east), numbers in pairs], 1)
 
 
 def _interpolation(num: int, spacing: float, *, is_periodic: bool) -> Tensor:

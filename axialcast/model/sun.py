@@ -15,9 +15,9 @@ from torch import Tensor
 
 from axialcast.times.dates import Times
 
-__all__ = ["FORCINGS", "sun"]
+__all__ = ["FORCINGS", "standing", "sun"]
 
-J2000 = np.datetime64("2000-01-01T12", "ns")
+J2000 = np.datetime64("2000-01-01T12", "us")
 YEAR_DAYS = 365.2425
 DAY = np.timedelta64(1, "D")
 
@@ -32,24 +32,32 @@ def sun(times: Times) -> NDArray[np.float64]:
         (*times.shape, 3); the hour angle is 0 at noon, in [-1/2, 1/2); the distance is in
         astronomical units.
     """
-    days, day = _since_2000(times)
-    anomaly = np.radians(357.528 + 0.9856003 * days)
+    days, day = (torch.from_numpy(np.asarray(part)) for part in _since_2000(times))
+    found: NDArray[np.float64] = standing(days, day).numpy()
+    return found
+
+
+def standing(days: Tensor, day: Tensor) -> Tensor:
+    """(…, 3) as `sun`, of (…) days since noon of 1 January 2000 and fractions of the UTC day, both
+    in double precision."""
+    anomaly = torch.deg2rad(357.528 + 0.9856003 * days)
     mean = 280.460 + 0.9856474 * days
-    longitude = np.radians(mean + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2 * anomaly))
-    obliquity = np.radians(23.439 - 4e-7 * days)
-    ascension = np.arctan2(np.cos(obliquity) * np.sin(longitude), np.cos(longitude))
+    longitude = torch.deg2rad(mean + 1.915 * anomaly.sin() + 0.020 * (2 * anomaly).sin())
+    obliquity = torch.deg2rad(23.439 - 4e-7 * days)
+    ascension = torch.atan2(obliquity.cos() * longitude.sin(), longitude.cos())
     # By which a sundial is ahead of a clock: the equation of time.
-    ahead = (np.radians(mean) - ascension) / (2 * np.pi)
-    distance = 1.00014 - 0.01671 * np.cos(anomaly) - 0.00014 * np.cos(2 * anomaly)
+    ahead = (torch.deg2rad(mean) - ascension) / (2 * torch.pi)
+    distance = 1.00014 - 0.01671 * anomaly.cos() - 0.00014 * (2 * anomaly).cos()
     hour_angle = (day + ahead) % 1.0 - 0.5
-    return np.stack([np.sin(obliquity) * np.sin(longitude), hour_angle, distance**-2], -1)
+    return torch.stack([obliquity.sin() * longitude.sin(), hour_angle, distance**-2], -1)
 
 
 def _since_2000(times: Times) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Days since noon of 1 January 2000, and fractions of the UTC day."""
     if times.dtype != object:
         fraction = ((times - times.astype("datetime64[D]")) / DAY) % 1.0
-        return (times - J2000) / DAY, fraction
+        # Nanoseconds to times before 1708 would not be told from those to later ones.
+        return (times.astype("datetime64[us]") - J2000) / DAY, fraction
     pairs = []
     for time in times.ravel():
         midnight = time.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -72,7 +72,7 @@ class SelfAttention(nn.Module):
         """Queries, times e^-1/2, keys and values of x (..., d), each (..., heads, e)."""
         # Features are divided before they are taken apart: the gradients of the parts are then
         # written into one buffer as they come, and not made contiguous one by one before.
-        if x.numel() >= FUSE_TOKENS * self.dim**2:
+        if _is_exported() or x.numel() >= FUSE_TOKENS * self.dim**2:
             fused = F.linear(x, self.fused_weight())
             return fused.view(*x.shape[:-1], 3, self.heads, -1).unbind(-3)
         q: Tensor = self.to_q(x).view(*x.shape[:-1], self.heads, -1) * self.dim_heads**-0.5
@@ -93,6 +93,12 @@ class SelfAttention(nn.Module):
         DistributedDataParallel waits for every parameter.
         """
         return self.to_kv.weight.chunk(2)[1] + 0 * self.to_q.weight
+
+
+def _is_exported() -> bool:
+    """Whether a program for any number of sequences is traced, which must not ask for theirs."""
+    known = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)  # torch 2.6
+    return bool(known())
 
 
 class AlongAxis(nn.Module):

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from axialcast import parallel
-from axialcast.run.cli import check, cp, inspect, ls, run, status, submit, tune
+from axialcast.run.cli import check, cp, export, inspect, ls, run, status, submit, tune
 
 __all__ = ["app", "main"]
 
@@ -28,6 +28,7 @@ app.command()(check.check)
 app.command()(tune.tune)
 app.command()(inspect.inspect)
 app.command()(status.status)
+app.command()(export.export)
 
 
 def main() -> None:
