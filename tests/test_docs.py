@@ -17,7 +17,7 @@ from axialcast.run.shipped import configs
 
 ROOT = Path(__file__).parents[1]
 QUICKSTART = configs()["quickstart"]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^([ ]*)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`(axialcast [^`]+)`")
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]

@@ -104,6 +104,7 @@ class Climatology:
 
     @cached_property
     def grid(self) -> Grid:
+        """Where the cells of its fields are."""
         return grid_of(self.coefficients)
 
     @property

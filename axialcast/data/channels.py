@@ -309,6 +309,7 @@ class Channels(Sequence[Channel]):
 
     @classmethod
     def from_list(cls, values: Sequence[Mapping[str, Any]]) -> "Channels":
+        """The channels that `to_list` gave."""
         return cls([Channel(**value) for value in values])
 
 

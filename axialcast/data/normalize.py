@@ -48,8 +48,8 @@ class Statistics:
     Mean, deviation and change are in the channel's units, or of its logarithm where it has one.
 
     Args:
-        mean: (c,).
-        std: (c,).
+        mean: (c,) over times and cells.
+        std: (c,) standard deviation.
         increment_std: (c,) root mean square change over one model step.
         missing: (c,) share of the cells that are NaN; by default none.
         lowest, highest: (c,) of the values, in the channel's units; by default NaN, which is
@@ -92,6 +92,7 @@ class Statistics:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Sequence[float]]) -> "Statistics":
+        """The statistics that `to_dict` gave."""
         return cls(**{name: np.array(numbers, np.float64) for name, numbers in value.items()})
 
 

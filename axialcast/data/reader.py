@@ -120,6 +120,7 @@ class Analysis:
 
     @cached_property
     def grid(self) -> Grid:
+        """Where the cells of its fields are."""
         return grid_of(self.dataset)
 
     @property

@@ -30,6 +30,7 @@ class Static:
 
     @classmethod
     def none(cls, grid: Grid) -> "Static":
+        """No field, on a grid."""
         return cls(Channels([]), np.empty((0, *grid.shape), np.float32))
 
     @classmethod

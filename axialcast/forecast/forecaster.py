@@ -152,6 +152,7 @@ class Forecaster:
 
     @property
     def network(self) -> ForecastNetwork:
+        """The network of its first member, on the device that it forecasts on."""
         return self.stepping.network
 
     @property

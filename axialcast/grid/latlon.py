@@ -185,6 +185,7 @@ class LatLonGrid:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Sequence[float]]) -> "LatLonGrid":
+        """The grid that `to_dict` gave."""
         return cls(value["latitude"], value["longitude"])
 
     def __eq__(self, other: Any) -> bool:

@@ -70,6 +70,7 @@ class ReversibleBlock(nn.Module):
         return y1, run(self.g, g_kwargs or {}, x2, y1)
 
     def inverse(self, y1: Tensor, y2: Tensor) -> tuple[Tensor, Tensor]:
+        """The inputs of which the block made these outputs, but for rounding."""
         x2 = y2 - self.g(y1)
         return y1 - self.f(x2), x2
 

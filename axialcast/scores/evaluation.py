@@ -173,8 +173,7 @@ def keep_sums(
     Args:
         only: which of `blocks_of(forecast)`.
         kept: where their sums are kept.
-        forecast, analysis, climatology, baselines, regions, block_values, memory_gib, num_threads,
-            drawn, thresholds, own: as for `evaluate`.
+        others: as for `evaluate`.
 
     Raises:
         ValueError: as `evaluate`.

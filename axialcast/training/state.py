@@ -73,6 +73,7 @@ class SavedState:
 
     @property
     def step(self) -> int:
+        """Optimizer steps that were done when it was saved."""
         return int(self.position["step"])
 
     @classmethod

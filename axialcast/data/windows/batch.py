@@ -92,10 +92,12 @@ class Batch:
 
     @property
     def input_times(self) -> NDArray[Any]:
+        """(b, t) valid times of the states that forecasts start from."""
         return self.times[:, : self.input_steps]
 
     @property
     def target_times(self) -> NDArray[Any]:
+        """(b, k) valid times of what is to be forecast."""
         return self.times[:, self.input_steps :]
 
     @property
@@ -105,6 +107,7 @@ class Batch:
 
     @property
     def target_valid(self) -> Tensor | None:
+        """(b, k, c, h, w) where what is to be forecast is known; None: everywhere."""
         return None if self.valid is None else self.valid[:, self.input_steps :, self._forecast]
 
     @property

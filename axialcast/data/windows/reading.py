@@ -136,6 +136,7 @@ class States:
 
     @cached_property
     def num_pages(self) -> int:
+        """Pages that hold all rows, the last of which may be short."""
         return -(-(len(self) + self.phase) // self.page)
 
     def read_page(self, number: int, states: Tensor, valid: Tensor | None, at: int) -> None:
