@@ -29,15 +29,25 @@ CONVENTIONS = "CF-1.11"
 STANDARD_GRAVITY = 9.80665
 """What geopotential heights are geopotential over (m s-2)."""
 
+NO_LEAP_SECONDS = {"units_metadata": "leap_seconds: none"}
+ON_SCALE = {"units_metadata": "temperature: on_scale"}
+"""What CF 1.11 wants to know of units: that days have 86,400 s, as numpy's and cftime's do, and
+that a temperature is none of differences."""
+
 COORDINATE_ATTRS: dict[str, dict[str, str]] = {
-    TIME: {"standard_name": "time", "long_name": "time", "axis": "T"},
+    TIME: {"standard_name": "time", "long_name": "time", "axis": "T", **NO_LEAP_SECONDS},
     INIT_TIME: {
         "standard_name": "forecast_reference_time",
         "long_name": "initial time",
         "axis": "T",
+        **NO_LEAP_SECONDS,
     },
     LEAD_TIME: {"standard_name": "forecast_period", "long_name": "time since initial time"},
-    VALID_TIME: {"standard_name": "time", "long_name": "time for which the forecast is valid"},
+    VALID_TIME: {
+        "standard_name": "time",
+        "long_name": "time for which the forecast is valid",
+        **NO_LEAP_SECONDS,
+    },
     NUMBER: {"standard_name": "realization", "long_name": "ensemble member", "units": "1"},
     LEVEL: {
         "standard_name": "air_pressure",
@@ -83,6 +93,7 @@ class Variable:
     @property
     def attrs(self) -> dict[str, str]:
         attrs = {"units": self.units, "long_name": self.long_name}
+        attrs |= ON_SCALE if self.units == "K" else {}
         return {"standard_name": self.standard_name, **attrs} if self.standard_name else attrs
 
 
@@ -146,7 +157,13 @@ VARIABLES: dict[str, Variable] = {
         ("sst", "tos"),
         limits=(200, 350),
     ),
-    "total_precipitation": Variable(None, "m", "total precipitation", ("tp",), limits=(-0.01, 3)),
+    "total_precipitation": Variable(
+        "lwe_thickness_of_precipitation_amount",
+        "m",
+        "total precipitation",
+        ("tp",),
+        limits=(-0.01, 3),
+    ),
     "rainfall_rate": Variable(
         "rainfall_rate", "mm h-1", "rain rate", ("rain_rate",), limits=(-0.1, 3_000)
     ),

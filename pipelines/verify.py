@@ -1,10 +1,8 @@
 """Scores the forecast and its baselines: forecast.zarr and analysis → scores.* and report.html."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, as_completed
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from rich.table import Table
 
 from axialcast.data.channels import Channels
 from axialcast.disclosure import printable
-from axialcast.files.atomic import readable_size, write_text, writing
+from axialcast.files.atomic import write_text
 from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.report.page import report_html
 from axialcast.report.wording import channel_name, duration, model_name, pretty_units
@@ -25,6 +23,7 @@ from axialcast.run.verification import Verification, fit, score
 from axialcast.run.workers import workers
 from axialcast.scores import blocks_of
 from axialcast.scores.shown import headline, shown_leads
+from axialcast.scores.written import write_scores
 from axialcast.times.leads import lead_labels, leads_of
 from axialcast.times.steps import in_months
 from axialcast.verify import Baseline, DrawnField, evaluate, omissions, spectra, to_table
@@ -116,7 +115,7 @@ def run(config: Config) -> None:
         config=config.text,
         drawn=drawn,
     )
-    write_netcdf(output / "scores.nc", scores)
+    write_scores(output / "scores.nc", scores)
     write_text(output / "scores.csv", to_table(scores).to_csv(index=False, float_format="%.7g"))
     write_text(output / "report.html", page)
     print_scores(scores)
@@ -145,22 +144,6 @@ def notes(baselines: Mapping[str, Baseline]) -> dict[str, str]:
     """What a reader of the report should know of how the baselines were fitted."""
     found = {name: getattr(baseline, "note", None) for name, baseline in baselines.items()}
     return {model_name(name): note for name, note in found.items() if note}
-
-
-def write_netcdf(path: Path, scores: xr.Dataset) -> None:
-    """Writes the scores, as a whole or not at all.
-
-    Raises:
-        OSError: they cannot be written.
-    """
-    with writing(path) as partial:
-        try:
-            scores.to_netcdf(partial)
-        except RuntimeError as error:  # all that the NetCDF library says of a full disk
-            free = readable_size(shutil.disk_usage(path.parent).free)
-            raise OSError(
-                f"{path}: cannot be written ({error}), with {free} free; make room and run again"
-            ) from error
 
 
 def print_scores(scores: xr.Dataset) -> None:

@@ -25,7 +25,7 @@ def test_a_standard_name_means_one_variable_only() -> None:
 @pytest.mark.parametrize("name", VARIABLES)
 def test_variables_carry_cf_attributes(name: str) -> None:
     attrs = VARIABLES[name].attrs
-    assert set(attrs) - {"standard_name"} == {"units", "long_name"}
+    assert set(attrs) - {"standard_name", "units_metadata"} == {"units", "long_name"}
     assert all(attrs.values())
 
 

@@ -1,17 +1,16 @@
 """Labels of a forecast: coordinates and attributes after the CF conventions."""
 
 from collections.abc import Sequence
-from importlib.metadata import version
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.conventions import described
 from axialcast.forecast.ancestry import ancestors
 from axialcast.forecast.base import base_in_words
 from axialcast.forecast.checkpoint import Checkpoint
 from axialcast.names import (
-    CONVENTIONS,
     COORDINATE_ATTRS,
     GRID_MAPPING,
     INIT_TIME,
@@ -69,11 +68,9 @@ def labelled(
     base = base_in_words(checkpoint)
     return forecast.assign_attrs(
         {} if base is None else {"base": base},
-        Conventions=CONVENTIONS,
-        title="axialcast forecast",
+        **described("axialcast forecast", "forecast"),
         source="axial attention transformer"
         + (f", trained on {trained_on[0]} to {trained_on[1]}" if trained_on else ""),
-        history=f"made by axialcast {version('axialcast')}",
         **step_numbers(checkpoint.step),
         **({"started_from": begun} if begun else {}),
     )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from axialcast.conventions import no_fill_values
 from axialcast.files.atomic import remove, room_error, writing
 from axialcast.forecast.encoding import VariableFiles
 from axialcast.forecast.layout import Layout, chunkings, lead_axis, leads_together, with_mapping
@@ -255,7 +256,8 @@ class ForecastWriter:
         forecast = forecast.chunk({**alone, dims[lead_time]: self.leads_together})
         with writing(self.path) as partial:
             deflate = {"zlib": True, "complevel": 1, "shuffle": True}
-            forecast.to_netcdf(partial, encoding=dict.fromkeys(forecast.data_vars, deflate))
+            encoding = no_fill_values(forecast) | dict.fromkeys(forecast.data_vars, deflate)
+            forecast.to_netcdf(partial, encoding=encoding)
         remove(self.store.path)
 
     @contextmanager

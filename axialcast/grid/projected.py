@@ -156,7 +156,11 @@ class ProjectedGrid:
         for dim, values, name, axis in zip(self.dims, self.axes, standard, "YX", strict=True):
             attrs = {"standard_name": name, "long_name": f"{dim} of the projection"}
             found[dim] = (dim,), values, {**attrs, "units": units, "axis": axis}
-        found[GRID_MAPPING] = (), np.int32(0), self.mapping
+        found[GRID_MAPPING] = (
+            (),
+            np.int32(0),
+            {"long_name": "projection", **_complete(self.mapping)},
+        )
         return found
 
     @property
@@ -278,3 +282,17 @@ class ProjectedGrid:
         apart = np.sqrt(np.square(one - two).sum(0))
         cell = np.sqrt(self.areas[self.areas > 0].mean())
         return bool((np.isnan(one) == np.isnan(two)).all() and np.nanmax(apart) <= TOLERANCE * cell)
+
+
+def _complete(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """A grid mapping with the latitude of its origin, which CF wants (appendix F) and PROJ leaves
+    out where a single standard parallel says it."""
+    parallels = np.ravel(mapping.get("standard_parallel", ()))
+    match mapping.get("grid_mapping_name"):
+        case "lambert_conformal_conic" if len(parallels) == 1:
+            origin = float(parallels[0])
+        case "polar_stereographic" if len(parallels) == 1:
+            origin = float(np.copysign(90.0, parallels[0]))
+        case _:
+            return dict(mapping)
+    return {"latitude_of_projection_origin": origin, **mapping}

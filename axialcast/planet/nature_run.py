@@ -14,7 +14,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.names import CONVENTIONS, COORDINATE_ATTRS, STANDARD_GRAVITY, TIME, VARIABLES
+from axialcast.conventions import described
+from axialcast.names import COORDINATE_ATTRS, STANDARD_GRAVITY, TIME, VARIABLES
 from axialcast.planet.quasigeostrophic import LEVELS, QuasiGeostrophicModel
 from axialcast.planet.spectral import Coefficients
 
@@ -203,5 +204,5 @@ def to_dataset(
     return xr.Dataset(
         {k: (dims, x.astype(np.float32), VARIABLES[k].attrs) for k, x in fields.items()},
         {name: (name, x, COORDINATE_ATTRS[name]) for name, x in coords.items()},
-        {"Conventions": CONVENTIONS, "title": "axialcast nature run"},
+        described("axialcast nature run", "simulate"),
     )

@@ -23,8 +23,9 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from axialcast.conventions import described
 from axialcast.grid import ProjectedGrid
-from axialcast.names import CONVENTIONS, COORDINATE_ATTRS, GRID_MAPPING, TIME, VARIABLES
+from axialcast.names import COORDINATE_ATTRS, GRID_MAPPING, TIME, VARIABLES
 from axialcast.planet.families import HOUR, LONGEST_HOURS, Cells, families, together
 from axialcast.planet.steering import Steering
 
@@ -184,5 +185,5 @@ class RainCells:
         return xr.Dataset(
             {NAME: ((TIME, *self.grid.dims), rates, attrs)},
             {TIME: (TIME, times, COORDINATE_ATTRS[TIME]), **self.grid.labels},
-            {"Conventions": CONVENTIONS, "title": "axialcast rain cells"},
+            described("axialcast rain cells", "simulate"),
         )

@@ -342,20 +342,6 @@ def test_a_forecast_that_the_analysis_lacks_is_named(config, analysis_and_foreca
         STAGE["run"](config)
 
 
-def test_scores_that_cannot_be_written_are_named(tmp_path, monkeypatch):
-    def fail(self, path):
-        path.write_bytes(b"half")
-        raise RuntimeError("NetCDF: HDF error")
-
-    path = tmp_path / "scores.nc"
-    path.write_text("old")
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", fail)
-    with pytest.raises(OSError, match=r"scores\.nc: cannot be written \(NetCDF: HDF error\), with"):
-        STAGE["write_netcdf"](path, xr.Dataset())
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 @pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 29])
 def test_killed_at_any_event_it_goes_on_to_the_same_bytes(config, at_once, killed_at, capsys, step):
     number, kept = step, 0

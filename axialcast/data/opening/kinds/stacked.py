@@ -15,9 +15,10 @@ import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec
 
+from axialcast.conventions import described
 from axialcast.data.channels import Channel, Channels
-from axialcast.grid import coords_of, dims_of
-from axialcast.names import CHANNEL, CONVENTIONS, COORDINATE_ATTRS, GRID_MAPPING, LEVEL, TIME
+from axialcast.grid import coords_of, dims_of, grid_of
+from axialcast.names import CHANNEL, COORDINATE_ATTRS, GRID_MAPPING, LEVEL, TIME
 
 __all__ = ["Layout", "is_prepared", "open_states", "shard_path", "to_variables", "write_template"]
 
@@ -67,6 +68,8 @@ def write_template(store: Path, coordinates: xr.Dataset, channels: Channels) -> 
         channels: in the order of the states.
     """
     places = coords_of(coordinates)
+    if GRID_MAPPING in places:
+        places[GRID_MAPPING] = grid_of(coordinates).labels[GRID_MAPPING]
     dims = dims_of(coordinates.dims)
     shape = (coordinates.sizes[TIME], len(channels), *(coordinates.sizes[dim] for dim in dims))
     layout = Layout.of(len(channels), shape[2] * shape[3])
@@ -82,12 +85,16 @@ def write_template(store: Path, coordinates: xr.Dataset, channels: Channels) -> 
             STATES: (
                 (TIME, CHANNEL, *dims),
                 dask.array.zeros(shape, dtype="f4", chunks=shards),
+                {"long_name": "states, in the units of each channel"},
             )
         },
         {TIME: (TIME, coordinates[TIME].values, COORDINATE_ATTRS[TIME]), **places}
-        | {name: (CHANNEL, np.array(text, object)) for name, text in labels.items()}
+        | {
+            name: (CHANNEL, np.array(text, object), {"long_name": f"{name} of a channel"})
+            for name, text in labels.items()
+        }
         | {LEVEL: (CHANNEL, np.array(levels, np.float64), COORDINATE_ATTRS[LEVEL])},
-        {"Conventions": CONVENTIONS, "title": "training store of axialcast"},
+        described("training store of axialcast", "prepare"),
     )
     if GRID_MAPPING in places:
         template[STATES].attrs["grid_mapping"] = GRID_MAPPING
