@@ -19,6 +19,7 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "data.opening.standard": ("What a file says of itself", "your_data.md"),
     "data.preparing": ("Preparing a training store", "your_data.md"),
     "data.windows": ("Windows for training", "explanation/windows.md"),
+    "exporting": ("Exported networks", "model.md"),
     "files": ("Files and folders", "troubleshooting.md"),
     "forecast": ("Checkpoints and forecasts", "reference/forecast_store.md"),
     "grid": ("Grids", "maps.md"),

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 from generators import api, benchmarks, checkpoints, commands, errors, forecasts, papers, settings
+from generators.outside import fetched
 
 LOG = logging.getLogger(__name__)
 
@@ -49,13 +51,17 @@ def fill(app: Sphinx, page: str, source: list[str]) -> None:
     source[0] = MARK.sub(generated, source[0])
 
 
-def forward(app: Sphinx, exception: Exception | None) -> None:
-    """Makes the folder's index lead to the first page."""
-    if exception is None:
-        (Path(app.outdir) / "index.html").write_text(FORWARD, "utf-8")
+def finish(app: Sphinx, exception: Exception | None) -> None:
+    """Makes the folder's index lead to the first page; refuses pages that would fetch something."""
+    if exception is not None:
+        return
+    site = Path(app.outdir)
+    (site / "index.html").write_text(FORWARD, "utf-8")
+    if found := list(fetched(site)):
+        raise ExtensionError("fetched from elsewhere: " + "; ".join(found))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", fill)
-    app.connect("build-finished", forward)
+    app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

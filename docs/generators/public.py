@@ -22,6 +22,7 @@ PUBLIC = (
     "axialcast.training",
     "axialcast.transfer",
     "axialcast.forecast",
+    "axialcast.exporting",
     "axialcast.baselines",
     "axialcast.scores",
     "axialcast.verify",
