@@ -5,21 +5,40 @@ needs when it runs.
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
 from axialcast import parallel
-from axialcast.run.cli import check, cp, export, inspect, ls, run, status, submit, tune
+from axialcast.run.cli import check, cp, inspect, ls, run, status, submit, tune
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would double the time to show help
-    help="Weather forecasting with axial attention, driven by one YAML file.",
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import axialcast
+
+        typer.echo(f"axialcast {axialcast.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def axialcast(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    """Weather forecasting with axial attention, driven by one YAML file."""
+
+
 app.command()(run.run)
 app.command()(submit.submit)
 app.command()(ls.ls)
@@ -28,7 +47,6 @@ app.command()(check.check)
 app.command()(tune.tune)
 app.command()(inspect.inspect)
 app.command()(status.status)
-app.command()(export.export)
 
 
 def main() -> None:

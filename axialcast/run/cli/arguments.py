@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axialcast.run import shipped
+from axialcast.run.cli import completion
 
 if TYPE_CHECKING:
     from axialcast.run.config import Config
@@ -15,11 +16,20 @@ if TYPE_CHECKING:
 __all__ = ["ConfigArgument", "Options", "Overrides", "Traceback", "load", "require_writable"]
 
 ConfigArgument = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="YAML file, or the name of a shipped one.")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        help="YAML file, or the name of a shipped one.",
+        autocompletion=completion.config_names,
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Keys to change, e.g. train.batch_size=8."),
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Keys to change, e.g. train.batch_size=8.",
+        autocompletion=completion.keys,
+    ),
 ]
 Options = Annotated[
     list[str] | None,

@@ -8,13 +8,17 @@ import typer
 
 from axialcast.run import shipped
 from axialcast.run.cli.arguments import Traceback
+from axialcast.run.cli.completion import shipped_names
 from axialcast.run.cli.speaking import plain_errors, say
 
 __all__ = ["cp"]
 
 
 def cp(
-    name: Annotated[str, typer.Argument(help="A shipped file, as `ls` names it.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A shipped file, as `ls` names it.", autocompletion=shipped_names),
+    ],
     dest: Annotated[Path, typer.Argument(help="File or folder to copy it to.")] = Path(),
     traceback: Traceback = False,
 ) -> None:
