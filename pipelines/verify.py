@@ -47,6 +47,8 @@ READS = (
     "forecast.init_every",
     "verify.metrics",
     "verify.thresholds",
+    "verify.neighbourhoods",
+    "verify.dry",
     "verify.baselines",
     "verify.regions",
     "verify.harmonics",

@@ -7,6 +7,7 @@ from axialcast.baselines.fitting import fit_baselines
 from axialcast.baselines.kept import KeptFits
 from axialcast.baselines.lagrangian_persistence import LagrangianPersistence
 from axialcast.baselines.linear_inverse_model import LinearInverseModel
+from axialcast.baselines.percentiles import Percentiles
 from axialcast.baselines.persistence import Persistence
 from axialcast.baselines.probabilistic_climatology import ProbabilisticClimatology
 from axialcast.baselines.vector_autoregression import VectorAutoregression
@@ -18,6 +19,7 @@ __all__ = [
     "KeptFits",
     "LagrangianPersistence",
     "LinearInverseModel",
+    "Percentiles",
     "Persistence",
     "ProbabilisticClimatology",
     "VectorAutoregression",

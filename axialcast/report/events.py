@@ -10,7 +10,7 @@ from axialcast.names import LEAD_TIME, LEVEL
 from axialcast.report.figures import curves
 from axialcast.report.tables import table
 from axialcast.report.wording import channel_name, duration, pretty_units
-from axialcast.scores.events import threshold_name
+from axialcast.scores.event_labels import threshold_name
 from axialcast.scores.shown import shown_leads
 from axialcast.times.leads import lead_labels, leads_of
 
@@ -33,7 +33,7 @@ def events_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> dict[str, Any
                 continue
             array = _of(channel, scores, metric)
             thresholds = array[threshold_name(channel.variable)].values.tolist()
-            events = [f"≥ {value:g} {pretty_units(channel.units)}" for value in thresholds]
+            events = [_in_words(text, pretty_units(channel.units)) for text in thresholds]
             name = channel_name(channel, scores)
             if metric == "csi":
                 found["curves"] += [
@@ -60,6 +60,12 @@ def events_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> dict[str, Any
                 )
             )
     return found if found["tables"] else None
+
+
+def _in_words(threshold: str, units: str) -> str:
+    """As ≥ 5 mm h⁻¹, or < p10."""
+    pretty = threshold.replace(">=", "≥").replace("<=", "≤")
+    return pretty if "p" in pretty else f"{pretty} {units}"
 
 
 def _of(channel: Channel, scores: xr.Dataset, metric: str) -> xr.DataArray:

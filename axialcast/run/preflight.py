@@ -27,7 +27,7 @@ from axialcast.run.sample import sample
 from axialcast.run.simulated import planet_of
 from axialcast.run.static_fields import static_fields
 from axialcast.run.verification import check_own_scores
-from axialcast.scores.events import events_of
+from axialcast.scores.events import percentiles_of
 from axialcast.times.steps import multiple
 
 __all__ = ["Preflight", "check_run"]
@@ -139,7 +139,7 @@ def _refuse_held(
 
 def _refuse_unknown_events(channels: Channels, config: Config) -> None:
     try:
-        events_of(channels, config.verify.thresholds)
+        percentiles_of(channels, config.verify.thresholds, config.verify.dry)
     except ValueError as error:
         raise ValueError(f"verify.{error}") from None
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from axialcast.disclosure import shown
 from axialcast.grid.proj import crs_from_text
 from axialcast.names import COMPUTED, canonical
+from axialcast.thresholds import Threshold
 from axialcast.times.decoding import DAY_SECONDS
 
 __all__ = [
@@ -156,6 +157,16 @@ def _region_name(value: str) -> str:
     return value
 
 
+def _threshold(value: Any) -> Any:
+    return Threshold.of(_number(value)) and value
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"got {value}, expected an odd number, such as {value + 1}")
+    return value
+
+
 def _device(value: Any) -> str:
     if not isinstance(value, str) or not _DEVICE.fullmatch(value):
         raise ValueError(f"got {value!r}, expected auto, cpu, cuda, cuda:<index> or mps")
@@ -285,10 +296,21 @@ Transforms = Annotated[
 ]
 """By variable: what becomes of its values before they are normalised."""
 Thresholds = Annotated[
-    dict[Name, Annotated[list[Annotated[float, _Number]], Field(min_length=1), each_once()]],
+    dict[
+        Name,
+        Annotated[
+            list[Annotated[float | str, BeforeValidator(_threshold)]],
+            Field(min_length=1),
+            each_once(Threshold.of),
+        ],
+    ],
     each_once(canonical),
 ]
-"""By variable: values that events begin at."""
+"""By variable: values that events begin at, or words such as `< 5` and `>= p90`."""
+Amounts = Annotated[dict[Name, Annotated[float, _Number]], each_once(canonical)]
+"""By variable, in its units."""
+Squares = Annotated[list[Annotated[Count, AfterValidator(_odd)]], each_once()]
+"""Widths of squares that have a point in their middle."""
 Weights = Annotated[dict[Name, Positive], each_once(canonical)]
 """By variable, or by variable and level such as `temperature 850`."""
 Fields = Annotated[list[Name], each_once(canonical)]

@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from axialcast.baselines import Baseline, Climatology, KeptFits
+from axialcast.baselines import Baseline, Climatology, KeptFits, Percentiles
 from axialcast.baselines import fit_baselines as baselines_of
 from axialcast.baselines.choosing import LAGS
 from axialcast.baselines.own import FileBaseline, num_states
-from axialcast.data import open_analysis
+from axialcast.data import Channels, open_analysis
 from axialcast.forecast import ForecastStore, choose_init_times
 from axialcast.frame import within
 from axialcast.names import INIT_TIME, LEVEL
 from axialcast.own import OwnFile
 from axialcast.run.config import Config
 from axialcast.run.stamps import analysis_content, training_data
-from axialcast.scores import DrawnField, KeptSums, keep_sums
+from axialcast.scores import DrawnField, Events, KeptSums, keep_sums
+from axialcast.scores.events import percentiles_of
 from axialcast.scores.own import OwnScore
 from axialcast.times.dates import Leads, later
 from axialcast.times.leads import leads_of
@@ -107,13 +108,27 @@ class Verification:
         """As `fit_baselines`: read once, however many tasks of a process need them."""
         return fit_baselines(self.config, self.analysis, leads_of(self.forecast))
 
+    @cached_property
+    def events(self) -> Events:
+        """What is looked for, with the percentiles of the training years that it needs."""
+        verify, data = self.config.verify, self.config.data
+        assert data is not None
+        channels = Channels.of(self.forecast)
+        wanted, climate = percentiles_of(channels, verify.thresholds, verify.dry), None
+        if wanted:
+            kept = KeptFits(self.config.output / ".fitted", training_data(self.config))
+            training = self.analysis.sel(time=slice(*data.train))
+            gib = verifying_gib(self.config)
+            climate = Percentiles.fit(training, wanted, memory_gib=gib, kept=kept)
+        return Events(verify.thresholds, climate, verify.neighbourhoods, verify.dry)
+
     def arguments(self, drawn: DrawnField, kept: KeptSums) -> dict[str, Any]:
         """Keywords that `evaluate` and `keep_sums` have in common."""
         climatology, baselines = self.fitted
         return {
             "climatology": climatology,
             "baselines": baselines,
-            "thresholds": self.config.verify.thresholds,
+            "events": self.events,
             "regions": {n: box.model_dump() for n, box in self.config.verify.regions.items()},
             "memory_gib": verifying_gib(self.config),
             "kept": kept,
@@ -189,7 +204,8 @@ def verifying_gib(config: Config) -> float:
 
 def fit(config: Config) -> None:
     """Fits what is verified against, as a task; the fits are kept in the output folder."""
-    _ = Verification.open(config).fitted
+    verification = Verification.open(config)
+    _ = verification.fitted, verification.events
 
 
 def score(config: Config, state: str, first: int, stop: int) -> int:

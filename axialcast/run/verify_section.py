@@ -7,14 +7,25 @@ from pydantic import Field, field_validator, model_validator
 
 from axialcast.run.data_section import RegionConfig
 from axialcast.run.section import Section
-from axialcast.run.values import Gibibytes, RegionName, Thresholds, Whole, each_once, known_or_file
+from axialcast.run.values import (
+    Amounts,
+    Gibibytes,
+    RegionName,
+    Squares,
+    Thresholds,
+    Whole,
+    each_once,
+    known_or_file,
+)
 
 __all__ = ["VerifyConfig"]
 
 METRICS = (
     *("rmse", "mae", "bias", "acc", "crps", "spread", "spread_skill", "member_rmse"),
-    *("csi", "frequency_bias"),
+    *("csi", "frequency_bias", "hit_rate", "false_alarm_ratio", "ets", "hss", "sedi"),
+    *("fss", "seeps"),
 )
+OF_EVENTS = METRICS[METRICS.index("csi") : METRICS.index("seeps")]
 BASELINES = (
     *("persistence", "climatology", "damped_persistence", "linear_inverse_model"),
     *("vector_autoregression", "lagrangian_persistence", "probabilistic_climatology"),
@@ -34,12 +45,22 @@ class VerifyConfig(Section):
         Field(min_length=1),
         each_once(_stem),
     ] = ["rmse", "mae", "bias", "acc", "crps", "spread", "spread_skill", "member_rmse"]
-    """Area-weighted scores; csi (critical success index) and frequency_bias are of events. crps,
-    spread, spread_skill and member_rmse are of ensembles, whose mean the others judge, and are left
-    out where forecasts have one member. A Python file is a score of your own."""
+    """Area-weighted scores. crps, spread, spread_skill and member_rmse are of ensembles, whose mean
+    the others judge, and are left out where forecasts have one member. csi (critical success
+    index), frequency_bias, hit_rate, false_alarm_ratio, ets (equitable threat score), hss (Heidke
+    skill score), sedi (symmetric extremal dependence index) and fss (fractions skill score) are of
+    events; seeps (stable equitable error in probability space) is of rain. A Python file is a score
+    of your own."""
     thresholds: Thresholds = {}
-    """What an event is, by variable: values from these on, such as [1, 5] for rainfall_rate; in
-    its canonical units."""
+    """What an event is, by variable, in its canonical units: values from a number on, such as 5,
+    beyond or below it, as "> 5", "<= 5" and "< 273.15", or beyond a percentile of the climate, as
+    ">= p90" and "< p10": that of data.train at each point, by month and hour of the day."""
+    neighbourhoods: Squares = []
+    """Widths of the squares that fss counts events in: odd numbers of grid points, such as
+    [1, 3, 9]."""
+    dry: Amounts = {}
+    """What seeps takes for no rain, by variable, in its canonical units: up to 0.25 mm a day is
+    {total_precipitation: 2.5e-4} for daily sums."""
     baselines: Annotated[
         list[Annotated[str, known_or_file(*BASELINES)]],
         each_once(_stem),
@@ -86,7 +107,7 @@ class VerifyConfig(Section):
 
     @model_validator(mode="after")
     def _events_are_judged(self) -> Self:
-        of_events = [name for name in self.metrics if name in ("csi", "frequency_bias")]
+        of_events = [name for name in self.metrics if name in OF_EVENTS]
         if of_events and not self.thresholds:
             raise ValueError(
                 f"metrics: {of_events[0]} judges events; say what they are with thresholds, such "
@@ -94,6 +115,16 @@ class VerifyConfig(Section):
             )
         if self.thresholds and not of_events:
             raise ValueError("thresholds: no metric judges events; add csi to metrics")
+        for metric, key, such in (
+            ("fss", "neighbourhoods", "[1, 3, 9]"),
+            ("seeps", "dry", "{total_precipitation: 2.5e-4}"),
+        ):
+            if (metric in self.metrics) != bool(getattr(self, key)):
+                raise ValueError(
+                    f"metrics: {metric} needs {key}, such as {such}"
+                    if metric in self.metrics
+                    else f"{key}: are what {metric} judges; add it to metrics"
+                )
         if not {"rmse", "mae", "bias", "acc"} & {*self.metrics}:
             raise ValueError(
                 f"metrics: {', '.join(self.metrics)} alone; add rmse, mae, bias or acc, which "

@@ -1,10 +1,11 @@
 """How good a forecast is: statistics of pairs, their sums, and the metrics made of them."""
 
 from axialcast.scores.blocks import blocks_of
+from axialcast.scores.contingency import EVENT_METRICS
 from axialcast.scores.drawn import DrawnField
 from axialcast.scores.ensembles import ENSEMBLE_METRICS
 from axialcast.scores.evaluation import evaluate, keep_sums, skill_map
-from axialcast.scores.events import EVENT_METRICS
+from axialcast.scores.events import Events
 from axialcast.scores.kept import KeptSums
 from axialcast.scores.labels import omissions, to_table
 from axialcast.scores.metrics import METRICS
@@ -15,6 +16,7 @@ __all__ = [
     "EVENT_METRICS",
     "METRICS",
     "DrawnField",
+    "Events",
     "KeptSums",
     "blocks_of",
     "evaluate",

@@ -15,14 +15,12 @@ from axialcast.data.reader import Analysis
 from axialcast.grid import dims_of, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, NUMBER, TIME
 from axialcast.scores.blocks import Block, blocks_of
+from axialcast.scores.choice import chosen_metrics, for_ensembles
 from axialcast.scores.drawn import DrawnField, skill
 from axialcast.scores.ensembles import ENSEMBLE_METRICS, labelled_ranks
-from axialcast.scores.events import (
-    EVENT_METRICS,
-    Thresholds,
-    events_of,
-    labelled_events,
-)
+from axialcast.scores.event_labels import SEEPS, labelled_events, labelled_seeps
+from axialcast.scores.events import Events, events_of, rain_of
+from axialcast.scores.fractions import check_widths
 from axialcast.scores.kept import KeptSums
 from axialcast.scores.labels import labelled_scores
 from axialcast.scores.matching import matched, valid_times
@@ -56,7 +54,7 @@ def evaluate(
     progress: Callable[[list[Block]], Iterable[Block]] = iter,
     kept: KeptSums | None = None,
     drawn: DrawnField | None = None,
-    thresholds: Thresholds | None = None,
+    events: Events | None = None,
     own: Sequence[OwnScore] = (),
 ) -> xr.Dataset:
     """Area-weighted scores, every model on the same pairs of forecast and truth.
@@ -74,9 +72,9 @@ def evaluate(
         climatology: fitted on training years; anomalies of `acc` depart from it.
         baselines: other models to score, by name.
         metrics: names in `axialcast.verify.METRICS`, one at least, in
-            `axialcast.verify.EVENT_METRICS`, and in `axialcast.verify.ENSEMBLE_METRICS`, which are
-            left out where neither the forecast nor a baseline is an ensemble. The CRPS of what is
-            none is its mean absolute error.
+            `axialcast.verify.EVENT_METRICS`, `fss`, `seeps`, and in
+            `axialcast.verify.ENSEMBLE_METRICS`, which are left out where neither the forecast nor a
+            baseline is an ensemble. The CRPS of what is none is its mean absolute error.
         regions: boxes by name, {"latitude": [south, north], "longitude": [west, east]} in degrees;
             west may exceed east, across the meridian. `all`, the whole grid, is always there.
         block_values: values of one model scored at once, unless a chunk of the forecast is larger.
@@ -88,24 +86,24 @@ def evaluate(
         kept: where the sums of blocks are kept and taken from: the scores are the same to the bit,
             and cost what is new. Sums that do not belong to these scores are removed there.
         drawn: a new `DrawnField` of the same forecast, to be filled for the report's maps.
-        thresholds: by variable, in its units: values there and above are the events that metrics
-            of events judge, point by point.
+        events: what metrics of events judge, point by point or in squares around each.
         own: scores by users' files, each a metric more.
 
     Returns:
         One variable per forecast variable, of dimensions (model, metric, region, lead_time,
         [level]); `<variable>_num_pairs` (region, lead_time, [level]), pairs with anything to score;
         `<variable>_masked`, the share of area left out of them, NaN without any; for each metric of
-        events `<variable>_<metric>` (model, <variable>_threshold, region, lead_time, [level]); of
-        an ensemble `<variable>_rank_histogram` (region, lead_time, [level], rank), how often the
-        truth has each rank among the members (Hamill 2001, Mon. Wea. Rev. 129); and
+        events `<variable>_<metric>` (model, <variable>_threshold, region, lead_time, [level]), of
+        `fss` along `neighbourhood`, too, of `seeps` without thresholds; of an ensemble
+        `<variable>_rank_histogram` (region, lead_time, [level], rank), how often the truth has each
+        rank among the members (Hamill 2001, Mon. Wea. Rev. 129); and
         `num_missing_truth` (lead_time), pairs whose valid time the analysis does not hold.
 
     Raises:
         ValueError: forecast and analysis differ in grid, levels, units or variables, or share no
             time; a metric is unknown, or of events without thresholds; a region is empty.
     """
-    of_pairs, of_events = _chosen(metrics, thresholds)
+    of_pairs, of_events = chosen_metrics(metrics, events)
     forecast, truths = matched(forecast, _dataset(analysis))
     scored: dict[str, Baseline | None] = {"forecast": None, **(baselines or {})}
     setting, sums = _sums(
@@ -121,23 +119,25 @@ def evaluate(
         progress=progress,
         kept=kept,
         drawn=drawn,
-        thresholds=thresholds,
+        events=events,
         own=own,
     )
     found = setting.pair_sums(sums, forecast.sizes[INIT_TIME])
     own_sums = setting.own_sums(sums, found)
     names = list(region_weights(grid_of(truths), regions or {}))
     ensembles = setting.ensemble_sums(sums, found)
-    chosen = _of_ensembles(of_pairs, ensembles is not None)
+    chosen = for_ensembles(of_pairs, ensembles is not None)
     scores = labelled_scores(found, forecast, list(scored), chosen, names, ensembles, own_sums)
+    labels = {"region": names, LEAD_TIME: forecast[LEAD_TIME]}
+    labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
     if ensembles and (ranks := ensembles.histogram()) is not None:
-        labels = {"region": names, LEAD_TIME: forecast[LEAD_TIME]}
-        labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
         scores = scores.merge(labelled_ranks(ranks, forecast, labels))
-    if events := setting.event_sums(sums, found):
-        labels = {"model": list(scored), "region": names, LEAD_TIME: forecast[LEAD_TIME]}
-        labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
-        scores = scores.merge(labelled_events(events, forecast, labels, of_events))
+    labels = {"model": list(scored), **labels}
+    of_tables = [name for name in of_events if name != SEEPS]
+    if of_tables and (tables := setting.event_sums(sums, found)):
+        scores = scores.merge(labelled_events(tables, forecast, labels, of_tables))
+    if SEEPS in of_events and (rain := setting.seeps_sums(sums, found)):
+        scores = scores.merge(labelled_seeps(rain, forecast, labels))
     missing = ~np.isin(valid_times(forecast), truths[TIME].values)
     scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))
     scores["num_missing_truth"].attrs = {"long_name": "pairs past the analysis", "units": "1"}
@@ -162,7 +162,7 @@ def keep_sums(
     memory_gib: float = 2.0,
     num_threads: int | None = None,
     drawn: DrawnField | None = None,
-    thresholds: Thresholds | None = None,
+    events: Events | None = None,
     own: Sequence[OwnScore] = (),
 ) -> None:
     """Scores some blocks of initial times and keeps their sums, for `evaluate` to take.
@@ -192,7 +192,7 @@ def keep_sums(
         progress=iter,
         kept=kept,
         drawn=drawn,
-        thresholds=thresholds,
+        events=events,
         own=own,
         only=only,
     )
@@ -212,7 +212,7 @@ def _sums(
     progress: Callable[[list[Block]], Iterable[Block]],
     kept: KeptSums | None,
     drawn: DrawnField | None,
-    thresholds: Thresholds | None,
+    events: Events | None,
     own: Sequence[OwnScore],
     only: slice = slice(None),
 ) -> tuple[Setting, Sums]:
@@ -222,11 +222,22 @@ def _sums(
     weights = region_weights(grid_of(truths), regions)
     shares = np.stack([areas / areas.sum() for areas in weights.values()])
     models = Models(scored, climatology, given, Channels.of(forecast))
-    events = events_of(models.channels, thresholds or {})
+    events = events or Events()
+    check_widths(events.neighbourhoods, grid_of(truths).shape)
     source = aligned(given, models.wanted, climatology.grid)
     models.check(source)
     pieces = Pieces(forecast, block_values, whole=bool(models.own))
-    setting = Setting(pieces, pieces.cuts, models, shares, drawn, events, tuple(own))
+    setting = Setting(
+        pieces,
+        pieces.cuts,
+        models,
+        shares,
+        drawn,
+        events=events_of(models.channels, events.thresholds),
+        rain=rain_of(models.channels, events.dry),
+        looked_for=events,
+        own=tuple(own),
+    )
     sums = all_sums(
         setting,
         blocks_of(forecast),
@@ -238,34 +249,6 @@ def _sums(
         only=only,
     )
     return setting, sums
-
-
-def _chosen(metrics: Sequence[str], thresholds: Thresholds | None) -> tuple[list[str], list[str]]:
-    """The metrics of pairs and those of events, each once."""
-    each = METRICS | ENSEMBLE_METRICS
-    unknown = [name for name in metrics if name not in each and name not in EVENT_METRICS]
-    of_pairs = [name for name in dict.fromkeys(metrics) if name in each]
-    of_events = [name for name in dict.fromkeys(metrics) if name in EVENT_METRICS]
-    if unknown or not of_pairs:
-        got = f"unknown {unknown[0]!r}" if unknown else "none of pairs" if of_events else "none"
-        known = [*each, *(() if of_events else EVENT_METRICS)]
-        raise ValueError(f"metrics: {got}; choose from {', '.join(known)}")
-    if of_events and not thresholds:
-        raise ValueError(
-            f"metrics: {of_events[0]} judges events; say from which values on with thresholds"
-        )
-    return of_pairs, of_events
-
-
-def _of_ensembles(metrics: Sequence[str], is_ensemble: bool) -> list[str]:
-    """Those metrics of pairs that can be given."""
-    chosen = [name for name in metrics if is_ensemble or name not in ENSEMBLE_METRICS]
-    if not chosen:
-        raise ValueError(
-            f"metrics: {metrics[0]} judges ensembles, and the forecast has one member; add one of "
-            f"{', '.join(METRICS)}, or forecast several members"
-        )
-    return chosen
 
 
 def _dataset(analysis: Analysis | xr.Dataset) -> xr.Dataset:

@@ -1,204 +1,134 @@
-"""Whether events were forecast: tables of hits, misses and false alarms, and scores of them.
+"""What counts as an event, and in which of the channels it is looked for."""
 
-An event is a value at or above a threshold, at a grid point. Shapes: i init times, l lead times,
-c channels, h latitudes, w longitudes, r regions, m models, e events.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from axialcast.data.channels import Channels
-from axialcast.names import LEAD_TIME, LEVEL, canonical
-from axialcast.scores.sums import PairSums, Sums, rows_of
+from axialcast.baselines.percentiles import Percentile, Percentiles
+from axialcast.data.channels import Channel, Channels
+from axialcast.names import canonical
+from axialcast.thresholds import Threshold
+from axialcast.times.dates import Times
 
-__all__ = [
-    "EVENT_METRICS",
-    "EVENT_SUMS",
-    "Event",
-    "EventSums",
-    "Thresholds",
-    "events_of",
-    "labelled_events",
-    "threshold_name",
-]
+__all__ = ["HEAVY", "Event", "Events", "Thresholds", "events_of", "percentiles_of", "rain_of"]
 
-EVENT_SUMS = "events"
-"""Name of their sums among others."""
+Thresholds = Mapping[str, Sequence[float | str]]
+"""By variable, in its units: numbers, or words as `axialcast.thresholds.Threshold.of` reads."""
 
-PARTS = ("hit", "observed", "forecast")
-"""Shares of the area where an event is both, in the truth, and in the forecast."""
-
-Means = Mapping[str, NDArray[np.float64]]
-
-Thresholds = Mapping[str, Sequence[float]]
-"""By variable, in its units."""
+HEAVY = 200 / 3
+"""Percentile of wet days that parts light from heavy rain (Rodwell et al. 2010, section 3a)."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Values of a channel at or above a threshold.
+    """Values of a channel beyond a threshold.
 
     Args:
         place: of the channel, among the forecast's.
-        threshold: in its units.
+        threshold: in its units, or a percentile of the climate.
     """
 
     place: int
-    threshold: float
+    threshold: Threshold
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """What is looked for in forecasts and truth.
+
+    Args:
+        thresholds: by variable, in its units: from 5 on is `5` or `">= 5"`; others are `"> 5"`,
+            `"<= 5"` and `"< 5"`, and of percentiles of the climate at each point `">= p90"`.
+        percentiles: that thresholds and `dry` name, of the training years (see `percentiles_of`).
+        neighbourhoods: widths of the squares, in grid points, that the fractions skill score counts
+            events in; odd numbers.
+        dry: by variable, in its units: amounts up to this are dry for SEEPS.
+    """
+
+    thresholds: Thresholds = field(default_factory=dict)
+    percentiles: Percentiles | None = None
+    neighbourhoods: Sequence[int] = ()
+    dry: Mapping[str, float] = field(default_factory=dict)
+
+    def limit(self, channel: Channel, threshold: Threshold, times: Times) -> NDArray[np.float32]:
+        """(k, h, w), or (k, 1, 1) of what is the same everywhere: the number at these times.
+
+        Raises:
+            ValueError: it is a percentile that was not fitted.
+        """
+        if not threshold.is_percentile:
+            return np.full((len(times), 1, 1), threshold.number, np.float32)
+        if self.percentiles is None:
+            raise ValueError(
+                f"thresholds: {threshold.text} of {channel} is of the climate; give percentiles, "
+                "fitted on the training years"
+            )
+        return self.percentiles.at(Percentile(channel, threshold.number), times)
+
+    def identity(self) -> Mapping[str, Any]:
+        """What sums depend on, besides channels and thresholds."""
+        return {
+            "percentiles": self.percentiles,
+            "neighbourhoods": list(self.neighbourhoods),
+            "dry": {canonical(name): float(value) for name, value in self.dry.items()},
+        }
 
 
 def events_of(channels: Channels, thresholds: Thresholds) -> tuple[Event, ...]:
-    """Those of each channel in order, at each threshold from the lowest.
+    """Those of each channel in order, at each threshold from the lowest, percentiles last.
 
     Raises:
-        ValueError: a variable is not among the channels.
+        ValueError: a variable is not among the channels, or words are none of a threshold.
     """
-    wanted = {canonical(name): sorted(set(values)) for name, values in thresholds.items()}
-    for name in wanted:
-        if name not in channels.variables:
-            raise ValueError(
-                f"thresholds: {name} is not forecast; choose from {', '.join(channels.variables)}"
-            )
+    wanted = {
+        canonical(name): sorted({Threshold.of(value) for value in values})
+        for name, values in thresholds.items()
+    }
+    _refuse_others("thresholds", wanted, channels)
     return tuple(
-        Event(place, float(threshold))
+        Event(place, threshold)
         for place, channel in enumerate(channels)
         for threshold in wanted.get(channel.variable, ())
     )
 
 
-class EventSums:
-    """Sums over pairs of contingency tables, as shares of the area of each pair's known points.
+def rain_of(channels: Channels, dry: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
+    """Places of channels whose rain is judged, and up to which amount it is none.
 
-    They add over blocks as `axialcast.scores.sums.PairSums` do, and count the same points.
-
-    Args:
-        sums: where they are, or will be, among others; zero to begin with.
-        pairs: of the same channels and among the same sums.
-        events: of these channels.
-        first: place among the forecast's of the first of them.
+    Raises:
+        ValueError: a variable is not among the channels.
     """
-
-    def __init__(self, sums: Sums, pairs: PairSums, events: Sequence[Event], first: int) -> None:
-        num, _, num_models, num_leads, _, num_regions = pairs.sums.shape
-        shape = (num, len(PARTS), num_models, num_leads, len(events), num_regions)
-        self.sums = rows_of(sums, EVENT_SUMS, shape)
-        self.pairs, self.events, self.first = pairs, events, first
-
-    def add(
-        self,
-        cases: slice,
-        leads: slice,
-        channels: slice,
-        predictions: Sequence[NDArray[np.float32]],
-        truth: NDArray[np.float32],
-        normal: NDArray[np.float32],
-    ) -> None:
-        """Notes pairs of these times and channels: arguments as of `PairSums.add`."""
-        for number, event in enumerate(self.events):
-            place = event.place - self.first - channels.start
-            if not 0 <= place < truth.shape[2]:
-                continue
-            for case, lead in np.ndindex(truth.shape[:2]):
-                at = (case, lead, place)
-                found = self._table(
-                    [field[at] for field in predictions], truth[at], normal[at], event.threshold
-                )
-                self.sums[cases.start + case, :, :, leads.start + lead, number] = found
-
-    def means(self) -> dict[str, NDArray[np.float64]]:
-        """Parts by name, (m, l, e, r); NaN where there is no pair."""
-        counted = self.pairs.counted()[:, [event.place - self.first for event in self.events]]
-        return dict(zip(PARTS, self.sums.sum(0) / counted, strict=True))
-
-    def _table(
-        self,
-        fields: Sequence[NDArray[np.float32]],
-        observed: NDArray[np.float32],
-        expected: NDArray[np.float32],
-        threshold: float,
-    ) -> NDArray[np.float64]:
-        """(3, m, r) shares of the area where all is known; zero where nothing is."""
-        known = np.isfinite(observed) & np.isfinite(expected)
-        for field in fields:
-            known &= np.isfinite(field)
-        there, area_of = known & (observed >= threshold), self.pairs.area_of
-        area = area_of(known)
-        shares = np.zeros((len(PARTS), len(fields), len(area)))
-        shares[1] = area_of(there)
-        for model, field in enumerate(fields):
-            said = known & (field >= threshold)
-            shares[0, model] = area_of(there & said)
-            shares[2, model] = area_of(said)
-        return np.asarray(np.divide(shares, area, out=np.zeros_like(shares), where=area > 0))
+    wanted = {canonical(name): float(value) for name, value in dry.items()}
+    _refuse_others("dry", wanted, channels)
+    return tuple(
+        (place, wanted[channel.variable])
+        for place, channel in enumerate(channels)
+        if channel.variable in wanted
+    )
 
 
-def labelled_events(
-    sums: EventSums,
-    forecast: xr.Dataset,
-    coords: Mapping[str, Any],
-    metrics: Sequence[str],
-) -> xr.Dataset:
-    """Scores of events with their labels, a variable for each metric: see `evaluate`.
-
-    Args:
-        forecast: that was scored.
-        coords: by name: model, region and those of the forecast.
-        metrics: names in EVENT_METRICS.
-    """
-    means = sums.means()
-    values = {name: EVENT_METRICS[name](means) for name in metrics}
-    channels = Channels.of(forecast)
-    fields, labels = {}, dict(coords)
-    for variable in dict.fromkeys(channels[event.place].variable for event in sums.events):
-        own = [n for n, e in enumerate(sums.events) if channels[e.place].variable == variable]
-        array, dim = forecast[variable], threshold_name(variable)
-        thresholds = list(dict.fromkeys(sums.events[n].threshold for n in own))
-        attrs = {"long_name": f"least {variable} of an event", "units": array.attrs["units"]}
-        labels[dim] = (dim, thresholds, attrs)
-        has_levels = LEVEL in array.dims
-        for name, of in values.items():
-            split = of[:, :, own].reshape(*of.shape[:2], -1, len(thresholds), of.shape[-1])
-            split = split if has_levels else split[:, :, 0]
-            dims = ("model", LEAD_TIME, *([LEVEL] if has_levels else []), dim, "region")
-            title = f"{EVENT_METRICS[name].__name__.replace('_', ' ')} of {variable}"
-            fields[f"{variable}_{name}"] = (dims, split, {"long_name": title, "units": "1"})
-    found = xr.Dataset(fields, labels)
-    return found.transpose("model", ..., "region", LEAD_TIME, LEVEL, missing_dims="ignore")
+def percentiles_of(
+    channels: Channels, thresholds: Thresholds, dry: Mapping[str, float]
+) -> list[Percentile]:
+    """What has to be fitted for thresholds and dry amounts."""
+    events = events_of(channels, thresholds)
+    found = [
+        Percentile(channels[event.place], event.threshold.number)
+        for event in events
+        if event.threshold.is_percentile
+    ]
+    found += [
+        Percentile(channels[place], HEAVY, above=least) for place, least in rain_of(channels, dry)
+    ]
+    return list(dict.fromkeys(found))
 
 
-def threshold_name(variable: str) -> str:
-    """Name of the coordinate that holds the thresholds of a variable's events, in its units."""
-    return f"{variable}_threshold"
-
-
-def critical_success_index(means: Means) -> NDArray[np.float64]:
-    """Hits over hits, misses and false alarms (threat score): 1 is perfect, 0 no skill.
-
-    Wilks (2019, section 8.2.2). NaN where the event is neither in the truth nor forecast.
-    """
-    return _ratio(means["hit"], means["observed"] + means["forecast"] - means["hit"])
-
-
-def frequency_bias(means: Means) -> NDArray[np.float64]:
-    """How often the event is forecast over how often it is there: 1 is unbiased.
-
-    Wilks (2019, section 8.2.2). NaN where the event is not in the truth.
-    """
-    return _ratio(means["forecast"], means["observed"])
-
-
-EVENT_METRICS: dict[str, Callable[[Means], NDArray[np.float64]]] = {
-    "csi": critical_success_index,
-    "frequency_bias": frequency_bias,
-}
-"""Metrics of events by name, without units."""
-
-
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    found = np.full_like(whole, np.nan)
-    return np.asarray(np.divide(part, whole, out=found, where=whole > 0))
+def _refuse_others(key: str, wanted: Mapping[str, Any], channels: Channels) -> None:
+    for name in wanted:
+        if name not in channels.variables:
+            raise ValueError(
+                f"{key}: {name} is not forecast; choose from {', '.join(channels.variables)}"
+            )

@@ -11,8 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from axialcast.names import LEAD_TIME, LEVEL, NUMBER
+from axialcast.scores.contingency import EVENT_METRICS
 from axialcast.scores.ensembles import ENSEMBLE_METRICS, EnsembleSums
-from axialcast.scores.events import EVENT_METRICS, threshold_name
+from axialcast.scores.event_labels import FSS, NEIGHBOURHOOD, SEEPS, threshold_name
 from axialcast.scores.metrics import METRICS
 from axialcast.scores.own import OwnSums
 from axialcast.scores.sums import PairSums
@@ -73,7 +74,8 @@ def to_table(scores: xr.Dataset) -> pd.DataFrame:
 
     `level` is NaN for variables without levels; a score without pairs is kept, as NaN. `num_pairs`
     is how many pairs the score is the mean of, `masked` the share of their area left out of it.
-    Where events were scored, `threshold` is from which value on, NaN for other metrics.
+    Where events were scored, `threshold` says which values they are, `neighbourhood` how wide the
+    squares of the fractions skill score are; both are NaN for other metrics.
     """
     tables = []
     for name, array in scores.data_vars.items():
@@ -81,13 +83,15 @@ def to_table(scores: xr.Dataset) -> pd.DataFrame:
             continue
         tables.append(_tidy(scores, array, str(name)))
         threshold = threshold_name(str(name))
-        for metric in EVENT_METRICS if threshold in scores else ():
+        for metric in (*EVENT_METRICS, FSS, SEEPS):
             if f"{name}_{metric}" in scores:
-                events = scores[f"{name}_{metric}"].rename({threshold: "threshold"})
-                tables.append(_tidy(scores, events, str(name)).assign(metric=metric))
+                found = scores[f"{name}_{metric}"]
+                found = found.rename({threshold: "threshold"} if threshold in found.dims else {})
+                tables.append(_tidy(scores, found, str(name)).assign(metric=metric))
     whole = pd.concat(tables, ignore_index=True)
     unit = "months" if in_months(leads_of(scores)) else "hours"
-    whole = whole[[*COLUMNS, *(["threshold"] if "threshold" in whole else [])]]
+    more = [column for column in ("threshold", NEIGHBOURHOOD) if column in whole]
+    whole = whole[[*COLUMNS, *more]]
     return whole.rename(columns={LEAD_TIME: f"{LEAD_TIME}_{unit}"})
 
 

@@ -20,14 +20,16 @@ from axialcast.cores import available_cores
 from axialcast.data.channels import Channels
 from axialcast.data.reader import Analysis
 from axialcast.scores.blocks import Block
+from axialcast.scores.contingency import EVENT_SUMS
 from axialcast.scores.drawn import DrawnField
 from axialcast.scores.ensembles import ENSEMBLE_SUMS, RANKS
-from axialcast.scores.events import EVENT_SUMS
+from axialcast.scores.fractions import FRACTION_SUMS
 from axialcast.scores.kept import KeptSums
 from axialcast.scores.models import Models, Starts
 from axialcast.scores.own import OWN_SUMS
 from axialcast.scores.pieces import Cut
 from axialcast.scores.scoring import Scoring
+from axialcast.scores.seeps import SEEPS_PAIRS, SEEPS_SUMS
 from axialcast.scores.sums import Sums, joined
 from axialcast.scores.window import Window
 from axialcast.scores.work import Setting
@@ -41,6 +43,9 @@ CHANNEL_AXIS = {
     "area": 2,
     "pairs": 2,
     EVENT_SUMS: 4,
+    FRACTION_SUMS: 4,
+    SEEPS_SUMS: 3,
+    SEEPS_PAIRS: 2,
     ENSEMBLE_SUMS: 4,
     RANKS: 3,
     OWN_SUMS: 4,

@@ -86,15 +86,12 @@ class _Means:
             known: (l, h) which rows are whole.
         """
         if self.waves.of_rows:
-            weights: NDArray[np.float64] = known * self.row_areas
-            parts = [np.einsum("lh,lhn->ln", weights, self._of(one)) for one in fields]
-        else:
-            weights = known.all(1, keepdims=True).astype(np.float64)
-            if not weights.any():
-                return
-            parts = [weights * self._of(one) for one in fields]
-        self.sums += np.stack(parts)
-        self.weights += np.asarray(weights.sum(1, keepdims=True))
+            weights = np.where(known, self.row_areas, 0.0)
+            self.sums += [np.einsum("lh,lhn->ln", weights, self._of(one)) for one in fields]
+            self.weights += weights.sum(1, keepdims=True)
+        elif (whole := known.all(1, keepdims=True)).any():
+            self.sums += [whole * self._of(one) for one in fields]
+            self.weights += whole
 
     def _of(self, fields: NDArray[np.floating]) -> NDArray[np.float64]:
         """(l, [h], n) mean energy of members."""

@@ -5,7 +5,7 @@ Shapes: i init times, l lead times, c channels, h latitudes, w longitudes, r reg
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -13,15 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axialcast.scores.blocks import Block
+from axialcast.scores.contingency import EventSums
 from axialcast.scores.drawn import DrawnField
 from axialcast.scores.ensembles import EnsembleSums, Members
-from axialcast.scores.events import Event, EventSums
+from axialcast.scores.events import Event, Events
+from axialcast.scores.fractions import FractionSums
 from axialcast.scores.kept import Known
 from axialcast.scores.models import Models, Starts
 from axialcast.scores.own import OwnScore, OwnSums
 from axialcast.scores.pieces import Cut, Pieces
+from axialcast.scores.seeps import SeepsSums
 from axialcast.scores.sums import PairSums, Sums
 from axialcast.scores.window import Window
+from axialcast.times.dates import later
 
 __all__ = ["Setting", "Work"]
 
@@ -37,6 +41,8 @@ class Setting:
         shares: (r, h, w) each region's cell areas over its area.
         drawn: the field that is drawn, if any.
         events: that are looked for, of all channels.
+        rain: (s,) places of channels that SEEPS judges, and up to which amount they are dry.
+        looked_for: what events and rain are of.
         own: scores by users' files.
     """
 
@@ -46,6 +52,8 @@ class Setting:
     shares: NDArray[np.float64]
     drawn: DrawnField | None
     events: tuple[Event, ...] = ()
+    rain: tuple[tuple[int, float], ...] = ()
+    looked_for: Events = field(default_factory=Events)
     own: tuple[OwnScore, ...] = ()
 
     @property
@@ -67,7 +75,20 @@ class Setting:
         if not self.events:
             return None
         own = [e for e in self.events if self.channels.start <= e.place < self.channels.stop]
-        return EventSums(sums, pairs, own, self.channels.start)
+        widths, fractions = self.looked_for.neighbourhoods, None
+        if widths:
+            is_periodic = self.models.climatology.grid.is_periodic
+            fractions = FractionSums(sums, pairs, len(own), widths, is_periodic=is_periodic)
+        every, first = self.models.channels, self.channels.start
+        return EventSums(sums, pairs, own, every, first, self.looked_for, fractions)
+
+    def seeps_sums(self, sums: Sums, pairs: PairSums) -> SeepsSums | None:
+        """The sums of errors of rain among them; None: no rain is judged."""
+        if not self.rain:
+            return None
+        own = [one for one in self.rain if self.channels.start <= one[0] < self.channels.stop]
+        every, first = self.models.channels, self.channels.start
+        return SeepsSums(sums, pairs, own, every, first, self.looked_for)
 
     def ensemble_sums(self, sums: Sums, pairs: PairSums) -> EnsembleSums | None:
         """The sums over ensembles among them; None: no model is one."""
@@ -81,7 +102,7 @@ class Setting:
     def identity(self) -> Mapping[str, Any]:
         """What the sums of all blocks follow from, besides fits, lead times and states."""
         wanted = self.models.channels[self.channels]
-        looked_for = [[event.place, event.threshold] for event in self.events]
+        events = [[event.place, event.threshold.text] for event in self.events]
         return {
             "values": self.pieces.values,
             "cuts": [
@@ -91,7 +112,8 @@ class Setting:
             "grid": self.pieces.grid,
             "channels": [[c.variable, c.level, c.units] for c in wanted],
             "drawn": self.drawn and self.drawn.label(),
-            **({"events": looked_for} if looked_for else {}),
+            **({"events": events} if events else {}),
+            **(self.looked_for.identity() if events or self.rain else {}),
             **({"own": [[s.name, s.file.sha256] for s in self.own]} if self.own else {}),
             **({} if self.pieces.num_members is None else {"members": self.pieces.num_members}),
         }
@@ -183,8 +205,11 @@ class Work:
         pairs = setting.pair_sums(self.sums, len(self.block.positions))
         rows = (cases, cut.leads, channels)
         pairs.add(*rows, predictions, truth, normal)
+        valid = later(init_times[:, None], lead_times)
         if events := setting.event_sums(self.sums, pairs):
-            events.add(*rows, predictions, truth, normal)
+            events.add(*rows, predictions, truth, normal, valid)
+        if rain := setting.seeps_sums(self.sums, pairs):
+            rain.add(*rows, predictions, truth, normal, valid)
         if ensembles := setting.ensemble_sums(self.sums, pairs):
             ensembles.add(*rows, members, predictions, truth, normal)
         if own := setting.own_sums(self.sums, pairs):
@@ -196,6 +221,7 @@ class Work:
     def _begin(self) -> None:
         pairs = self._setting.pair_sums(self.sums, len(self.block.positions))
         self._setting.event_sums(self.sums, pairs)
+        self._setting.seeps_sums(self.sums, pairs)
         self._setting.ensemble_sums(self.sums, pairs)
         self._setting.own_sums(self.sums, pairs)
         if self._setting.drawn:

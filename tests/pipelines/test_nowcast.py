@@ -42,7 +42,7 @@ def test_the_whole_line(tmp_path) -> None:
     table = pd.read_csv(run / "scores.csv").set_index(["metric", "model"])
     assert set(table.lead_time_hours.round(6)) == {0.166667, 0.333333}
     csi = table.loc["csi"]
-    assert set(csi.threshold) == {0.1, 2}
+    assert set(csi.threshold) == {">= 0.1", ">= 2"}
     assert csi.value.between(0, 1).all()
     # What came in from outside is left out for all.
     masked = csi.masked.groupby("model").apply(list)

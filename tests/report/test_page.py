@@ -15,6 +15,7 @@ from axialcast.scores.shown import headline
 from axialcast.verify import (
     Climatology,
     DampedPersistence,
+    Events,
     LinearInverseModel,
     Persistence,
     evaluate,
@@ -132,7 +133,10 @@ def test_other_metrics_and_no_baselines(scored):
 def test_events_have_curves_and_tables(scored, page):
     _, forecast, analysis, climatology = scored
     options = {"climatology": climatology, "baselines": {"persistence": Persistence()}}
-    options |= {"metrics": ["rmse", "csi", "frequency_bias"], "thresholds": {"surface": [0, 2.5]}}
+    options |= {
+        "metrics": ["rmse", "csi", "frequency_bias"],
+        "events": Events({"surface": [0, 2.5]}),
+    }
     scores = evaluate(forecast, analysis, **options)
     shown = page_of((scores, *scored[1:]))
     assert "<h2>Events</h2>" in shown

@@ -13,6 +13,7 @@ from axialcast.run.loss_section import LossConfig
 from axialcast.run.model_section import AxialConfig, FileConfig, UNetConfig, ViTConfig
 from axialcast.run.sections import RainCellsConfig, SimulateConfig, VerifyConfig
 from axialcast.run.shipped import configs
+from axialcast.scores.event_labels import FSS, SEEPS
 from axialcast.times.periods import period_bounds
 
 TEXT = """
@@ -322,5 +323,6 @@ def test_metrics_are_those_of_the_library() -> None:
     from axialcast.verify import ENSEMBLE_METRICS, EVENT_METRICS, METRICS
 
     assert VerifyConfig().metrics == [*METRICS, *ENSEMBLE_METRICS]
-    every = [*METRICS, *EVENT_METRICS]
-    assert VerifyConfig(metrics=every, thresholds={"t": [0]}).metrics == every
+    every = [*METRICS, *ENSEMBLE_METRICS, *EVENT_METRICS, FSS, SEEPS]
+    given = {"thresholds": {"t": [0]}, "neighbourhoods": [3], "dry": {"t": 0}}
+    assert VerifyConfig(metrics=every, **given).metrics == every

@@ -5,13 +5,23 @@ import pytest
 import xarray as xr
 
 from axialcast.data.channels import Channels
-from axialcast.scores.events import EVENT_METRICS, Event, events_of
-from axialcast.verify import Climatology, KeptSums, Persistence, evaluate, to_table
+from axialcast.grid import grid_of
+from axialcast.scores.events import Event, events_of
+from axialcast.thresholds import Threshold
+from axialcast.verify import (
+    EVENT_METRICS,
+    Climatology,
+    Events,
+    KeptSums,
+    Persistence,
+    evaluate,
+    to_table,
+)
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 LEADS = np.array([1, 2, 3]) * DAY
-THRESHOLDS = {"pressure": [0.5, -0.25]}
-METRICS = ["rmse", "csi", "frequency_bias"]
+THRESHOLDS = {"pressure": [1005, 995.5]}
+METRICS = ["rmse", *EVENT_METRICS]
 
 
 @pytest.fixture
@@ -30,22 +40,21 @@ def scored(forecast, analysis, climatology, **options):
         forecast,
         analysis,
         climatology=climatology,
-        **{"metrics": METRICS, "thresholds": THRESHOLDS} | options,
+        **{"metrics": METRICS, "events": Events(THRESHOLDS)} | options,
     )
 
 
 def test_scores_are_those_of_the_contingency_table(noise, forecast, inits, climatology):
     scores = scored(forecast, noise, climatology, baselines={"persistence": Persistence()})
     assert scores.pressure_csi.dims == ("model", "pressure_threshold", "region", "lead_time")
-    assert scores.pressure_threshold.values.tolist() == [-0.25, 0.5]
-    assert scores.pressure_threshold.attrs["units"] == noise.pressure.attrs["units"]
-    area = np.cos(np.radians(noise.latitude.values))[:, None] * np.ones(7)
+    assert scores.pressure_threshold.values.tolist() == [">= 995.5", ">= 1005"]
+    area = grid_of(noise).areas
     start = int(np.searchsorted(noise.time.values, inits[0]))
     for lead in range(3):
         truth = noise.pressure.values[start + lead + 1 : start + lead + 12]
         models = forecast.pressure.values[:, lead], noise.pressure.values[start : start + 11]
         for model, values in zip(("forecast", "persistence"), models, strict=True):
-            for threshold in (-0.25, 0.5):
+            for threshold in (995.5, 1005):
                 hits = misses = false_alarms = 0.0
                 for case, row, column in np.ndindex(truth.shape):
                     is_there = truth[case, row, column] >= threshold
@@ -53,21 +62,24 @@ def test_scores_are_those_of_the_contingency_table(noise, forecast, inits, clima
                     hits += area[row, column] * (is_there and is_said)
                     misses += area[row, column] * (is_there and not is_said)
                     false_alarms += area[row, column] * (is_said and not is_there)
-                got = scores.sel(model=model, pressure_threshold=threshold).isel(lead_time=lead)
+                got = scores.sel(model=model, pressure_threshold=f">= {threshold:g}").isel(
+                    lead_time=lead
+                )
                 expected = hits / (hits + misses + false_alarms)
-                assert got.pressure_csi.item() == pytest.approx(expected, rel=2e-3)
+                assert got.pressure_csi.item() == pytest.approx(expected, rel=1e-9)
                 expected = (hits + false_alarms) / (hits + misses)
-                assert got.pressure_frequency_bias.item() == pytest.approx(expected, rel=2e-3)
+                assert got.pressure_frequency_bias.item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_truth_is_perfect_and_what_never_happens_has_no_score(
     noise, inits, climatology, forecast_of
 ):
     perfect = forecast_of(noise, inits, LEADS)
-    scores = scored(perfect, noise, climatology, thresholds={"pressure": [0, 1e9]})
+    often = float(noise.pressure.median())
+    scores = scored(perfect, noise, climatology, events=Events({"pressure": [often, 1e9]}))
     for metric in EVENT_METRICS:
         there, never = scores[f"pressure_{metric}"].transpose("pressure_threshold", ...).values
-        assert (there == 1).all()
+        np.testing.assert_allclose(there, 0 if metric == "false_alarm_ratio" else 1, atol=1e-6)
         assert np.isnan(never).all()
 
 
@@ -100,17 +112,17 @@ def test_sums_of_events_are_kept_and_known_by_their_thresholds(
 
     def again(**thresholds):
         kept = KeptSums(tmp_path, contents)
-        found = scored(forecast, noise, climatology, kept=kept, thresholds=thresholds)
+        found = scored(forecast, noise, climatology, kept=kept, events=Events(thresholds))
         return found, len(kept.taken), len(kept.made)
 
-    first, _, made = again(pressure=[0.5, -0.25])
-    same, taken, none = again(pressure=[-0.25, 0.5])
+    first, _, made = again(pressure=[1005, 995.5])
+    same, taken, none = again(pressure=[995.5, 1005])
     assert (taken, none) == (made, 0)
     xr.testing.assert_identical(first, same)
-    other, taken, _ = again(pressure=[0.75])
+    other, taken, _ = again(pressure=[1007.25])
     assert taken == 0
     xr.testing.assert_identical(
-        other, scored(forecast, noise, climatology, thresholds={"pressure": [0.75]})
+        other, scored(forecast, noise, climatology, events=Events({"pressure": [1007.25]}))
     )
 
 
@@ -130,12 +142,16 @@ def test_scores_are_those_of_pysteps():
     climatology = Climatology.fit(analysis.isel(time=slice(20)), harmonics=0)
     inits = times[20:31]
     forecast = Persistence().forecast(analysis, inits, LEADS)
-    found = scored(forecast, analysis, climatology, thresholds={"rainfall_rate": [1, 5]})
+    found = scored(forecast, analysis, climatology, events=Events({"rainfall_rate": [1, 5]}))
     for lead in range(3):
         truth = rates[21 + lead : 32 + lead]
         for threshold in (1, 5):
             expected = verification.det_cat_fct(rates[20:31], truth, threshold, ["CSI", "BIAS"])
-            at = {"model": "forecast", "rainfall_rate_threshold": threshold, "region": "all"}
+            at = {
+                "model": "forecast",
+                "rainfall_rate_threshold": f">= {threshold}",
+                "region": "all",
+            }
             got = found.sel(at).isel(lead_time=lead)
             assert got.rainfall_rate_csi == pytest.approx(expected["CSI"], rel=1e-4)
             assert got.rainfall_rate_frequency_bias == pytest.approx(expected["BIAS"], rel=1e-4)
@@ -145,7 +161,7 @@ def test_the_table_says_from_which_value_on(noise, forecast, climatology):
     table = to_table(scored(forecast, noise, climatology))
     assert table.columns[-1] == "threshold"
     events = table[table.metric == "csi"]
-    assert sorted(events.threshold.unique()) == [-0.25, 0.5]
+    assert set(events.threshold) == {">= 995.5", ">= 1005"}
     assert table[table.metric == "rmse"].threshold.isna().all()
     assert len(events) == 2 * 3
     assert (events.num_pairs == 11).all()
@@ -160,17 +176,25 @@ def test_events_of_each_level_and_variable():
     }
     channels = Channels.of(xr.Dataset(fields, labels))
     assert events_of(channels, {"temperature": [273, 263], "rain_rate": [1]}) == (
-        Event(0, 1.0),
-        *(Event(place, threshold) for place in (1, 2) for threshold in (263.0, 273.0)),
+        Event(0, Threshold.of(1)),
+        *(Event(place, Threshold.of(number)) for place in (1, 2) for number in (263, 273)),
     )
     with pytest.raises(ValueError, match="thresholds: ozone is not forecast; choose from rainfall"):
         events_of(channels, {"ozone": [1]})
 
 
 def test_metrics_that_cannot_be_scored_are_refused(noise, forecast, climatology):
-    with pytest.raises(ValueError, match="metrics: csi judges events; say from which values on"):
-        scored(forecast, noise, climatology, thresholds=None)
+    with pytest.raises(ValueError, match="metrics: csi judges events; say which values they are"):
+        scored(forecast, noise, climatology, events=None)
     with pytest.raises(ValueError, match="metrics: none of pairs; choose from rmse"):
         scored(forecast, noise, climatology, metrics=["csi"])
-    with pytest.raises(ValueError, match=r"metrics: unknown 'fss'; choose from rmse, .*, csi"):
-        scored(forecast, noise, climatology, metrics=["fss"])
+    with pytest.raises(ValueError, match=r"metrics: unknown 'fs'; choose from rmse, .*, csi"):
+        scored(forecast, noise, climatology, metrics=["fs"])
+    with pytest.raises(ValueError, match="metrics: fss counts events in squares; say how wide"):
+        scored(forecast, noise, climatology, metrics=["rmse", "fss"])
+    with pytest.raises(ValueError, match="metrics: seeps judges rain; say up to which amount"):
+        scored(forecast, noise, climatology, metrics=["rmse", "seeps"])
+    with pytest.raises(ValueError, match="neighbourhoods: got 4, expected odd numbers of grid p"):
+        scored(forecast, noise, climatology, events=Events(THRESHOLDS, neighbourhoods=[4]))
+    with pytest.raises(ValueError, match="thresholds: >= p90 of pressure is of the climate; give"):
+        scored(forecast, noise, climatology, events=Events({"pressure": ["p90"]}))
