@@ -25,6 +25,7 @@ from axialcast.run.config import Config
 from axialcast.run.forcings import forcing_sources
 from axialcast.run.parts import in_turn, mine
 from axialcast.run.progress import track
+from axialcast.run.provenance import provenance
 from axialcast.run.stamps import differences, made_from
 from axialcast.run.workers import workers
 from axialcast.times.dates import Leads
@@ -137,12 +138,12 @@ def missing_in(
     forecaster, analysis = opened
     inits = choose_init_times(analysis, test=config.data.test, **config.forecast.chosen)
     leads = choose_lead_times(hindcast.lead_time, forecaster.step)
-    path = Path(hindcast.store)
+    path, template = Path(hindcast.store), forecaster.template(inits, leads)
     with in_turn(config.output):
         discard_other(path, dict(hindcast.belongs_to or {}))
         store = ForecastStore.prepare(
             path,
-            forecaster.template(inits, leads),
+            template.assign_attrs(provenance(config, hindcast.belongs_to or {})),
             belongs_to=hindcast.belongs_to,
             layout=hindcast.layout,
         )

@@ -11,6 +11,8 @@ from axialcast.data.preparing.recipe import Recipe
 from axialcast.data.preparing.shards import write_shards
 from axialcast.run.config import Config
 from axialcast.run.progress import track
+from axialcast.run.provenance import provenance
+from axialcast.run.stamps import made_from
 from axialcast.run.workers import workers
 
 READS = (
@@ -47,7 +49,8 @@ def run(config: Config) -> None:
     """
     assert config.prepare is not None
     recipe = Recipe(**config.recipe)
-    preparation = Preparation(recipe, config.output / "training.zarr")
+    attrs = provenance(config, made_from(config, __file__))
+    preparation = Preparation(recipe, config.output / "training.zarr", attrs)
     missing = preparation.missing_together()
     # The recipe with its secrets is passed on in memory: on disk there are none.
     write = partial(write_shards, str(preparation.work), recipe=recipe)

@@ -4,6 +4,7 @@ from axialcast.planet.simulation import Simulation
 from axialcast.run import stamps
 from axialcast.run.config import Config
 from axialcast.run.progress import track
+from axialcast.run.provenance import provenance
 from axialcast.run.simulated import planet_of
 
 READS = ("seed", "simulate")
@@ -19,7 +20,9 @@ def run(config: Config) -> None:
     """
     planet = planet_of(config)
     made_from = stamps.made_from(config, __file__)
-    simulation = Simulation(planet, config.output / "analysis.zarr", made_from)
+    simulation = Simulation(
+        planet, config.output / "analysis.zarr", made_from, provenance(config, made_from)
+    )
     if other := stamps.differences(made_from, simulation.made_from):
         raise ValueError(
             f"{simulation.work}: holds an unfinished simulation of other settings "

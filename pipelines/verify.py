@@ -19,6 +19,8 @@ from axialcast.report.page import report_html
 from axialcast.report.wording import channel_name, duration, model_name, pretty_units
 from axialcast.run.config import Config
 from axialcast.run.progress import track
+from axialcast.run.provenance import WEIGHTS, provenance
+from axialcast.run.stamps import made_from
 from axialcast.run.verification import Verification, fit, score
 from axialcast.run.workers import workers
 from axialcast.scores import blocks_of
@@ -117,7 +119,8 @@ def run(config: Config) -> None:
         config=config.text,
         drawn=drawn,
     )
-    write_scores(output / "scores.nc", scores)
+    told = provenance(config, made_from(config, __file__), forecast.attrs.get(WEIGHTS))
+    write_scores(output / "scores.nc", scores.assign_attrs(told))
     write_text(output / "scores.csv", to_table(scores).to_csv(index=False, float_format="%.7g"))
     write_text(output / "report.html", page)
     print_scores(scores)

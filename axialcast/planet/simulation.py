@@ -87,15 +87,22 @@ class Simulation:
         planet: what to simulate.
         store: where; what axialcast made there before is replaced at the end.
         made_from: what decides the store, JSON; kept until it is finished.
+        attrs: more of the store's.
 
     Raises:
         ValueError: `store` is something that axialcast did not make.
         OSError: the disk is full: says how much room is needed.
     """
 
-    def __init__(self, planet: Planet, store: Path, made_from: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        planet: Planet,
+        store: Path,
+        made_from: Mapping[str, Any],
+        attrs: Mapping[str, str] | None = None,
+    ) -> None:
         clearing.require_ours(store)
-        self.planet, self.store = planet, store
+        self.planet, self.store, self.attrs = planet, store, attrs or {}
         self.work = store.with_name(f"{store.name}.unfinished")
         try:
             known = json.loads((self.work / "made_from.json").read_text("utf-8"))
@@ -166,7 +173,7 @@ class Simulation:
     def _begin(self, made_from: dict[str, Any]) -> dict[str, Any]:
         """Lays out the store anew: metadata and coordinates do not depend on how it is filled."""
         remove(self.work)
-        template = self.planet.template()
+        template = self.planet.template().assign_attrs(self.attrs)
         try:
             _write_template(template, self.growing)
         except OSError as error:

@@ -35,6 +35,7 @@ from axialcast.names import (
     X,
     Y,
 )
+from axialcast.run.provenance import PREFIX, in_words
 from axialcast.run.stamps import damage, damaged_stamps, stamped
 from axialcast.times.calendars import time_text
 from axialcast.times.decoding import is_dated
@@ -284,7 +285,9 @@ def _described(path: Path, dataset: xr.Dataset) -> list[str]:
         lines.append(f"variable {variable}{units}: {', '.join(map(str, array.dims))}")
     lines += _complete(path)
     lines.append(f"size: {dataset.nbytes / 1e6:.3g} MB decoded")
-    return [*lines, *(f"{key}: {value}" for key, value in dataset.attrs.items())]
+    others = {k: v for k, v in dataset.attrs.items() if not str(k).startswith(PREFIX)}
+    lines += [f"{key}: {value}" for key, value in others.items()]
+    return [*lines, *in_words(dataset.attrs)]
 
 
 def _complete(path: Path) -> list[str]:

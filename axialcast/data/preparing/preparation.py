@@ -54,13 +54,15 @@ class Preparation:
     Args:
         recipe: what to make.
         store: where; the manifest comes beside it.
+        attrs: more of the store's.
 
     Raises:
         ValueError: there is a store, finished or not, that was made of something else.
         OSError: the disk is full: says how much room is needed.
     """
 
-    def __init__(self, recipe: Recipe, store: Path) -> None:
+    def __init__(self, recipe: Recipe, store: Path, attrs: Mapping[str, str] | None = None) -> None:
+        self.attrs = attrs or {}
         self.store, self.work = store, store.with_name(f"{store.name}{UNFINISHED}")
         opened = recipe.convert(recipe.open())
         self.left_out: list[str] = opened.attrs["left_out"]
@@ -146,7 +148,7 @@ class Preparation:
 
     def _write_template(self, store: Path) -> None:
         try:
-            write_template(store, self._analysis.dataset, self._analysis.channels)
+            write_template(store, self._analysis.dataset, self._analysis.channels, self.attrs)
         except OSError as error:
             raise room_error(store, error) from error
 

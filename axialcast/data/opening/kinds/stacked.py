@@ -5,6 +5,7 @@ shards hold tens of states, so that there are few files.
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,19 @@ class Layout:
         return cls((times, channels), (times * chunks, channels * groups))
 
 
-def write_template(store: Path, coordinates: xr.Dataset, channels: Channels) -> None:
+def write_template(
+    store: Path,
+    coordinates: xr.Dataset,
+    channels: Channels,
+    attrs: Mapping[str, str] | None = None,
+) -> None:
     """Writes a training store without states: metadata and coordinates.
 
     Args:
         store: folder that does not exist.
         coordinates: a dataset with the coordinates time, and those of its grid.
         channels: in the order of the states.
+        attrs: more of the dataset's.
     """
     places = coords_of(coordinates)
     if GRID_MAPPING in places:
@@ -94,7 +101,7 @@ def write_template(store: Path, coordinates: xr.Dataset, channels: Channels) -> 
             for name, text in labels.items()
         }
         | {LEVEL: (CHANNEL, np.array(levels, np.float64), COORDINATE_ATTRS[LEVEL])},
-        described("training store of axialcast", "prepare"),
+        described("training store of axialcast", "prepare") | dict(attrs or {}),
     )
     if GRID_MAPPING in places:
         template[STATES].attrs["grid_mapping"] = GRID_MAPPING
