@@ -74,6 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "transfer": {"names", "grid", "times", "data", "model", "forecast"},
     "exporting": {"names", "times", "files", "data", "model", "forecast"},
+    "adapters": {"names", "grid", "times", "data", "model", "forecast", "exporting"},
     "baselines": {"own", "names", "cores", "grid", "times", "files", "data"},
     "scores": {
         *("conventions", "own", "names", "thresholds"),

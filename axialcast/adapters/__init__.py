@@ -1,0 +1,1 @@
+"""Trained networks as models of other packages, by their protocols and without importing them."""
