@@ -5,6 +5,7 @@ import torch
 
 from axialcast.grid import LatLonGrid
 from axialcast.model.axial import AxialBody
+from axialcast.model.local import num_halvings
 
 GLOBE = LatLonGrid.regular(9, 14, poles=False)
 PART = GLOBE.part(slice(2, 9), slice(3, 11))
@@ -17,7 +18,7 @@ def body(grid, *, local, seed=0, **settings):
         grid,
         num_outputs=2,
         input_steps=2,
-        **({"dim": 16, "depth": 2, "heads": 2, "patch": (1, 3, 2), "local": local} | settings),
+        **({"dim": 16, "depth": 2, "heads": 2, "patch": (1, 2, 4), "local": local} | settings),
     )
     return made.eval()
 
@@ -47,20 +48,33 @@ def test_what_is_finer_than_a_patch_is_told_from_its_neighbours():
     network = awake(body(GLOBE, local=5))
     given, _ = fields(GLOBE, 1)
     with torch.no_grad():
-        points = network.local.points(given)
+        points = network.local.points(given)[0]
         other = given.clone()
-        other[0, 1, 0, 2, 1] += 1.0  # the last row and column of a patch
-        moved = (network.local.points(other) - points).abs().sum((0, 1))
+        other[0, 1, 0, 1, 3] += 1.0  # the last row and column of a patch
+        moved = (network.local.points(other)[0] - points).abs().sum((0, 1))
     # Convolutions of three and the means of their group norms: strong nearby.
-    assert moved[3, 2] > 10 * moved[8, 9]
+    assert moved[2, 4] > 10 * moved[8, 10]
 
 
 def test_it_goes_around_the_globe():
     network = awake(body(GLOBE, local=8, position="none"))
     given, _ = fields(GLOBE)
     with torch.no_grad():
-        here = network.local.points(given.roll(4, -1)).roll(-4, -1)
-        torch.testing.assert_close(here, network.local.points(given))
+        plain, rolled = (network.local.points(f) for f in (given, given.roll(4, -1)))
+    for level, (here, there) in enumerate(zip(plain, rolled, strict=True)):
+        torch.testing.assert_close(there.roll(-4 >> level, -1), here)
+
+
+@pytest.mark.parametrize(
+    ("patch", "halvings"), [((1, 4), 0), ((2, 4), 1), ((4, 4), 2), ((12, 8), 2), ((3, 3), 0)]
+)
+def test_levels_halve_both_sides_of_a_patch(patch, halvings):
+    assert num_halvings(patch) == halvings
+    made = body(GLOBE, local=3, patch=(1, *patch))
+    given, dates = fields(GLOBE)
+    shapes = [tuple(level.shape[1:]) for level in made.local.points(given)]
+    assert shapes == [(3, 9, 14), (6, 5, 7), (12, 3, 4)][: halvings + 1]
+    assert made(given, dates).shape == (2, 2, 9, 14)
 
 
 def test_processes_cannot_share_it():
