@@ -61,6 +61,7 @@ READS = (
     "train.carried_rate",
     "train.freeze",
     "train.learning_rate",
+    "train.optimizer",
     "train.weight_decay",
     "train.warmup_steps",
     "train.ema_decay",

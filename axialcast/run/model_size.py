@@ -17,7 +17,7 @@ class Size:
     Args:
         dim: feature width.
         depth: blocks.
-        tokens: patches of a state, about.
+        tokens: patches of a state, within a factor of two on each axis.
         local: features of every point beside them.
     """
 
@@ -28,9 +28,9 @@ class Size:
 
 
 SIZES = {
-    "small": Size(64, 2, 64, 16),
-    "medium": Size(128, 4, 96, 32),
-    "large": Size(192, 6, 192, 48),
+    "small": Size(64, 1, 32, 16),
+    "medium": Size(128, 2, 64, 32),
+    "large": Size(192, 4, 192, 48),
 }
 FEW, MANY = 750, 10_000
 """States of the training period: fewer are learned by heart by more than the smallest network, and
@@ -64,8 +64,7 @@ def sized(config: Config, *, shape: tuple[int, int], num_channels: int, num_samp
     assert config.data is not None
     name = automatic(num_samples, num_channels) if model.size == "auto" else model.size
     size = SIZES[name]
-    side = round(math.sqrt(math.prod(shape) / size.tokens))
-    rows, columns = (min(max(side, 1), COARSEST, count) for count in shape)
+    rows, columns = _patch(shape, size.tokens)
     times = config.data.input_steps
     is_local = math.prod(shape) <= MOST_POINTS and config.train.domain_ranks == 1
     decided: dict[str, Any] = {
@@ -77,3 +76,10 @@ def sized(config: Config, *, shape: tuple[int, int], num_channels: int, num_samp
     given = {key: value for key, value in decided.items() if key not in model.model_fields_set}
     known = {**dict(model), **given, "size": None}
     return config.model_copy(update={"model": AxialConfig.model_validate(known)})
+
+
+def _patch(shape: tuple[int, int], tokens: int) -> tuple[int, int]:
+    """Rows and columns of a patch: powers of two, which convolutions beside them halve."""
+    side = 2 ** round(math.log2(math.prod(shape) / tokens) / 2) if math.prod(shape) > tokens else 1
+    rows, columns = (min(side, COARSEST, 2 ** int(math.log2(count))) for count in shape)
+    return rows, columns

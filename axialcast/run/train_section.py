@@ -1,8 +1,8 @@
 """The section `train:` of a config file: how the network is fitted."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from axialcast.run.loss_section import LossConfig
 from axialcast.run.section import Section
@@ -60,10 +60,13 @@ class TrainConfig(Section):
     """Learning rate of what start_from carried over, in units of learning_rate."""
     freeze: Annotated[list[Name], each_once()] = []
     """Parts of the network that keep the weights they start with, such as [embed, blocks]."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """What makes an update; muon: layers that map many features to many move along orthogonal
+    directions, the others by AdamW, at the same rates: fewer steps for what they cost more."""
     learning_rate: Positive = 1e-3
     """Peak learning rate, reached after warm-up; a cosine over all stages takes it to zero."""
     weight_decay: NotNegative = 0.05
-    """AdamW's decoupled weight decay, on matrices only."""
+    """Decoupled weight decay, of matrices only."""
     warmup_steps: Whole = 50
     """Steps over which the learning rate rises linearly."""
     ema_decay: Share = 0.99
@@ -84,6 +87,13 @@ class TrainConfig(Section):
     """How often a state to go on from is saved: steps such as 200, or a time such as 5 minutes."""
     keep_states: Count = 2
     """Newest saved states that are kept; the one before serves when the newest is damaged."""
+
+    @model_validator(mode="after")
+    def _has_whole_matrices(self) -> Self:
+        if self.optimizer == "muon" and self.parallel == "fsdp":
+            raise ValueError("optimizer muon wants whole matrices, and parallel: fsdp shards them; "
+                             "set optimizer: adamw or parallel: ddp")  # fmt: skip
+        return self
 
     @property
     def processes(self) -> dict[str, Any]:

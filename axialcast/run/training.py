@@ -30,6 +30,7 @@ from axialcast.training import (
     adamw,
     judged_windows,
     learning_rate,
+    muon,
     seed_rank,
 )
 
@@ -104,7 +105,11 @@ def training_of(
     return Training(
         network,
         task,
-        optimizer=partial(adamw, weight_decay=train.weight_decay, rates=rates),
+        optimizer=partial(
+            muon if train.optimizer == "muon" else adamw,
+            weight_decay=train.weight_decay,
+            rates=rates,
+        ),
         learning_rate=partial(
             learning_rate,
             stages=[(stage.steps, stage.rollout_steps) for stage in schedule],

@@ -6,7 +6,7 @@ from axialcast.training.input_noise import InputNoise
 from axialcast.training.judging import Judging, judged_windows
 from axialcast.training.log import Log
 from axialcast.training.loop import Training
-from axialcast.training.optimization import adamw, learning_rate
+from axialcast.training.optimization import adamw, learning_rate, muon
 from axialcast.training.parallel import Processes
 from axialcast.training.random_states import member_seed, seed_rank
 from axialcast.training.saving import Saving
@@ -29,6 +29,7 @@ __all__ = [
     "learning_rate",
     "machine",
     "member_seed",
+    "muon",
     "newest_state",
     "seed_rank",
 ]

@@ -1,4 +1,4 @@
-"""What an update is made with: AdamW, which weights decay, and the learning rate of each step."""
+"""What an update is made with: AdamW or Muon, which weights decay, the learning rate of a step."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -7,9 +7,18 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from axialcast.training.muon import SMALLEST, Muon
 from axialcast.training.parallel import shared_like
 
-__all__ = ["adamw", "learning_rate", "load_optimizer", "optimizer_tensors", "parameter_groups"]
+__all__ = [
+    "adamw",
+    "learning_rate",
+    "load_optimizer",
+    "muon",
+    "optimizer_tensors",
+    "parameter_groups",
+]
+BETAS = 0.9, 0.95
 
 
 def adamw(
@@ -20,9 +29,28 @@ def adamw(
     Args:
         rates: by the names of parameters, their share of that rate; 1 for all others.
     """
-    on_gpu = all(p.device.type == "cuda" for p in network.parameters())
     groups = parameter_groups(network, weight_decay, rates)
-    return AdamW(groups, betas=(0.9, 0.95), fused=on_gpu or None)
+    return AdamW(groups, betas=BETAS, fused=_on_gpu(network) or None)
+
+
+def muon(
+    network: nn.Module, *, weight_decay: float, rates: Mapping[str, float] | None = None
+) -> Muon:
+    """Muon for the layers of a network that map many features to many, AdamW for what is left."""
+    layers = nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d
+    weights = [module.weight for module in network.modules() if isinstance(module, layers)]
+    large = {id(w) for w in weights if min(len(w), w[0].numel()) >= SMALLEST}
+    groups = []
+    for group in parameter_groups(network, weight_decay, rates):
+        for is_large in (True, False):
+            params = [p for p in group["params"] if (id(p) in large) == is_large]
+            if params:
+                groups.append({**group, "params": params, "orthogonal": is_large})
+    return Muon(groups, betas=BETAS, fused=_on_gpu(network) or None)
+
+
+def _on_gpu(network: nn.Module) -> bool:
+    return all(p.device.type == "cuda" for p in network.parameters())
 
 
 def parameter_groups(

@@ -39,11 +39,13 @@ def test_auto_goes_by_samples_and_channels(num_samples, num_channels, size):
 
 
 def test_patches_go_by_the_grid():
-    assert network_of(size="medium")[2] == (3, 2, 2)
-    assert network_of(size="small")[2] == (3, 3, 3)
+    assert network_of(size="medium")[2] == (3, 4, 4)
+    assert network_of(size="large")[2] == (3, 2, 2)
+    assert network_of(size="medium", shape=(32, 64))[2] == (3, 4, 4)
     assert network_of(size="medium", shape=(90, 180))[2] == (3, 8, 8)
     assert network_of(size="large", shape=(721, 1440))[2] == (3, 8, 8)
-    assert network_of(size="small", shape=(2, 700))[2] == (3, 2, 5)
+    assert network_of(size="small", shape=(3, 700))[2] == (3, 2, 8)
+    assert network_of(size="small", shape=(4, 5))[2] == (3, 1, 1)
 
 
 def test_points_count_where_they_are_few_and_not_shared():
@@ -63,8 +65,8 @@ def test_points_count_where_they_are_few_and_not_shared():
 
 
 def test_keys_that_are_given_win():
-    assert network_of(size="large", dim=64) == (64, 6, (3, 2, 2))
-    assert network_of(size="auto", depth=1, patch=[1, 4, 4]) == (128, 1, (1, 4, 4))
+    assert network_of(size="large", dim=64) == (64, 4, (3, 2, 2))
+    assert network_of(size="auto", depth=3, patch=[1, 2, 4]) == (128, 3, (1, 2, 4))
 
 
 def test_it_is_written_down_as_it_was_given(tmp_path):
