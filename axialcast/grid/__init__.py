@@ -2,6 +2,7 @@
 
 from axialcast.grid.boxes import cells_within
 from axialcast.grid.curvilinear import CurvilinearGrid
+from axialcast.grid.known import KNOWN_REGIONS
 from axialcast.grid.labels import coords_of, dims_of, grid_from_dict, grid_of, is_curved
 from axialcast.grid.latlon import TOLERANCE_DEGREES, LatLonGrid
 from axialcast.grid.projected import ProjectedGrid
@@ -9,6 +10,7 @@ from axialcast.grid.protocol import EARTH_RADIUS, Grid
 
 __all__ = [
     "EARTH_RADIUS",
+    "KNOWN_REGIONS",
     "TOLERANCE_DEGREES",
     "CurvilinearGrid",
     "Grid",

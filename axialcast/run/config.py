@@ -156,6 +156,12 @@ class Config(Section):
         return (self.data and static_store_of(self.data)) or self.source_store
 
     @property
+    def mask_stores(self) -> dict[str, Stores]:
+        """Where masks of regions come from, by region."""
+        areas = self.verify.regions.items()
+        return {name: a.store or self.static_store for name, a in areas if a.mask is not None}
+
+    @property
     def boundary_store(self) -> str | None:
         """Where forecasts have the boundary of a region from; None: from what they start from."""
         if self.data is None or self.data.boundary is None:

@@ -54,6 +54,23 @@ __all__ = [
 ]
 
 
+def check_box(latitude: tuple[float, float], longitude: tuple[float, float]) -> None:
+    """Refuses what is no box.
+
+    Raises:
+        ValueError: south is not south of north, or west and east are more than a turn apart.
+    """
+    south, north = latitude
+    if not -90 <= south < north <= 90:
+        raise ValueError(f"latitude {[south, north]}: expected [south, north] within -90 to 90")
+    west, east = longitude
+    if max(abs(west), abs(east)) > 720 or not 0 < east - west + 360 * (east < west) <= 360:
+        raise ValueError(
+            f"longitude {[west, east]}: expected [west, east] of at most one turn, such as "
+            "[0, 360], or [350, 10] across the meridian"
+        )
+
+
 class RegionConfig(Section):
     """A box on the grid, edges included."""
 
@@ -64,15 +81,7 @@ class RegionConfig(Section):
 
     @model_validator(mode="after")
     def _is_box(self) -> Self:
-        south, north = self.latitude
-        if not -90 <= south < north <= 90:
-            raise ValueError(f"latitude {[south, north]}: expected [south, north] within -90 to 90")
-        west, east = self.longitude
-        if max(abs(west), abs(east)) > 720 or not 0 < east - west + 360 * (east < west) <= 360:
-            raise ValueError(
-                f"longitude {[west, east]}: expected [west, east] of at most one turn, such as "
-                "[0, 360], or [350, 10] across the meridian"
-            )
+        check_box(self.latitude, self.longitude)
         return self
 
 

@@ -18,6 +18,7 @@ from axialcast.model.freezing import freeze
 from axialcast.model.memory import installed_bytes, trained_bytes
 from axialcast.model.own import OwnBody
 from axialcast.names import ANALYSIS, FORCING, canonical
+from axialcast.run.areas import regions_of
 from axialcast.run.boundary import boundary_misfits
 from axialcast.run.costs import BEYOND, Preflight
 from axialcast.run.departures import no_departures
@@ -270,12 +271,17 @@ def _init_times(preflight: Preflight, forecaster: Forecaster | None) -> Lines:
 
 
 def _regions(preflight: Preflight) -> Lines:
-    """Regions without a cell."""
+    """Regions without a cell, and masks that are not there."""
     if "verify" not in preflight.config.pipeline:
         return
-    for name, box in preflight.config.verify.regions.items():
+    try:
+        areas = regions_of(preflight.config, preflight.analysis.grid)
+    except ValueError as error:
+        yield f"verify.{error}"
+        return
+    for name, area in areas.items():
         try:
-            region_weights(preflight.analysis.grid, {name: box.model_dump()})
+            region_weights(preflight.analysis.grid, {name: area})
         except ValueError as error:
             yield f"verify.{error}"
 

@@ -6,6 +6,7 @@ and checksum of each file, or the fingerprint of a folder that has an inventory 
 """
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -59,6 +60,8 @@ ADDRESS = (
     ),
 )
 """Keys that say where something is: what is there decides, and they may hold secrets."""
+
+_MASK_STORE = re.compile(r"verify\.regions\..*\.store")
 
 READ_BYTES, READ_FILES = 2**28, 100
 """Outputs of no more bytes in no more files are read at start; larger ones are measured."""
@@ -208,6 +211,8 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
         inputs["own files"] = own
     if "data.static" in stage.reads and config.data and config.data.static:
         inputs["static store"] = store_state(config, config.static_store)
+    if "verify.regions" in stage.reads and (masks := config.mask_stores):
+        inputs["mask stores"] = {n: store_state(config, store) for n, store in masks.items()}
     if "forecast.forcings" in stage.reads and (paths := forcing_stores(config)):
         inputs["forcing stores"] = [store_state(config, path) for path in paths]
     if "forecast.forcings" in stage.reads and CLIMATOLOGY in config.forecast.forcings.values():
@@ -313,7 +318,7 @@ def _value(values: Mapping[str, Any], key: str) -> Any:
 
 def _leaves(key: str, value: Any) -> MadeFrom:
     """The values of a section by dotted key; of where data are, the store's state tells."""
-    if key in ADDRESS:
+    if key in ADDRESS or _MASK_STORE.fullmatch(key):
         return {}
     if not isinstance(value, dict) or not value:
         return {key: value}

@@ -19,8 +19,10 @@ from axialcast.baselines.own import FileBaseline, num_states
 from axialcast.data import Channels, open_analysis
 from axialcast.forecast import ForecastStore, choose_init_times
 from axialcast.frame import within
+from axialcast.grid import grid_of
 from axialcast.names import INIT_TIME, LEVEL
 from axialcast.own import OwnFile
+from axialcast.run.areas import regions_of
 from axialcast.run.config import Config
 from axialcast.run.stamps import analysis_content, training_data
 from axialcast.scores import DrawnField, Events, KeptSums, keep_sums
@@ -129,7 +131,7 @@ class Verification:
             "climatology": climatology,
             "baselines": baselines,
             "events": self.events,
-            "regions": {n: box.model_dump() for n, box in self.config.verify.regions.items()},
+            "regions": regions_of(self.config, grid_of(self.verified)),
             "memory_gib": verifying_gib(self.config),
             "kept": kept,
             "drawn": drawn,

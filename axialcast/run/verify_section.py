@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from axialcast.run.data_section import RegionConfig
+from axialcast.run.area_section import Areas
 from axialcast.run.section import Section
 from axialcast.run.values import (
     Amounts,
     Gibibytes,
-    RegionName,
     Squares,
     Thresholds,
     Whole,
@@ -74,8 +73,10 @@ class VerifyConfig(Section):
     """Forecasts to beat, each fitted on data.train; lagrangian_persistence, the extrapolation along
     the motion of rain or clouds, needs the nowcast extra; probabilistic_climatology is an ensemble
     of states of data.train from the season. A Python file is a baseline of your own."""
-    regions: dict[RegionName, RegionConfig] = {}
-    """Boxes scored besides `all`, the whole grid."""
+    regions: Areas = {}
+    """Parts of the grid scored besides `all`, the whole of it: names that are known, such as
+    tropics, extra-tropics, northern-hemisphere, southern-hemisphere and europe (as WeatherBench
+    bounds them), with nothing after the colon; boxes; masks."""
     harmonics: Annotated[Whole, Field(le=182)] = 3
     """Annual harmonics of the climatology; of months, 0 is the plain mean, and any other the mean
     of each calendar month."""
@@ -96,14 +97,6 @@ class VerifyConfig(Section):
     def own_baselines(self) -> list[str]:
         """Python files among the baselines."""
         return [name for name in self.baselines if name.endswith(".py")]
-
-    @field_validator("regions")
-    @classmethod
-    def _are_parts(cls, regions: dict[str, RegionConfig]) -> dict[str, RegionConfig]:
-        for name in regions:
-            if name.lower() == "all":
-                raise ValueError(f"the name {name!r} is the whole grid; choose another")
-        return regions
 
     @model_validator(mode="after")
     def _events_are_judged(self) -> Self:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from axialcast.grid import LatLonGrid
-from axialcast.scores.regions import region_weights
+from axialcast.scores.regions import known_region, region_weights
 
 
 @pytest.fixture(params=[0.0, -180.0])
@@ -60,3 +60,24 @@ def test_regions_that_are_none(grid):
     )
     with pytest.raises(ValueError, match="regions: the name 'all' is the whole grid; choose anoth"):
         region_weights(grid, {"all": box})
+
+
+def test_known_regions_are_those_of_weatherbench(grid):
+    regions = {name: known_region(name) for name in ("global", "tropics", "extra-tropics")}
+    regions |= {"north-pacific": known_region("north-pacific")}
+    weights = region_weights(grid, regions)
+    np.testing.assert_array_equal(weights["global"], weights["all"])
+    rows = {name: grid.latitude[(found > 0).any(1)].tolist() for name, found in weights.items()}
+    assert rows["tropics"] == [20, 0, -20]
+    assert rows["extra-tropics"] == [75, 50, 20, -20, -50, -75]
+    columns = grid.longitude[(weights["north-pacific"] > 0).any(0)] % 360
+    assert sorted(columns) == [150, 180, 210]
+    with pytest.raises(ValueError, match="regions: 'mars' is none of those known, global, tropics"):
+        known_region("mars")
+
+
+def test_masks_are_regions(grid):
+    mask = np.random.default_rng(0).random(grid.shape) < 0.3
+    np.testing.assert_array_equal(region_weights(grid, {"m": mask})["m"], grid.areas * mask)
+    with pytest.raises(ValueError, match="regions: 'none' has no cell of the grid"):
+        region_weights(grid, {"none": mask & False})
