@@ -41,9 +41,7 @@ myst_heading_anchors = 4
 nb_execution_mode = "off"  # outputs are kept in the notebooks, and the tests keep them fresh
 nb_merge_streams = True
 
-default_role = (
-    "py:obj"  # docstrings write `names` as Markdown writes code: linked where they are known
-)
+default_role = "py:obj"  # `names` in docstrings are code, with a link where they are known
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"

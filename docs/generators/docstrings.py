@@ -19,6 +19,14 @@ def made_ready(
             lines[number] += ":"  # what is indented after a blank line is a formula or code
 
 
+def without_arguments(
+    app: Sphinx, what: str, name: str, value: object, options: object, arguments: str, gives: str
+) -> tuple[str, None] | None:
+    """No arguments of a protocol: nobody makes one."""
+    return ("", None) if getattr(value, "_is_protocol", False) else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("autodoc-process-signature", without_arguments)
     app.connect("autodoc-process-docstring", made_ready, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

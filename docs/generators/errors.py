@@ -11,6 +11,7 @@ __all__ = ["ROOMS", "code", "explained", "text"]
 
 ROOMS: Mapping[str, tuple[str, str]] = {
     "": ("Files of your own, grids and processes", "your_own_network.md"),
+    "adapters": ("Other packages", "other_packages.md"),
     "baselines": ("Fitting baselines", "verification.md"),
     "data": ("Channels and statistics", "your_data.md"),
     "data.arrays": ("Reading values", "your_data.md"),
@@ -19,7 +20,7 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "data.opening.standard": ("What a file says of itself", "your_data.md"),
     "data.preparing": ("Preparing a training store", "your_data.md"),
     "data.windows": ("Windows for training", "explanation/windows.md"),
-    "exporting": ("Exported networks", "model.md"),
+    "exporting": ("Exported networks", "other_packages.md"),
     "files": ("Files and folders", "troubleshooting.md"),
     "forecast": ("Checkpoints and forecasts", "reference/forecast_store.md"),
     "grid": ("Grids", "maps.md"),

@@ -23,6 +23,7 @@ PUBLIC = (
     "axialcast.transfer",
     "axialcast.forecast",
     "axialcast.exporting",
+    "axialcast.adapters.earth2studio",
     "axialcast.baselines",
     "axialcast.scores",
     "axialcast.verify",
