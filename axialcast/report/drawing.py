@@ -12,9 +12,23 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-__all__ = ["GREY", "INK", "RULE", "STYLE", "svg"]
+__all__ = ["AMBER", "GREY", "INK", "ON_COLOUR", "OWN", "PAPER", "PLAIN", "RULE", "SHADES"]
+__all__ += ["STYLE", "WARM", "svg"]
 
 INK, GREY, RULE = "#1c2733", "#5f6b76", "#dfe3e7"
+OWN, PLAIN, WARM, AMBER = "#0b5cad", "#6c7781", "#bd4b00", "#8a5f00"
+SHADES = ("#3f8fc9", "#1a66aa", "#083a73")
+"""Of lead times, from the shortest."""
+PAPER = "#fefefe"
+"""What is behind; white itself stays white."""
+ON_COLOUR = "#16202a"
+"""Ink on what has a colour of its own, and keeps it in the dark."""
+
+NAMES = {INK: "ink", GREY: "grey", RULE: "rule", OWN: "own", PLAIN: "plain", WARM: "warm"}
+NAMES |= {AMBER: "amber", PAPER: "paper", "#3f8fc9": "near", "#1a66aa": "middle", "#083a73": "far"}
+"""Colours by their names in `page.css`, which has another of each for the dark."""
+HEX = re.compile("#[0-9a-f]{6}")
+
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "axialcast",
     "svg.fonttype": "none",
@@ -33,12 +47,18 @@ STYLE: dict[Any, Any] = {
     "ytick.color": GREY,
     "grid.color": RULE,
     "grid.linewidth": 0.8,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "figure.dpi": 72.0,
 }
 
 
 def svg(figure: Figure, description: str) -> Markup:
-    """The figure as an <svg> element as wide as its column; the same bytes each time."""
+    """The figure as an <svg> element as wide as its column; the same bytes each time.
+
+    Args:
+        description: for who does not see it; empty: it adds nothing to what is said elsewhere.
+    """
     buffer = io.StringIO()
     with warnings.catch_warnings():
         # Text stays text: the page's reader has other fonts than this machine.
@@ -47,5 +67,13 @@ def svg(figure: Figure, description: str) -> Markup:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", text, count=1)
+    text = re.sub('style="[^"]*"', lambda style: HEX.sub(_named, style[0]), text)
     begin = Markup('<svg role="img" aria-label="{}"').format(description)
+    begin = begin if description else Markup('<svg aria-hidden="true"')
     return Markup(begin + Markup(text.removeprefix("<svg")))
+
+
+def _named(colour: re.Match[str]) -> str:
+    """A colour as the page's variable, where it is one; files and old browsers take the colour."""
+    name = NAMES.get(colour[0])
+    return f"var(--{name}, {colour[0]})" if name else colour[0]

@@ -12,7 +12,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from axialcast.report.drawing import GREY, INK, STYLE, svg
+from axialcast.report.drawing import (
+    AMBER,
+    GREY,
+    INK,
+    ON_COLOUR,
+    OWN,
+    PAPER,
+    PLAIN,
+    SHADES,
+    STYLE,
+    WARM,
+    svg,
+)
 from axialcast.report.wording import counted, model_name
 from axialcast.times.leads import leads_of
 
@@ -28,21 +40,21 @@ __all__ = [
 ERROR, SPREAD = "error of the mean", "spread"
 """What is drawn as a forecast's error, and beside it."""
 
-FORECAST_LINE: dict[str, Any] = {"color": "#0b5cad", "linewidth": 2.6, "zorder": 5}
-OTHER_LINE: dict[str, Any] = {"color": "#9aa4ad", "linewidth": 1.2, "zorder": 2}
-# Greys tell apart by their dashes; the hardest to beat have colours (Okabe and Ito's vermilion and
-# orange).
+FORECAST_LINE: dict[str, Any] = {"color": OWN, "linewidth": 2.6, "zorder": 5}
+OTHER_LINE: dict[str, Any] = {"color": PLAIN, "linewidth": 1.2, "zorder": 2}
+# Greys tell apart by their dashes; the hardest to beat have colours, dark enough
+# to be read as text.
 LINES: dict[str, dict[str, Any]] = {
     "forecast": FORECAST_LINE,
     ERROR: FORECAST_LINE,
-    SPREAD: {"color": "#0b5cad", "linewidth": 1.4, "zorder": 4, "dashes": (5, 2)},
-    "probabilistic_climatology": {"color": "#d55e00", "linewidth": 1.2, "dashes": (1, 2)},
-    "vector_autoregression": {"color": "#d55e00", "linewidth": 1.4, "zorder": 4},
-    "linear_inverse_model": {"color": "#e69f00", "linewidth": 1.2, "zorder": 3, "dashes": (8, 2)},
-    "lagrangian_persistence": {"color": "#d55e00", "linewidth": 1.4, "zorder": 4},
-    "climatology": {"color": "#6f7a84", "linewidth": 1.2, "zorder": 3, "dashes": (1, 2)},
-    "damped_persistence": {"color": "#6f7a84", "linewidth": 1.2, "zorder": 3, "dashes": (6, 2)},
-    "persistence": {"color": "#9aa4ad", "linewidth": 1.2, "zorder": 2},
+    SPREAD: {"color": OWN, "linewidth": 1.4, "zorder": 4, "dashes": (5, 2)},
+    "probabilistic_climatology": {"color": WARM, "linewidth": 1.2, "dashes": (1, 2)},
+    "vector_autoregression": {"color": WARM, "linewidth": 1.4, "zorder": 4},
+    "linear_inverse_model": {"color": AMBER, "linewidth": 1.2, "zorder": 3, "dashes": (8, 2)},
+    "lagrangian_persistence": {"color": WARM, "linewidth": 1.4, "zorder": 4},
+    "climatology": {"color": GREY, "linewidth": 1.2, "zorder": 3, "dashes": (1, 2)},
+    "damped_persistence": {"color": GREY, "linewidth": 1.2, "zorder": 3, "dashes": (6, 2)},
+    "persistence": {"color": PLAIN, "linewidth": 1.2, "zorder": 2},
 }
 
 
@@ -84,10 +96,9 @@ def rank_histogram(values: NDArray[np.float64], *, labels: Sequence[str], title:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.3, 3.5))
         axes = figure.add_axes((0.115, 0.14, 0.6, 0.73))
-        for index, (shares, label) in enumerate(zip(values, labels, strict=True)):
-            depth = 1 - index / max(1, len(labels))
-            edges = np.arange(num + 1) - 0.5
-            axes.stairs(shares * num, edges, color="#0b5cad", alpha=depth, label=label)
+        edges = np.arange(num + 1) - 0.5
+        for shares, label, shade in zip(values, labels, _shades(len(labels)), strict=True):
+            axes.stairs(shares * num, edges, color=shade, label=label)
         axes.axhline(1.0, color=GREY, linewidth=0.8, dashes=(2, 3), zorder=1)
         axes.set_xlim(-0.5, num - 0.5)
         axes.set_ylim(0, None)
@@ -116,12 +127,12 @@ def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> Markup:
         figure = Figure(figsize=(9.4, height))
         axes = figure.add_axes((0.25, 0.55 / height, 0.74, 1 - 0.6 / height))
         mesh = axes.pcolormesh(
-            values, cmap="RdBu_r", vmin=-60, vmax=60, edgecolors="white", linewidth=1.5
+            values, cmap="RdBu_r", vmin=-60, vmax=60, edgecolors=PAPER, linewidth=1.5
         )
         mesh.set_rasterized(False)
         for row, column in np.ndindex(values.shape):
             value = values[row, column]
-            colour = "white" if abs(value) > 40 else INK
+            colour = "white" if abs(value) > 40 else ON_COLOUR
             text = f"{value:+.0f}".replace("-", "−") if np.isfinite(value) else "–"
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, size=8)
         axes.set_yticks(np.arange(len(names)) + 0.5, names, color=INK)
@@ -147,9 +158,8 @@ def energies(shares: xr.DataArray, *, title: str, label: str, names: Sequence[st
         figure = Figure(figsize=(5.3, 3.5))
         axes = figure.add_axes((0.115, 0.14, 0.6, 0.73))
         axes.axhline(1, color=GREY, linewidth=0.8, zorder=1)
-        shades = mpl.colormaps["Blues"](np.linspace(0.4, 0.95, len(names)))
         for source, style in zip(shares.values, ("-", "--"), strict=False):
-            for values, name, shade in zip(source, names, shades, strict=True):
+            for values, name, shade in zip(source, names, _shades(len(names)), strict=True):
                 is_mean = style == "--"
                 axes.plot(
                     waves,
@@ -213,3 +223,9 @@ def _label_ends(axes: Axes, ends: Mapping[str, float], x: float) -> None:
             size=8.5,
             arrowprops={"arrowstyle": "-", "color": line["color"], "linewidth": 0.6, "shrinkB": 1},
         )
+
+
+def _shades(num: int) -> list[str]:
+    """Colours of lead times, the further ahead the stronger."""
+    last = len(SHADES) - 1
+    return [SHADES[min(index, last) if num > 1 else last] for index in range(num)]

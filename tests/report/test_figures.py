@@ -11,6 +11,7 @@ from axialcast.data.arrays.chunks import Chunks
 from axialcast.data.reader import Analysis
 from axialcast.forecast import ForecastStore, ForecastWriter
 from axialcast.report import drawing, figures, maps
+from axialcast.report.atlas import chosen_of
 from axialcast.report.page import report_html
 from axialcast.verify import Climatology, DrawnField, Persistence, evaluate
 
@@ -54,7 +55,7 @@ def page(case):
         for module in (figures, maps):
             patch.setattr(module, "svg", lambda f, about: drawn.append((about, f)) or svg(f, about))
         patch.setattr(
-            "axialcast.report.page.map_panel",
+            "axialcast.report.pictures.map_panel",
             lambda field, **options: shown.append((field, options)) or panel(field, **options),
         )
         return page_of(case), drawn, shown
@@ -202,7 +203,7 @@ def test_a_map_has_north_up_east_right_and_every_value_in_its_place(monkeypatch,
     assert [name_x(x, 0) for x in (90, 180, 270, 360)] == ["90°E", "180°", "90°W", "0°"]
 
 
-def test_the_report_reads_the_case_that_it_shows(case, page, tmp_path, monkeypatch):
+def test_the_report_reads_the_cases_that_it_shows(case, page, tmp_path, monkeypatch):
     scores, forecast, analysis, climatology, filled = case
     with ForecastWriter(tmp_path / "forecast.zarr", forecast) as writer:
         writer.write(forecast)
@@ -219,7 +220,11 @@ def test_the_report_reads_the_case_that_it_shows(case, page, tmp_path, monkeypat
     )
     for given in (opened, Analysis(opened)):
         assert page_of((scores, stored, given, climatology, filled)) == page[0]
-        assert len(read) == 1 + 2  # one initial time of the forecast, two times of the analysis
+        shown = chosen_of(forecast, filled).cases
+        of_forecast = [where[0] for store, where in read if "forecast" in str(store)]
+        assert sorted(of_forecast) == sorted([*shown, filled.typical_case()])  # without scripts, it
+        of_analysis = [where[0] for store, where in read if "analysis" in str(store)]
+        assert len(of_analysis) <= 5 * len(shown) + 2  # each valid time, those of the case twice
         read.clear()
 
 

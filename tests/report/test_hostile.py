@@ -1,5 +1,7 @@
 """Names and units of a store are text on the page, in figures and on the terminal: never code."""
 
+import base64
+import hashlib
 import re
 import shutil
 import subprocess
@@ -52,6 +54,9 @@ def made(analysis_of, forecast_of):
     return page
 
 
+DATA = [("type", "application/json"), ("id", "atlas-data")]
+
+
 class Page(HTMLParser):
     """Tags, names of attributes and text of a page; `forbidden` are those that run or fetch."""
 
@@ -62,9 +67,11 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
+        if tag == "script":
+            self.forbidden += [(tag, *pair) for pair in attrs if pair not in DATA]
         for name, value in attrs:
             fetches = name in ("src", "href", "xlink:href") and not value.startswith(("#", "data:"))
-            if name.startswith("on") or fetches or tag in ("script", "img", "iframe", "base"):
+            if name.startswith("on") or fetches or tag in ("img", "iframe", "base"):
                 self.forbidden.append((tag, name, value))
 
     def handle_data(self, data):
@@ -76,7 +83,20 @@ def test_names_are_text(made, name):
     page, plain = Page(made(name, name)), Page(made("pressure", "Pa"))
     assert page.forbidden == []
     # The same elements, whatever things are called.
-    skeleton = {"header", "dl", "figure", "table", "tr", "th", "td", "pre", "title", "h2"}
+    skeleton = {
+        "script",
+        "option",
+        "header",
+        "dl",
+        "figure",
+        "table",
+        "tr",
+        "th",
+        "td",
+        "pre",
+        "title",
+        "h2",
+    }
     assert [t for t in page.tags if t in skeleton] == [t for t in plain.tags if t in skeleton]
     assert channel_name(Channel("pressure", None, name), made_of(name)) in page.text
 
@@ -106,7 +126,13 @@ def test_the_page_forbids_what_it_does_not_need(made):
     [policy] = re.findall('<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == "'none'"
-    assert rules.keys() == {"default-src", "style-src", "img-src", "base-uri", "form-action"}
+    assert rules.keys() == {"default-src", "script-src", "style-src", "img-src"} | {
+        *("base-uri", "form-action")
+    }
+    scripts = re.findall("<script>(.*?)</script>", page, re.S)
+    digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
+    allowed = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
+    assert rules["script-src"].split() == allowed  # these, and no other
     # It counts for what comes after it.
     assert page.index("Content-Security-Policy") < page.index("<title")
     assert page.index("Content-Security-Policy") < page.index("<style")

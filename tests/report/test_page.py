@@ -57,7 +57,7 @@ def page(scored):
 
 def cells(page, caption, model):
     table = page[page.index(f"<caption>{caption}</caption>") :]
-    row = table[table.index(f"<th>{model}</th>") :].split("</tr>")[0]
+    row = table[table.index(f'<th scope="row">{model}</th>') :].split("</tr>")[0]
     return re.findall(r"<td( class=best)?>([^<]*)</td>", row)
 
 
@@ -97,7 +97,6 @@ def test_the_page_needs_nothing_else(page):
     parser.feed(page)
     assert parser.links
     assert all(link.startswith(("#", "data:")) for link in parser.links)
-    assert "<script" not in page
     assert "@import" not in page
 
 
@@ -139,7 +138,7 @@ def test_events_have_curves_and_tables(scored, page):
     }
     scores = evaluate(forecast, analysis, **options)
     shown = page_of((scores, *scored[1:]))
-    assert "<h2>Events</h2>" in shown
+    assert ">Events</h2>" in shown
     assert "Surface &lt;thing&gt; ≥ 2.5 m² s⁻²: Critical success index against lead time" in shown
     whole = scores.sel(region="all", lead_time=LEADS[[0, 2, 4]]).transpose(..., "lead_time")
     for caption, name in (
@@ -151,7 +150,7 @@ def test_events_have_curves_and_tables(scored, page):
         assert [text for _, text in found] == [wording.number(v) for v in values[0].ravel()]
         cost = -values if name == "surface_csi" else np.abs(np.log(values))
         assert [bool(mark) for mark, _ in found] == (cost[0] <= cost[1]).ravel().tolist()
-    assert "<h2>Events</h2>" not in page
+    assert ">Events</h2>" not in page
 
 
 def test_of_one_row_or_column_no_map_is_drawn(scored):
@@ -161,7 +160,7 @@ def test_of_one_row_or_column_no_map_is_drawn(scored):
         fitted = Climatology(climatology.coefficients.isel(part))
         page = page_of((evaluate(*fields, climatology=fitted), *fields, fitted))
         assert "No maps are drawn of a grid of one row or column" in page
-        assert "A typical case" not in page
+        assert "atlas-data" not in page
 
 
 def test_missing_values_are_told(scored):
@@ -194,10 +193,10 @@ def test_wording_examples_are_true():
 def test_spectra_are_shown_where_they_are_known(page, scored):
     """A line for each lead time, and what the truth has is 1."""
     scores, forecast, analysis, climatology = scored
-    assert "<h2>Spectra</h2>" not in page
+    assert ">Spectra</h2>" not in page
     known = scores.merge(spectra(forecast, analysis), join="outer")
     shown = page_of((known, forecast, analysis, climatology))
-    part = shown[shown.index("<h2>Spectra</h2>") : shown.index("<h2>A typical case</h2>")]
+    part = shown[shown.index(">Spectra</h2>") : shown.index(">Where the skill is</h2>")]
     assert part.count("<svg") == 2
     for text in ("1 day", "3 days", "5 days", "Energy over the truth", "waves in a row"):
         assert text in part
