@@ -25,6 +25,7 @@ from axialcast.exporting.step import ForecastStep
 from axialcast.forecast import Checkpoint, load_checkpoint
 from axialcast.forecast.hours import check_hours
 from axialcast.forecast.inputs import known_at
+from axialcast.forecast.places import checkpoint_at
 from axialcast.grid.latlon import TOLERANCE_DEGREES, LatLonGrid
 from axialcast.model.noise import FORECAST, drawn_for
 from axialcast.names import FORCING
@@ -80,13 +81,14 @@ class Prognostic:
     def load(
         cls, path: str | Path, *, network: str | Path | None = None, **settings: Any
     ) -> "Prognostic":
-        """That of a checkpoint folder.
+        """That of a checkpoint.
 
         Args:
-            path, network: as `axialcast.forecast.load_checkpoint`.
+            path, network: as `axialcast.load`.
             settings: further keywords of Prognostic.
         """
-        return cls(load_checkpoint(path, network=network), **settings)
+        with checkpoint_at(path) as folder:
+            return cls(load_checkpoint(folder, network=network), **settings)
 
     def __repr__(self) -> str:
         return f"Prognostic({', '.join(self._forecast)}; {self.checkpoint.grid})"

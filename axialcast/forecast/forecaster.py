@@ -21,6 +21,7 @@ from axialcast.forecast.forcings import Forcings, Source
 from axialcast.forecast.labels import labelled
 from axialcast.forecast.members import Member, members_of
 from axialcast.forecast.perturbations import Perturbations
+from axialcast.forecast.places import checkpoint_at
 from axialcast.forecast.selection import parse_lead_times
 from axialcast.forecast.starting import Starting, together
 from axialcast.forecast.stepping import Stepping
@@ -43,20 +44,23 @@ def load(
     network: str | Path | None = None,
     **ensemble: Any,
 ) -> "Forecaster":
-    """The forecaster of a checkpoint folder.
+    """The forecaster of a checkpoint.
 
     Args:
-        path: of the folder.
+        path: of its folder; or its address: a URL of an object store, or `hf://org/name` on the
+            Hugging Face hub (see `axialcast.forecast.places.checkpoint_at`).
         device, neighbours, forcings, boundary: see Forecaster.
         network: see `load_checkpoint`: of a network that is a user's, the file that builds it.
         ensemble: its keywords members, perturb, lagged and seed.
 
     Raises:
         FileNotFoundError: there is no checkpoint at `path`.
+        ConnectionError: what is behind the address cannot be reached.
         ValueError: it is damaged, this machine lacks the device, or its network is built by a file
             that was not named.
     """
-    checkpoint = load_checkpoint(path, network=network)
+    with checkpoint_at(path) as folder:
+        checkpoint = load_checkpoint(folder, network=network)
     return Forecaster(
         checkpoint,
         device=device,

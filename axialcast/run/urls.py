@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from axialcast import parallel
+from axialcast import hub, parallel
 from axialcast.disclosure import shown
 from axialcast.files.atomic import aside, sweep
 from axialcast.files.holding import FolderHeldError, holder
@@ -127,6 +127,11 @@ def seen(
         ValueError: an override is of something else.
     """
     options = {**(options or {}), **_options(overrides)}
+    if hub.is_on_hub(place):
+        from axialcast.forecast.places import FILES
+
+        yield hub.fetched(place, FILES)
+        return
     is_ours = is_url(place) and urlsplit(place).scheme in ("file", *SCHEMES)
     url, folder = at_url(place) if is_ours else (None, place)
     if url is None:
