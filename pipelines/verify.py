@@ -24,11 +24,22 @@ from axialcast.run.stamps import made_from
 from axialcast.run.verification import Verification, fit, score
 from axialcast.run.workers import workers
 from axialcast.scores import blocks_of
+from axialcast.scores.labels import scored_names
 from axialcast.scores.shown import headline, shown_leads
 from axialcast.scores.written import write_scores
 from axialcast.times.leads import lead_labels, leads_of
 from axialcast.times.steps import in_months
-from axialcast.verify import Baseline, DrawnField, evaluate, omissions, spectra, to_table
+from axialcast.verify import (
+    Baseline,
+    ByInit,
+    DrawnField,
+    Resampling,
+    evaluate,
+    omissions,
+    spectra,
+    to_table,
+    with_intervals,
+)
 
 READS = (
     "data.variables",
@@ -54,9 +65,10 @@ READS = (
     "verify.baselines",
     "verify.regions",
     "verify.harmonics",
+    "verify.intervals",
 )
 NEEDS = ("forecast.zarr",)
-OUTPUTS = ("scores.nc", "scores.csv", "report.html", ".sums")
+OUTPUTS = ("scores.nc", "scores_by_init.nc", "scores.csv", "report.html", ".sums")
 RESUMES = (".sums",)
 KEEPS = (".fitted",)
 
@@ -86,18 +98,23 @@ def run(config: Config) -> None:
             tasks = scored_by(pool, verification)
             for _ in track(tasks, description="verify", total=len(blocks_of(forecast)), **BLOCKS):
                 pass
-    kept, drawn = verification.sums(), DrawnField(forecast)
+    kept, drawn, by_init = verification.sums(), DrawnField(forecast), ByInit()
     arguments = verification.arguments(drawn, kept)
     scores = evaluate(
         forecast,
         verification.verified,
         metrics=config.verify.known_metrics,
         progress=lambda blocks: track(blocks, description="verify", **BLOCKS),
+        by_init=by_init,
         **arguments,
     )
     if kept.taken and pool is None:
         num = len(kept.taken) + len(kept.made)
         print(f"verify: {len(kept.taken):,} of {num:,} blocks were kept")
+    if (sure := config.verify.intervals) is not None:
+        how = Resampling(**sure.model_dump(), seed=config.seed)
+        own = {score.name: score.metric for score in arguments["own"]}
+        scores = with_intervals(scores, by_init.dataset, how=how, own=own)
     scores = scores.merge(spectra(forecast, verification.verified), join="outer")
     if boundary := forecast.attrs.get("boundary"):
         scores.attrs["boundary"] = boundary
@@ -121,6 +138,7 @@ def run(config: Config) -> None:
     )
     told = provenance(config, made_from(config, __file__), forecast.attrs.get(WEIGHTS))
     write_scores(output / "scores.nc", scores.assign_attrs(told))
+    write_scores(output / "scores_by_init.nc", by_init.dataset.assign_attrs(told))
     write_text(output / "scores.csv", to_table(scores).to_csv(index=False, float_format="%.7g"))
     write_text(output / "report.html", page)
     print_scores(scores)
@@ -162,8 +180,7 @@ def print_scores(scores: xr.Dataset) -> None:
     wanted = TABLE_MONTHS if in_months(leads) else TABLE_DAYS
     kept = wanted[np.isin(wanted, leads)] if np.isin(wanted, leads).any() else shown_leads(leads)
     chosen = scores.sel({"region": "all", LEAD_TIME: lead_labels(kept)})
-    scored = [name for name, array in scores.data_vars.items() if "metric" in array.dims]
-    for channel in headline(Channels.of(scores[scored])):
+    for channel in headline(Channels.of(scores[scored_names(scores)])):
         name, units = channel_name(channel, chosen, inside=True), pretty_units(channel.units)
         for metric in (metric for metric in metrics if metric in known):
             title = f"{metric} of {name} ({units})"

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from axialcast.run.area_section import Areas
+from axialcast.run.intervals_section import IntervalsConfig
 from axialcast.run.section import Section
 from axialcast.run.values import (
     Amounts,
@@ -80,6 +81,8 @@ class VerifyConfig(Section):
     harmonics: Annotated[Whole, Field(le=182)] = 3
     """Annual harmonics of the climatology; of months, 0 is the plain mean, and any other the mean
     of each calendar month."""
+    intervals: IntervalsConfig | None = IntervalsConfig()
+    """How sure scores are, and differences from the best baseline; null: not asked."""
     memory_gib: Gibibytes = 2.0
     """Memory for states, forecasts and fits in work, beside what the process holds anyway."""
 

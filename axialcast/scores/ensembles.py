@@ -204,17 +204,21 @@ class EnsembleSums:
                     found[:, region] += np.bincount(below[rows] + more, shares, num)
         return found
 
-    def means(self, of_pairs: Means) -> dict[str, NDArray[np.float64]]:
-        """Statistics by name, (m, l, c, r); NaN where there is no pair, and of what is no ensemble,
-        but that the CRPS of such a forecast is its absolute error."""
-        nothing = np.full_like(of_pairs["absolute_error"], np.nan)
-        found = {name: nothing.copy() for name in STATISTICS}
-        found["crps"] = of_pairs["absolute_error"].copy()
-        counted = self.pairs.counted()
+    def rows(self) -> dict[str, NDArray[np.float64]]:
+        """Statistics by name, (i, m, l, c, r); zero where there is no pair, NaN of what is no
+        ensemble, but that the CRPS of such a forecast is its absolute error."""
+        errors = self.pairs.rows()["absolute_error"]
+        found = {name: np.full_like(errors, np.nan) for name in STATISTICS}
+        found["crps"] = errors.copy()
         places = [self.models.index(name) for name in self.ensembles]
-        for name, sums in zip(STATISTICS, self.sums.sum(0), strict=True):
-            found[name][places] = sums / counted
+        for name, rows in zip(STATISTICS, np.moveaxis(self.sums, 1, 0), strict=True):
+            found[name][:, places] = rows
         return found
+
+    def means(self) -> dict[str, NDArray[np.float64]]:
+        """Statistics by name, (m, l, c, r); NaN where there is no pair, and as `rows` are."""
+        counted = self.pairs.counted()
+        return {name: rows.sum(0) / counted for name, rows in self.rows().items()}
 
     def histogram(self) -> NDArray[np.float64] | None:
         """(m + 1, l, c, r) how often the truth has each rank, in all one; None: of one member."""

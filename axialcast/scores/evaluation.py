@@ -15,6 +15,7 @@ from axialcast.data.reader import Analysis
 from axialcast.grid import dims_of, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, NUMBER, TIME
 from axialcast.scores.blocks import Block, blocks_of
+from axialcast.scores.by_init import ByInit
 from axialcast.scores.choice import chosen_metrics, for_ensembles
 from axialcast.scores.drawn import DrawnField, skill
 from axialcast.scores.ensembles import ENSEMBLE_METRICS, labelled_ranks
@@ -56,6 +57,7 @@ def evaluate(
     drawn: DrawnField | None = None,
     events: Events | None = None,
     own: Sequence[OwnScore] = (),
+    by_init: ByInit | None = None,
 ) -> xr.Dataset:
     """Area-weighted scores, every model on the same pairs of forecast and truth.
 
@@ -88,6 +90,7 @@ def evaluate(
         drawn: a new `DrawnField` of the same forecast, to be filled for the report's maps.
         events: what metrics of events judge, point by point or in squares around each.
         own: scores by users' files, each a metric more.
+        by_init: a new `ByInit`, to be filled with what each pair says, for `intervals`.
 
     Returns:
         One variable per forecast variable, of dimensions (model, metric, region, lead_time,
@@ -130,6 +133,10 @@ def evaluate(
     scores = labelled_scores(found, forecast, list(scored), chosen, names, ensembles, own_sums)
     labels = {"region": names, LEAD_TIME: forecast[LEAD_TIME]}
     labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
+    if by_init is not None:
+        parts = [part for part in (found, ensembles, own_sums) if part]
+        rows = {name: array for part in parts for name, array in part.rows().items()}
+        by_init.fill(rows, found.pairs, forecast, models=list(scored), regions=names)
     if ensembles and (ranks := ensembles.histogram()) is not None:
         scores = scores.merge(labelled_ranks(ranks, forecast, labels))
     labels = {"model": list(scored), **labels}

@@ -20,7 +20,18 @@ from axialcast.scores.sums import PairSums
 from axialcast.times.leads import leads_of
 from axialcast.times.steps import in_months
 
-__all__ = ["labelled_scores", "masked_name", "num_pairs_name", "omissions", "to_table"]
+__all__ = [
+    "INTERVAL",
+    "labelled_scores",
+    "masked_name",
+    "num_pairs_name",
+    "omissions",
+    "scored_names",
+    "to_table",
+]
+
+INTERVAL = "interval_of"
+"""Attribute of what says how sure the scores of a variable are: its name."""
 
 COLUMNS = ["model", "variable", "level", LEAD_TIME, "metric", "region", "value"]
 COLUMNS += ["num_pairs", "masked"]
@@ -39,7 +50,7 @@ def labelled_scores(
     means, masked = sums.means(), sums.masked()
     pairs_scored = sums.pairs.sum(0, dtype=np.int64)
     if ensembles is not None:
-        means |= ensembles.means(means)
+        means |= ensembles.means()
     known = METRICS | ENSEMBLE_METRICS
     if own is not None:
         means |= own.means()
@@ -77,9 +88,9 @@ def to_table(scores: xr.Dataset) -> pd.DataFrame:
     Where events were scored, `threshold` says which values they are, `neighbourhood` how wide the
     squares of the fractions skill score are; both are NaN for other metrics.
     """
-    tables = []
+    tables, scored = [], scored_names(scores)
     for name, array in scores.data_vars.items():
-        if "metric" not in array.dims:
+        if name not in scored:
             continue
         tables.append(_tidy(scores, array, str(name)))
         threshold = threshold_name(str(name))
@@ -106,6 +117,15 @@ def _tidy(scores: xr.Dataset, array: xr.DataArray, name: str) -> pd.DataFrame:
     return table if LEVEL in table else table.assign(**{LEVEL: np.nan})
 
 
+def scored_names(scores: xr.Dataset) -> list[str]:
+    """The variables that are scores, of those of `evaluate`'s result."""
+    return [
+        str(name)
+        for name, array in scores.data_vars.items()
+        if "metric" in array.dims and INTERVAL not in array.attrs
+    ]
+
+
 def num_pairs_name(variable: str) -> str:
     """Name of the variable of `evaluate`'s result that counts the pairs."""
     return f"{variable}_num_pairs"
@@ -121,7 +141,7 @@ def omissions(scores: xr.Dataset) -> list[str]:
     whole = scores.sel(region="all")
     held = whole.attrs["num_init_times"] - whole["num_missing_truth"]
     lines = []
-    for name in [str(name) for name, array in whole.data_vars.items() if "metric" in array.dims]:
+    for name in scored_names(whole):
         share = float(whole[masked_name(name)].fillna(0.0).max())
         empty = int((held - whole[num_pairs_name(name)]).sum())
         parts = [f"up to {100 * share:.2g} % of the area"] if share else []

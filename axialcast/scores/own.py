@@ -136,7 +136,12 @@ class OwnSums:
                         total, area, out=np.zeros_like(total), where=area > 0
                     )
 
+    def rows(self) -> dict[str, NDArray[np.float64]]:
+        """(i, m, l, c, r) each score's statistic, by its name; zero where there is no pair."""
+        names = [score.name for score in self.scores]
+        return dict(zip(names, np.moveaxis(self.sums, 1, 0), strict=True))
+
     def means(self) -> dict[str, NDArray[np.float64]]:
         """(m, l, c, r) of each score's statistic, by its name; NaN where there is no pair."""
-        names = [score.name for score in self.scores]
-        return dict(zip(names, self.sums.sum(0) / self.pairs.counted(), strict=True))
+        counted = self.pairs.counted()
+        return {name: rows.sum(0) / counted for name, rows in self.rows().items()}

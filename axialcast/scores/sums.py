@@ -99,9 +99,13 @@ class PairSums:
         flat[..., : self.size] = where.reshape(*where.shape[:-2], self.size)
         return np.asarray(np.vecdot(points[..., None, :, :], self.weights).sum(-1))
 
+    def rows(self) -> dict[str, NDArray[np.float64]]:
+        """Statistics by name, (i, m, l, c, r); zero where there is no pair."""
+        return dict(zip(STATISTICS, np.moveaxis(self.sums, 1, 0), strict=True))
+
     def means(self) -> dict[str, NDArray[np.float64]]:
         """Statistics by name, (m, l, c, r); NaN where there is no pair."""
-        return dict(zip(STATISTICS, self.sums.sum(0) / self.counted(), strict=True))
+        return {name: rows.sum(0) / self.counted() for name, rows in self.rows().items()}
 
     def counted(self) -> NDArray[np.float64]:
         """(l, c, r) pairs with anything to score; NaN where there is none."""
@@ -111,7 +115,7 @@ class PairSums:
     def masked(self) -> NDArray[np.float64]:
         """(l, c, r) share of the area that is left out of the pairs counted."""
         share = 1 - self.area.sum(0) / self.counted()
-        return np.where(share > 1e-12, share, 0.0 * np.abs(share))
+        return np.asarray(np.where(share > 1e-12, share, 0.0 * np.abs(share)))
 
     def _statistics(
         self,

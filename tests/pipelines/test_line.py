@@ -21,6 +21,7 @@ def test_outputs(smallest_run):
         "report.html",
         "scores.csv",
         "scores.nc",
+        "scores_by_init.nc",
     }
 
 

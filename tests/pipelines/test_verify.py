@@ -108,6 +108,7 @@ def test_scores_on_disk(config, capsys):
     assert {path.name for path in config.output.iterdir()} == {
         "forecast.zarr",
         "scores.nc",
+        "scores_by_init.nc",
         "scores.csv",
         "report.html",
         ".fitted",
@@ -132,6 +133,7 @@ def test_scores_on_disk(config, capsys):
     climatology = table[(table.model == "climatology") & (table.metric == "rmse")].value
     np.testing.assert_allclose(climatology, 500, rtol=0.2)
     with xr.open_dataset(config.output / "scores.nc", decode_timedelta=True) as scores:
+        "scores_by_init.nc",
         np.testing.assert_array_equal(scores.lead_time.values, LEADS)
         rmse = scores.mean_sea_level_pressure.sel(metric="rmse", model="persistence", region="all")
         kept = table[(table.model == "persistence") & (table.metric == "rmse")]
@@ -173,6 +175,7 @@ def test_workers_leave_what_one_process_leaves(config, monkeypatch):
         STAGE["run"](shared)
     # The report shows the config's output.
     for name in ("scores.nc", "scores.csv"):
+        "scores_by_init.nc",
         assert (shared.output / name).read_bytes() == (config.output / name).read_bytes()
     found, expected = (
         {path.name: path.read_bytes() for path in (output / ".sums").glob("*.sums")}
@@ -211,7 +214,8 @@ def test_a_forecast_that_was_not_made_is_named(config):
         STAGE["run"](elsewhere)
 
 
-RESULTS = ("scores.nc", "scores.csv", "report.html")
+RESULTS = ("scores.nc", "scores_by_init.nc", "scores.csv", "report.html")
+        "scores_by_init.nc",
 
 
 def results(config):
