@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import Any
 
 import torch
 
 from axialcast.device import choose_device
 from axialcast.forecast import save_checkpoint
+from axialcast.model.memory import peak_bytes
 from axialcast.parallel import launch, told
 from axialcast.run.config import Config
 from axialcast.run.floor import of_member
@@ -18,6 +20,7 @@ from axialcast.run.progress import track
 from axialcast.run.stamps import differences, made_from
 from axialcast.run.training import checkpoint_of, training_of
 from axialcast.run.training_data import TrainingData
+from axialcast.run.watch import Plan, Watch
 from axialcast.training import (
     Ensemble,
     Log,
@@ -129,9 +132,13 @@ def run(config: Config) -> None:
         )
         steps = sum(stage.steps for stage in config.train.schedule)
         updates = stack.enter_context(closing(ensemble.updates()))
+        watch = Watch(Plan.of(config.train), partial(peak_bytes, device)) if is_leader else None
+        if watch is not None:
+            watch.read(output / "log.jsonl")
         for _ in track(
-            updates,
+            updates if watch is None else watch.following(updates),
             description="train",
+            watched=watch,
             total=steps * config.train.members,
             done=steps * len(finished) + (saved.step if saved else 0),
             unit="steps",

@@ -6,7 +6,7 @@ import sys
 import torch
 from torch import Tensor, nn
 
-__all__ = ["installed_bytes", "resident_bytes", "saved_bytes", "trained_bytes"]
+__all__ = ["installed_bytes", "peak_bytes", "resident_bytes", "saved_bytes", "trained_bytes"]
 
 
 def saved_bytes(network: nn.Module, *inputs: Tensor) -> int:
@@ -40,6 +40,11 @@ def resident_bytes() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def peak_bytes(device: torch.device) -> int:
+    """Largest memory of a GPU that this process took so far, or of itself on other devices."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else resident_bytes()
 
 
 def installed_bytes() -> int | None:

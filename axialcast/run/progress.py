@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from axialcast.files.atomic import aside, remove
 
-__all__ = ["clock", "recorded", "track"]
+__all__ = ["Watched", "clock", "recorded", "track"]
 
 T = TypeVar("T")
 
@@ -23,6 +23,22 @@ LINE_FRACTION = 0.1
 RECORD_SECONDS = 2.0
 
 _record: Path | None = None
+
+
+class Watched(Protocol):
+    """What is told of the items beside their number, each time that they are spoken of."""
+
+    @property
+    def seconds_left(self) -> float | None: ...
+
+    def words(self) -> str:
+        """One clause for a line."""
+
+    def lines(self, width: int, *, curves: bool = True) -> list[str]:
+        """Lines of at most so many columns, for a terminal."""
+
+    def record(self) -> dict[str, Any]:
+        """JSON for `axialcast status`."""
 
 
 @contextmanager
@@ -48,6 +64,7 @@ def track(
     total: int | None = None,
     done: int = 0,
     unit: str = "it",
+    watched: Watched | None = None,
 ) -> Iterator[T]:
     """The items, unchanged; shows on stderr how many are done, their rate and the time left.
 
@@ -58,91 +75,99 @@ def track(
             length.
         done: items that were done before and are not among these.
         unit: what one item is, in the plural, e.g. `"steps"`.
+        watched: tells more of them.
     """
     if total is None and isinstance(items, Sized):
         total = len(items) + done
+    counter = _Counter(description, total, done, unit, watched)
     if _record is not None:
-        items = _recording(items, _record, description, total, done, unit)
-    if sys.stderr.isatty():
-        return _bar(items, description, total, done, unit)
-    return _lines(items, description, total, done, unit)
+        items = _recording(items, _record, counter)
+    return _bar(items, counter) if sys.stderr.isatty() else _lines(items, counter)
 
 
-def _recording(
-    items: Iterable[T], path: Path, description: str, total: int | None, done: int, unit: str
-) -> Iterator[T]:
-    start, last, count = time.monotonic(), -RECORD_SECONDS, done
+class _Counter:
+    """How many of the items are done, and in how long, in words."""
+
+    def __init__(
+        self, description: str, total: int | None, done: int, unit: str, watched: Watched | None
+    ) -> None:
+        self.description, self.total, self.unit = description, total, unit
+        self.watched, self.count = watched, done
+        self._before, self._start = done, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    @property
+    def rate(self) -> float | None:
+        """Items a second, of those that were done here."""
+        here = self.count - self._before
+        return here / max(self.seconds, 1e-9) if here else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        if self.watched is not None and (left := self.watched.seconds_left) is not None:
+            return left
+        return (self.total - self.count) / self.rate if self.total and self.rate else None
+
+    def counted(self) -> str:
+        if not self.total:
+            return f"{self.count} {self.unit}"
+        return f"{self.count} of {self.total} {self.unit} ({self.count / self.total:.0%})"
+
+    def pace(self) -> str:
+        pace, left = f"{self.rate or 0.0:.3g} {self.unit}/s", self.seconds_left
+        return pace if left is None else f"{pace}, {clock(left)} left"
+
+    def record(self) -> dict[str, Any]:
+        known = {"what": self.description, "done": self.count, "total": self.total}
+        more = self.watched.record() if self.watched else {}
+        return known | {"unit": self.unit, "per_second": self.rate} | more
+
+
+def _recording(items: Iterable[T], path: Path, counter: _Counter) -> Iterator[T]:
+    last = -RECORD_SECONDS
     for item in items:
         now = time.monotonic()
         if now - last >= RECORD_SECONDS:
-            rate = (count - done) / (now - start) if count > done else None
-            known = {"what": description, "done": count, "total": total, "unit": unit}
             partial = aside(path)
             # Nothing depends on it, so it neither waits for the disk nor stops the run.
             with suppress(OSError):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                partial.write_text(json.dumps(known | {"per_second": rate}), encoding="utf-8")
+                partial.write_text(json.dumps(counter.record()), encoding="utf-8")
                 partial.replace(path)
             last = now
         yield item
-        count += 1
 
 
-def _lines(
-    items: Iterable[T], description: str, total: int | None, done: int, unit: str
-) -> Iterator[T]:
-    start = last_time = time.monotonic()
-    last_count, count, shown = done, done, False
+def _lines(items: Iterable[T], counter: _Counter) -> Iterator[T]:
+    last_time = time.monotonic()
+    last_count, shown, description = counter.count, False, counter.description
     for item in items:
         yield item
-        count += 1
-        now = time.monotonic()
+        counter.count += 1
+        now, count, total = time.monotonic(), counter.count, counter.total
         share = (count - last_count) / total if total else 0.0
         is_due = share >= LINE_FRACTION or now - last_time >= LINE_SECONDS
-        if is_due and now - start >= QUIET_SECONDS and count != total:
-            pace = _pace(count, total, done, now - start, unit)
-            _say(f"{description}: {_counted(count, total, unit)}, {pace}")
+        if is_due and counter.seconds >= QUIET_SECONDS and count != total:
+            words = [counter.counted(), counter.pace(), counter.watched and counter.watched.words()]
+            _say(f"{description}: {', '.join(word for word in words if word)}")
             last_time, last_count, shown = now, count, True
     if shown:
-        seconds = time.monotonic() - start
-        _say(f"{description}: {count} {unit} in {clock(seconds)}")
+        _say(f"{description}: {counter.count} {counter.unit} in {clock(counter.seconds)}")
 
 
-def _bar(
-    items: Iterable[T], description: str, total: int | None, done: int, unit: str
-) -> Iterator[T]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+def _bar(items: Iterable[T], counter: _Counter) -> Iterator[T]:
+    from axialcast.run.live import Live
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[counted]}, {task.fields[pace]}", markup=False),
-    )
-    progress = Progress(*columns, console=Console(stderr=True))
-    task = progress.add_task(description, total=total, counted="", pace="")
-    start, count = time.monotonic(), done
-    try:
+    with Live(counter.description, counter.total, counter.watched) as live:
         for item in items:
             yield item
-            count += 1
-            seconds = time.monotonic() - start
-            counted, pace = _counted(count, total, unit), _pace(count, total, done, seconds, unit)
-            progress.update(task, completed=count, counted=counted, pace=pace)
-            if seconds >= QUIET_SECONDS:
-                progress.start()
-    finally:
-        progress.stop()
-
-
-def _counted(count: int, total: int | None, unit: str) -> str:
-    return f"{count} of {total} {unit} ({count / total:.0%})" if total else f"{count} {unit}"
-
-
-def _pace(count: int, total: int | None, done: int, seconds: float, unit: str) -> str:
-    rate = (count - done) / max(seconds, 1e-9)
-    pace = f"{rate:.3g} {unit}/s"
-    return f"{pace}, {clock((total - count) / rate)} left" if total else pace
+            counter.count += 1
+            live.update(counter.count, counter.counted(), counter.pace())
+            if counter.seconds >= QUIET_SECONDS:
+                live.show()
 
 
 def clock(seconds: float) -> str:

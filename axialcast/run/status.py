@@ -1,5 +1,7 @@
 """What `axialcast status` says of a run, from its folder and from the batch system, if any."""
 
+import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +16,7 @@ from axialcast.run.progress import clock
 from axialcast.run.queued import job_states
 from axialcast.run.stamps import ORDER, STAMPS, damage, outdated, stamped
 from axialcast.run.submission import RECORD
+from axialcast.run.watch import Watch
 
 __all__ = ["status"]
 
@@ -52,6 +55,7 @@ def status(output: str | Path) -> list[str]:
             lines += _finished(output, name)
             continue
         lines.append(f"{name}: {_unfinished(output, name, is_running, is_queued)}")
+        lines += _watched(output, name)
         is_running = False  # one stage at a time
     told = [job for job in jobs if job.under_way or not _has_ended_since(output, job.stage)]
     return [*lines, *(line for job in told for line in job.lines())]
@@ -124,6 +128,15 @@ def _unfinished(output: Path, name: str, is_running: bool, is_queued: bool) -> s
     pace = f", {rate:.3g} {unit}/s" if rate else ""
     left = f", {clock(max(0.0, (total - done) / rate - ago))} left" if rate and total else ""
     return f"running, {place}{pace}{left}{saved}"
+
+
+def _watched(output: Path, name: str) -> Iterator[str]:
+    """What is told beside the progress of a stage: the losses of a training."""
+    with suppress(OSError, ValueError, TypeError, KeyError, OverflowError):
+        record = read_document(output / STAMPS / f"{name}.progress.json", "plan", "memory")
+        columns, curves = shutil.get_terminal_size().columns, sys.stdout.isatty()
+        watch = Watch.of_record(record, output / "log.jsonl")
+        yield from (f"  {line}" for line in watch.lines(columns - 2, curves=curves))
 
 
 def _parts(output: Path, name: str) -> Iterator[str]:

@@ -83,3 +83,41 @@ def test_a_short_loop_draws_no_bar(clock: list[float], monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "stderr", terminal)
     assert go(clock, 0.1, items=range(5)) == list(range(5))
     assert terminal.getvalue() == ""
+
+
+class Told:
+    seconds_left = 61.0
+
+    def words(self) -> str:
+        return "loss 0.5"
+
+    def lines(self, width: int, *, curves: bool = True) -> list[str]:
+        return [f"loss 0.5 {'*' * 9 if curves else ''}"]
+
+    def record(self) -> dict[str, object]:
+        return {}
+
+
+def test_what_is_watched_is_told_in_lines(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    go(clock, 0.5, items=range(20), watched=Told())
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line == "train: 4 of 20 steps (20%), 2 steps/s, 1 min 01 s left, loss 0.5"
+
+
+@pytest.mark.parametrize("columns", ["100", "40"])
+def test_what_is_watched_stands_below_the_bar(
+    columns: str, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", columns)
+    go(clock, 1.0, items=range(5), watched=Told())
+    terminal.seek(0)
+    shown = terminal.read()
+    assert "5 of 5 steps (100%)" in shown
+    assert "loss 0.5 *********" in shown
+    assert ("━" in shown) == (columns == "100")
