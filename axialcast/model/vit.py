@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from axialcast.grid import Grid
 from axialcast.model.embedding import PatchEmbedding, PatchHead, num_patches
+from axialcast.nn.listening import Heard, weights_of
 from axialcast.nn.transformer import start_small
 
 __all__ = ["ViT"]
@@ -79,7 +80,7 @@ class ViT(nn.Module):
         return outputs
 
 
-class _Block(nn.Module):
+class _Block(nn.Module, Heard):
     """x + attention, then x + perceptron, each of the layer norm of x."""
 
     def __init__(self, dim: int, heads: int, hidden: int, dropout: float, depth: int) -> None:
@@ -98,6 +99,9 @@ class _Block(nn.Module):
         q, k, v = rearrange(
             self.to_qkv(self.norms[0](x)), "b n (r e d) -> r b e n d", r=3, e=self.heads
         )
+        if self.listener is not None:
+            scaled = q.transpose(1, 2) * q.shape[-1] ** -0.5
+            self.listener(weights_of(scaled, k.transpose(1, 2), axis=1))
         seen = functional.scaled_dot_product_attention(q, k, v)
         x = x + self.dropout(self.to_out(rearrange(seen, "b e n d -> b n (e d)")))
         out: Tensor = x + self.dropout(self.perceptron(self.norms[1](x)))

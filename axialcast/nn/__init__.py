@@ -1,6 +1,7 @@
 """Axial attention on PyTorch and einops alone: drop-ins for `axial_attention`, and beyond."""
 
 from axialcast.nn.attention import AxialAttention
+from axialcast.nn.listening import attention_weights
 from axialcast.nn.papers.autoregressive import AutoregressiveAxialTransformer
 from axialcast.nn.papers.criss_cross import CrissCrossAttention
 from axialcast.nn.papers.position_sensitive import (
@@ -25,4 +26,5 @@ __all__ = [
     "ReversibleBlock",
     "ReversibleSequence",
     "SelfAttention",
+    "attention_weights",
 ]

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from axialcast.nn.checks import check_channel, check_features, check_per_axis, check_span
 from axialcast.nn.domain import Domain
-from axialcast.nn.kernels import attend_heads
 from axialcast.nn.masking import among, visible
 from axialcast.nn.position import (
     AxialPositionalEmbedding,
@@ -210,6 +209,8 @@ class AxialAttention(nn.Module):
         attention = self.attentions()[index]
         if self._is_value(index, rows, mask):
             values = F.linear(rows, attention.value_weight())
+            if attention.listener is not None:
+                attention.listener(rows.new_ones(*rows.shape[:-2], self.heads, 1, 1))
         else:
             q, k, v = attention.project(rows)
             values = self._along(index, q, k, v, axis=rows.ndim - 2, mask=mask).flatten(-2)
@@ -254,7 +255,7 @@ class AxialAttention(nn.Module):
         if self.position[index] == "relative":
             relative: Tensor = self.positions[index](n)
             bias = relative if bias is None else among(relative, bias)
-        return attend_heads(
+        return self.attentions()[index].attend(
             q,
             k,
             v,

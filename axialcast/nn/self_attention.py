@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from axialcast.nn.kernels import attend_heads
+from axialcast.nn.listening import Heard, weights_of
 
 __all__ = ["FUSE_TOKENS", "AlongAxis", "SelfAttention"]
 
@@ -21,7 +22,7 @@ other: 3 d² numbers, which is much where 400 tokens have 512 features.
 """
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(nn.Module, Heard):
     """Multi-head attention over the tokens of a sequence, (b, n, d) to (b, n, d).
 
     softmax(q kᵀ / √e) v per head, with q = x Wq and (k, v) = y Wkv without bias, and an output
@@ -65,8 +66,27 @@ class SelfAttention(nn.Module):
         else:
             q = self.to_q(x).view(*x.shape[:-1], self.heads, -1) * self.dim_heads**-0.5
             k, v = self.to_kv(kv).view(*kv.shape[:-1], 2, self.heads, -1).unbind(-3)
-        out: Tensor = self.to_out(attend_heads(q, k, v, axis=1).flatten(-2))
+        out: Tensor = self.to_out(self.attend(q, k, v, axis=1).flatten(-2))
         return out
+
+    def attend(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        *,
+        axis: int,
+        bias: Tensor | None = None,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        dropout: float = 0.0,
+    ) -> Tensor:
+        """`attend_heads`, whose weights whoever listens is told."""
+        if self.listener is not None:
+            self.listener(weights_of(q, k, axis=axis, bias=bias, mask=mask, causal=causal))
+        return attend_heads(
+            q, k, v, axis=axis, bias=bias, mask=mask, causal=causal, dropout=dropout
+        )
 
     def project(self, x: Tensor) -> Sequence[Tensor]:
         """Queries, times e^-1/2, keys and values of x (..., d), each (..., heads, e)."""

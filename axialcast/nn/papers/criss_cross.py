@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from axialcast.nn.checks import check_channel, check_features
+from axialcast.nn.listening import Heard
 
 __all__ = ["CrissCrossAttention"]
 
 
-class CrissCrossAttention(nn.Module):
+class CrissCrossAttention(nn.Module, Heard):
     """Recurrent criss-cross attention (CCNet, Huang et al. 2019, arXiv:1811.11721, section 3.2).
 
     `recurrence` times, with the same parameters, x becomes x + γ softmax(q kᵀ) v, where the softmax
@@ -96,6 +97,8 @@ class CrissCrossAttention(nn.Module):
         Queries and keys are gone before there are values.
         """
         weights = criss_cross_weights(self.to_q(x), self.to_k(x))
+        if self.listener is not None:
+            self.listener(weights.detach().float().transpose(0, 1)[..., None, None, :])
         v = F.linear(x, self.gamma * self.to_v.weight, self.gamma * self.to_v.bias)
         out: Tensor = self.to_out(criss_cross_sum(weights.to(v.dtype), v))
         return out

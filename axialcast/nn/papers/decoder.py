@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from axialcast.nn.kernels import attend
 from axialcast.nn.reversible import ReversibleSequence
 from axialcast.nn.self_attention import SelfAttention
 from axialcast.nn.transformer import start_small
@@ -85,8 +84,9 @@ class _AxisAttention(nn.Module):
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
         x = self.norm(x)
-        q = self.attention.to_q(x) * self.attention.dim_heads**-0.5
-        k, v = self.attention.to_kv(x).chunk(2, dim=-1)
+        heads = (self.attention.heads, -1)
+        q = self.attention.to_q(x).unflatten(-1, heads) * self.attention.dim_heads**-0.5
+        k, v = self.attention.to_kv(x).unflatten(-1, (2, *heads)).unbind(-3)
         if self.masked and cache is not None:
             if self in cache:
                 earlier_k, earlier_v = cache[self]
@@ -94,7 +94,7 @@ class _AxisAttention(nn.Module):
             cache[self] = k, v
         # The newest slice sees all slices there are: it needs no mask.
         causal = self.masked and cache is None
-        out = attend(q, k, v, axis=self.axis, heads=self.attention.heads, causal=causal)
+        out = self.attention.attend(q, k, v, axis=self.axis, causal=causal).flatten(-2)
         dropped: Tensor = self.dropout(self.attention.to_out(out))
         return dropped
 

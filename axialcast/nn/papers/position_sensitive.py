@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from axialcast.nn.checks import check_channel, check_features, check_per_axis, check_span
 from axialcast.nn.kernels import FLASH_LENGTH, in_parts
+from axialcast.nn.listening import Heard
 from axialcast.nn.masking import spread, steps_along
 from axialcast.nn.self_attention import AlongAxis
 
 __all__ = ["PositionSensitiveAttention", "PositionSensitiveAxialAttention"]
 
 
-class PositionSensitiveAttention(nn.Module):
+class PositionSensitiveAttention(nn.Module, Heard):
     """Attention over a sequence in which query, key and value know the distance between tokens.
 
     Wang et al. 2020, equation 4: the output at o is, per head,
@@ -84,6 +85,9 @@ class PositionSensitiveAttention(nn.Module):
             for table in (self.relative_q, self.relative_k, self.relative_v)
         ]
         seen = steps.abs() <= reach
+        if self.listener is not None:
+            with torch.no_grad():
+                self.listener(_weights(q, k, 0, seen, *relative[:2]).float())
         if n < FLASH_LENGTH:
             out = _attend(q, k, v, None, 0, seen, *relative)
         else:
@@ -108,16 +112,22 @@ def _attend(
         seen: (2 n - 1) which steps are within the window.
         of_q: (e, 2 n - 1) vectors rq by step; rk and rv likewise.
     """
+    weights = _weights(q, k, start, seen, of_q, of_k)
+    of_v = spread(of_v, start, start + q.shape[2])
+    out = torch.einsum("bhop,bhpc->bhoc", weights, v)
+    return out + torch.einsum("bhop,cop->bhoc", weights, of_v)
+
+
+def _weights(q: Tensor, k: Tensor, start: int, seen: Tensor, of_q: Tensor, of_k: Tensor) -> Tensor:
+    """(b, heads, n', n) of the queries and keys of `_attend`."""
     stop = start + q.shape[2]
-    seen, of_q, of_k, of_v = (spread(table, start, stop) for table in (seen, of_q, of_k, of_v))
+    seen, of_q, of_k = (spread(table, start, stop) for table in (seen, of_q, of_k))
     scores = (
         torch.einsum("bhoe,bhpe->bhop", q, k)
         + torch.einsum("bhoe,eop->bhop", q, of_q)
         + torch.einsum("bhpe,eop->bhop", k, of_k)
     )
-    weights = scores.masked_fill(~seen, -torch.inf).softmax(-1)
-    out = torch.einsum("bhop,bhpc->bhoc", weights, v)
-    return out + torch.einsum("bhop,cop->bhoc", weights, of_v)
+    return scores.masked_fill(~seen, -torch.inf).softmax(-1)
 
 
 class PositionSensitiveAxialAttention(nn.Module):
