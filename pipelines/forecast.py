@@ -19,6 +19,7 @@ from axialcast.forecast import (
     datetimes,
     write_block,
 )
+from axialcast.forecast.packing import packed
 from axialcast.parallel import dealt, launch, told
 from axialcast.run.boundary import boundary_source
 from axialcast.run.config import Config
@@ -57,6 +58,7 @@ READS = (
     "data.boundary",
     "forecast.boundary_store",
     "forecast.layout",
+    "forecast.packing",
 )
 NEEDS = ("checkpoint",)
 OUTPUTS = ("forecast.zarr",)
@@ -138,7 +140,9 @@ def missing_in(
     forecaster, analysis = opened
     inits = choose_init_times(analysis, test=config.data.test, **config.forecast.chosen)
     leads = choose_lead_times(hindcast.lead_time, forecaster.step)
-    path, template = Path(hindcast.store), forecaster.template(inits, leads)
+    path, packing = Path(hindcast.store), config.forecast.packing
+    how = None if packing is None else packing.model_dump()
+    template = packed(forecaster.template(inits, leads), how, forecaster.checkpoint)
     with in_turn(config.output):
         discard_other(path, dict(hindcast.belongs_to or {}))
         store = ForecastStore.prepare(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from axialcast.files.atomic import sync
 from axialcast.files.inventory import Files
 from axialcast.forecast.layout import CODEC, Chunking
+from axialcast.forecast.packing import Packing
 
 __all__ = ["VariableFiles"]
 
@@ -31,10 +32,11 @@ class VariableFiles:
     Args:
         folder: where the files go, each named by its chunk key without the initial time: `0/0/0/0`.
         cut: how the variable is cut.
+        packing: what becomes of values before they are compressed; None: nothing.
     """
 
-    def __init__(self, folder: Path, cut: Chunking) -> None:
-        self.folder, self.cut = folder, cut
+    def __init__(self, folder: Path, cut: Chunking, packing: Packing | None = None) -> None:
+        self.folder, self.cut, self.packing = folder, cut, packing
         self._num_chunks = 0  # along the first axis: the lead time, or the number
         self._num_shards = 0  # that are finished
         self._per_shard = 0
@@ -56,7 +58,8 @@ class VariableFiles:
         for first, *rest in itertools.product(*map(range, counts)):
             pairs = zip((first, *rest), lengths, strict=True)
             part = values[tuple(slice(n * length, (n + 1) * length) for n, length in pairs)]
-            data = BLOSC.encode(_filled(part, lengths))
+            chunk = _filled(part, lengths)
+            data = BLOSC.encode(chunk if self.packing is None else self.packing.encode(chunk))
             if self.cut.shards is None:
                 self._add("/".join(map(str, (self._num_chunks + first, *rest))), data)
             else:

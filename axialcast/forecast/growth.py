@@ -118,6 +118,7 @@ def with_init_times(template: xr.Dataset, times: Any) -> xr.Dataset:
             array.dims,
             np.broadcast_to(np.float32(0), (len(times), *one[name].shape)),
             array.attrs,
+            array.encoding,
         )
         for name, array in template.data_vars.items()
     }

@@ -13,6 +13,7 @@ import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec
 
+from axialcast.forecast.packing import kept
 from axialcast.grid import Grid, LatLonGrid, grid_of
 from axialcast.names import GRID_MAPPING, INIT_TIME, LEAD_TIME, NUMBER, VALID_TIME, require_storable
 
@@ -184,6 +185,8 @@ def write_template(path: Path, template: xr.Dataset, cut: Mapping[str, Chunking]
             "fill_value": np.float32(np.nan),
             "_FillValue": None,
         }
+        if packed := kept(array):
+            encoding[str(variable)] |= packed | {"fill_value": packed["_FillValue"]}
     with warnings.catch_warnings():
         # Zarr warns that version 3 has not standardised consolidated metadata; xarray reads
         # stores with and without.

@@ -17,6 +17,7 @@ from axialcast.files.atomic import remove, room_error, writing
 from axialcast.forecast.encoding import VariableFiles
 from axialcast.forecast.layout import Layout, chunkings, lead_axis, leads_together, with_mapping
 from axialcast.forecast.ownership import opened
+from axialcast.forecast.packing import kept, packings
 from axialcast.forecast.store import ForecastStore, Staged
 from axialcast.names import INIT_TIME, LEAD_TIME, NUMBER
 from axialcast.times.dates import date_text
@@ -112,6 +113,7 @@ class ForecastWriter:
                 self.missing = self.store.missing(self._inits)
         self._sizes = _sizes(template)
         self._cut = chunkings(template, self.store.path)
+        self._packing = packings(self.store.path, self._cut)
         self.leads_together = leads_together(self._cut.values(), len(self._leads))
         self._pending: deque[Future[None]] = deque()
         self._block: _Block | None = None
@@ -231,7 +233,10 @@ class ForecastWriter:
         self._folders.add(folder)
         block.folder = folder
         block.files = [
-            {name: VariableFiles(folder / str(n) / name, cut) for name, cut in self._cut.items()}
+            {
+                name: VariableFiles(folder / str(n) / name, cut, self._packing[name])
+                for name, cut in self._cut.items()
+            }
             for n in range(len(block.dates))
         ]
 
@@ -256,7 +261,8 @@ class ForecastWriter:
         forecast = forecast.chunk({**alone, dims[lead_time]: self.leads_together})
         with writing(self.path) as partial:
             deflate = {"zlib": True, "complevel": 1, "shuffle": True}
-            encoding = no_fill_values(forecast) | dict.fromkeys(forecast.data_vars, deflate)
+            encoding = no_fill_values(forecast)
+            encoding |= {n: deflate | kept(array) for n, array in forecast.data_vars.items()}
             forecast.to_netcdf(partial, encoding=encoding)
         remove(self.store.path)
 

@@ -293,6 +293,7 @@ class Config(Section):
             lines += _place_problems(self, self.data)
             lines += _simulate_problems(self, self.data)
             lines += _forcing_problems(self, self.data)
+            lines += _packing_problems(self, self.data)
         lines += _loss_problems(self)
         if lines:
             raise ValueError("\n".join(lines))
@@ -357,6 +358,16 @@ def _forcing_problems(config: Config, data: DataConfig) -> list[str]:
     return [
         f"forecast.forcings: {name} is not among data.forcings, or is computed; leave it out"
         for name in config.forecast.forcings
+        if canonical(name) not in known
+    ]
+
+
+def _packing_problems(config: Config, data: DataConfig) -> list[str]:
+    """Ranges of what is not forecast."""
+    known = set(map(canonical, data.forecast_variables))
+    return [
+        f"forecast.packing.ranges: {name} is not forecast; leave it out"
+        for name in getattr(config.forecast.packing, "ranges", {})
         if canonical(name) not in known
     ]
 

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from axialcast.names import canonical
 from axialcast.run.data_section import DataConfig, RegionConfig, Section
 from axialcast.run.model_section import AxialConfig, Model, ModelConfig
+from axialcast.run.packing_section import Packed
 from axialcast.run.simulate_section import RainCellsConfig, SimulateConfig, Simulated
 from axialcast.run.spelled import given_step, refuse_both
 from axialcast.run.train_section import ScheduleConfig, TrainConfig
@@ -113,6 +114,9 @@ class ForecastConfig(Section):
     """Forecasts run at once."""
     layout: Literal["axialcast", "weatherbench2"] = "axialcast"
     """Names of the dimensions that are written."""
+    packing: Packed | None = None
+    """Fewer bits in forecast.zarr, with the largest error as an attribute of each variable:
+    {kind: bit_rounding, bits: 10} or {kind: int16}; null: single precision, as it was computed."""
 
     @property
     def longest(self) -> np.timedelta64:

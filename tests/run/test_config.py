@@ -122,7 +122,11 @@ def test_sections_are_frozen(path: Path) -> None:
          "verify.regions.box.longitud: unknown key; did you mean longitude?"),
         ("forecast.xyz=1", ("forecast.xyz: unknown key; expected one of lead_time, "
          "lead_time_hours, init_times, init_every, init_every_hours, forcings, "
-         "boundary_store, members, perturb, lagged, batch_size, layout")),
+         "boundary_store, members, perturb, lagged, batch_size, layout, packing")),
+        ("forecast.packing={kind: int16, ranges: {tp: [0, 1]}}",
+         "forecast.packing.ranges: tp is not forecast; leave it out"),
+        ("forecast.packing={kind: int16, ranges: {z: [1, 1]}}",
+         "forecast.packing.ranges.z: got [1, 1], expected the lowest value first"),
         ("data.bounds={geopotential: [0]}", ("data.bounds.geopotential.1: missing; expected: "
          "Lowest and highest value")),
         ("train.batch_size=0", "train.batch_size: got 0, expected greater than 0"),
