@@ -128,8 +128,10 @@ def test_the_range_is_that_of_training_thrice_within_bounds(template, forecaster
     logarithm = replace(checkpoint, statistics=replace(unknown, log1p=np.ones(3)))
     with pytest.raises(ValueError, match="does not know the extremes of geopotential; set"):
         ends(logarithm)
-    with pytest.raises(ValueError, match=r"ranges: slp is not forecast; expected one of geopot"):
-        packed(template, {"kind": "int16", "ranges": {"slp": (0, 1)}}, checkpoint)
+    with pytest.raises(
+        ValueError, match=r"ranges: total_precipitation is not forecast; expected one of geopot"
+    ):
+        packed(template, {"kind": "int16", "ranges": {"tp": (0, 1)}}, checkpoint)
 
 
 @pytest.mark.parametrize("bits", [1, 7, 22])
