@@ -60,10 +60,11 @@ class TrainConfig(Section):
     """Learning rate of what start_from carried over, in units of learning_rate."""
     freeze: Annotated[list[Name], each_once()] = []
     """Parts of the network that keep the weights they start with, such as [embed, blocks]."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Literal["auto", "muon", "adamw"] = "auto"
     """What makes an update; muon: layers that map many features to many move along orthogonal
-    directions, the others by AdamW, at the same rates: fewer steps for what they cost more."""
-    learning_rate: Positive = 1e-3
+    directions, the others by AdamW, which learns in fewer steps; auto: muon, unless parallel: fsdp
+    shards the matrices."""
+    learning_rate: Positive = 2e-3
     """Peak learning rate, reached after warm-up; a cosine over all stages takes it to zero."""
     weight_decay: NotNegative = 0.05
     """Decoupled weight decay, of matrices only."""
@@ -92,8 +93,13 @@ class TrainConfig(Section):
     def _has_whole_matrices(self) -> Self:
         if self.optimizer == "muon" and self.parallel == "fsdp":
             raise ValueError("optimizer muon wants whole matrices, and parallel: fsdp shards them; "
-                             "set optimizer: adamw or parallel: ddp")  # fmt: skip
+                             "set optimizer: auto or parallel: ddp")  # fmt: skip
         return self
+
+    @property
+    def is_orthogonal(self) -> bool:
+        """Whether Muon makes the updates."""
+        return self.optimizer == "muon" or (self.optimizer == "auto" and self.parallel != "fsdp")
 
     @property
     def processes(self) -> dict[str, Any]:

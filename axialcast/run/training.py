@@ -106,7 +106,7 @@ def training_of(
         network,
         task,
         optimizer=partial(
-            muon if train.optimizer == "muon" else adamw,
+            muon if train.is_orthogonal else adamw,
             weight_decay=train.weight_decay,
             rates=rates,
         ),
