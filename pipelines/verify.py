@@ -32,9 +32,11 @@ from axialcast.times.steps import in_months
 from axialcast.verify import (
     Baseline,
     ByInit,
+    Cases,
     DrawnField,
     Resampling,
     evaluate,
+    of_all_cases,
     omissions,
     spectra,
     to_table,
@@ -64,6 +66,8 @@ READS = (
     "verify.dry",
     "verify.baselines",
     "verify.regions",
+    "verify.seasons",
+    "verify.init_hours",
     "verify.harmonics",
     "verify.intervals",
 )
@@ -106,6 +110,7 @@ def run(config: Config) -> None:
         metrics=config.verify.known_metrics,
         progress=lambda blocks: track(blocks, description="verify", **BLOCKS),
         by_init=by_init,
+        cases=cases_of(config),
         **arguments,
     )
     if kept.taken and pool is None:
@@ -163,6 +168,12 @@ def scored_by(pool: Executor, verification: Verification) -> Iterator[int]:
             task.cancel()
 
 
+def cases_of(config: Config) -> Cases | None:
+    """Pairs that are scored by themselves, too."""
+    cases = Cases(config.verify.seasons, config.verify.init_hours)
+    return cases if cases != Cases() else None
+
+
 def notes(baselines: Mapping[str, Baseline]) -> dict[str, str]:
     """What a reader of the report should know of how the baselines were fitted."""
     found = {name: getattr(baseline, "note", None) for name, baseline in baselines.items()}
@@ -179,7 +190,7 @@ def print_scores(scores: xr.Dataset) -> None:
     leads = leads_of(scores)
     wanted = TABLE_MONTHS if in_months(leads) else TABLE_DAYS
     kept = wanted[np.isin(wanted, leads)] if np.isin(wanted, leads).any() else shown_leads(leads)
-    chosen = scores.sel({"region": "all", LEAD_TIME: lead_labels(kept)})
+    chosen = of_all_cases(scores).sel({"region": "all", LEAD_TIME: lead_labels(kept)})
     for channel in headline(Channels.of(scores[scored_names(scores)])):
         name, units = channel_name(channel, chosen, inside=True), pretty_units(channel.units)
         for metric in (metric for metric in metrics if metric in known):

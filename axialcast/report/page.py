@@ -24,6 +24,7 @@ from axialcast.report.pictures import drawn_of, pictures_of
 from axialcast.report.skill import curves_shown, metrics_of, scorecard_shown, table_shown
 from axialcast.report.spectra import spectra_shown
 from axialcast.report.summary import facts_of, summary_of
+from axialcast.scores.cases import of_all_cases
 from axialcast.scores.drawn import DrawnField
 from axialcast.scores.matching import matched
 from axialcast.scores.shown import headline
@@ -61,6 +62,7 @@ def report_html(
     opened, (forecast, analysis) = forecast, matched(forecast, given)
     channels = Channels.of(forecast)
     chosen = headline(channels)
+    scores = of_all_cases(scores)
     whole = scores.sel(region="all")
     drawn = drawn or drawn_of(forecast, analysis, climatology)
     # A grid of one row or column has no maps.

@@ -1,7 +1,7 @@
 """The section `verify` of a config: which scores are computed, against what."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -78,6 +78,11 @@ class VerifyConfig(Section):
     """Parts of the grid scored besides `all`, the whole of it: names that are known, such as
     tropics, extra-tropics, northern-hemisphere, southern-hemisphere and europe (as WeatherBench
     bounds them), with nothing after the colon; boxes; masks."""
+    seasons: Literal["valid", "init"] | None = None
+    """Scores of each season (DJF, MAM, JJA, SON) beside those of all: of the valid or of the
+    initial time."""
+    init_hours: bool = False
+    """Whether there are scores of each hour of the day that forecasts start at, too."""
     harmonics: Annotated[Whole, Field(le=182)] = 3
     """Annual harmonics of the climatology; of months, 0 is the plain mean, and any other the mean
     of each calendar month."""

@@ -2,6 +2,7 @@
 
 from axialcast.scores.blocks import blocks_of
 from axialcast.scores.by_init import ByInit
+from axialcast.scores.cases import Cases, of_all_cases
 from axialcast.scores.contingency import EVENT_METRICS
 from axialcast.scores.drawn import DrawnField
 from axialcast.scores.ensembles import ENSEMBLE_METRICS
@@ -18,6 +19,7 @@ __all__ = [
     "EVENT_METRICS",
     "METRICS",
     "ByInit",
+    "Cases",
     "DrawnField",
     "Events",
     "KeptSums",
@@ -26,6 +28,7 @@ __all__ = [
     "evaluate",
     "intervals",
     "keep_sums",
+    "of_all_cases",
     "omissions",
     "skill_map",
     "spectra",

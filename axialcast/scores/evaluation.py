@@ -4,6 +4,7 @@ Shapes: i init times, l lead times, z levels, h latitudes, w longitudes, r regio
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -16,6 +17,7 @@ from axialcast.grid import dims_of, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, NUMBER, TIME
 from axialcast.scores.blocks import Block, blocks_of
 from axialcast.scores.by_init import ByInit
+from axialcast.scores.cases import ALL_CASES, Cases, beside, of_some
 from axialcast.scores.choice import chosen_metrics, for_ensembles
 from axialcast.scores.drawn import DrawnField, skill
 from axialcast.scores.ensembles import ENSEMBLE_METRICS, labelled_ranks
@@ -33,6 +35,7 @@ from axialcast.scores.pieces import PIECE_VALUES, Pieces
 from axialcast.scores.regions import Region, region_weights
 from axialcast.scores.sums import Sums
 from axialcast.scores.work import Setting
+from axialcast.times.leads import leads_of
 
 __all__ = [
     "evaluate",
@@ -58,6 +61,7 @@ def evaluate(
     events: Events | None = None,
     own: Sequence[OwnScore] = (),
     by_init: ByInit | None = None,
+    cases: Cases | None = None,
 ) -> xr.Dataset:
     """Area-weighted scores, every model on the same pairs of forecast and truth.
 
@@ -91,6 +95,8 @@ def evaluate(
         events: what metrics of events judge, point by point or in squares around each.
         own: scores by users' files, each a metric more.
         by_init: a new `ByInit`, to be filled with what each pair says, for `intervals`.
+        cases: pairs that are scored by themselves, too: all scores and counts then have a dimension
+            `cases`, `all` first.
 
     Returns:
         One variable per forecast variable, of dimensions (model, metric, region, lead_time,
@@ -125,26 +131,19 @@ def evaluate(
         events=events,
         own=own,
     )
-    found = setting.pair_sums(sums, forecast.sizes[INIT_TIME])
-    own_sums = setting.own_sums(sums, found)
     names = list(region_weights(grid_of(truths), regions or {}))
-    ensembles = setting.ensemble_sums(sums, found)
-    chosen = for_ensembles(of_pairs, ensembles is not None)
-    scores = labelled_scores(found, forecast, list(scored), chosen, names, ensembles, own_sums)
-    labels = {"region": names, LEAD_TIME: forecast[LEAD_TIME]}
-    labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
+    labels = _Labels(forecast, list(scored), names, of_pairs, of_events)
+    scores = labels.scores(setting, sums)
     if by_init is not None:
-        parts = [part for part in (found, ensembles, own_sums) if part]
-        rows = {name: array for part in parts for name, array in part.rows().items()}
+        found = setting.pair_sums(sums, forecast.sizes[INIT_TIME])
+        parts = (found, setting.ensemble_sums(sums, found), setting.own_sums(sums, found))
+        rows = {name: array for part in parts if part for name, array in part.rows().items()}
         by_init.fill(rows, found.pairs, forecast, models=list(scored), regions=names)
-    if ensembles and (ranks := ensembles.histogram()) is not None:
-        scores = scores.merge(labelled_ranks(ranks, forecast, labels))
-    labels = {"model": list(scored), **labels}
-    of_tables = [name for name in of_events if name != SEEPS]
-    if of_tables and (tables := setting.event_sums(sums, found)):
-        scores = scores.merge(labelled_events(tables, forecast, labels, of_tables))
-    if SEEPS in of_events and (rain := setting.seeps_sums(sums, found)):
-        scores = scores.merge(labelled_seeps(rain, forecast, labels))
+    if cases is not None:
+        init_times = np.concatenate([block.init_times for block in blocks_of(forecast)])
+        pairs = cases.pairs(init_times, leads_of(forecast))
+        each = [scores, *(labels.scores(setting, of_some(sums, p)) for p in pairs.values())]
+        scores = beside(each, [ALL_CASES, *pairs])
     missing = ~np.isin(valid_times(forecast), truths[TIME].values)
     scores["num_missing_truth"] = (LEAD_TIME, missing.sum(0))
     scores["num_missing_truth"].attrs = {"long_name": "pairs past the analysis", "units": "1"}
@@ -154,6 +153,43 @@ def evaluate(
     if NUMBER in forecast.dims:
         scores.attrs["num_members"] = forecast.sizes[NUMBER]
     return scores
+
+
+@dataclass(frozen=True, eq=False)
+class _Labels:
+    """How scores are labelled.
+
+    Args:
+        forecast: that was scored.
+        models, regions: names.
+        of_pairs, of_events: metrics.
+    """
+
+    forecast: xr.Dataset
+    models: Sequence[str]
+    regions: Sequence[str]
+    of_pairs: Sequence[str]
+    of_events: Sequence[str]
+
+    def scores(self, setting: Setting, sums: Sums) -> xr.Dataset:
+        """Scores of what pairs say."""
+        forecast, of_events = self.forecast, self.of_events
+        found = setting.pair_sums(sums, forecast.sizes[INIT_TIME])
+        own_sums, ensembles = setting.own_sums(sums, found), setting.ensemble_sums(sums, found)
+        chosen = for_ensembles(self.of_pairs, ensembles is not None)
+        names = (self.models, chosen, self.regions)
+        scores = labelled_scores(found, forecast, *names, ensembles, own_sums)
+        labels = {"region": self.regions, LEAD_TIME: forecast[LEAD_TIME]}
+        labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
+        if ensembles and (ranks := ensembles.histogram()) is not None:
+            scores = scores.merge(labelled_ranks(ranks, forecast, labels))
+        labels = {"model": self.models, **labels}
+        of_tables = [name for name in of_events if name != SEEPS]
+        if of_tables and (tables := setting.event_sums(sums, found)):
+            scores = scores.merge(labelled_events(tables, forecast, labels, of_tables))
+        if SEEPS in of_events and (rain := setting.seeps_sums(sums, found)):
+            scores = scores.merge(labelled_seeps(rain, forecast, labels))
+        return scores
 
 
 def keep_sums(

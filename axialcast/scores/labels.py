@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from axialcast.names import LEAD_TIME, LEVEL, NUMBER
+from axialcast.scores.cases import CASES, of_all_cases
 from axialcast.scores.contingency import EVENT_METRICS
 from axialcast.scores.ensembles import ENSEMBLE_METRICS, EnsembleSums
 from axialcast.scores.event_labels import FSS, NEIGHBOURHOOD, SEEPS, threshold_name
@@ -86,7 +87,8 @@ def to_table(scores: xr.Dataset) -> pd.DataFrame:
     `level` is NaN for variables without levels; a score without pairs is kept, as NaN. `num_pairs`
     is how many pairs the score is the mean of, `masked` the share of their area left out of it.
     Where events were scored, `threshold` says which values they are, `neighbourhood` how wide the
-    squares of the fractions skill score are; both are NaN for other metrics.
+    squares of the fractions skill score are; both are NaN for other metrics. Where seasons or hours
+    were scored, `cases` says which, `all` being all.
     """
     tables, scored = [], scored_names(scores)
     for name, array in scores.data_vars.items():
@@ -101,7 +103,7 @@ def to_table(scores: xr.Dataset) -> pd.DataFrame:
                 tables.append(_tidy(scores, found, str(name)).assign(metric=metric))
     whole = pd.concat(tables, ignore_index=True)
     unit = "months" if in_months(leads_of(scores)) else "hours"
-    more = [column for column in ("threshold", NEIGHBOURHOOD) if column in whole]
+    more = [column for column in (CASES, "threshold", NEIGHBOURHOOD) if column in whole]
     whole = whole[[*COLUMNS, *more]]
     return whole.rename(columns={LEAD_TIME: f"{LEAD_TIME}_{unit}"})
 
@@ -138,7 +140,7 @@ def masked_name(variable: str) -> str:
 
 def omissions(scores: xr.Dataset) -> list[str]:
     """What is left out of the scores over the whole grid, for each variable that lacks anything."""
-    whole = scores.sel(region="all")
+    whole = of_all_cases(scores).sel(region="all")
     held = whole.attrs["num_init_times"] - whole["num_missing_truth"]
     lines = []
     for name in scored_names(whole):
