@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 from axialcast import parallel
-from axialcast.run.cli import check, cp, export, inspect, ls, push, run, status, submit, tune
+from axialcast.run.cli import (
+    check,
+    compare,
+    cp,
+    export,
+    inspect,
+    ls,
+    push,
+    run,
+    status,
+    submit,
+    tune,
+)
 
 __all__ = ["app", "main"]
 
@@ -47,6 +59,7 @@ app.command()(check.check)
 app.command()(tune.tune)
 app.command()(inspect.inspect)
 app.command()(status.status)
+app.command()(compare.compare)
 app.command()(export.export)
 app.command()(push.push)
 
