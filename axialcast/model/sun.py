@@ -7,6 +7,7 @@ fraction counts.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,24 +33,23 @@ def sun(times: Times) -> NDArray[np.float64]:
         (*times.shape, 3); the hour angle is 0 at noon, in [-1/2, 1/2); the distance is in
         astronomical units.
     """
-    days, day = (torch.from_numpy(np.asarray(part)) for part in _since_2000(times))
-    found: NDArray[np.float64] = standing(days, day).numpy()
+    found: NDArray[np.float64] = standing(*_since_2000(times), of=np)
     return found
 
 
-def standing(days: Tensor, day: Tensor) -> Tensor:
+def standing(days: Any, day: Any, *, of: Any = torch) -> Any:
     """(…, 3) as `sun`, of (…) days since noon of 1 January 2000 and fractions of the UTC day, both
-    in double precision."""
-    anomaly = torch.deg2rad(357.528 + 0.9856003 * days)
+    in double precision; tensors, or arrays of numpy."""
+    anomaly = of.deg2rad(357.528 + 0.9856003 * days)
     mean = 280.460 + 0.9856474 * days
-    longitude = torch.deg2rad(mean + 1.915 * anomaly.sin() + 0.020 * (2 * anomaly).sin())
-    obliquity = torch.deg2rad(23.439 - 4e-7 * days)
-    ascension = torch.atan2(obliquity.cos() * longitude.sin(), longitude.cos())
+    longitude = of.deg2rad(mean + 1.915 * of.sin(anomaly) + 0.020 * of.sin(2 * anomaly))
+    obliquity = of.deg2rad(23.439 - 4e-7 * days)
+    ascension = of.arctan2(of.cos(obliquity) * of.sin(longitude), of.cos(longitude))
     # By which a sundial is ahead of a clock: the equation of time.
-    ahead = (torch.deg2rad(mean) - ascension) / (2 * torch.pi)
-    distance = 1.00014 - 0.01671 * anomaly.cos() - 0.00014 * (2 * anomaly).cos()
+    ahead = (of.deg2rad(mean) - ascension) / (2 * np.pi)
+    distance = 1.00014 - 0.01671 * of.cos(anomaly) - 0.00014 * of.cos(2 * anomaly)
     hour_angle = (day + ahead) % 1.0 - 0.5
-    return torch.stack([obliquity.sin() * longitude.sin(), hour_angle, distance**-2], -1)
+    return of.stack([of.sin(obliquity) * of.sin(longitude), hour_angle, distance**-2], -1)
 
 
 def _since_2000(times: Times) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
