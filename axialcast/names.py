@@ -81,6 +81,8 @@ class Variable:
         limits: what its values may be anywhere in the atmosphere of Earth, of Mars and of a nature
             run, and more; in its units.
         hollow: within which they never lie all, as they would in other units.
+        grib: number of the parameter at ECMWF, in these units, by which ecCodes knows its codes in
+            GRIB 2; None: it has none, or is of an interval whose length is not known.
     """
 
     standard_name: str | None
@@ -89,6 +91,7 @@ class Variable:
     aliases: tuple[str, ...] = ()
     limits: tuple[float, float] | None = None
     hollow: tuple[float, float] | None = None
+    grib: int | None = None
 
     @property
     def attrs(self) -> dict[str, str]:
@@ -99,17 +102,34 @@ class Variable:
 
 VARIABLES: dict[str, Variable] = {
     "geopotential": Variable(
-        "geopotential", "m2 s-2", "geopotential", ("z", "phi"), limits=(-4e4, 1.3e6)
+        "geopotential", "m2 s-2", "geopotential", ("z", "phi"), limits=(-4e4, 1.3e6), grib=129
     ),
-    "temperature": Variable("air_temperature", "K", "temperature", ("t", "ta"), limits=(80, 420)),
+    "temperature": Variable(
+        "air_temperature", "K", "temperature", ("t", "ta"), limits=(80, 420), grib=130
+    ),
     "u_component_of_wind": Variable(
-        "eastward_wind", "m s-1", "eastward wind", ("u", "ua", "UWND", "uwnd"), limits=(-350, 350)
+        "eastward_wind",
+        "m s-1",
+        "eastward wind",
+        ("u", "ua", "UWND", "uwnd"),
+        limits=(-350, 350),
+        grib=131,
     ),
     "v_component_of_wind": Variable(
-        "northward_wind", "m s-1", "northward wind", ("v", "va", "VWND", "vwnd"), limits=(-350, 350)
+        "northward_wind",
+        "m s-1",
+        "northward wind",
+        ("v", "va", "VWND", "vwnd"),
+        limits=(-350, 350),
+        grib=132,
     ),
     "specific_humidity": Variable(
-        "specific_humidity", "kg kg-1", "specific humidity", ("q", "hus"), limits=(-0.01, 0.2)
+        "specific_humidity",
+        "kg kg-1",
+        "specific humidity",
+        ("q", "hus"),
+        limits=(-0.01, 0.2),
+        grib=133,
     ),
     "vertical_velocity": Variable(
         "lagrangian_tendency_of_air_pressure",
@@ -117,9 +137,10 @@ VARIABLES: dict[str, Variable] = {
         "vertical velocity",
         ("w", "wap", "omega"),
         limits=(-500, 500),
+        grib=135,
     ),
     "2m_temperature": Variable(
-        None, "K", "temperature 2 m above ground", ("t2m", "2t", "tas"), limits=(80, 420)
+        None, "K", "temperature 2 m above ground", ("t2m", "2t", "tas"), limits=(80, 420), grib=167
     ),
     "10m_u_component_of_wind": Variable(
         None,
@@ -127,6 +148,7 @@ VARIABLES: dict[str, Variable] = {
         "eastward wind 10 m above ground",
         ("u10", "10u", "u10m", "uas"),
         limits=(-200, 200),
+        grib=165,
     ),
     "10m_v_component_of_wind": Variable(
         None,
@@ -134,6 +156,7 @@ VARIABLES: dict[str, Variable] = {
         "northward wind 10 m above ground",
         ("v10", "10v", "v10m", "vas"),
         limits=(-200, 200),
+        grib=166,
     ),
     "mean_sea_level_pressure": Variable(
         "air_pressure_at_mean_sea_level",
@@ -141,6 +164,7 @@ VARIABLES: dict[str, Variable] = {
         "air pressure at mean sea level",
         ("msl", "slp", "psl", "prmsl"),
         limits=(70_000, 120_000),
+        grib=151,
     ),
     "surface_pressure": Variable(
         "surface_air_pressure",
@@ -148,7 +172,9 @@ VARIABLES: dict[str, Variable] = {
         "surface pressure",
         ("sp", "ps"),
         limits=(20, 120_000),
-        hollow=(300, 1_200),  # on Mars, which has mountains, a few hundred on both sides
+        # On Mars, which has mountains, a few hundred on both sides.
+        hollow=(300, 1_200),
+        grib=134,
     ),
     "sea_surface_temperature": Variable(
         "sea_surface_temperature",
@@ -156,6 +182,7 @@ VARIABLES: dict[str, Variable] = {
         "sea surface temperature",
         ("sst", "tos"),
         limits=(200, 350),
+        grib=34,
     ),
     "total_precipitation": Variable(
         "lwe_thickness_of_precipitation_amount",
@@ -168,7 +195,12 @@ VARIABLES: dict[str, Variable] = {
         "rainfall_rate", "mm h-1", "rain rate", ("rain_rate",), limits=(-0.1, 3_000)
     ),
     "2m_dewpoint_temperature": Variable(
-        None, "K", "dew point temperature 2 m above ground", ("d2m", "2d"), limits=(80, 400)
+        None,
+        "K",
+        "dew point temperature 2 m above ground",
+        ("d2m", "2d"),
+        limits=(80, 400),
+        grib=168,
     ),
     "total_column_water_vapour": Variable(
         "atmosphere_mass_content_of_water_vapor",
@@ -176,9 +208,15 @@ VARIABLES: dict[str, Variable] = {
         "total column of water vapour",
         ("tcwv", "prw"),
         limits=(-1, 200),
+        grib=137,
     ),
     "geopotential_height": Variable(
-        "geopotential_height", "m", "geopotential height", ("gh", "zg", "hgt"), limits=(-1e4, 1.3e5)
+        "geopotential_height",
+        "m",
+        "geopotential height",
+        ("gh", "zg", "hgt"),
+        limits=(-1e4, 1.3e5),
+        grib=156,
     ),
     "relative_humidity": Variable(
         "relative_humidity",
@@ -187,6 +225,7 @@ VARIABLES: dict[str, Variable] = {
         ("r", "hur", "rhum"),
         limits=(-20, 250),
         hollow=(-0.2, 1.7),
+        grib=157,
     ),
     "geopotential_at_surface": Variable(
         "surface_geopotential",
@@ -196,7 +235,7 @@ VARIABLES: dict[str, Variable] = {
         limits=(-4e4, 3e5),
     ),
     "land_sea_mask": Variable(
-        "land_area_fraction", "1", "land-sea mask", ("lsm", "sftlf"), limits=(-0.05, 1.05)
+        "land_area_fraction", "1", "land-sea mask", ("lsm", "sftlf"), limits=(-0.05, 1.05), grib=172
     ),
 }
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from axialcast.conventions import no_fill_values
-from axialcast.files.atomic import remove, room_error, writing
+from axialcast.files.atomic import remove, room_error
 from axialcast.forecast.encoding import VariableFiles
-from axialcast.forecast.layout import Layout, chunkings, lead_axis, leads_together, with_mapping
+from axialcast.forecast.layout import Layout, chunkings, lead_axis, leads_together
+from axialcast.forecast.netcdf import write_netcdf
 from axialcast.forecast.ownership import opened
-from axialcast.forecast.packing import kept, packings
+from axialcast.forecast.packing import packings
 from axialcast.forecast.store import ForecastStore, Staged
 from axialcast.names import INIT_TIME, LEAD_TIME, NUMBER
 from axialcast.times.dates import date_text
@@ -254,16 +254,7 @@ class ForecastWriter:
                 f"{self.path}: {len(missing)} initial times were not written, the first "
                 f"{date_text(self._inits[missing[0]])}; write all of them"
             )
-        forecast = with_mapping(opened(self.store.path))
-        dims = next(iter(forecast.data_vars.values())).dims
-        lead_time = lead_axis(dims)
-        alone = dict.fromkeys(dims[:lead_time], 1)
-        forecast = forecast.chunk({**alone, dims[lead_time]: self.leads_together})
-        with writing(self.path) as partial:
-            deflate = {"zlib": True, "complevel": 1, "shuffle": True}
-            encoding = no_fill_values(forecast)
-            encoding |= {n: deflate | kept(array) for n, array in forecast.data_vars.items()}
-            forecast.to_netcdf(partial, encoding=encoding)
+        write_netcdf(self.path, opened(self.store.path), leads=self.leads_together)
         remove(self.store.path)
 
     @contextmanager

@@ -96,6 +96,12 @@ class ProjectedGrid:
         return AXES.get(self.name, LENGTHS)[0]
 
     @property
+    def ellipsoid(self) -> tuple[float, float]:
+        """Semi-major and semi-minor axis of the Earth (m)."""
+        found = self._crs.ellipsoid
+        return float(found.semi_major_metre), float(found.semi_minor_metre)
+
+    @property
     def is_periodic(self) -> bool:
         """Whether the columns close a full turn, as those of a rotated pole may."""
         if self.units != "degrees" or len(self.x) < 2:

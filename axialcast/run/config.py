@@ -17,6 +17,7 @@ from axialcast.disclosure import shown
 from axialcast.files.atomic import write_text
 from axialcast.names import canonical
 from axialcast.own import OwnFile
+from axialcast.run.deliver_section import DeliverConfig, without_code
 from axialcast.run.errors import ConfigError, describe_errors
 from axialcast.run.reading import read_values
 from axialcast.run.sections import (
@@ -59,7 +60,7 @@ from axialcast.run.written import (
     written,
 )
 from axialcast.times.periods import period_bounds
-from axialcast.times.steps import multiple
+from axialcast.times.steps import in_months, multiple
 
 __all__ = [
     "ClusterConfig",
@@ -111,6 +112,7 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     forecast: ForecastConfig = ForecastConfig()
     verify: VerifyConfig = VerifyConfig()
+    deliver: DeliverConfig = DeliverConfig()
     cluster: ClusterConfig = ClusterConfig()
     _kept: Kept = PrivateAttr(default_factory=dict)
     _url: str | None = PrivateAttr(default=None)
@@ -294,6 +296,7 @@ class Config(Section):
             lines += _simulate_problems(self, self.data)
             lines += _forcing_problems(self, self.data)
             lines += _packing_problems(self, self.data)
+            lines += _delivery_problems(self, self.data)
         lines += _loss_problems(self)
         if lines:
             raise ValueError("\n".join(lines))
@@ -370,6 +373,19 @@ def _packing_problems(config: Config, data: DataConfig) -> list[str]:
         for name in getattr(config.forecast.packing, "ranges", {})
         if canonical(name) not in known
     ]
+
+
+def _delivery_problems(config: Config, data: DataConfig) -> list[str]:
+    """Forecasts that GRIB cannot hold."""
+    if "deliver" not in config.pipeline or "grib2" not in config.deliver.formats:
+        return []
+    lines = [
+        f"deliver.formats: grib2 has no code for {name}; deliver netcdf, or leave it out of data"
+        for name in without_code(data.forecast_variables)
+    ]
+    if data.model_step is not None and in_months(data.model_step):
+        lines.append("deliver.formats: grib2 is not written in steps of months; deliver netcdf")
+    return lines
 
 
 def _simulate_problems(config: Config, data: DataConfig) -> list[str]:

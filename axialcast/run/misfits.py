@@ -13,6 +13,7 @@ from axialcast.data import WindowLoader
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import Forecaster, choose_init_times, choose_lead_times
 from axialcast.forecast.forcings import beyond
+from axialcast.forecast.gribgrid import grid_keys
 from axialcast.forecast.layout import check_layout
 from axialcast.model.freezing import freeze
 from axialcast.model.memory import installed_bytes, trained_bytes
@@ -287,12 +288,18 @@ def _regions(preflight: Preflight) -> Lines:
 
 
 def _layout(preflight: Preflight) -> Lines:
-    """A layout that does not allow the longitudes."""
-    if "forecast" in preflight.config.pipeline:
+    """A layout, or a format, that does not allow the grid."""
+    config = preflight.config
+    if "forecast" in config.pipeline:
         try:
-            check_layout(preflight.config.forecast.layout, preflight.analysis.grid)
+            check_layout(config.forecast.layout, preflight.analysis.grid)
         except ValueError as error:
             yield f"forecast.{error}"
+    if "deliver" in config.pipeline and "grib2" in config.deliver.formats:
+        try:
+            grid_keys(preflight.analysis.grid)
+        except ValueError as error:
+            yield str(error)
 
 
 def _verified(preflight: Preflight) -> Lines:

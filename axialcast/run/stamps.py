@@ -46,7 +46,7 @@ __all__ = [
 
 STAMPS = ".stages"
 
-ORDER = ("simulate", "prepare", "train", "forecast", "verify")
+ORDER = ("simulate", "prepare", "train", "forecast", "verify", "deliver")
 """Each shipped stage depends on those before it."""
 
 ADDRESS = (

@@ -1,0 +1,159 @@
+"""Forecasts as GRIB 2, by ecCodes: a file for each initial time, a message for each field.
+
+A message holds a field of a member at a lead time and a level. The edition knows dates of the
+Gregorian calendar, lead times of whole seconds, and grids by templates: regular latitudes and
+longitudes, Gaussian ones, Lambert's conformal map and the polar stereographic one.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from axialcast.files.atomic import writing
+from axialcast.forecast.gribgrid import grid_keys
+from axialcast.forecast.layout import canonical
+from axialcast.grid import grid_of
+from axialcast.names import INIT_TIME, LEVEL, NUMBER, VARIABLES
+from axialcast.times.leads import leads_of
+from axialcast.times.steps import in_months
+
+__all__ = ["refuse_grib", "write_grib"]
+
+SAMPLE = "regular_ll_pl_grib2"
+MISSING = 3.4e38
+UNKNOWN_CENTRE = 255
+FORECAST, PERTURBED = 1, 4
+"""What a message is of (code table 1.4)."""
+INSTANT, INSTANT_OF_MEMBER = 0, 1
+"""Templates of its product (code table 4.0)."""
+UNITS = {3600: "h", 60: "m", 1: "s"}
+
+
+def refuse_grib(forecast: xr.Dataset) -> None:
+    """Makes sure that forecasts can be written.
+
+    Raises:
+        ValueError: a variable has no code, their grid has no template, or GRIB knows no such times.
+    """
+    forecast = canonical(forecast)
+    for name in forecast.data_vars:
+        known = VARIABLES.get(str(name))
+        if known is None or known.grib is None:
+            raise ValueError(f"deliver.formats: grib2 has no code for {name}; deliver netcdf")
+    if not np.issubdtype(forecast[INIT_TIME].dtype, np.datetime64):
+        raise ValueError(
+            f"deliver.formats: grib2 knows no dates of the calendar "
+            f"{forecast[INIT_TIME].dt.calendar}; deliver netcdf"
+        )
+    if in_months(leads_of(forecast)):
+        raise ValueError("deliver.formats: grib2 is not written in steps of months; deliver netcdf")
+    grid_keys(grid_of(forecast))
+
+
+def write_grib(path: Path, forecast: xr.Dataset, *, bits: int) -> None:
+    """Writes forecasts, as a whole or not at all.
+
+    Args:
+        path: of the file.
+        forecast: of few initial times: a variable of one lead time is in memory.
+        bits: of each value: the error is at most half of a field's range over 2^bits, rounded up
+            to a power of two.
+
+    Raises:
+        ValueError: see `refuse_grib`.
+        OSError: it cannot be written.
+    """
+    refuse_grib(forecast)
+    with writing(path) as partial, partial.open("wb") as file:
+        for message in _messages(canonical(forecast), bits):
+            file.write(message)
+
+
+def _messages(forecast: xr.Dataset, bits: int) -> Iterator[bytes]:
+    """Each field as it is encoded, in order of time, member, lead time, variable and level."""
+    import eccodes
+
+    grid = grid_keys(grid_of(forecast))
+    sample = eccodes.codes_grib_new_from_samples(SAMPLE)
+    try:
+        for keys, values in _fields(forecast):
+            handle = eccodes.codes_clone(sample)
+            try:
+                _fill(eccodes, handle, {**keys, **grid.keys, "bitsPerValue": bits})
+                eccodes.codes_set_values(handle, _marked(eccodes, handle, grid.ordered(values)))
+                yield eccodes.codes_get_message(handle)
+            finally:
+                eccodes.codes_release(handle)
+    finally:
+        eccodes.codes_release(sample)
+
+
+def _fill(eccodes: Any, handle: Any, keys: Mapping[str, Any]) -> None:
+    for name, value in keys.items():
+        eccodes.codes_set(handle, name, value)
+
+
+def _marked(eccodes: Any, handle: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values with a mark, and a bitmap, for what is missing."""
+    missing = np.isnan(values)
+    if missing.any():
+        eccodes.codes_set(handle, "bitmapPresent", 1)
+        eccodes.codes_set(handle, "missingValue", MISSING)
+    return np.where(missing, MISSING, values)
+
+
+def _fields(forecast: xr.Dataset) -> Iterator[tuple[dict[str, Any], NDArray[np.float64]]]:
+    """Keys of each message, and its values (h, w)."""
+    members = forecast[NUMBER].values.tolist() if NUMBER in forecast.dims else [None]
+    for init, date in enumerate(forecast[INIT_TIME].values):
+        for place, member in enumerate(members):
+            of = {INIT_TIME: init} | ({} if member is None else {NUMBER: place})
+            for lead, step in enumerate(leads_of(forecast)):
+                when = _when(date, step) | _member(member, len(members))
+                for name, array in forecast.isel({**of, "lead_time": lead}).data_vars.items():
+                    code = VARIABLES[str(name)].grib
+                    assert code is not None
+                    levels = array[LEVEL].values.tolist() if LEVEL in array.dims else [None]
+                    fields = array.values.astype(np.float64).reshape(len(levels), *array.shape[-2:])
+                    for level, values in zip(levels, fields, strict=True):
+                        yield {**when, "paramId": code, **_level(level)}, values
+
+
+def _when(date: np.datetime64, lead: np.timedelta64) -> dict[str, Any]:
+    day, time = str(date.astype("datetime64[s]")).split("T")
+    seconds = int(lead / np.timedelta64(1, "s"))
+    unit = next(length for length in UNITS if seconds % length == 0)
+    hour, minute, second = time.split(":")
+    return {
+        "centre": UNKNOWN_CENTRE,
+        "dataDate": int(day.replace("-", "")),
+        "hour": int(hour),
+        "minute": int(minute),
+        "second": int(second),
+        "stepUnits": UNITS[unit],
+        "forecastTime": seconds // unit,
+    }
+
+
+def _member(member: int | None, count: int) -> dict[str, Any]:
+    if member is None:
+        return {"productDefinitionTemplateNumber": INSTANT, "typeOfProcessedData": FORECAST}
+    return {
+        "productDefinitionTemplateNumber": INSTANT_OF_MEMBER,
+        "typeOfProcessedData": PERTURBED,
+        "perturbationNumber": member,
+        "numberOfForecastsInEnsemble": count,
+    }
+
+
+def _level(level: float | None) -> dict[str, Any]:
+    """Pressure in Pa where it is no whole number of hPa."""
+    if level is None:
+        return {}
+    if level == round(level):
+        return {"typeOfLevel": "isobaricInhPa", "level": round(level)}
+    return {"typeOfLevel": "isobaricInPa", "level": round(100 * level)}
