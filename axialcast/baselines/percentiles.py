@@ -5,7 +5,6 @@ Shapes: t times, k times, p parts of the year and the day, n percentiles, h lati
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from axialcast.data.reader import Analysis
 from axialcast.times.dates import Times
 from axialcast.times.months import month_numbers
 
-__all__ = ["Percentile", "Percentiles", "quantiles"]
+__all__ = ["Percentile", "Percentiles", "check_months", "quantiles"]
 
 FEWEST = 30
 """Values that a part has at least; if hours of the day have fewer, they are taken together."""
@@ -108,7 +107,7 @@ class Percentiles:
         Raises:
             ValueError: it was not asked for, or the training years lack such a month or hour.
         """
-        return np.asarray(self.values[self._place(which)][self._parts(times)])
+        return np.asarray(self.values[self._place(which)][_rows(self.months, self.minutes, times)])
 
     def share(self, which: Percentile) -> NDArray[np.float64]:
         """(h, w) of the values that are not above the least of a percentile."""
@@ -134,25 +133,40 @@ class Percentiles:
             "looked for"
         )
 
-    @cached_property
-    def _rows(self) -> dict[tuple[int, int], int]:
-        parts = zip(self.months.tolist(), self.minutes.tolist(), strict=True)
-        return {part: row for row, part in enumerate(parts)}
 
-    def _parts(self, times: Times) -> NDArray[np.intp]:
-        """(k,) which part each time belongs to."""
-        months = (month_numbers(times) % 12 + 1).tolist()
-        all_day = (self.minutes == ALL_DAY).all()
-        minutes = [ALL_DAY] * len(times) if all_day else minute_of_day(times).tolist()
-        parts = list(zip(months, minutes, strict=True))
-        for month, minute in parts:
-            if (month, minute) not in self._rows:
-                when = "" if all_day else f" at {minute / 60:g} h UTC"
-                raise ValueError(
-                    f"percentiles: the training period has no value of month {month}{when}, which "
-                    "is verified; train on whole years, or give thresholds as numbers"
-                )
-        return np.array([self._rows[part] for part in parts], np.intp)
+def check_months(training: Times, verified: Times) -> None:
+    """Refuses times whose month, or hour in it, the training years lack.
+
+    Raises:
+        ValueError: there is one.
+    """
+    _rows(*_parts(training)[0], verified)
+
+
+def _parts(times: Times) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Months and minutes (2, p) of the parts of training times, and of each time (t,)."""
+    months, minutes = month_numbers(times) % 12 + 1, minute_of_day(times)
+    _, counts = np.unique(np.stack([months, minutes]), axis=1, return_counts=True)
+    if counts.min() < FEWEST:
+        minutes = np.full_like(minutes, ALL_DAY)
+    return np.unique(np.stack([months, minutes]), axis=1), months, minutes
+
+
+def _rows(months: NDArray[np.int64], minutes: NDArray[np.int64], times: Times) -> NDArray[np.intp]:
+    """(k,) which part of those that are fitted each time belongs to."""
+    known = {p: row for row, p in enumerate(zip(months.tolist(), minutes.tolist(), strict=True))}
+    all_day = (minutes == ALL_DAY).all()
+    found = []
+    own = [ALL_DAY] * len(times) if all_day else minute_of_day(times).tolist()
+    for part in zip((month_numbers(times) % 12 + 1).tolist(), own, strict=True):
+        if part not in known:
+            when = "" if all_day else f" at {part[1] / 60:g} h UTC"
+            raise ValueError(
+                f"percentiles: the training period has no value of month {part[0]}{when}, which "
+                "is verified; train on whole years, or give thresholds as numbers"
+            )
+        found.append(known[part])
+    return np.array(found, np.intp)
 
 
 def quantiles(values: NDArray[np.float32], shares: Sequence[float]) -> NDArray[np.float32]:
@@ -172,11 +186,7 @@ def quantiles(values: NDArray[np.float32], shares: Sequence[float]) -> NDArray[n
 
 
 def _fitted(analysis: Analysis, wanted: Sequence[Percentile], memory_bytes: int) -> Arrays:
-    months, minutes = month_numbers(analysis.times) % 12 + 1, minute_of_day(analysis.times)
-    _, counts = np.unique(np.stack([months, minutes]), axis=1, return_counts=True)
-    if counts.min() < FEWEST:
-        minutes = np.full_like(minutes, ALL_DAY)
-    parts = np.unique(np.stack([months, minutes]), axis=1)
+    parts, months, minutes = _parts(analysis.times)
     height, width = analysis.grid.shape
     values = np.empty((len(wanted), parts.shape[1], height, width), np.float32)
     shares = np.zeros((len(wanted), parts.shape[1], height, width))

@@ -9,6 +9,7 @@ import torch
 
 from axialcast.baselines.cycle import SHORTEST_DAYS
 from axialcast.baselines.fitting import JOINT, check_times
+from axialcast.baselines.percentiles import check_months
 from axialcast.data import WindowLoader
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import Forecaster, choose_init_times, choose_lead_times
@@ -27,6 +28,7 @@ from axialcast.run.floor import no_floor
 from axialcast.run.model_section import FileConfig, UNetConfig
 from axialcast.run.spelled import said_step
 from axialcast.scores.regions import region_weights
+from axialcast.thresholds import Threshold
 from axialcast.times.calendars import steps, time_text
 from axialcast.times.dates import Times, later
 from axialcast.times.ranges import period_ends
@@ -341,6 +343,12 @@ def _verified(preflight: Preflight) -> Lines:
         argument, _, problem = str(error).partition(": ")
         key = said.partition(":")[0] if argument == "lead_times" else FITTED[argument]
         yield f"{key}: {problem}"
+    events = [value for values in verify.thresholds.values() for value in values]
+    if len(inits) and (verify.dry or any(Threshold.of(v).is_percentile for v in events)):
+        try:
+            check_months(train, np.unique(later(inits[:, None], leads)))
+        except ValueError as error:
+            yield f"verify.thresholds: {error}"
     if len(inits) and later(np.sort(inits)[:1], longest)[0] > times[-1]:
         yield (
             f"{said} from {time_text(inits.min())}, the first initial "

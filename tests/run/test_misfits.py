@@ -20,6 +20,10 @@ REFUSED_WITH_DATA = [
         "verify={metrics: [rmse, csi], thresholds: {ozone: [1]}}",
         "verify.thresholds: ozone is not forecast; choose from geopotential",
     ),
+    (
+        "verify={metrics: [rmse, csi], thresholds: {geopotential: [p90]}, harmonics: 0}",
+        "verify.thresholds: percentiles: the training period has no value of month",
+    ),
     ("data.levels=[700]", "no level [700.0] hPa; the store has [500.0, 850.0]"),
     ("data.step_hours=16", "data.step_hours: 16 is not a multiple of the cadence, 24 h"),
     ("data.step=16 h", "data.step: 16 h is not a multiple of the cadence, 24 h"),
