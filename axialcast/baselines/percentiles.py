@@ -140,7 +140,8 @@ def check_months(training: Times, verified: Times) -> None:
     Raises:
         ValueError: there is one.
     """
-    _rows(*_parts(training)[0], verified)
+    (months, minutes), *_ = _parts(training)
+    _rows(months, minutes, verified)
 
 
 def _parts(times: Times) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

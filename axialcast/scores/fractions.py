@@ -47,6 +47,7 @@ class FractionSums:
         self.sums = rows_of(sums, FRACTION_SUMS, shape)
         self.widths = tuple(widths)
         self._pairs, self._is_periodic = pairs, is_periodic
+        self._all_known: dict[int, tuple[NDArray[np.bool_], NDArray[np.float64]]] = {}
 
     def add(
         self,
@@ -64,9 +65,8 @@ class FractionSums:
         """
         area_of, (case, lead, event) = self._pairs.area_of, at
         for number, width in enumerate(self.widths):
-            around, size = self._around(known, width), width**2
-            whole = around == size
-            area = area_of(whole)
+            size = width**2
+            whole, area = self._whole(known, width)
             observed = np.where(whole, self._around(there, width), 0) / size
             squares = np.empty((len(PARTS), len(said), len(area)))
             squares[2] = area_of(np.square(observed))
@@ -88,7 +88,20 @@ class FractionSums:
         error = np.divide(difference, whole, out=np.full_like(whole, np.nan), where=whole > 0)
         return np.asarray(1 - error)
 
-    def _around(self, field: NDArray[np.bool_], width: int) -> NDArray[np.int64]:
+    def _whole(
+        self, known: NDArray[np.bool_], width: int
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """(h, w) where squares lie on the grid and are known, and the share of area of these."""
+        is_known = bool(known.all())
+        if is_known and width in self._all_known:
+            return self._all_known[width]
+        whole = self._around(known, width) == width**2
+        found = whole, self._pairs.area_of(whole)
+        if is_known:
+            self._all_known[width] = found
+        return found
+
+    def _around(self, field: NDArray[np.bool_], width: int) -> NDArray[np.int32]:
         return counts_around(field, width, is_periodic=self._is_periodic)
 
 
@@ -106,15 +119,15 @@ def check_widths(widths: Sequence[int], shape: tuple[int, int]) -> None:
             )
 
 
-def counts_around(field: NDArray[np.bool_], width: int, *, is_periodic: bool) -> NDArray[np.int64]:
+def counts_around(field: NDArray[np.bool_], width: int, *, is_periodic: bool) -> NDArray[np.int32]:
     """(h, w) how many of the `width` x `width` points around each are true; none off the grid."""
     half = width // 2
     wrapped = ((half, half), (0, 0))
-    padded = np.pad(field.astype(np.int64), wrapped)
+    padded = np.pad(field.astype(np.int32), wrapped)
     padded = np.pad(padded, wrapped[::-1], mode="wrap" if is_periodic else "constant")
-    sums = np.pad(padded.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    sums = np.pad(padded.cumsum(0, np.int32).cumsum(1, np.int32), ((1, 0), (1, 0)))
     after, before = slice(width, None), slice(None, -width)
-    found: NDArray[np.int64] = (
+    found: NDArray[np.int32] = (
         sums[after, after] - sums[after, before] - sums[before, after] + sums[before, before]
     )
     return found
