@@ -81,7 +81,7 @@ def attention_weights(
 
 def _heard(module: nn.Module) -> Iterator[tuple[Heard, tuple[str, int]]]:
     """Each layer that tells its weights, with the name and the axis that they are kept under."""
-    within: dict[nn.Module, tuple[str, int]] = {}
+    within: dict[object, tuple[str, int]] = {}
     for name, part in module.named_modules():
         if getattr(part, "domain", None) is not None:
             raise ValueError(

@@ -29,6 +29,7 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "nn.papers": ("Layers of papers", "papers.md"),
     "pipelines": ("Stages", "troubleshooting.md"),
     "planet": ("Simulations", "reference/config.md"),
+    "publishing": ("Publishing checkpoints", "other_packages.md"),
     "run": ("Config, command, jobs and outputs", "reference/config.md"),
     "scores": ("Scores", "verification.md"),
     "times": ("Times, dates and calendars", "your_data.md"),

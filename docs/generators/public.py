@@ -23,6 +23,7 @@ PUBLIC = (
     "axialcast.transfer",
     "axialcast.forecast",
     "axialcast.exporting",
+    "axialcast.publishing",
     "axialcast.adapters.earth2studio",
     "axialcast.baselines",
     "axialcast.scores",
