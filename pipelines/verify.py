@@ -17,6 +17,7 @@ from axialcast.files.atomic import write_text
 from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.report.page import report_html
 from axialcast.report.wording import channel_name, duration, model_name, pretty_units
+from axialcast.run.at_stations import scored_at_stations
 from axialcast.run.config import Config
 from axialcast.run.progress import track
 from axialcast.run.provenance import WEIGHTS, provenance
@@ -70,6 +71,7 @@ READS = (
     "verify.init_hours",
     "verify.harmonics",
     "verify.intervals",
+    "verify.stations",
 )
 NEEDS = ("forecast.zarr",)
 OUTPUTS = ("scores.nc", "scores_by_init.nc", "scores.csv", "report.html", ".sums")
@@ -116,10 +118,16 @@ def run(config: Config) -> None:
     if kept.taken and pool is None:
         num = len(kept.taken) + len(kept.made)
         print(f"verify: {len(kept.taken):,} of {num:,} blocks were kept")
+    each = by_init.dataset
+    if config.verify.stations is not None:
+        of = (forecast, verification.verified, *verification.fitted)
+        scores, each, lines = scored_at_stations(config, scores, each, *of)
+        for line in lines:
+            print(f"verify: {line}")
     if (sure := config.verify.intervals) is not None:
         how = Resampling(**sure.model_dump(), seed=config.seed)
         own = {score.name: score.metric for score in arguments["own"]}
-        scores = with_intervals(scores, by_init.dataset, how=how, own=own)
+        scores = with_intervals(scores, each, how=how, own=own)
     scores = scores.merge(spectra(forecast, verification.verified), join="outer")
     if boundary := forecast.attrs.get("boundary"):
         scores.attrs["boundary"] = boundary
@@ -143,7 +151,7 @@ def run(config: Config) -> None:
     )
     told = provenance(config, made_from(config, __file__), forecast.attrs.get(WEIGHTS))
     write_scores(output / "scores.nc", scores.assign_attrs(told))
-    write_scores(output / "scores_by_init.nc", by_init.dataset.assign_attrs(told))
+    write_scores(output / "scores_by_init.nc", each.assign_attrs(told))
     write_text(output / "scores.csv", to_table(scores).to_csv(index=False, float_format="%.7g"))
     write_text(output / "report.html", page)
     print_scores(scores)

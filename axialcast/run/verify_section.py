@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from axialcast.run.area_section import Areas
 from axialcast.run.intervals_section import IntervalsConfig
 from axialcast.run.section import Section
+from axialcast.run.stations_section import StationsConfig
 from axialcast.run.values import (
     Amounts,
     Gibibytes,
@@ -86,6 +87,8 @@ class VerifyConfig(Section):
     harmonics: Annotated[Whole, Field(le=182)] = 3
     """Annual harmonics of the climatology; of months, 0 is the plain mean, and any other the mean
     of each calendar month."""
+    stations: StationsConfig | None = None
+    """Observations that forecasts are scored against, as the region `stations`; null: none."""
     intervals: IntervalsConfig | None = IntervalsConfig()
     """How sure scores are, and differences from the best baseline; null: not asked."""
     memory_gib: Gibibytes = 2.0
