@@ -1,7 +1,7 @@
 """What axial attention is worth: networks of like size, trained for equal minutes on the same data.
 
     python tests/benchmarks/architectures.py [--folder runs/architectures] [--minutes 2]
-        [--data ncep planet] [--kinds axial unet ...] [--rates 1e-3 2e-3]
+        [--data ncep planet] [--kinds axial unet ...] [--rates 2e-3 4e-3]
 
 Data are those of configs/ncep_slp.yaml (AXIALCAST_DATA says where they lie) and the planet of
 configs/quickstart.yaml, with their schedules: each network makes as many steps as fit into the
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
     kinds = ["axial", "unet", "vit", "convlstm", "sfno"]
     parser.add_argument("--kinds", nargs="+", default=kinds, choices=kinds)
-    parser.add_argument("--rates", nargs="+", type=float, default=[1e-3, 2e-3])
+    parser.add_argument("--rates", nargs="+", type=float, default=[2e-3, 4e-3])
     options = parser.parse_args()
     print(f"{one_thread()}, {options.minutes:g} minutes of processor time each")
     for data in options.data:
