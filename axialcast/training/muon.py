@@ -60,7 +60,7 @@ class Muon(AdamW):
 def orthogonal(matrix: Tensor) -> Tensor:
     """(n, m) → the same with all singular values about 1, by a Newton–Schulz iteration."""
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
-    x = wide / (torch.linalg.matrix_norm(wide) + 1e-7)
+    x: Tensor = wide / (torch.linalg.matrix_norm(wide) + 1e-7)
     a, b, c = COEFFICIENTS
     for _ in range(ITERATIONS):
         square = x @ x.mT
