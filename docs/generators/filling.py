@@ -8,7 +8,17 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
-from generators import api, benchmarks, checkpoints, commands, errors, forecasts, papers, settings
+from generators import (
+    api,
+    benchmarks,
+    checkpoints,
+    commands,
+    errors,
+    forecasts,
+    metrics,
+    papers,
+    settings,
+)
 from generators.outside import fetched
 
 LOG = logging.getLogger(__name__)
@@ -23,6 +33,7 @@ GENERATORS: Mapping[str, Callable[..., str]] = {
     "config": settings.text,
     "errors": errors.text,
     "forecast": forecasts.text,
+    "metrics": metrics.text,
     "module": api.text,
     "papers": papers.text,
 }

@@ -15,6 +15,7 @@ CITATIONS = (
     re.compile(rf"{NAME},? et al\.?{YEAR}"),
     re.compile(rf"{NAME}(?:, {NAME})*,? (?:&|and) {NAME}{YEAR}"),
     re.compile(rf"(?<!and )(?<!& )(?<!North ){NAME} \(((?:19|20)\d\d)[,)]"),
+    re.compile(rf"(?<!and )(?<!& ){NAME} ((?:19|20)\d\d) \("),
     re.compile(rf"[(;] ?{NAME} ((?:19|20)\d\d)[;),]"),
 )
 """Of several authors, of two or three, of one, and of one within brackets."""

@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 
 import pytest
 import typer
-from generators import api, benchmarks, checkpoints, commands, errors, forecasts, papers, public
+from generators import (
+    api,
+    benchmarks,
+    checkpoints,
+    commands,
+    errors,
+    forecasts,
+    metrics,
+    papers,
+    public,
+)
 from generators import settings as config_keys
 from generators.messages import Message, messages
 from generators.outside import fetched
@@ -158,6 +168,13 @@ def test_formats_are_those_that_are_written() -> None:
     stored = forecasts.text()
     assert "| `geopotential` | init_time, number, lead_time, level, latitude, longitude |" in stored
     assert "`prediction_timedelta` for lead_time" in stored
+
+
+def test_every_score_says_what_it_is() -> None:
+    text = metrics.text()
+    assert "| `rmse` | forecasts, or the mean of members | Root-mean-square error" in text
+    with pytest.raises(ValueError, match="nothing is said of luck"):
+        metrics.text(["rmse", "luck"])
 
 
 def test_every_benchmark_says_what_it_measures() -> None:
