@@ -5,6 +5,7 @@ what that part needs: `import axialcast.nn` costs torch and nothing else.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,8 +43,19 @@ def __getattr__(name: str) -> Any:
         return version("axialcast")
     if name not in _HOMES:
         raise AttributeError(f"module 'axialcast' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"axialcast.{_HOMES[name]}"), name)
+    found = getattr(importlib.import_module(f"axialcast.{_HOMES[name]}"), name)
+    _register()
+    return found
+
+
+def _register() -> None:
+    """Gives datasets their `.axialcast`, where xarray is in use."""
+    if "xarray" in sys.modules:
+        importlib.import_module("axialcast.accessor")
 
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+_register()

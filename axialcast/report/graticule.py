@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from axialcast.grid import Grid, ProjectedGrid
 from axialcast.report.wording import degrees
 
-__all__ = ["map_axes", "place_ticks"]
+__all__ = ["map_axes", "place_ticks", "step_of"]
 
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 45, 60, 90)
 """Degrees between lines."""
@@ -31,8 +31,8 @@ def place_ticks(axes: Axes, grid: Grid) -> None:
     if not isinstance(grid, ProjectedGrid):
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: degrees(x, "E", "W")))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: degrees(y, "N", "S")))
-        axes.xaxis.set_major_locator(MultipleLocator(_step(float(np.ptp(axes.get_xlim())), 6)))
-        axes.yaxis.set_major_locator(MultipleLocator(_step(float(np.ptp(rows)), 5)))
+        axes.xaxis.set_major_locator(MultipleLocator(step_of(float(np.ptp(axes.get_xlim())), 6)))
+        axes.yaxis.set_major_locator(MultipleLocator(step_of(float(np.ptp(rows)), 5)))
         return
     units = {"m": " km", "degrees": "°", "radian": " rad"}[grid.units]
     for axis, unit in ((axes.xaxis, units), (axes.yaxis, "")):  # one scale: once is enough
@@ -50,7 +50,7 @@ def _parallels(
 ) -> None:
     latitude = grid.latitudes
     low, high = np.nanmin(latitude), np.nanmax(latitude)
-    step = _step(float(high - low), MOST)
+    step = step_of(float(high - low), MOST)
     for line in np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step:
         _line(axes, columns, rows, latitude - line, degrees(line, "N", "S"))
 
@@ -62,7 +62,7 @@ def _meridians(
     longitude = grid.longitudes
     line = np.sort(longitude[np.isfinite(longitude)] % 360)
     gap = np.diff(np.append(line, line[0] + 360)).max()
-    step = _step(float(360 - gap), MOST)
+    step = step_of(float(360 - gap), MOST)
     for middle in np.arange(0, 360, step):
         away = (longitude - middle + 180) % 360 - 180
         away = np.where(np.abs(away) > 90, np.nan, away)
@@ -84,6 +84,6 @@ def _line(
     axes.clabel(drawn, fmt=lambda _: text, fontsize=6.5)
 
 
-def _step(span: float, most: int) -> float:
+def step_of(span: float, most: int) -> float:
     """Round degrees between lines, of which there are at most so many and one."""
     return next((step for step in STEPS if span / step <= most), STEPS[-1])

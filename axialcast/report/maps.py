@@ -1,20 +1,32 @@
-"""Maps of the report: a field in filled contours on plain axes, with its colour bar."""
+"""Maps: a field in bands of colour on the chart of its grid, with coasts and its colour bar."""
 
+import warnings
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from axialcast.grid import grid_of
+from axialcast.report.charts import box_of, chart_of
 from axialcast.report.drawing import GREY, INK, STYLE, svg
-from axialcast.report.graticule import map_axes, place_ticks
+from axialcast.report.frames import draw_frame
+from axialcast.report.rasters import raster_of, sampled
 
-__all__ = ["contour_levels", "map_panel"]
+__all__ = ["contour_levels", "draw_field", "map_figure", "map_panel"]
+
+NO_DATA = "#d8dde2"
+"""Colour of points that have no value."""
+RASTERIZED = 3.5
+"""What is drawn below this is points in an SVG, too: coasts as lines take more room than fields."""
 
 
 def map_panel(
@@ -26,40 +38,104 @@ def map_panel(
     levels: NDArray[np.float64],
     cmap: str,
 ) -> Markup:
-    """A (latitude, longitude) field in filled contours on plain axes, with its colour bar."""
-    grid = grid_of(field)
-    (rows, columns), values = map_axes(grid), field.transpose(*grid.dims).values
-    if grid.is_periodic:
-        columns = np.append(columns, columns[0] + 360.0)
-        values = np.concatenate([values, values[:, :1]], axis=1)
-    aspect = float(np.clip(np.ptp(columns) / np.ptp(rows), 1.0, 2.2))
-    width = 4.1
-    height = width * 0.87 / aspect + 1.25
+    """`map_figure` as an <svg> element."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
-        axes = figure.add_axes((0.11, 0.78 / height, 0.87, 1 - 1.25 / height))
-        axes.spines[:].set_visible(True)
-        axes.set_facecolor("#eceff1")
-        mesh = axes.contourf(columns, rows, values, levels=levels, cmap=cmap, extend="both")
-        mesh.set_rasterized(True)
-        lines = levels[:: max(1, len(levels) // 10)]
-        axes.contour(
-            columns, rows, values, levels=lines, colors=INK, linewidths=0.35, alpha=0.6
-        ).set_rasterized(True)
-        place_ticks(axes, grid)
-        axes.set_title(title, color=INK, pad=17)
-        axes.text(0, 1.02, note, transform=axes.transAxes, color=GREY, va="bottom", size=8)
-        bar_axes = figure.add_axes((0.11, 0.36 / height, 0.87, 0.12 / height))
-        bar = figure.colorbar(mesh, cax=bar_axes, orientation="horizontal")
-        bar.outline.set_visible(False)
-        every = -(-len(levels) // 6)
-        bar.set_ticks(levels[int(np.argmin(np.abs(levels))) % every :: every].tolist())
-        bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace("-", "−")))
-        bar.ax.tick_params(length=0, labelsize=8, pad=2)
-        bar.set_label(label, size=8, labelpad=1)
-        assert bar.solids is not None
-        bar.solids.set_rasterized(True)
+        figure = map_figure(field, title=title, note=note, label=label, levels=levels, cmap=cmap)
         return svg(figure, f"Map: {title}, {label}")
+
+
+def map_figure(
+    field: xr.DataArray,
+    *,
+    title: str,
+    note: str,
+    label: str,
+    levels: NDArray[np.float64],
+    cmap: str,
+    width: float = 4.1,
+    has_lines: bool = True,
+) -> Figure:
+    """A field of two horizontal dimensions in bands of colour on the chart of its grid.
+
+    Args:
+        field: on any grid that `chart_of` knows.
+        title, note: above the map, the note small.
+        label: of the colour bar: what is drawn, and its units.
+        levels: between the bands, rising.
+        cmap: of matplotlib.
+        width: of the figure in inches.
+        has_lines: whether lines lie between some of the bands.
+    """
+    chart = chart_of(grid_of(field))
+    left, right, bottom, top = box_of(chart)
+    aspect = float(np.clip((right - left) / (top - bottom), 0.8, 3.0))
+    height = width * 0.87 / aspect + 1.25
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((0.11, 0.78 / height, 0.87, 1 - 1.25 / height))
+    draw_field(axes, field, levels=levels, cmap=cmap, has_lines=has_lines)
+    axes.set_title(title, color=INK, pad=17)
+    axes.text(0, 1.02, note, transform=axes.transAxes, color=GREY, va="bottom", size=8)
+    bar_axes = figure.add_axes((0.11, 0.36 / height, 0.87, 0.12 / height))
+    _colour_bar(figure, bar_axes, levels, cmap, label)
+    return figure
+
+
+def draw_field(
+    axes: Axes,
+    field: xr.DataArray,
+    *,
+    levels: NDArray[np.float64],
+    cmap: str,
+    has_lines: bool = True,
+) -> AxesImage:
+    """A field in bands of colour, with coasts and lines of degrees; where it is NaN, grey."""
+    grid = grid_of(field)
+    chart = chart_of(grid)
+    raster = raster_of(chart)
+    values = field.transpose(*grid.dims).values.astype(np.float64)
+    drawn = sampled(values, raster, is_periodic=grid.is_periodic)
+    colours = mpl.colormaps[cmap].with_extremes(bad=NO_DATA)
+    norm = BoundaryNorm(levels, colours.N, extend="both")
+    outline = draw_frame(axes, chart)
+    axes.set_facecolor("none")
+    axes.set_rasterization_zorder(RASTERIZED)
+    image = axes.imshow(
+        drawn, extent=box_of(chart), cmap=colours, norm=norm, interpolation="nearest", zorder=1
+    )
+    image.set_clip_path(outline)
+    lines = levels[:: max(1, len(levels) // 10)]
+    if has_lines and np.isfinite(drawn).any():
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "No contour levels were found")
+            contours = axes.contour(
+                raster.x,
+                raster.y,
+                drawn,
+                levels=lines,
+                colors=INK,
+                linewidths=0.3,
+                alpha=0.5,
+                zorder=2,
+            )
+        contours.set_clip_path(outline)
+    return image
+
+
+def _colour_bar(
+    figure: Figure, axes: Axes, levels: NDArray[np.float64], cmap: str, label: str
+) -> None:
+    colours = mpl.colormaps[cmap]
+    shown = ScalarMappable(BoundaryNorm(levels, colours.N, extend="both"), colours)
+    bar = figure.colorbar(shown, cax=axes, orientation="horizontal", spacing="proportional")
+    bar.outline.set_visible(False)
+    every = -(-len(levels) // 6)
+    bar.set_ticks(levels[int(np.argmin(np.abs(levels))) % every :: every].tolist(), minor=False)
+    bar.ax.minorticks_off()
+    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace("-", "−")))
+    bar.ax.tick_params(length=0, labelsize=8, pad=2)
+    bar.set_label(label, size=8, labelpad=1)
+    assert bar.solids is not None
+    bar.solids.set_rasterized(True)
 
 
 def contour_levels(values: NDArray[Any], *, symmetric: bool) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from axialcast.run.cli import (
     export,
     inspect,
     ls,
+    plot,
     push,
     run,
     status,
@@ -59,6 +60,7 @@ app.command()(check.check)
 app.command()(tune.tune)
 app.command()(inspect.inspect)
 app.command()(status.status)
+app.command()(plot.plot)
 app.command()(compare.compare)
 app.command()(export.export)
 app.command()(push.push)
