@@ -90,7 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "baselines",
     },
     "report": {"names", "disclosure", "grid", "times", "data", "baselines", "scores"},
-    "accessor": set(),  # at the top; what draws is imported when it draws
+    "accessor": {"report"},
     "verify": {"baselines", "scores"},
     "run": {
         *(

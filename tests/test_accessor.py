@@ -1,0 +1,108 @@
+"""dataset.axialcast: maps, meteograms and films of what is there; errors that name it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+from typer.testing import CliRunner
+
+import axialcast.accessor
+from axialcast.grid import LatLonGrid
+from axialcast.report.choosing import init_chosen, lead_chosen
+from axialcast.report.meteograms import nearest_cell
+from axialcast.run.cli import app
+
+
+@pytest.fixture(scope="module")
+def forecast() -> xr.Dataset:
+    """Two dates, two leads, three members on a coarse globe."""
+    grid = LatLonGrid.regular(7, 12, poles=False)
+    values = np.random.default_rng(0).normal(5e4, 1e3, (2, 2, 3, 2, 7, 12)).astype(np.float32)
+    dims = ("init_time", "lead_time", "number", "level", *grid.dims)
+    coords = {
+        "init_time": np.array(["2001-01-01T00", "2001-01-01T12"], "datetime64[ns]"),
+        "lead_time": np.array([24, 48], "timedelta64[h]").astype("timedelta64[ns]"),
+        "number": [0, 1, 2],
+        "level": [500.0, 850.0],
+        **dict(zip(grid.dims, grid.axes, strict=True)),
+    }
+    attrs = {"units": "m2 s-2", "long_name": "geopotential"}
+    return xr.Dataset({"geopotential": (dims, values, attrs)}, coords)
+
+
+def test_map_says_what_it_shows(forecast):
+    figure = forecast.axialcast.plot_map(
+        "geopotential", init_time="2001-01-01 12", lead_time="2D", level=850, number=1
+    )
+    axes = figure.axes[0]
+    assert axes.get_title(loc="left") == "Geopotential, 850 hPa, 2 days ahead"
+    said = " ".join(text.get_text() for text in axes.texts)
+    assert "3 January 2001, 12 UTC, from 1 January 2001, 12 UTC; member 1" in said
+
+
+def test_meteogram_is_of_the_cell(forecast):
+    figure = forecast.axialcast.plot_meteogram(0, 359, level=500)
+    median = figure.axes[0].lines[-1].get_ydata()
+    cell = forecast.geopotential.sel(latitude=0, longitude=0, level=500, method="nearest")
+    np.testing.assert_allclose(median, cell.isel(init_time=0).median("number"), rtol=1e-6)
+
+
+def test_film_is_written(forecast, tmp_path):
+    from PIL import Image
+
+    forecast.axialcast.animate(path=tmp_path / "a.gif", width=3)
+    with Image.open(tmp_path / "a.gif") as film:
+        assert film.n_frames == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ({"variable": "q"}, "there are geopotential"),
+        ({"level": 300}, "there are 500, 850 hPa"),
+        ({"init_time": "2009"}, "2001-01-01T00:00 to 2001-01-01T12:00"),
+        ({"lead_time": "3h"}, "there are 24, 48 hours"),
+        ({"lead_time": "soon"}, "there are 24, 48 hours"),
+        ({"number": 9}, "there are 0, 1, 2"),
+        ({"levels": [3.0, 1.0]}, "two or more that rise"),
+    ],
+)
+def test_what_is_not_there_is_answered_with_what_is(forecast, asked, answer):
+    with pytest.raises(ValueError, match=answer):
+        forecast.axialcast.plot_map(**asked)
+
+
+def test_dates_and_leads_in_many_forms(forecast):
+    for time in ("2001-01-01T12", "2001-01-01 12:00", np.datetime64("2001-01-01T12")):
+        assert init_chosen(forecast, time) == 1
+    for lead in (48, "48", "48h", "2D", np.timedelta64(2, "D")):
+        assert lead_chosen(forecast, lead) == 1
+
+
+def test_places_off_a_region_are_refused():
+    grid = LatLonGrid(np.arange(40.0, 60, 2), np.arange(0, 20, 2.0))
+    assert nearest_cell(grid, 41.1, 362.2) == (1, 1)
+    with pytest.raises(ValueError, match="off the grid"):
+        nearest_cell(grid, -40, 10)
+
+
+def test_command_draws_and_refuses(forecast, tmp_path):
+    forecast.to_netcdf(tmp_path / "f.nc")
+    run = CliRunner().invoke
+    out = tmp_path / "m.svg"
+    result = run(app, ["plot", str(tmp_path / "f.nc"), "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    assert b"<svg" in out.read_bytes()
+    for arguments in (["map", "--lat", "3"], ["meteogram"], ["map", "-o", "x.gif"]):
+        assert run(app, ["plot", str(tmp_path / "f.nc"), *arguments]).exit_code == 2
+
+
+def test_importing_axialcast_stays_cheap():
+    code = "import sys, axialcast; assert 'xarray' not in sys.modules; import xarray as xr; "
+    code += (
+        "axialcast.open_analysis; xr.Dataset().axialcast; assert 'matplotlib' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert axialcast.accessor.__all__ == ["Pictures"]
