@@ -49,9 +49,17 @@ def _section(section: type[BaseModel], key: str, kind: str, title: str) -> Itera
         said = f"*{words_of(field)}*, {_default(field)}"
         yield f"\n`{dotted}`{{#{anchor}}} {said}\n: {prose(field.description)}"
     for dotted, one, several in within:
-        kind = str(one.model_fields["kind"].default) if several else ""
+        kind = _kind_of(one) if several else ""
         said = f"`{dotted}` of kind `{kind}`" if kind else f"`{dotted}`"
         yield from _section(one, dotted, kind, said)
+
+
+def _kind_of(section: type[BaseModel]) -> str:
+    """What a section's key `kind` holds, which tells it from others; if it has none, its name."""
+    kind = section.model_fields.get("kind")
+    if kind is None:
+        return section.__name__
+    return str(get_args(kind.annotation)[0] if kind.is_required() else kind.default)
 
 
 def _default(field: FieldInfo) -> str:
