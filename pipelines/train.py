@@ -18,6 +18,7 @@ from axialcast.run.network import remarks
 from axialcast.run.parent import Parent
 from axialcast.run.progress import track
 from axialcast.run.stamps import differences, made_from
+from axialcast.run.tracking import tracked
 from axialcast.run.training import checkpoint_of, training_of
 from axialcast.run.training_data import TrainingData
 from axialcast.run.watch import Plan, Watch
@@ -135,8 +136,11 @@ def run(config: Config) -> None:
         watch = Watch(Plan.of(config.train), partial(peak_bytes, device)) if is_leader else None
         if watch is not None:
             watch.read(output / "log.jsonl")
+        tell = stack.enter_context(
+            tracked(config.train.track if is_leader else None, output, output / "log.jsonl")
+        )
         for _ in track(
-            updates if watch is None else watch.following(updates),
+            updates if watch is None else watch.following(updates, tell),
             description="train",
             watched=watch,
             total=steps * config.train.members,

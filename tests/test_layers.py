@@ -133,6 +133,7 @@ MUST_NOT_IMPORT = {
 
 # Import name → distribution name where they differ.
 DISTRIBUTIONS = {
+    "mlflow": "mlflow-skinny",
     "cv2": "opencv-python-headless",
     "yaml": "PyYAML",
     "google_crc32c": "google-crc32c",

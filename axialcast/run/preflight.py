@@ -26,6 +26,7 @@ from axialcast.run.parent import Parent
 from axialcast.run.sample import sample
 from axialcast.run.simulated import planet_of
 from axialcast.run.static_fields import static_fields
+from axialcast.run.tracking import require_tracker
 from axialcast.run.verification import check_own_scores
 from axialcast.scores.events import percentiles_of
 from axialcast.times.steps import multiple
@@ -52,6 +53,8 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
     """
     stages_of(config, folder)
     choose_device(config.device)
+    if "train" in config.pipeline:
+        require_tracker(config.train.track)
     if config.data is None:
         return None
     parent = Parent.of(config) if "train" in config.pipeline else None

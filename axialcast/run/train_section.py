@@ -101,6 +101,9 @@ class TrainConfig(Section):
         """Whether Muon makes the updates."""
         return self.optimizer == "muon" or (self.optimizer == "auto" and self.parallel != "fsdp")
 
+    track: Literal["tensorboard", "mlflow", "wandb"] | None = None
+    """Tracker that gets the log as well, offline, in tracked/ of the output folder; null: none."""
+
     @property
     def processes(self) -> dict[str, Any]:
         """Keywords of `axialcast.training.Processes.joined`."""

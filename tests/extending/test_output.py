@@ -14,7 +14,7 @@ NEEDS = ()              # outputs of earlier stages that it is made of
 OUTPUTS = ("years.csv",)
 def run(config):
     with writing(config.output / "years.csv") as file:
-        file.write_text("first,last\\n" + ",".join(config.data.test) + "\\n")
+        file.write_text("first,last\n" + ",".join(config.data.test) + "\n")
 '''
 CONFIG = """
 pipeline: ./years.py
