@@ -25,7 +25,6 @@ PUBLIC = (
     "axialcast.exporting",
     "axialcast.publishing",
     "axialcast.adapters.earth2studio",
-    "axialcast.publishing",
     "axialcast.baselines",
     "axialcast.scores",
     "axialcast.verify",
