@@ -30,6 +30,7 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "pipelines": ("Stages", "troubleshooting.md"),
     "planet": ("Simulations", "reference/config.md"),
     "publishing": ("Publishing checkpoints", "other_packages.md"),
+    "report": ("Pictures and the report", "troubleshooting.md"),
     "run": ("Config, command, jobs and outputs", "reference/config.md"),
     "scores": ("Scores", "verification.md"),
     "times": ("Times, dates and calendars", "your_data.md"),
