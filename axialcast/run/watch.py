@@ -188,7 +188,7 @@ class Watch:
             found.append(f"{text:<{column}}  {sparkline(curve.means(), room)}".rstrip())
         pace, memory = self.samples_per_second, self._memory()
         beside = [
-            *([f"{pace:.3g} samples/s"] if pace else []),
+            *([f"{pace:,.{0 if pace >= 100 else 1}f} samples/s"] if pace else []),
             *([f"{readable_size(memory)} of memory at most"] if memory else []),
         ]
         found += [", ".join(beside)] if beside else []
