@@ -14,6 +14,8 @@
   const maps = KINDS.map((kind) => document.querySelector(`figure[data-map="${kind}"]`));
   const canvases = maps.map((map) => Object.assign(map.querySelector("canvas"),
     { width: across, height: down }));
+  const frame = maps[0].querySelector(".chart svg"); // written once, for all
+  maps.slice(1).forEach((map) => map.querySelector(".chart").append(frame.cloneNode(true)));
   const unpacked = new Map(); // fields of a channel by its number
 
   async function bytes(text) {

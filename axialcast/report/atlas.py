@@ -106,13 +106,15 @@ def atlas_of(
     inits = forecast[INIT_TIME].values[chosen.cases]
     of_month = in_months(leads)
     sheet = sheet_of(drawn.grid, chosen.rows, chosen.columns)
+    box = [round(each, 3) for each in sheet.box]
     states, errors = _read(forecast, analysis, chosen, drawn.grid)
     names = [(channel_name(c, forecast), pretty_units(c.units)) for c in chosen.channels]
     return {
         "frame": sheet.frame,
-        "box": [round(each, 3) for each in sheet.box],
+        "box": box,
         "data": {
             "grid": [len(chosen.rows), len(chosen.columns)],
+            "box": box,
             "periodic": drawn.grid.is_periodic,
             "pixels": sheet.rows.shape,
             "rows": packed(sheet.rows),

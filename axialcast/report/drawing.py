@@ -28,6 +28,8 @@ NAMES = {INK: "ink", GREY: "grey", RULE: "rule", OWN: "own", PLAIN: "plain", WAR
 NAMES |= {AMBER: "amber", PAPER: "paper", "#3f8fc9": "near", "#1a66aa": "middle", "#083a73": "far"}
 """Colours by their names in `page.css`, which has another of each for the dark."""
 HEX = re.compile("#[0-9a-f]{6}")
+MORE_DIGITS = re.compile(r"(\.\d\d)\d+")
+"""Of a place in points, than anybody sees."""
 
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "axialcast",
@@ -67,6 +69,7 @@ def svg(figure: Figure, description: str) -> Markup:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", text, count=1)
+    text = re.sub(' d="[^"]*"', lambda path: MORE_DIGITS.sub(r"\1", path[0]), text)
     text = re.sub('style="[^"]*"', lambda style: HEX.sub(_named, style[0]), text)
     begin = Markup('<svg role="img" aria-label="{}"').format(description)
     begin = begin if description else Markup('<svg aria-hidden="true"')

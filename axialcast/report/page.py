@@ -20,7 +20,7 @@ from axialcast.disclosure import printable
 from axialcast.report.atlas import atlas_of, chosen_of
 from axialcast.report.ensembles import ensembles_shown
 from axialcast.report.events import events_shown
-from axialcast.report.pictures import drawn_of, pictures_of
+from axialcast.report.pictures import drawn_of, skill_maps
 from axialcast.report.skill import curves_shown, metrics_of, scorecard_shown, table_shown
 from axialcast.report.spectra import spectra_shown
 from axialcast.report.summary import facts_of, summary_of
@@ -80,7 +80,7 @@ def report_html(
         events=events_shown(whole, chosen),
         spectra=spectra_shown(whole, chosen),
         atlas=maps,
-        pictures=pictures_of(opened, analysis, drawn) if is_drawn else None,
+        where=skill_maps(forecast, drawn) if is_drawn else None,
         config=config,
     )
 
