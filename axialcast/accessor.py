@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Pictures"]
 
 
-@xr.register_dataset_accessor("axialcast")
+@xr.register_dataset_accessor("axialcast")  # type: ignore[no-untyped-call]
 class Pictures:
     """Pictures of a forecast or an analysis of axialcast's conventions, drawn as in the report.
 

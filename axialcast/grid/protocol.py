@@ -33,6 +33,8 @@ class Grid(Protocol):
         more_labels: what they follow from for those who know projections: latitudes and longitudes.
     """
 
+    def __hash__(self) -> int: ...
+
     @property
     def dims(self) -> tuple[str, str]: ...
 

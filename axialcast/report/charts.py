@@ -43,6 +43,8 @@ class Chart(Protocol):
     @property
     def outline(self) -> Numbers: ...
 
+    def __hash__(self) -> int: ...
+
     def positions(self, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
         """(k, m) rows and columns of the grid at points of a raster x (m,), y (k,), as fractions
         between cells; NaN off the grid. Outer cells reach to their edges."""
@@ -193,9 +195,12 @@ class OwnChart:
 def _seen(line: Numbers, chart: Chart) -> list[Numbers]:
     """Pieces of a line (n, 2) that lie on a chart or hardly beside it, without leaps across it."""
     left, right, bottom, top = box_of(chart)
-    low, high, size = (left, bottom), (right, top), np.array([right - left, top - bottom])
+    low, high = np.array([left, bottom]), np.array([right, top])
+    size = high - low
     with np.errstate(invalid="ignore"):
-        near = ((line > low - 0.1 * size) & (line < high + 0.1 * size)).all(1)
+        near: NDArray[np.bool_] = np.all(
+            (line > low - 0.1 * size) & (line < high + 0.1 * size), axis=1
+        )
         leaps = (np.abs(np.diff(line, axis=0)) > 0.5 * size).any(1)
     cuts = np.flatnonzero(leaps | (near[1:] != near[:-1])) + 1
     pieces = zip(np.split(line, cuts), np.split(near, cuts), strict=True)

@@ -97,7 +97,8 @@ def lead_chosen(dataset: xr.Dataset, lead: Any = None) -> int:
         found = np.array([], int)
     if len(found):
         return int(found[0])
-    there = [f"{one / np.timedelta64(1, units[0]):g}" for one in leads]
+    unit = np.timedelta64(1, "M") if of_months else np.timedelta64(1, "h")
+    there = [f"{one / unit:g}" for one in leads]
     example = f"{there[-1]}{units[0]}"
     raise ValueError(
         f"{LEAD_TIME} {lead}: not there; there are {_listed(there)} {units[1]}, "

@@ -62,7 +62,16 @@ def _parallels(axes: Axes, chart: PlaceChart, outline: Polygon) -> None:
         if chart.is_cap:
             place = chart.flat(np.array([[chart.middle + 180, latitude]]))[0]
             if south + 1 < latitude < north - 1:
-                axes.text(*place, text, color=GREY, size=6.5, ha="center", va="center", zorder=5)
+                axes.text(
+                    place[0],
+                    place[1],
+                    text,
+                    color=GREY,
+                    size=6.5,
+                    ha="center",
+                    va="center",
+                    zorder=5,
+                )
             continue
         place = chart.flat(np.array([[chart.middle - half, latitude]]))[0]
         _beside(axes, place, text, (-3, 0), ha="right", va="center")

@@ -155,7 +155,7 @@ def save_film(film: Film, path: Path) -> None:
     Raises:
         ValueError: the ending is another, or ffmpeg is not there.
     """
-    pace = 1000.0 / film.interval
+    pace = max(1, round(1000.0 / film.interval))
     match path.suffix.lower():
         case ".gif":
             film.save(path, writer=animation.PillowWriter(fps=pace), dpi=100)
