@@ -25,7 +25,7 @@ from axialcast.report.drawing import (
     WARM,
     svg,
 )
-from axialcast.report.wording import counted, model_name
+from axialcast.report.wording import counted, model_name, number
 from axialcast.times.leads import leads_of
 
 __all__ = [
@@ -58,12 +58,19 @@ LINES: dict[str, dict[str, Any]] = {
 }
 
 
-def curves(scores: xr.DataArray, *, title: str, label: str) -> Markup:
+def curves(
+    scores: xr.DataArray,
+    *,
+    title: str,
+    label: str,
+    interval: tuple[xr.DataArray, xr.DataArray] | None = None,
+) -> Markup:
     """One metric against lead time, a line per model, labelled at its end.
 
     Args:
         scores: (model, lead_time).
         label: what the vertical axis shows, with its unit.
+        interval: lower and upper ends, alike, drawn as bands; None: they are not known.
     """
     leads, unit = counted(leads_of(scores))
     with mpl.rc_context(STYLE):
@@ -78,11 +85,17 @@ def curves(scores: xr.DataArray, *, title: str, label: str) -> Markup:
                     leads, values, marker=marker, markersize=4.5, **LINES.get(model, OTHER_LINE)
                 )
                 ends[model] = float(values[np.isfinite(values)][-1])
+                if interval is not None:
+                    low, high = (end.sel(model=model).values for end in interval)
+                    colour = LINES.get(model, OTHER_LINE)["color"]
+                    axes.fill_between(leads, low, high, color=colour, alpha=0.16, linewidth=0)
         _frame(axes, leads, unit, is_correlation=str(scores["metric"].item()) == "acc")
         axes.text(0, 1.015, label, transform=axes.transAxes, color=GREY, va="bottom", size=8.5)
         axes.set_title(title, pad=18, color=INK, weight="bold")
         _label_ends(axes, ends, leads[-1])
-        return svg(figure, f"{title}: {label} against lead time")
+        names = [model_name(model) for model in scores["model"].values.tolist()]
+        said = _said(names, scores.values, [f"{lead:g}" for lead in leads], unit)
+        return svg(figure, f"{title}: {label} against lead time. {said}")
 
 
 def rank_histogram(values: NDArray[np.float64], *, labels: Sequence[str], title: str) -> Markup:
@@ -114,12 +127,15 @@ def rank_histogram(values: NDArray[np.float64], *, labels: Sequence[str], title:
         return svg(figure, f"{title}: rank histogram")
 
 
-def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> Markup:
+def scorecard(
+    skill: xr.DataArray, *, names: Sequence[str], is_sure: NDArray[np.bool_] | None = None
+) -> Markup:
     """A coloured table of RMSE relative to a reference: a row per field, a column per lead time.
 
     Args:
         skill: (row, lead_time) percent; negative is better than the reference.
         names: of the rows.
+        is_sure: (row, lead_time) whether it is significant; what is not stands in parentheses.
     """
     values = skill.values
     with mpl.rc_context(STYLE):
@@ -134,6 +150,8 @@ def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> Markup:
             value = values[row, column]
             colour = "white" if abs(value) > 40 else ON_COLOUR
             text = f"{value:+.0f}".replace("-", "−") if np.isfinite(value) else "–"
+            if is_sure is not None and np.isfinite(value) and not is_sure[row, column]:
+                text = f"({text})"
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, size=8)
         axes.set_yticks(np.arange(len(names)) + 0.5, names, color=INK)
         leads, unit = counted(leads_of(skill), each=True)
@@ -142,7 +160,9 @@ def scorecard(skill: xr.DataArray, *, names: Sequence[str]) -> Markup:
         axes.invert_yaxis()
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        return svg(figure, "Root-mean-square error relative to the reference, in percent")
+        said = _said(names, values, [f"{lead:g}" for lead in leads], unit)
+        about = "Scorecard: root-mean-square error relative to the reference, in percent"
+        return svg(figure, f"{about}. {said}")
 
 
 def energies(shares: xr.DataArray, *, title: str, label: str, names: Sequence[str]) -> Markup:
@@ -229,3 +249,17 @@ def _shades(num: int) -> list[str]:
     """Colours of lead times, the further ahead the stronger."""
     last = len(SHADES) - 1
     return [SHADES[min(index, last) if num > 1 else last] for index in range(num)]
+
+
+def _said(
+    names: Sequence[str], values: NDArray[np.float64], leads: Sequence[str], unit: str
+) -> str:
+    """First, middle and last value of each row, for who does not see it."""
+    places = dict.fromkeys((0, (len(leads) - 1) // 2, len(leads) - 1))
+    return " ".join(
+        f"{name}: "
+        + ", ".join(f"{number(float(row[place]))} at {leads[place]}" for place in places)
+        + f" {unit}."
+        for name, row in zip(names, values, strict=True)
+        if np.isfinite(row).any()
+    )

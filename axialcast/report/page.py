@@ -73,6 +73,7 @@ def report_html(
         summary=summary_of(whole, chosen[0]),
         facts=facts_of(scores, forecast, facts),
         metrics=metrics_of(whole),
+        level=round(100 * whole.attrs["interval_level"]) if "interval_level" in whole.attrs else 0,
         curves=curves_shown(whole, chosen),
         scorecard=scorecard_shown(whole, channels) if len(channels) > 1 else None,
         tables=[table_shown(whole, channel) for channel in chosen],

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from axialcast.data.channels import Channel
 from axialcast.names import LEAD_TIME, LEVEL
 from axialcast.report.figures import curves, scorecard
+from axialcast.report.sure import differences, interval_of
 from axialcast.report.tables import table
 from axialcast.report.wording import channel_name, duration, model_name, pretty_units
 from axialcast.scores.shown import shown_leads
@@ -38,6 +39,7 @@ def curves_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> list[Markup]:
             channel.of(scores).sel(metric=metric),
             title=channel_name(channel, scores),
             label=_headed(metric, channel),
+            interval=interval_of(scores, channel, metric),
         )
         for channel in chosen
         for metric in metrics_of(scores)
@@ -52,16 +54,24 @@ def _headed(metric: str, channel: Channel) -> str:
     return METRIC_NAMES[metric] + units
 
 
-def scorecard_shown(scores: xr.Dataset, channels: Sequence[Channel]) -> dict[str, str] | None:
-    """RMSE relative to the best linear model, else the first baseline; None: there is none."""
+def scorecard_shown(scores: xr.Dataset, channels: Sequence[Channel]) -> dict[str, Any] | None:
+    """RMSE relative to the best baseline, where it is known how sure that is; otherwise to the best
+    linear model, else the first baseline; None: there is none."""
     models = scores["model"].values.tolist()
     linear = ("vector_autoregression", "linear_inverse_model")
     reference = next((m for m in (*linear, *models[1:]) if m in models), None)
     if reference is None or "rmse" not in scores["metric"].values:
         return None
     leads = scores[LEAD_TIME].values  # as they are selected by
-    kept = leads[np.unique(np.linspace(0, len(leads) - 1, min(len(leads), 10)).round().astype(int))]
-    rows = [channel.of(scores).sel({"metric": "rmse", LEAD_TIME: kept}) for channel in channels]
+    places = np.unique(np.linspace(0, len(leads) - 1, min(len(leads), 10)).round().astype(int))
+    kept = scores.isel({LEAD_TIME: places})
+    names = [channel_name(channel, scores) for channel in channels]
+    if (known := differences(kept, channels, "rmse")) is not None:
+        skill, is_sure = known
+        card = scorecard(skill.transpose("row", LEAD_TIME), names=names, is_sure=is_sure)
+        share = round(100 * scores.attrs.get("interval_level", 0.95))
+        return {"reference": "the best baseline of each", "card": card, "sure": share}
+    rows = [channel.of(kept).sel(metric="rmse") for channel in channels]
     skill = xr.concat(
         [
             100 * (row.sel(model="forecast", drop=True) / row.sel(model=reference, drop=True) - 1)
@@ -69,8 +79,8 @@ def scorecard_shown(scores: xr.Dataset, channels: Sequence[Channel]) -> dict[str
         ],
         "row",
     ).transpose("row", LEAD_TIME)
-    card = scorecard(skill, names=[channel_name(channel, scores) for channel in channels])
-    return {"reference": model_name(reference, inside=True), "card": card}
+    card = scorecard(skill, names=names)
+    return {"reference": model_name(reference, inside=True), "card": card, "sure": None}
 
 
 def table_shown(scores: xr.Dataset, channel: Channel) -> dict[str, Any]:

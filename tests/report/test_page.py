@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from axialcast.data.channels import Channel, Channels
-from axialcast.report import wording
+from axialcast.report import figures, wording
 from axialcast.report.page import report_html
 from axialcast.scores.shown import headline
 from axialcast.verify import (
@@ -200,3 +200,51 @@ def test_spectra_are_shown_where_they_are_known(page, scored):
     assert part.count("<svg") == 2
     for text in ("1 day", "3 days", "5 days", "Energy over the truth", "waves in a row"):
         assert text in part
+
+
+def test_intervals_are_bands_and_what_may_be_chance_stands_in_parentheses(page, scored):
+    """Of the best baseline at each lead time, as the scores say."""
+    scores, forecast, analysis, climatology = scored
+    assert "Bands are intervals" not in page
+    rng, sure = np.random.default_rng(5), scores.copy()
+    for name in ("pressure", "surface"):
+        array, of = scores[name], {"interval_of": name}
+        own, best = (
+            array.sel(model="forecast", drop=True),
+            array.sel(model="persistence", drop=True),
+        )
+        answer = xr.zeros_like(own, "i1") + rng.integers(0, 2, own.shape).astype("i1")
+        for what, values in (
+            ("lower", 0.9 * array),
+            ("upper", 1.2 * array),
+            ("difference", own - best),
+            ("difference_significant", answer),
+        ):
+            sure[f"{name}_{what}"] = values.assign_attrs(of)
+    sure.attrs["interval_level"] = 0.9
+    drawn = []
+    with pytest.MonkeyPatch.context() as patch:
+        original = figures.svg
+        patch.setattr(
+            figures, "svg", lambda f, about: drawn.append((about, f)) or original(f, about)
+        )
+        shown = page_of((sure, forecast, analysis, climatology))
+    assert "Bands are intervals of 90 %" in shown
+    axes = next(f for about, f in drawn if "error" in about and "lead time" in about).axes[0]
+    wanted = sure.pressure.sel(metric="rmse", region="all", level=500, model="persistence")
+    number = sure.model.values.tolist().index("persistence")
+    ends = axes.collections[number].get_paths()[0].get_extents()
+    assert (ends.y0, ends.y1) == pytest.approx(
+        (0.9 * float(wanted.min()), 1.2 * float(wanted.max()))
+    )
+    card = next(f for about, f in drawn if about.startswith("Scorecard")).axes[0]
+    texts = {text.get_position(): text.get_text() for text in card.texts}
+    for row, (name, level) in enumerate((("pressure", 500), ("pressure", 850), ("surface", None))):
+        at = {"metric": "rmse", "region": "all"} | ({"level": level} if level else {})
+        share = scores[name].sel(at).sel(model="forecast") / scores[name].sel(at).sel(
+            model="persistence"
+        )
+        for column, value in enumerate(share.values):
+            text = f"{100 * (value - 1):+.0f}".replace("-", "−")
+            is_sure = sure[f"{name}_difference_significant"].sel(at).values[column] == 1
+            assert texts[column + 0.5, row + 0.5] == (text if is_sure else f"({text})")
