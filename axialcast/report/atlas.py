@@ -105,6 +105,7 @@ def atlas_of(
     leads = leads_of(forecast)[chosen.leads]
     inits = forecast[INIT_TIME].values[chosen.cases]
     of_month = in_months(leads)
+    valid = later(np.asarray(inits)[:, None], leads)
     sheet = sheet_of(drawn.grid, chosen.rows, chosen.columns)
     box = [round(each, 3) for each in sheet.box]
     states, errors = _read(forecast, analysis, chosen, drawn.grid)
@@ -121,10 +122,7 @@ def atlas_of(
             "columns": packed(sheet.columns),
             "leads": [duration(lead) for lead in leads],
             "inits": [date(init, of_month=of_month) for init in inits],
-            "valid": [
-                [date(time, of_month=of_month) for time in later(init.reshape(1), leads)]
-                for init in np.array(inits)
-            ],
+            "valid": [[date(time, of_month=of_month) for time in times] for times in valid],
             "said": "Ensemble mean" if forecast.sizes.get(NUMBER, 1) > 1 else "Forecast",
             "channels": [
                 _fields(states[:, index], *named, errors=[case[index] for case in errors])

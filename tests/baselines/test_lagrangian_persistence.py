@@ -7,7 +7,7 @@ import xarray as xr
 from axialcast.baselines import LagrangianPersistence, fit_baselines
 from axialcast.data.channels import Channels
 from axialcast.names import VARIABLES
-from axialcast.verify import evaluate
+from axialcast.verify import Events, evaluate
 
 MINUTES = np.timedelta64(60_000_000_000, "ns")
 STEP = 10 * MINUTES
@@ -93,7 +93,7 @@ def test_it_is_scored_on_the_points_that_all_models_know() -> None:
     forecast = (
         carried(analysis, inits).to_dataset().copy(data={"rainfall_rate": np.stack(truth, 1)})
     )
-    options = {"metrics": ["rmse", "csi"], "thresholds": {"rainfall_rate": [5]}}
+    options = {"metrics": ["rmse", "csi"], "events": Events({"rainfall_rate": [5]})}
     options |= {"climatology": climatology, "baselines": baselines}
     scores = evaluate(forecast, analysis, **options)
     by_threads = evaluate(forecast, analysis, num_threads=3, block_values=61 * 67, **options)

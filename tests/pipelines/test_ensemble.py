@@ -54,7 +54,7 @@ def test_scores_know_the_ensemble(ensemble):
         assert (found.sel(metric="crps") < found.sel(metric="mae")).all()
         np.testing.assert_allclose(scores.geopotential_rank_histogram.sum("rank"), 1)
     page = (ensemble / "report.html").read_text()
-    assert "<h2>The ensemble</h2>" in page
+    assert ">The ensemble</h2>" in page
     assert "judge the mean of 5 members" in page
 
 

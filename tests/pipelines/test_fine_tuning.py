@@ -109,7 +109,8 @@ def test_frozen_parts_keep_their_weights(store, parent, tmp_path):
 
 def test_carried_weights_learn_at_a_lower_rate(store, parent, tmp_path):
     """Adam's first step is as long as its learning rate."""
-    more = ("train.schedule=[{steps: 1}]", "train.learning_rate=1e-3", "train.weight_decay=0")
+    more = ("train.schedule=[{steps: 1}]", "train.optimizer=adamw", "train.weight_decay=0")
+    more += ("train.learning_rate=1e-3",)
     known = ("data.forcings=[cosine_of_solar_zenith_angle]", "train.carried_rate=0.1")
     run_stages(config_of(store, tmp_path, f"train.start_from={parent}", *more, *known))
     before, after = (load_checkpoint(path / "checkpoint").weights for path in (parent, tmp_path))

@@ -137,7 +137,7 @@ def ran(*arguments: str) -> str:
 def outputs(output: str) -> tuple[bytes, xr.Dataset, str]:
     return (
         Path(output, "checkpoint/weights.safetensors").read_bytes(),
-        xr.open_zarr(f"{output}/forecast.zarr").load(),
+        xr.open_zarr(f"{output}/forecast.zarr").load().drop_attrs(deep=False),
         Path(output, "scores.csv").read_text(),
     )
 

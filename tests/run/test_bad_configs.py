@@ -175,7 +175,7 @@ REFUSED_WHEN_READ = [
     ("data.buffer_gib=1e300", "data.buffer_gib: got 1e+300, expected 1,048,576 or less"),
     ("data.path=a.nc", "data.path: unknown key; expected one of store, variables"),
     ("data.val=[a,b]", "data.val: unknown key; did you mean validate?"),
-    ("data.level=[500]", "data.level: unknown key; did you mean levels?"),
+    ("data.levell=[500]", "data.levell: unknown key; did you mean levels?"),
     # prepare
     ("prepare.aggregate_hours=1e-9", f"prepare.aggregate_hours: got 1e-09, {HOURS}"),
     ("prepare.aggregate_hours=daily", "prepare.aggregate_hours: got 'daily', expected a number"),

@@ -80,10 +80,10 @@ def test_the_space_is_around_what_is_given(config):
     assert space.overrides(space.given) == []
     point = space.given | {"size": "small", "steps": 0.5, "learning_rate": 2.0}
     tuned = load_config(config, space.overrides(point))
-    assert (tuned.model.dim, tuned.model.depth) == (64, 2)
+    assert (tuned.model.dim, tuned.model.depth) == (64, 1)
     assert [stage.steps for stage in tuned.train.schedule] == [4, 2]
     assert [stage.rollout_steps for stage in tuned.train.schedule] == [1, 2]
-    assert tuned.train.learning_rate == 2e-3
+    assert tuned.train.learning_rate == 4e-3
     assert tuned.model.dropout == 0.05
 
 

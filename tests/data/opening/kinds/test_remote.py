@@ -427,9 +427,9 @@ def test_other_schemes_are_those_of_fsspec(analysis, folder):
 
 
 def test_a_scheme_whose_package_is_absent_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ValueError, match=r"Install huggingface_hub.*pip install"):
-        open_analysis("hf://datasets/a/b.zarr")
+    monkeypatch.setitem(sys.modules, "ocifs", None)
+    with pytest.raises(ValueError, match=r"Install ocifs.*pip install"):
+        open_analysis("oci://datasets/a/b.zarr")
 
 
 def test_a_zarr_that_is_lost_on_the_way(folder):
