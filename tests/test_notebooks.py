@@ -11,9 +11,6 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 SLOW = {"inside_axial_attention", "sample_fields", "your_own_network", "your_own_data"}
 """Those that train."""
-WITHOUT_OUTPUTS = {"inside_axial_attention", "your_own_network"}
-"""Until `notebooks/keep.py` runs them on a finished quick start."""
-
 spec = importlib.util.spec_from_file_location("keep", FOLDER / "keep.py")
 keep = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(keep)
@@ -36,8 +33,6 @@ def test_notebook_runs(path, smallest_run, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_outputs_are_those_of_the_cells(path):
-    if path.stem in WITHOUT_OUTPUTS:
-        pytest.skip(f"{path.stem} is not run yet; run `python notebooks/keep.py {path.stem}`")
     assert keep.stale(path) is None
 
 
