@@ -15,9 +15,9 @@ from pydantic import (
 
 from axialcast.disclosure import shown
 from axialcast.files.atomic import write_text
-from axialcast.names import canonical
 from axialcast.own import OwnFile
-from axialcast.run.deliver_section import DeliverConfig, without_code
+from axialcast.run.contradictions import contradictions
+from axialcast.run.deliver_section import DeliverConfig
 from axialcast.run.errors import ConfigError, describe_errors
 from axialcast.run.reading import read_values
 from axialcast.run.sections import (
@@ -36,12 +36,10 @@ from axialcast.run.sections import (
     VerifyConfig,
 )
 from axialcast.run.shipped import find_pipeline
-from axialcast.run.spelled import said_step
 from axialcast.run.stores import (
     Stores,
     addresses_of,
     in_words,
-    local_places,
     locate,
     resolved,
     static_store_of,
@@ -59,8 +57,6 @@ from axialcast.run.written import (
     without_values,
     written,
 )
-from axialcast.times.periods import period_bounds
-from axialcast.times.steps import in_months, multiple
 
 __all__ = [
     "ClusterConfig",
@@ -287,132 +283,10 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
-        lines = []
-        if self.data is None and set(self.pipeline) - {"simulate"}:
-            lines.append("data: missing; say which variables and years under data:")
-        if self.data is not None:
-            lines += _data_problems(self, self.data)
-            lines += _place_problems(self, self.data)
-            lines += _simulate_problems(self, self.data)
-            lines += _forcing_problems(self, self.data)
-            lines += _packing_problems(self, self.data)
-            lines += _delivery_problems(self, self.data)
-        lines += _loss_problems(self)
+        lines = contradictions(self)
         if lines:
             raise ValueError("\n".join(lines))
         return self
-
-
-def _data_problems(config: Config, data: DataConfig) -> list[str]:
-    """What contradicts between data and the other sections."""
-    lines = []
-    longest, step = config.forecast.longest, data.model_step
-    if step is not None and not multiple(longest, step):
-        lines.append(
-            f"forecast.{said_step(config.forecast, 'lead_time')} is not a multiple of "
-            f"data.{said_step(data, 'step')}"
-        )
-    if data.input_steps % (times := config.model.patching[0]):
-        lines.append(
-            f"model.patch: {times} times do not divide data.input_steps {data.input_steps}; make "
-            "the first number 1"
-        )
-    if config.train.domain_ranks > 1 and config.model.kind != "axial":
-        lines.append(
-            "train.domain_ranks: only model.kind: axial can be shared by latitudes; set it to 1"
-        )
-    return lines
-
-
-def _place_problems(config: Config, data: DataConfig) -> list[str]:
-    """An output folder that is, or lies in, what is only read; or holds what training starts
-    from."""
-    output, parent = config.output.resolve(), config.train.start_from
-    lines = [
-        f"output: {config.output} is or lies in data.store {place}; set it elsewhere"
-        for place in local_places(data)
-        if Path(place).resolve() in (output, *output.parents)
-    ]
-    begun = (config.url or str(output)).rstrip("/")
-    start = parent and (parent if "://" in parent else str(Path(parent).resolve())).rstrip("/")
-    if start and f"{start}/".startswith(f"{begun}/"):
-        lines.append(
-            f"train.start_from: {config.parent_address} is in output {config.address}, which this "
-            "run writes; set output elsewhere, such as output=runs/tuned"
-        )
-    return lines
-
-
-def _loss_problems(config: Config) -> list[str]:
-    """A loss of members where there are none, or of one where there are many."""
-    noise, kind = config.model.noise, config.train.loss.kind
-    if kind == "crps" and not noise:
-        line = "crps judges members of a network that is given noise; set model.noise, such as 4"
-        return [f"train.loss: {line}, or choose mse"]
-    if kind == "mse" and noise:
-        line = f"with mse a network learns to ignore the {noise} fields of model.noise"
-        return [f"train.loss: {line}; choose crps, or set model.noise to 0"]
-    return []
-
-
-def _forcing_problems(config: Config, data: DataConfig) -> list[str]:
-    """Sources of what is no forcing of the store."""
-    known = set(map(canonical, data.stored_forcings))
-    return [
-        f"forecast.forcings: {name} is not among data.forcings, or is computed; leave it out"
-        for name in config.forecast.forcings
-        if canonical(name) not in known
-    ]
-
-
-def _packing_problems(config: Config, data: DataConfig) -> list[str]:
-    """Ranges of what is not forecast."""
-    known = set(map(canonical, data.forecast_variables))
-    return [
-        f"forecast.packing.ranges: {name} is not forecast; leave it out"
-        for name in getattr(config.forecast.packing, "ranges", {})
-        if canonical(name) not in known
-    ]
-
-
-def _delivery_problems(config: Config, data: DataConfig) -> list[str]:
-    """Forecasts that GRIB cannot hold."""
-    if "deliver" not in config.pipeline or "grib2" not in config.deliver.formats:
-        return []
-    lines = [
-        f"deliver.formats: grib2 has no code for {name}; deliver netcdf, or leave it out of data"
-        for name in without_code(data.forecast_variables)
-    ]
-    if data.model_step is not None and in_months(data.model_step):
-        lines.append("deliver.formats: grib2 is not written in steps of months; deliver netcdf")
-    return lines
-
-
-def _simulate_problems(config: Config, data: DataConfig) -> list[str]:
-    """What contradicts between data and what is to be simulated for it."""
-    if "simulate" not in config.pipeline:
-        return []
-    lines = []
-    if data.store is not None:
-        lines.append(
-            f"data.store: {in_words([store.store for store in data.stores])} would be read, not "
-            "what simulate writes; leave out data.store, or simulate from the pipeline"
-        )
-    if data.static and data.static_store is None:
-        lines.append(
-            f"data.static: {data.static[0]} is not among what simulate writes; set "
-            "data.static_store to where it is"
-        )
-    start, end = period_bounds((config.simulate.start, config.simulate.end))
-    for name in ("train", "validate", "test"):
-        period = getattr(data, name)
-        first, last = period_bounds(period)
-        if first < start or last > end:
-            lines.append(
-                f"data.{name}: {period[0]} to {period[1]} is not within simulate.start "
-                f"{config.simulate.start} to simulate.end {config.simulate.end}"
-            )
-    return lines
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
