@@ -19,15 +19,13 @@ __all__ = ["contradictions"]
 
 def contradictions(config: "Config") -> list[str]:
     """Lines that begin with the key to change."""
-    data = config.data
+    data, lines = config.data, _loss(config)
     if data is not None:
         about_data = (_data, _places, _simulated, _forcings, _packing, _delivery)
-        lines = [line for check in about_data for line in check(config, data)]
+        lines += [line for check in about_data for line in check(config, data)]
     elif set(config.pipeline) - {"simulate"}:
-        lines = ["data: missing; say which variables and years under data:"]
-    else:
-        lines = []
-    return lines + _loss(config)
+        lines.append("data: missing; say which variables and years under data:")
+    return lines
 
 
 def _data(config: "Config", data: "DataConfig") -> list[str]:
