@@ -22,7 +22,7 @@ from axialcast.run.config import Config
 from axialcast.run.progress import track
 from axialcast.run.provenance import WEIGHTS, provenance
 from axialcast.run.stamps import made_from
-from axialcast.run.verification import Verification, fit, score
+from axialcast.run.verification import Verification, fit, score, training_log
 from axialcast.run.workers import workers
 from axialcast.scores import blocks_of
 from axialcast.scores.labels import scored_names
@@ -74,6 +74,7 @@ READS = (
     "verify.stations",
 )
 NEEDS = ("forecast.zarr",)
+# Not log.jsonl, which the report shows: it changes with the checkpoint, of which the forecast is.
 OUTPUTS = ("scores.nc", "scores_by_init.nc", "scores.csv", "report.html", ".sums")
 RESUMES = (".sums",)
 KEEPS = (".fitted",)
@@ -148,6 +149,7 @@ def run(config: Config) -> None:
         },
         config=config.text,
         drawn=drawn,
+        log=training_log(output),
     )
     told = provenance(config, made_from(config, __file__), forecast.attrs.get(WEIGHTS))
     write_scores(output / "scores.nc", scores.assign_attrs(told))

@@ -6,8 +6,9 @@ into it. All text is escaped, only our own figures are markup, and only these sc
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
+from typing import Any
 
 import xarray as xr
 from jinja2 import Environment, StrictUndefined
@@ -20,6 +21,7 @@ from axialcast.disclosure import printable
 from axialcast.report.atlas import atlas_of, chosen_of
 from axialcast.report.ensembles import ensembles_shown
 from axialcast.report.events import events_shown
+from axialcast.report.losses import losses_shown
 from axialcast.report.pictures import drawn_of, skill_maps
 from axialcast.report.skill import curves_shown, metrics_of, scorecard_shown, table_shown
 from axialcast.report.spectra import spectra_shown
@@ -44,6 +46,7 @@ def report_html(
     facts: Mapping[str, str],
     config: str,
     drawn: DrawnField | None = None,
+    log: Iterable[Mapping[str, Any]] = (),
 ) -> str:
     """The page: maps to step through, skill curves, scorecard, tables, where skill is, the run.
 
@@ -56,6 +59,7 @@ def report_html(
         facts: what else is worth knowing by name: periods, versions.
         config: the configuration, as text.
         drawn: filled by `evaluate`; otherwise the field that is drawn is scored once more.
+        log: lines of the training's, in order.
     """
     given = analysis.dataset if isinstance(analysis, Analysis) else analysis
     # Cases are read from what was opened: of what is transposed, xarray selects point by point.
@@ -80,6 +84,7 @@ def report_html(
         ensembles=ensembles_shown(whole, chosen),
         events=events_shown(whole, chosen),
         spectra=spectra_shown(whole, chosen),
+        losses=losses_shown(log),
         atlas=maps,
         where=skill_maps(forecast, drawn) if is_drawn else None,
         config=config,

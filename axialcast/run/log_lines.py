@@ -18,13 +18,16 @@ LAST_BYTES = 2**17
 
 def log_lines(path: Path) -> Iterator[dict[str, Any]]:
     """What is in a log.jsonl, in order: all lines, or of a long log those with a validation, some
-    between them, and the last. One that is just being written is left out."""
+    between them, and the last. One that is just being written is left out, and one that is no
+    object."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as log:
             for start in sorted(set(_starts(log))):
                 if (end := log.find(b"\n", start)) > start:
-                    with suppress(ValueError):  # another's file may hold anything
-                        yield json.loads(log[start:end])
+                    with suppress(ValueError, RecursionError):  # another's file may hold anything
+                        line = json.loads(log[start:end])
+                        if isinstance(line, dict):
+                            yield line
     except (FileNotFoundError, ValueError):
         return  # none yet, or an empty one, which cannot be mapped
 

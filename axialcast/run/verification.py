@@ -24,7 +24,9 @@ from axialcast.names import INIT_TIME, LEVEL
 from axialcast.own import OwnFile
 from axialcast.run.areas import regions_of
 from axialcast.run.config import Config
-from axialcast.run.stamps import analysis_content, training_data
+from axialcast.run.log_lines import log_lines
+from axialcast.run.stamps import analysis_content, content_of, read_stamp, training_data
+from axialcast.run.store_states import checksum_of
 from axialcast.scores import DrawnField, Events, KeptSums, keep_sums
 from axialcast.scores.events import percentiles_of
 from axialcast.scores.own import OwnScore
@@ -38,6 +40,7 @@ __all__ = [
     "fit_baselines",
     "in_order",
     "score",
+    "training_log",
     "verifying_gib",
 ]
 
@@ -238,6 +241,21 @@ def score(config: Config, state: str, first: int, stop: int) -> int:
         arguments = verification.arguments(DrawnField(forecast), verification.sums())
     keep_sums(forecast, verification.verified, only=slice(first, stop), num_threads=1, **arguments)
     return stop - first
+
+
+def training_log(output: Path) -> list[dict[str, Any]]:
+    """Lines of the log of the training that has ended in a run's folder, bounded as `log_lines`.
+
+    None where it has not, or where the log is not as it was left: it would tell of other weights
+    than those that are verified.
+    """
+    log, stamp = output / "log.jsonl", read_stamp(output, "train")
+    try:
+        left = {} if stamp is None else stamp["outputs"]
+        is_whole = log.name in left and checksum_of(left[log.name]) == checksum_of(content_of(log))
+        return [*log_lines(log)] if is_whole else []
+    except OSError:
+        return []
 
 
 def in_order(forecast: xr.Dataset, path: Path, analysis: xr.Dataset, source: str) -> xr.Dataset:

@@ -21,6 +21,7 @@ class Entry:
         step: of the optimizer, from 1.
         learning_rate: of the step.
         numbers: loss and norm of the gradient, copied.
+        rollout_steps: model steps that the loss looks ahead.
         seconds: of training so far.
         validation_loss, validation_rmse: where there was a validation, and forecasts were judged.
         measure: what they were judged by: of members it is the CRPS.
@@ -30,6 +31,7 @@ class Entry:
     step: int
     learning_rate: float
     numbers: "Coming"
+    rollout_steps: int
     seconds: float = 0.0
     validation_loss: float | None = None
     validation_rmse: float | None = None
@@ -58,6 +60,7 @@ class Entry:
             "loss": loss,
             "gradient_norm": norm,
             "learning_rate": self.learning_rate,
+            "rollout_steps": self.rollout_steps,
             "seconds": self.seconds,
         }
         if self.validation_loss is not None:

@@ -158,7 +158,7 @@ class Training:
         norm = whole(nn.utils.clip_grad_norm_(self.network.parameters(), self._gradient_clip))
         self.optimizer.step()
         self.averaged.update_parameters(self.network)
-        return Entry(step, rate, Coming(torch.stack([loss, norm])))
+        return Entry(step, rate, Coming(torch.stack([loss, norm])), self._loader.target_steps)
 
     def position(self) -> dict[str, Any]:
         """Where it stands between two updates, JSON: step, stage, the loader's place, seconds, and

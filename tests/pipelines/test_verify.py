@@ -18,9 +18,12 @@ from axialcast.baselines.baseline import with_valid_time
 from axialcast.forecast import ForecastStore, ForecastWriter
 from axialcast.grid import LatLonGrid
 from axialcast.names import VARIABLES
+from axialcast.report.losses import losses_shown
 from axialcast.run.config import Config
+from axialcast.run.stage import Stage
 from axialcast.run.stages import run_stages
-from axialcast.run.verification import Verification, fit_baselines, in_order, score
+from axialcast.run.stamps import write_stamp
+from axialcast.run.verification import Verification, fit_baselines, in_order, score, training_log
 
 STAGE = runpy.run_path(str(Path(__file__).parents[2] / "pipelines" / "verify.py"))
 DAY = np.timedelta64(86_400_000_000_000, "ns")
@@ -398,3 +401,26 @@ def test_names_are_printed_as_they_are(config, capsys, analysis_and_forecast):
     assert "[red]a[/nothing] :smile: [2J$x_$" in " ".join(out.split())
     assert "[/bold]" in out
     assert "\x1b" not in out
+
+
+def test_the_report_shows_the_losses_of_the_training_that_has_ended(config):
+    """To the byte when made again; not those of a log that is not as the training left it."""
+    report, log = config.output / "report.html", config.output / "log.jsonl"
+    log.write_text("".join(f'{{"step": {step}, "loss": {1 / step}}}\n' for step in range(1, 9)))
+    assert training_log(config.output) == []  # nobody says that it is of this checkpoint
+    train = Stage.load(Path(__file__).parents[2] / "pipelines" / "train.py")
+    write_stamp(config.output, train, {})
+    assert [line["step"] for line in training_log(config.output)] == [*range(1, 9)]
+    pages = []
+    for _ in range(2):
+        STAGE["run"](config)
+        pages.append(report.read_bytes())
+    assert pages[0] == pages[1]
+    assert b">Training</h2>" in pages[0]
+    for broken in (b"\xff\x00[[{", b'{"step": 1, "lo', b"[1]\n", log.read_bytes() + b"{}\n"):
+        log.write_bytes(broken)
+        assert training_log(config.output) == []
+        write_stamp(config.output, train, {})  # even where it was left like this
+        assert losses_shown(training_log(config.output)) is None or broken.endswith(b"{}\n")
+    log.unlink()
+    assert training_log(config.output) == []

@@ -124,3 +124,9 @@ def test_no_log_and_an_empty_one_say_nothing(tmp_path: Path) -> None:
     assert [*log_lines(tmp_path / "log.jsonl")] == []
     (tmp_path / "log.jsonl").touch()
     assert [*log_lines(tmp_path / "log.jsonl")] == []
+
+
+def test_what_is_no_object_is_no_line(tmp_path: Path) -> None:
+    lines = ["[1]", '"a"', "3", "null", '{"step": 1}', "[" * 100_000, "{}", ""]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    assert [*log_lines(tmp_path / "log.jsonl")] == [{"step": 1}, {}]

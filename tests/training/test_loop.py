@@ -42,6 +42,7 @@ class Windows:
     def __init__(self, number, target_steps, sizes=(2, 3)):
         random = np.random.default_rng(number)
         self.sizes, self.place, self.batches = sizes, 0, []
+        self.target_steps = target_steps
         for size in sizes:
             states = random.standard_normal((size, 2 + target_steps, CHANNELS, *SHAPE))
             times = np.datetime64("2001-02-27") + DAY * np.arange(2 + target_steps)
@@ -138,6 +139,7 @@ def by_hand(weight, bias, task):
             "loss": loss.item(),
             "gradient_norm": norm.item(),
             "learning_rate": rate,
+            "rollout_steps": batch.states.shape[1] - 2,
         }
         if step in (3, 6, 8):
             entry["validation_loss"] = validation(average)
