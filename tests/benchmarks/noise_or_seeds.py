@@ -108,7 +108,8 @@ def main():
     parser.add_argument("overrides", nargs="*", help="of the network given noise: model.noise=8")
     asked = parser.parse_intermixed_args()
     print(one_thread())
-    steps = [round(asked.share * n) for n in (700, 100)]
+    shipped = load_config(ROOT / "configs" / "quickstart.yaml").train.schedule
+    steps = [round(asked.share * stage.steps) for stage in shipped]
     seeds = [made(asked.store, seed, steps)[0] for seed in range(NUM)]
     cost = sum(map(trained, seeds))
     overrides = ["model.noise=4", *asked.overrides]
