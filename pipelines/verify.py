@@ -128,7 +128,7 @@ def run(config: Config) -> None:
     if (sure := config.verify.intervals) is not None:
         how = Resampling(**sure.model_dump(), seed=config.seed)
         own = {score.name: score.metric for score in arguments["own"]}
-        scores = with_intervals(scores, each, how=how, own=own)
+        scores = with_intervals(scores, each, how=how, own=own, cases=cases_of(config))
     scores = scores.merge(spectra(forecast, verification.verified), join="outer")
     if boundary := forecast.attrs.get("boundary"):
         scores.attrs["boundary"] = boundary

@@ -84,4 +84,5 @@ def test_the_installed_wheel_runs_the_smallest_config(wheel: Path, tmp_path: Pat
         "log.jsonl", "report.html", "scores.csv", "scores.nc",
     }  # fmt: skip
     header = (elsewhere / "runs" / "smallest" / "scores.csv").read_text().splitlines()[0]
-    assert header == "model,variable,level,lead_time_hours,metric,region,value,num_pairs,masked"
+    columns = "model,variable,level,lead_time_hours,metric,region,value,num_pairs,masked"
+    assert header == f"{columns},lower,upper"

@@ -104,12 +104,13 @@ def _about(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
 
 
 def _read(path: Path) -> list[Row]:
-    """Root mean square errors of the whole domain, at few lead times."""
+    """Root mean square errors of all forecasts and the whole domain, at few lead times."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row.get("metric") == "rmse"]
     if not rows or not {"model", "variable", "level", "value", "region"} <= rows[0].keys():
         raise ValueError(f"{path}: holds no root mean square errors; name the scores.csv of a run")
-    kept = [row for row in rows if row["region"] == rows[0]["region"]]
+    first = rows[0]["region"], rows[0].get("cases")
+    kept = [row for row in rows if (row["region"], row.get("cases")) == first]
     leads = list(dict.fromkeys(_lead(row) for row in kept))
     chosen = {leads[i * (len(leads) - 1) // max(1, NUM_LEADS - 1)] for i in range(NUM_LEADS)}
     return [row for row in kept if _lead(row) in chosen]

@@ -41,6 +41,7 @@ def events_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> dict[str, Any
                         array.isel({threshold_name(channel.variable): number}),
                         title=f"{name} {event}",
                         label=METRIC_NAMES[metric],
+                        interval=_interval(channel, scores, metric, number),
                     )
                     for number, event in enumerate(events)
                 ]
@@ -66,6 +67,18 @@ def _in_words(threshold: str, units: str) -> str:
     """As ≥ 5 mm h⁻¹, or < p10."""
     pretty = threshold.replace(">=", "≥").replace("<=", "≤")
     return pretty if "p" in pretty else f"{pretty} {units}"
+
+
+def _interval(
+    channel: Channel, scores: xr.Dataset, metric: str, event: int
+) -> tuple[xr.DataArray, xr.DataArray] | None:
+    """(model, lead_time) lower and upper ends of a score's intervals; None: they are not known."""
+    names = [f"{metric}_{end}" for end in ("lower", "upper")]
+    if any(f"{channel.variable}_{name}" not in scores for name in names):
+        return None
+    at = {threshold_name(channel.variable): event}
+    lower, upper = (_of(channel, scores, name).isel(at) for name in names)
+    return (lower, upper) if lower.notnull().any() else None
 
 
 def _of(channel: Channel, scores: xr.Dataset, metric: str) -> xr.DataArray:

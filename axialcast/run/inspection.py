@@ -243,7 +243,8 @@ def _skill(scores: Path) -> list[str]:
 
 def _skills(table: pd.DataFrame) -> Iterator[str]:
     """RMSE of each channel at a few lead times; raises as pandas where it is no such table."""
-    table = table[(table.metric == "rmse") & (table.region == "all")]
+    of_all = table.get("cases", "all") == "all"  # not of seasons or hours alone
+    table = table[(table.metric == "rmse") & (table.region == "all") & of_all]
     unit = "step_months" if "lead_time_months" in table else "step_hours"
     index = unit.replace("step", LEAD_TIME)
     table["channel"] = table.variable + table.level.map(

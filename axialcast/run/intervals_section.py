@@ -11,7 +11,8 @@ __all__ = ["IntervalsConfig"]
 
 
 class IntervalsConfig(Section):
-    """Intervals by a block bootstrap over initial times, and differences from the best baseline."""
+    """Intervals by a block bootstrap over initial times, and differences from the best baseline: of
+    all scores, those of events, seasons and hours among them."""
 
     level: Annotated[Share, Field(ge=0.5)] = 0.95
     """Share of such intervals that hold what they are of."""

@@ -55,6 +55,7 @@ class Kind:
 POSITIVE = Kind(to=np.log, back=np.exp)
 CORRELATION = Kind(np.inf, to=np.arctanh, back=np.tanh)
 SHARE = Kind(np.inf, limits=(0.0, 1.0))
+SKILL = Kind(np.inf, limits=(-1.0, 1.0))
 
 KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("rmse", "mae", "crps", "member_rmse"), POSITIVE),
@@ -63,7 +64,11 @@ KINDS: Mapping[str, Kind] = {
     "spread": Kind(told=False, to=np.log, back=np.exp),
     "spread_skill": Kind(1.0, to=np.log, back=np.exp),
     "frequency_bias": Kind(1.0, limits=(0.0, np.inf)),
-    "csi": SHARE,
+    **dict.fromkeys(("csi", "hit_rate", "fss"), SHARE),
+    "false_alarm_ratio": Kind(limits=(0.0, 1.0)),
+    "ets": Kind(np.inf, limits=(-1 / 3, 1.0)),
+    **dict.fromkeys(("hss", "sedi"), SKILL),
+    "seeps": Kind(limits=(0.0, np.inf)),
 }
 
 

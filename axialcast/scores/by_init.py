@@ -13,10 +13,23 @@ from numpy.typing import NDArray
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.scores.blocks import blocks_of
 
-__all__ = ["STATISTIC", "VARIABLE", "ByInit", "statistics_of"]
+__all__ = [
+    "EVENTS",
+    "FRACTIONS",
+    "JUDGED",
+    "PAIRS",
+    "RAIN",
+    "STATISTIC",
+    "VARIABLE",
+    "ByInit",
+    "statistics_of",
+]
 
-STATISTIC, VARIABLE = "statistic", "of_variable"
+STATISTIC, VARIABLE, JUDGED = "statistic", "of_variable", "judged_as"
 """Attributes that say what a variable of these datasets is."""
+
+PAIRS, EVENTS, FRACTIONS, RAIN = "pairs", "events", "fractions", "rain"
+"""What statistics judge; that of pairs is not said."""
 
 
 class ByInit:
@@ -25,7 +38,9 @@ class ByInit:
     Attributes:
         dataset: for each variable and statistic `<variable>_<statistic>` (init_time, model, region,
             lead_time, [level]), its mean over the area of the pair; NaN where nothing of the pair
-            is known. A metric is a function of their means over initial times.
+            is known. A metric is a function of their means over initial times. Of events
+            `<variable>_event_<statistic>` and `<variable>_fraction_<statistic>` have the dimensions
+            `<variable>_threshold` and `neighbourhood` as well; of rain there is `<variable>_seeps`.
     """
 
     def __init__(self) -> None:
@@ -54,7 +69,7 @@ class ByInit:
         for name, array, places in _places(forecast):
             levels = [LEVEL] if isinstance(places, slice) else []
             dims = (INIT_TIME, "model", LEAD_TIME, *levels, "region")
-            coords = {**labels, **{dim: forecast[dim] for dim in (LEAD_TIME, *levels)}}
+            coords = {**labels, **{dim: forecast[dim].variable for dim in (LEAD_TIME, *levels)}}
             for statistic, values in rows.items():
                 found = np.where(absent, np.nan, values)[:, :, :, places].astype(np.float32)
                 attrs = {STATISTIC: statistic, VARIABLE: name}
@@ -66,12 +81,22 @@ class ByInit:
         )
         self.dataset.attrs["title"] = "axialcast scores of each initial time"
 
+    def add(self, rows: xr.Dataset) -> None:
+        """Takes statistics of events or rain of all pairs, with their labels: see
+        `axialcast.scores.event_labels`."""
+        init_times = self.dataset[INIT_TIME]
+        self.dataset = self.dataset.merge(rows.assign_coords({INIT_TIME: init_times}))
 
-def statistics_of(by_init: xr.Dataset) -> dict[str, dict[str, xr.DataArray]]:
-    """Statistics by variable and by name."""
+
+def statistics_of(by_init: xr.Dataset, judged: str = PAIRS) -> dict[str, dict[str, xr.DataArray]]:
+    """Statistics by variable and by name.
+
+    Args:
+        judged: what they judge.
+    """
     found: dict[str, dict[str, xr.DataArray]] = {}
     for array in by_init.data_vars.values():
-        if STATISTIC in array.attrs:
+        if STATISTIC in array.attrs and array.attrs.get(JUDGED, PAIRS) == judged:
             found.setdefault(array.attrs[VARIABLE], {})[array.attrs[STATISTIC]] = array
     return found
 

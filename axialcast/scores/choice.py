@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from axialcast.scores.contingency import EVENT_METRICS
 from axialcast.scores.ensembles import ENSEMBLE_METRICS
-from axialcast.scores.event_labels import FSS, SEEPS
+from axialcast.scores.event_labels import FSS, OF_EVENTS, SEEPS
 from axialcast.scores.events import Events
 from axialcast.scores.metrics import METRICS
 
@@ -17,7 +16,7 @@ def chosen_metrics(metrics: Sequence[str], events: Events | None) -> tuple[list[
     Raises:
         ValueError: one is unknown, or of events that are not said, or none is of pairs.
     """
-    each, others = METRICS | ENSEMBLE_METRICS, (*EVENT_METRICS, FSS, SEEPS)
+    each, others = METRICS | ENSEMBLE_METRICS, OF_EVENTS
     unknown = [name for name in metrics if name not in each and name not in others]
     of_pairs = [name for name in dict.fromkeys(metrics) if name in each]
     of_events = [name for name in dict.fromkeys(metrics) if name in others]

@@ -94,10 +94,24 @@ class EventSums:
                 if self.fractions is not None:
                     self.fractions.add((row, column, number), known, there, said)
 
+    @property
+    def places(self) -> list[int]:
+        """(e,) of the events' channels among these."""
+        return [event.place - self.first for event in self.events]
+
     def means(self) -> dict[str, NDArray[np.float64]]:
         """Parts by name, (m, l, e, r); NaN where there is no pair."""
-        counted = self.pairs.counted()[:, [event.place - self.first for event in self.events]]
+        counted = self.pairs.counted()[:, self.places]
         return dict(zip(PARTS, self.sums.sum(0) / counted, strict=True))
+
+    def rows(self) -> dict[str, NDArray[np.float64]]:
+        """Parts by name, (i, m, l, e, r); NaN where there is no pair."""
+        parts = np.where(self.absent()[:, None], np.nan, np.moveaxis(self.sums, 1, 0))
+        return dict(zip(PARTS, parts, strict=True))
+
+    def absent(self) -> NDArray[np.bool_]:
+        """(i, l, e, r) where there is no pair."""
+        return np.asarray(self.pairs.pairs[:, :, self.places] == 0)
 
     def _table(
         self,

@@ -4,7 +4,6 @@ Shapes: i init times, l lead times, z levels, h latitudes, w longitudes, r regio
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -18,14 +17,13 @@ from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, NUMBER, TIME
 from axialcast.scores.blocks import Block, blocks_of
 from axialcast.scores.by_init import ByInit
 from axialcast.scores.cases import ALL_CASES, Cases, beside, of_some
-from axialcast.scores.choice import chosen_metrics, for_ensembles
+from axialcast.scores.choice import chosen_metrics
 from axialcast.scores.drawn import DrawnField, skill
-from axialcast.scores.ensembles import ENSEMBLE_METRICS, labelled_ranks
-from axialcast.scores.event_labels import SEEPS, labelled_events, labelled_seeps
+from axialcast.scores.ensembles import ENSEMBLE_METRICS
 from axialcast.scores.events import Events, events_of, rain_of
 from axialcast.scores.fractions import check_widths
 from axialcast.scores.kept import KeptSums
-from axialcast.scores.labels import labelled_scores
+from axialcast.scores.labelling import Labels
 from axialcast.scores.matching import matched, valid_times
 from axialcast.scores.metrics import METRICS
 from axialcast.scores.models import Models
@@ -132,13 +130,10 @@ def evaluate(
         own=own,
     )
     names = list(region_weights(grid_of(truths), regions or {}))
-    labels = _Labels(forecast, list(scored), names, of_pairs, of_events)
+    labels = Labels(forecast, list(scored), names, of_pairs, of_events)
     scores = labels.scores(setting, sums)
     if by_init is not None:
-        found = setting.pair_sums(sums, forecast.sizes[INIT_TIME])
-        parts = (found, setting.ensemble_sums(sums, found), setting.own_sums(sums, found))
-        rows = {name: array for part in parts if part for name, array in part.rows().items()}
-        by_init.fill(rows, found.pairs, forecast, models=list(scored), regions=names)
+        labels.fill(by_init, setting, sums)
     if cases is not None:
         init_times = np.concatenate([block.init_times for block in blocks_of(forecast)])
         pairs = cases.pairs(init_times, leads_of(forecast))
@@ -153,43 +148,6 @@ def evaluate(
     if NUMBER in forecast.dims:
         scores.attrs["num_members"] = forecast.sizes[NUMBER]
     return scores
-
-
-@dataclass(frozen=True, eq=False)
-class _Labels:
-    """How scores are labelled.
-
-    Args:
-        forecast: that was scored.
-        models, regions: names.
-        of_pairs, of_events: metrics.
-    """
-
-    forecast: xr.Dataset
-    models: Sequence[str]
-    regions: Sequence[str]
-    of_pairs: Sequence[str]
-    of_events: Sequence[str]
-
-    def scores(self, setting: Setting, sums: Sums) -> xr.Dataset:
-        """Scores of what pairs say."""
-        forecast, of_events = self.forecast, self.of_events
-        found = setting.pair_sums(sums, forecast.sizes[INIT_TIME])
-        own_sums, ensembles = setting.own_sums(sums, found), setting.ensemble_sums(sums, found)
-        chosen = for_ensembles(self.of_pairs, ensembles is not None)
-        names = (self.models, chosen, self.regions)
-        scores = labelled_scores(found, forecast, *names, ensembles, own_sums)
-        labels = {"region": self.regions, LEAD_TIME: forecast[LEAD_TIME]}
-        labels |= {dim: forecast[dim] for dim in (LEVEL,) if dim in forecast.dims}
-        if ensembles and (ranks := ensembles.histogram()) is not None:
-            scores = scores.merge(labelled_ranks(ranks, forecast, labels))
-        labels = {"model": self.models, **labels}
-        of_tables = [name for name in of_events if name != SEEPS]
-        if of_tables and (tables := setting.event_sums(sums, found)):
-            scores = scores.merge(labelled_events(tables, forecast, labels, of_tables))
-        if SEEPS in of_events and (rain := setting.seeps_sums(sums, found)):
-            scores = scores.merge(labelled_seeps(rain, forecast, labels))
-        return scores
 
 
 def keep_sums(

@@ -4,14 +4,20 @@ Shapes: i init times, l lead times, h rows, w columns, r regions, m models, e ev
 neighbourhoods.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from axialcast.scores.sums import PairSums, Sums, rows_of
 
-__all__ = ["FRACTION_SUMS", "FractionSums", "check_widths", "counts_around"]
+__all__ = [
+    "FRACTION_SUMS",
+    "FractionSums",
+    "check_widths",
+    "counts_around",
+    "fractions_skill_score",
+]
 
 FRACTION_SUMS = "fractions"
 """Name of their sums among others."""
@@ -78,15 +84,21 @@ class FractionSums:
             self.sums[case, :, :, lead, event, number] = shares
 
     def score(self) -> NDArray[np.float64]:
-        """(m, l, e, n, r) fractions skill score: 1 is perfect, 0 none; NaN without any event.
-
-        Roberts and Lean (2008, Mon. Wea. Rev. 136, eqs. 5 to 7), of sums over all pairs
-        (Mittermaier 2021, Mon. Wea. Rev. 149, section 2d).
-        """
+        """(m, l, e, n, r) see `fractions_skill_score`; of sums over all pairs (Mittermaier 2021,
+        Mon. Wea. Rev. 149, section 2d)."""
         difference, forecast, observed = self.sums.sum(0)
-        whole = forecast + observed
-        error = np.divide(difference, whole, out=np.full_like(whole, np.nan), where=whole > 0)
-        return np.asarray(1 - error)
+        return fractions_skill_score({"difference": difference, "whole": forecast + observed})
+
+    def rows(self, absent: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+        """(i, m, l, e, n, r) by name, what the score is a function of the means of.
+
+        Args:
+            absent: (i, l, e, r) where there is no pair, and they are NaN.
+        """
+        difference, forecast, observed = np.moveaxis(self.sums, 1, 0)
+        each = {"difference": difference, "whole": forecast + observed}
+        left_out = absent[:, None, :, :, None]
+        return {name: np.where(left_out, np.nan, rows) for name, rows in each.items()}
 
     def _whole(
         self, known: NDArray[np.bool_], width: int
@@ -103,6 +115,19 @@ class FractionSums:
 
     def _around(self, field: NDArray[np.bool_], width: int) -> NDArray[np.int32]:
         return counts_around(field, width, is_periodic=self._is_periodic)
+
+
+def fractions_skill_score(means: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """1 is perfect, 0 no skill; NaN without any event.
+
+    Roberts and Lean (2008, Mon. Wea. Rev. 136, eqs. 5 to 7).
+
+    Args:
+        means: the squared differences of fractions, and the sum of their squares.
+    """
+    difference, whole = means["difference"], means["whole"]
+    error = np.divide(difference, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+    return np.asarray(1 - error)
 
 
 def check_widths(widths: Sequence[int], shape: tuple[int, int]) -> None:

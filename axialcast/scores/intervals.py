@@ -5,6 +5,7 @@ resamples, s statistics, g metrics, m models, r regions, l lead times, z levels.
 """
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,16 @@ from numpy.typing import NDArray
 
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.scores.better import kind_of
-from axialcast.scores.by_init import statistics_of
+from axialcast.scores.by_init import EVENTS, FRACTIONS, PAIRS, RAIN, statistics_of
+from axialcast.scores.cases import ALL_CASES, Cases, beside
+from axialcast.scores.contingency import EVENT_METRICS
 from axialcast.scores.ensembles import ENSEMBLE_METRICS
-from axialcast.scores.labels import INTERVAL
+from axialcast.scores.event_labels import FSS, OF_EVENTS, SEEPS
+from axialcast.scores.fractions import fractions_skill_score
+from axialcast.scores.labels import INTERVAL, scored_names
 from axialcast.scores.metrics import METRICS
 from axialcast.scores.uncertainty import Metric, Resampling, Uncertain, uncertain
+from axialcast.times.leads import leads_of
 
 __all__ = ["Resampling", "intervals", "with_intervals"]
 
@@ -35,6 +41,7 @@ def intervals(
     how: Resampling = DEFAULT,
     own: Mapping[str, Metric] | None = None,
     reference: str = "forecast",
+    cases: Cases | None = None,
 ) -> xr.Dataset:
     """Intervals of scores, and differences of the forecast from the best baseline.
 
@@ -44,6 +51,8 @@ def intervals(
         how: they are found.
         own: metrics by users' files, by name.
         reference: the model that others are compared with.
+        cases: pairs that are looked at by themselves, too, as if there were no others: all then
+            has a dimension `cases`, as the scores have.
 
     Returns:
         For each variable, of dimensions (model, metric, region, lead_time, [level]),
@@ -55,14 +64,37 @@ def intervals(
         of one as large if there were none; and `<variable>_difference_significant`, 1 where it is
         even though many were asked for: false discoveries among all variables, levels and lead
         times of a metric and region are held at 1 - level (Benjamini and Hochberg 1995; Wilks
-        2016, Bull. Am. Meteorol. Soc. 97).
+        2016, Bull. Am. Meteorol. Soc. 97). Of metrics of events and of rain, the same as
+        `<variable>_<metric>_lower` and so on, along the dimensions that these scores have.
     """
-    known = {**METRICS, **ENSEMBLE_METRICS, **(own or {})}
-    chosen = {name: known[name] for name in metrics if name in known}
-    found = xr.Dataset()
-    for variable, statistics in statistics_of(by_init).items():
-        found = found.merge(_of_variable(variable, statistics, chosen, how, reference))
-    significant(found, 1 - how.level)
+    known: dict[str, Mapping[str, Metric]] = {
+        PAIRS: {**METRICS, **ENSEMBLE_METRICS, **(own or {})},
+        EVENTS: EVENT_METRICS,
+        FRACTIONS: {FSS: fractions_skill_score},
+        RAIN: {SEEPS: itemgetter(SEEPS)},
+    }
+    chosen = {
+        judged: {name: metric for name, metric in of.items() if name in metrics}
+        for judged, of in known.items()
+    }
+
+    def found_of(which: NDArray[np.bool_] | None) -> xr.Dataset:
+        """Of some pairs (i, l); None: of all."""
+        found = xr.Dataset()
+        for judged in (name for name, of in chosen.items() if of):
+            part = xr.Dataset()
+            for variable, statistics in statistics_of(by_init, judged).items():
+                of = (variable, statistics, chosen[judged], how, reference, which)
+                part = part.merge(_of_variable(*of))
+            significant(part, 1 - how.level)
+            found = found.merge(part if judged == PAIRS else _each_metric_apart(part))
+        return found
+
+    found = found_of(None)
+    if cases is not None:
+        pairs = cases.pairs(by_init[INIT_TIME].values, leads_of(by_init))
+        each = [found, *(found_of(which) for which in pairs.values())]
+        found = beside(each, [ALL_CASES, *pairs])
     found.attrs = {"interval_level": how.level, "interval_resamples": how.resamples}
     return found
 
@@ -73,9 +105,17 @@ def with_intervals(
     *,
     how: Resampling = DEFAULT,
     own: Mapping[str, Metric] | None = None,
+    cases: Cases | None = None,
 ) -> xr.Dataset:
-    """Scores and how sure they are, of `evaluate`'s result: see `intervals`."""
-    found = intervals(by_init, metrics=scores["metric"].values.tolist(), how=how, own=own)
+    """Scores and how sure they are, of `evaluate`'s result: see `intervals`.
+
+    Args:
+        cases: that `evaluate` was given; None: only how sure the scores of all pairs are.
+    """
+    scored = scored_names(scores)
+    events = [name for name in OF_EVENTS if any(f"{one}_{name}" in scores for one in scored)]
+    metrics = [*scores["metric"].values.tolist(), *events]
+    found = intervals(by_init, metrics=metrics, how=how, own=own, cases=cases)
     for array in found.data_vars.values():
         units = scores[array.attrs[INTERVAL]].attrs
         array.attrs = {**{k: units[k] for k in SHARED if k in units}, **array.attrs}
@@ -88,19 +128,30 @@ def by_lead(
     metrics: Mapping[str, Metric],
     pairs: Sequence[tuple[int, int]],
     how: Resampling,
+    which: NDArray[np.bool_] | None = None,
 ) -> Uncertain:
-    """Arrays (g, m, r, l, [z]) and (g, k, r, l, [z]), found for each lead time and level.
+    """Arrays (g, m, ..., l, [z]) and (g, k, ..., l, [z]), found for each lead time and level.
 
     Args:
-        statistics: by name, (init_time, model, region, lead_time, [level]).
+        statistics: by name, (init_time, model, ..., lead_time, [level]), the dots being regions
+            and, of events, thresholds and neighbourhoods.
         metrics, pairs, how: as of `uncertain`.
+        which: (i, l) pairs that count; None: all.
     """
     arrays = {name: array.values for name, array in statistics.items()}
-    shape = next(iter(arrays.values())).shape[3:]
-    found = [
-        uncertain({n: a[(..., *at)] for n, a in arrays.items()}, metrics, pairs, how)
-        for at in np.ndindex(shape)
-    ]
+    example = next(iter(statistics.values()))
+    shape = example.shape[example.dims.index(LEAD_TIME) :]
+
+    def rows(at: Any) -> dict[str, NDArray[Any]]:
+        every = {name: array[(..., *at)] for name, array in arrays.items()}
+        if which is None:
+            return every
+        here = which[:, at[0]]
+        if not here.any():
+            return {name: np.full_like(array[:1], np.nan) for name, array in every.items()}
+        return {name: array[here] for name, array in every.items()}
+
+    found = [uncertain(rows(at), metrics, pairs, how) for at in np.ndindex(shape)]
     stacked = (np.stack(each, -1) for each in zip(*found, strict=True))
     return Uncertain(*(each.reshape(*each.shape[:-1], *shape) for each in stacked))
 
@@ -133,7 +184,9 @@ def significant(found: xr.Dataset, rate: float) -> None:
             "flag_values": np.array([-1, 0, 1], np.int8),
             "flag_meanings": "unknown no yes",
         }
-        found[f"{variable}_difference_significant"] = (array.dims, part.reshape(array.shape), attrs)
+        told = xr.Variable(array.dims, part.reshape(array.shape), attrs)
+        order = found[f"{variable}_difference_p"].dims
+        found[f"{variable}_difference_significant"] = told.transpose(*order)
 
 
 def _of_variable(
@@ -142,17 +195,18 @@ def _of_variable(
     metrics: Mapping[str, Metric],
     how: Resampling,
     reference: str,
+    which: NDArray[np.bool_] | None,
 ) -> xr.Dataset:
     """Intervals of one variable and its differences, without what is significant among all."""
     example = next(iter(statistics.values()))
     models = example["model"].values.tolist()
     others = [place for place, name in enumerate(models) if name != reference]
     own = models.index(reference)
-    sure = by_lead(statistics, metrics, [(own, other) for other in others], how)
+    sure = by_lead(statistics, metrics, [(own, other) for other in others], how, which)
     best = _best(sure.scores, others, list(metrics))
     coords = {name: example.coords[name] for name in example.coords if name != INIT_TIME}
     coords |= {"metric": list(metrics)}
-    behind = ("region", LEAD_TIME, *([LEVEL] if LEVEL in example.dims else []))
+    behind = tuple(map(str, example.dims[2:]))
     title = {INTERVAL: variable}
     fields: dict[str, Any] = {
         f"{variable}_{end}": (
@@ -185,7 +239,23 @@ def _of_variable(
         }
         fields[f"{variable}_best_baseline"] = (("metric", *behind), best, {**title, **flags})
     found = xr.Dataset(fields, coords)
-    return found.transpose("model", "metric", "region", LEAD_TIME, LEVEL, missing_dims="ignore")
+    return found.transpose(
+        "model", "metric", ..., "region", LEAD_TIME, LEVEL, missing_dims="ignore"
+    )
+
+
+def _each_metric_apart(part: xr.Dataset) -> xr.Dataset:
+    """`<variable>_<metric>_lower` and so on, of `<variable>_lower` along metrics."""
+    found = {}
+    for name, array in part.data_vars.items():
+        variable = array.attrs[INTERVAL]
+        for metric in part["metric"].values.tolist():
+            one = f"{variable}_{metric}"
+            attrs = {**array.attrs, INTERVAL: one}
+            attrs["long_name"] = f"{array.attrs['long_name']} ({metric})"
+            apart = array.sel(metric=metric, drop=True).assign_attrs(attrs)
+            found[str(name).replace(variable, one, 1)] = apart
+    return xr.Dataset(found)
 
 
 def _best(

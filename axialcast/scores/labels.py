@@ -11,10 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from axialcast.names import LEAD_TIME, LEVEL, NUMBER
-from axialcast.scores.cases import CASES, of_all_cases
-from axialcast.scores.contingency import EVENT_METRICS
+from axialcast.scores.cases import ALL_CASES, CASES, of_all_cases
 from axialcast.scores.ensembles import ENSEMBLE_METRICS, EnsembleSums
-from axialcast.scores.event_labels import FSS, NEIGHBOURHOOD, SEEPS, threshold_name
+from axialcast.scores.event_labels import NEIGHBOURHOOD, OF_EVENTS, threshold_name
 from axialcast.scores.metrics import METRICS
 from axialcast.scores.own import OwnSums
 from axialcast.scores.sums import PairSums
@@ -36,6 +35,8 @@ INTERVAL = "interval_of"
 
 COLUMNS = ["model", "variable", "level", LEAD_TIME, "metric", "region", "value"]
 COLUMNS += ["num_pairs", "masked"]
+ENDS = ("lower", "upper")
+"""Columns, and what variables of intervals end with."""
 
 
 def labelled_scores(
@@ -88,7 +89,9 @@ def to_table(scores: xr.Dataset) -> pd.DataFrame:
     is how many pairs the score is the mean of, `masked` the share of their area left out of it.
     Where events were scored, `threshold` says which values they are, `neighbourhood` how wide the
     squares of the fractions skill score are; both are NaN for other metrics. Where seasons or hours
-    were scored, `cases` says which, `all` being all.
+    were scored, `cases` says which, `all` being all. Where it was asked how sure scores are (see
+    `axialcast.verify.with_intervals`), `lower` and `upper` are the ends of their intervals, NaN
+    where too little is known.
     """
     tables, scored = [], scored_names(scores)
     for name, array in scores.data_vars.items():
@@ -96,22 +99,27 @@ def to_table(scores: xr.Dataset) -> pd.DataFrame:
             continue
         tables.append(_tidy(scores, array, str(name)))
         threshold = threshold_name(str(name))
-        for metric in (*EVENT_METRICS, FSS, SEEPS):
+        for metric in OF_EVENTS:
             if f"{name}_{metric}" in scores:
                 found = scores[f"{name}_{metric}"]
-                found = found.rename({threshold: "threshold"} if threshold in found.dims else {})
-                tables.append(_tidy(scores, found, str(name)).assign(metric=metric))
+                table = _tidy(scores, found, str(name)).rename(columns={threshold: "threshold"})
+                tables.append(table.assign(metric=metric))
     whole = pd.concat(tables, ignore_index=True)
     unit = "months" if in_months(leads_of(scores)) else "hours"
-    more = [column for column in (CASES, "threshold", NEIGHBOURHOOD) if column in whole]
+    more = [column for column in (*ENDS, CASES, "threshold", NEIGHBOURHOOD) if column in whole]
     whole = whole[[*COLUMNS, *more]]
     return whole.rename(columns={LEAD_TIME: f"{LEAD_TIME}_{unit}"})
 
 
 def _tidy(scores: xr.Dataset, array: xr.DataArray, name: str) -> pd.DataFrame:
-    """Scores of a variable beside the counts of its pairs."""
-    counts = {"num_pairs": scores[num_pairs_name(name)], "masked": scores[masked_name(name)]}
-    columns = xr.broadcast(xr.Dataset({"value": array, **counts}).drop_attrs())[0]
+    """Scores of a variable beside the counts of its pairs and the ends of their intervals."""
+    beside = {"num_pairs": scores[num_pairs_name(name)], "masked": scores[masked_name(name)]}
+    for end in (end for end in ENDS if f"{array.name}_{end}" in scores):
+        found = scores[f"{array.name}_{end}"]
+        if CASES in array.dims and CASES not in found.dims:
+            found = found.expand_dims({CASES: [ALL_CASES]}).reindex({CASES: array[CASES]})
+        beside[end] = found
+    columns = xr.broadcast(xr.Dataset({"value": array, **beside}).drop_attrs())[0]
     table = columns.to_dataframe(dim_order=list(array.dims)).reset_index()
     table["variable"] = name
     if not in_months(leads_of(scores)):

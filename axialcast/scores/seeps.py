@@ -108,6 +108,10 @@ class SeepsSums:
         pairs = self.pairs.sum(0, dtype=np.int64)
         return np.asarray(self.sums.sum(0) / np.where(pairs > 0, pairs, np.nan))
 
+    def rows(self) -> NDArray[np.float64]:
+        """(i, m, l, s, r) of each pair; NaN where there is none."""
+        return np.where((self.pairs == 0)[:, None], np.nan, self.sums)
+
 
 def penalties(dry: NDArray[np.float64]) -> NDArray[np.float64]:
     """(9, …) at 3 v + f what a forecast of category v costs where the truth is f: 0 is dry, 1 light

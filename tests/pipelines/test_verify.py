@@ -128,7 +128,10 @@ def test_scores_on_disk(config, capsys):
         "value",
         "num_pairs",
         "masked",
+        "lower",
+        "upper",
     ]
+    assert (table.lower <= table.value)[table.lower.notna()].all()
     assert len(table) == 6 * 4 * 2 * 3
     own = table[(table.model == "forecast") & table.metric.isin(["rmse", "mae", "bias"])]
     np.testing.assert_allclose(own.value, 200.0, rtol=1e-5)

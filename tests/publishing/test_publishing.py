@@ -138,6 +138,17 @@ def test_a_smaller_ensemble_replaces_a_larger_one(run, there):
     assert len(axialcast.load(ADDRESS, device="cpu").checkpoint.members) == 1
 
 
+def test_the_card_tells_errors_of_all_forecasts_not_of_seasons(run):
+    head, *rows = SCORES.splitlines()
+    of = {"all": rows, "DJF": [row.replace("100.5", "9.25") for row in rows]}
+    lines = [f"{row},{case}" for case, each in of.items() for row in each]
+    (run / "scores.csv").write_text("\n".join([f"{head},cases", *lines, ""]))
+    checkpoint = load_checkpoint(run / "checkpoint")
+    card = model_card(checkpoint, ADDRESS, scores=run / "scores.csv")
+    assert "100.5" in card
+    assert "9.25" not in card
+
+
 def test_the_card_says_what_it_is(run):
     (run / "scores.csv").write_text(SCORES)
     checkpoint = load_checkpoint(run / "checkpoint")

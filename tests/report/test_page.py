@@ -13,6 +13,7 @@ from axialcast.report import figures, wording
 from axialcast.report.page import report_html
 from axialcast.scores.shown import headline
 from axialcast.verify import (
+    ByInit,
     Climatology,
     DampedPersistence,
     Events,
@@ -20,6 +21,7 @@ from axialcast.verify import (
     Persistence,
     evaluate,
     spectra,
+    with_intervals,
 )
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
@@ -151,6 +153,31 @@ def test_events_have_curves_and_tables(scored, page):
         cost = -values if name == "surface_csi" else np.abs(np.log(values))
         assert [bool(mark) for mark, _ in found] == (cost[0] <= cost[1]).ravel().tolist()
     assert ">Events</h2>" not in page
+
+
+def test_curves_of_events_have_bands_where_it_is_known_how_sure_they_are(scored):
+    _, forecast, analysis, climatology = scored
+    by_init = ByInit()
+    options = {"metrics": ["rmse", "csi"], "events": Events({"surface": [0, 2.5]})}
+    scores = evaluate(forecast, analysis, climatology=climatology, by_init=by_init, **options)
+    sure = with_intervals(scores, by_init.dataset)
+    sure["surface_csi_lower"] = sure.surface_csi - 0.25
+    sure["surface_csi_upper"] = sure.surface_csi + 0.125
+    drawn = {}
+    with pytest.MonkeyPatch.context() as patch:
+        original = figures.svg
+        patch.setattr(
+            figures, "svg", lambda f, about: drawn.update({about: f}) or original(f, about)
+        )
+        shown = page_of((sure, *scored[1:]))
+    assert shown.count("Bands are intervals of 95 %") == 2
+    [axes] = next(f for about, f in drawn.items() if "≥ 2.5 m² s⁻²: Critical" in about).axes
+    at = {"region": "all", "model": "forecast", "surface_threshold": ">= 2.5"}
+    [band] = axes.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    values = sure.surface_csi.sel(at).values
+    assert heights.min() == pytest.approx(values.min() - 0.25)
+    assert heights.max() == pytest.approx(values.max() + 0.125)
 
 
 def test_of_one_row_or_column_no_map_is_drawn(scored):

@@ -93,6 +93,16 @@ def test_scores_that_are_none(here: Path, scores: bytes) -> None:
     assert line.endswith("); remove it and run the pipeline verify")
 
 
+def test_scores_of_seasons_are_not_those_of_the_run(here: Path) -> None:
+    shutil.copytree(STORED / "checkpoint", here / "checkpoint")
+    Path("scores.csv").write_text(
+        "model,variable,level,lead_time_hours,metric,region,value,num_pairs,masked,cases\n"
+        "forecast,y,1,24,rmse,all,3,9,0,all\nforecast,y,1,24,rmse,all,5,4,0,DJF\n"
+        "persistence,y,1,24,rmse,all,4,9,0,all\npersistence,y,1,24,rmse,all,6,4,0,DJF\n"
+    )
+    assert describe(here)[-1].endswith("RMSE of y 1 hPa: 24 h 3 (persistence 4)")
+
+
 @pytest.mark.parametrize(
     ("config", "stages"),
     [
