@@ -9,7 +9,7 @@ import xarray as xr
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from axialcast.report.drawing import (
@@ -39,6 +39,9 @@ __all__ = [
 
 ERROR, SPREAD = "error of the mean", "spread"
 """What is drawn as a forecast's error, and beside it."""
+
+MOST_TICKS = 7
+"""Of wave numbers, as wide as wavelengths are."""
 
 FORECAST_LINE: dict[str, Any] = {"color": OWN, "linewidth": 2.6, "zorder": 5}
 OTHER_LINE: dict[str, Any] = {"color": PLAIN, "linewidth": 1.2, "zorder": 2}
@@ -165,18 +168,29 @@ def scorecard(
         return svg(figure, f"{about}. {said}")
 
 
-def energies(shares: xr.DataArray, *, title: str, label: str, names: Sequence[str]) -> Markup:
+def energies(
+    shares: xr.DataArray,
+    *,
+    title: str,
+    label: str,
+    axis: str,
+    wavelength_km: float | None,
+    names: Sequence[str],
+) -> Markup:
     """Shares of the truth's energy against wave number, a line per lead time, darker for longer.
 
     Args:
         shares: (source, lead_time, wave_number) of the forecast, and of the mean of its members.
         label: what the vertical axis shows.
+        axis: what wave numbers count.
+        wavelength_km: of wave number 1; None: they have no lengths.
         names: of the lead times.
     """
     waves = shares[shares.dims[-1]].values
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.3, 3.5))
-        axes = figure.add_axes((0.115, 0.14, 0.6, 0.73))
+        bottom = 0.14 if wavelength_km is None else 0.19
+        axes = figure.add_axes((0.115, bottom, 0.6, 0.87 - bottom))
         axes.axhline(1, color=GREY, linewidth=0.8, zorder=1)
         for source, style in zip(shares.values, ("-", "--"), strict=False):
             for values, name, shade in zip(source, names, _shades(len(names)), strict=True):
@@ -190,8 +204,15 @@ def energies(shares: xr.DataArray, *, title: str, label: str, names: Sequence[st
                     label=f"{name}, mean" if is_mean else name,
                 )
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.set_xlabel("waves in a row")
+        powers = np.arange(np.ceil(np.log2(waves.min())), np.floor(np.log2(waves.max())) + 1)
+        shown = 2.0 ** powers[:: -(-len(powers) // MOST_TICKS)] if len(powers) else waves
+        lengths = (
+            [f"\n{wavelength_km / x:,.0f}" for x in shown] if wavelength_km else [""] * len(shown)
+        )
+        ticks = [f"{x:g}{length}" for x, length in zip(shown, lengths, strict=True)]
+        axes.set_xticks(shown, ticks)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel(f"{axis}; below, wavelength (km)" if wavelength_km else axis)
         axes.grid(axis="y")
         axes.tick_params(length=0, which="both")
         axes.spines["left"].set_visible(False)
@@ -199,7 +220,7 @@ def energies(shares: xr.DataArray, *, title: str, label: str, names: Sequence[st
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8.5)
         axes.text(0, 1.015, label, transform=axes.transAxes, color=GREY, va="bottom", size=8.5)
         axes.set_title(title, pad=18, color=INK, weight="bold")
-        return svg(figure, f"{title}: {label} against wave number")
+        return svg(figure, f"{title}: {label} against {axis}")
 
 
 def _frame(axes: Axes, leads: NDArray[np.float64], unit: str, *, is_correlation: bool) -> None:

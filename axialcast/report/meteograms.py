@@ -1,6 +1,7 @@
 """A meteogram: what a forecast says of one place, a plume where it is an ensemble."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -17,12 +18,15 @@ from axialcast.names import INIT_TIME, LEAD_TIME, NUMBER
 from axialcast.report.choosing import channel_chosen, init_chosen
 from axialcast.report.drawing import GREY, INK, OWN, STYLE
 from axialcast.report.wording import channel_name, counted, date, degrees, pretty_units
+from axialcast.times.dates import Leads
 from axialcast.times.leads import leads_of
 from axialcast.times.steps import in_months
 
-__all__ = ["nearest_cell", "plotted_meteogram"]
+__all__ = ["Panel", "members_of", "meteogram", "nearest_cell", "place_name", "plotted_meteogram"]
 
 MOST_PANELS = 4
+MOST_LINES = 50
+"""Members that have lines, evenly spread over all; the bands are of all."""
 BANDS = ((5, 95, 0.18), (25, 75, 0.3))
 """Percentiles of the members, and how dark."""
 
@@ -60,31 +64,67 @@ def plotted_meteogram(
     grid, leads = grid_of(forecast), leads_of(forecast)
     row, column = nearest_cell(grid, lat, lon)
     init = init_chosen(forecast, init_time)
-    x, unit = counted(leads)
-    with mpl.rc_context({**STYLE, "figure.facecolor": "white"}):
-        figure = Figure(figsize=(width, 0.9 + 1.6 * len(channels)), layout="constrained")
-        every = np.atleast_1d(figure.subplots(len(channels), 1, sharex=True))
-        for axes, channel in zip(every, channels, strict=True):
-            at = {INIT_TIME: init, grid.dims[0]: row, grid.dims[1]: column}
-            array = channel.of(forecast).isel(at).load()
-            _plume(axes, x, array)
-            axes.set_title(channel_name(channel, forecast), color=INK)
-            axes.set_ylabel(pretty_units(channel.units))
-            axes.grid(axis="y")
-        every[-1].set_xlabel(f"lead time ({unit})")
-        place = (float(np.broadcast_to(a, grid.shape)[row, column]) for a in _places(grid))
-        north, east = place
-        init_date = date(forecast[INIT_TIME].values[init], of_month=bool(in_months(leads)))
-        figure.suptitle(
-            f"{degrees(round(north, 2), 'N', 'S')} "
-            f"{degrees(round((east + 180) % 360 - 180, 2), 'E', 'W')}, from {init_date}",
-            color=GREY,
-            size=9,
-            x=0.01,
-            ha="left",
+    at = {INIT_TIME: init, grid.dims[0]: row, grid.dims[1]: column}
+    panels = [
+        Panel(
+            channel_name(channel, forecast),
+            pretty_units(channel.units),
+            members_of(channel.of(forecast).isel(at)),
         )
+        for channel in channels
+    ]
+    init_date = date(forecast[INIT_TIME].values[init], of_month=bool(in_months(leads)))
+    title = f"{place_name(grid, row, column)}, from {init_date}"
+    with mpl.rc_context({**STYLE, "figure.facecolor": "white"}):
+        figure = meteogram(panels, leads, title=title, width=width)
     FigureCanvasAgg(figure)
     return figure
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """What is drawn of a channel at a place.
+
+    Attributes:
+        name, units: in words.
+        members: (m, l) of a forecast; of one that is no ensemble m is 1.
+        truth: (l,) beside it; None: it is not known.
+        is_mean: whether the mean of members is drawn, or their median.
+    """
+
+    name: str
+    units: str
+    members: NDArray[np.floating]
+    truth: NDArray[np.floating] | None = None
+    is_mean: bool = False
+
+
+def meteogram(panels: Sequence[Panel], leads: Leads, *, title: str, width: float) -> Figure:
+    """Panels below one another against lead time, in the style that is in force."""
+    x, unit = counted(leads)
+    figure = Figure(figsize=(width, 0.9 + 1.6 * len(panels)), layout="constrained")
+    every = np.atleast_1d(figure.subplots(len(panels), 1, sharex=True))
+    for axes, panel in zip(every, panels, strict=True):
+        _plume(axes, x, panel)
+        axes.set_title(panel.name, color=INK)
+        axes.set_ylabel(panel.units)
+        axes.grid(axis="y")
+    every[-1].set_xlabel(f"lead time ({unit})")
+    figure.suptitle(title, color=GREY, size=9, x=0.01, ha="left")
+    return figure
+
+
+def members_of(array: xr.DataArray) -> NDArray[np.floating]:
+    """(m, l) of a place's forecast (lead_time, [number]); loads it."""
+    array = array if NUMBER in array.dims else array.expand_dims(NUMBER)
+    return np.asarray(array.transpose(NUMBER, LEAD_TIME).values)
+
+
+def place_name(grid: Grid, row: int, column: int) -> str:
+    """Coordinates of a cell's middle, as 12.5°N 30°W."""
+    north, east = (float(np.broadcast_to(a, grid.shape)[row, column]) for a in _places(grid))
+    east = round((east + 180) % 360 - 180, 2)
+    return f"{degrees(round(north, 2), 'N', 'S')} {degrees(east, 'E', 'W')}"
 
 
 def nearest_cell(grid: Grid, lat: float, lon: float) -> tuple[int, int]:
@@ -133,18 +173,21 @@ def _channels(
     return [first, *rest][:MOST_PANELS]
 
 
-def _plume(axes: Axes, x: NDArray[np.float64], array: xr.DataArray) -> None:
-    """A line; of an ensemble bands, members and their median."""
-    if array.sizes.get(NUMBER, 1) == 1:
-        values = array.squeeze(NUMBER) if NUMBER in array.dims else array
-        axes.plot(x, values, color=OWN, linewidth=2, marker="o", markersize=3)
-        return
-    members = array.transpose(NUMBER, LEAD_TIME).values
-    for low, high, alpha in BANDS:
-        ends = np.nanpercentile(members, (low, high), axis=0)
-        axes.fill_between(x, *ends, color=OWN, alpha=alpha, linewidth=0)
-    axes.plot(x, members.T, color=OWN, linewidth=0.5, alpha=0.5)
-    axes.plot(x, np.nanmedian(members, axis=0), color=OWN, linewidth=2)
+def _plume(axes: Axes, x: NDArray[np.float64], panel: Panel) -> None:
+    """A line; of an ensemble bands, members and their mean or median; and the truth."""
+    members = panel.members
+    if len(members) == 1:
+        axes.plot(x, members[0], color=OWN, linewidth=2, marker="o", markersize=3)
+    else:
+        for low, high, alpha in BANDS:
+            ends = np.nanpercentile(members, (low, high), axis=0)
+            axes.fill_between(x, *ends, color=OWN, alpha=alpha, linewidth=0)
+        lines = np.unique(np.linspace(0, len(members) - 1, MOST_LINES).round().astype(int))
+        axes.plot(x, members[lines].T, color=OWN, linewidth=0.5, alpha=0.5)
+        middle = np.nanmean if panel.is_mean else np.nanmedian
+        axes.plot(x, middle(members, axis=0), color=OWN, linewidth=2)
+    if panel.truth is not None:
+        axes.plot(x, panel.truth, color=INK, linewidth=1.4, dashes=(4, 2), zorder=4)
 
 
 def _places(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

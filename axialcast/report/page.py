@@ -23,6 +23,7 @@ from axialcast.report.ensembles import ensembles_shown
 from axialcast.report.events import events_shown
 from axialcast.report.losses import losses_shown
 from axialcast.report.pictures import drawn_of, skill_maps
+from axialcast.report.plumes import plumes_of
 from axialcast.report.skill import curves_shown, metrics_of, scorecard_shown, table_shown
 from axialcast.report.spectra import spectra_shown
 from axialcast.report.summary import facts_of, summary_of
@@ -82,6 +83,7 @@ def report_html(
         scorecard=scorecard_shown(whole, channels) if len(channels) > 1 else None,
         tables=[table_shown(whole, channel) for channel in chosen],
         ensembles=ensembles_shown(whole, chosen),
+        plumes=plumes_of(opened, analysis, drawn, chosen),
         events=events_shown(whole, chosen),
         spectra=spectra_shown(whole, chosen),
         losses=losses_shown(log),

@@ -1,9 +1,9 @@
 """What the report shows of spectra: how much of the truth's energy forecasts have, wave by wave."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import xarray as xr
-from markupsafe import Markup
 
 from axialcast.data.channels import Channel
 from axialcast.names import LEAD_TIME
@@ -18,15 +18,31 @@ __all__ = ["spectra_shown"]
 ROUNDING = 1e-11
 """Of the energy of a field: what is weaker is rounding of single precision, and no share of it."""
 
+AXES = {
+    "spherical harmonics": "total wave number",
+    "cosine transform": "waves across the shorter side",
+    "rows": "waves in a row",
+}
+"""What numbers count, by the attribute `transform` of a spectrum."""
+SAID = {
+    "spherical harmonics": "spherical harmonics, by total wave number: as many waves around the "
+    "globe",
+    "cosine transform": "a cosine transform in both directions, by the number of waves across the "
+    "shorter side of the region, halves among them",
+    "rows": "waves along rows of the grid, by how many a row has; rows count by their area",
+}
 
-def spectra_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> list[Markup]:
-    """A figure for each channel whose spectra are among the scores.
+
+def spectra_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> dict[str, Any] | None:
+    """A figure for each channel whose spectra are among the scores, and of which waves they are, in
+    words; None: there are none.
 
     Args:
         scores: with those of `axialcast.scores.spectra.spectra`.
         chosen: channels that the page shows.
     """
-    leads, found = shown_leads(leads_of(scores)), []
+    leads, figures = shown_leads(leads_of(scores)), []
+    said: dict[str, list[str]] = {}
     for channel in chosen:
         if spectrum_name(channel.variable) not in scores:
             continue
@@ -35,12 +51,32 @@ def spectra_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> list[Markup]
         truth = energy.sel({SOURCE: "truth"}, drop=True)
         truth = truth.where(truth > ROUNDING * truth.sum(WAVES))
         shares = energy.drop_sel({SOURCE: "truth"}) / truth
-        found.append(
+        shares = shares.dropna(WAVES, how="all")
+        if not shares.size:
+            continue
+        transform = energy.attrs.get("transform", "rows")  # of earlier versions
+        name, length = channel_name(channel, scores), energy.attrs.get("wavelength_km")
+        said.setdefault(_said(transform, length), []).append(name)
+        figures.append(
             energies(
-                shares.dropna(WAVES, how="all"),
-                title=channel_name(channel, scores),
+                shares,
+                title=name,
+                axis=AXES[transform],
+                wavelength_km=length,
                 label="Energy over the truth's",
                 names=[duration(lead) for lead in leads],
             )
         )
-    return found
+    if not figures:
+        return None
+    waves = [
+        words if len(said) == 1 else f"{words} ({', '.join(names)})"
+        for words, names in said.items()
+    ]
+    return {"waves": "; or of ".join(waves), "figures": figures}
+
+
+def _said(transform: str, wavelength_km: float | None) -> str:
+    """Which waves they are."""
+    long = "" if wavelength_km is None else f"; number 1 is {wavelength_km:,.0f} km long"
+    return SAID[transform] + long
