@@ -1,6 +1,7 @@
 """The kinds of tracker: each writes numbers by name and step into files of its own."""
 
 import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,7 +106,7 @@ class Wandb:
 
         known = folder / ID
         if not known.exists():
-            known.write_text(wandb.util.generate_id(), "utf-8")
+            known.write_text(uuid.uuid4().hex[:8], "utf-8")
         self._run: Any = wandb.init(
             project="axialcast",
             name=name,
@@ -113,7 +114,9 @@ class Wandb:
             dir=str(folder),
             resume="allow",
             mode="online" if os.environ.get("WANDB_MODE") == "online" else "offline",
+            settings=wandb.Settings(silent=True, console="off"),
         )
+        self._run.define_metric("*", step_metric="step")
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         self._run.log({**values, "step": step})
@@ -122,7 +125,7 @@ class Wandb:
         """It writes as lines come."""
 
     def close(self) -> None:
-        self._run.finish(quiet=True)
+        self._run.finish()
 
 
 KINDS = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": Wandb}

@@ -1,6 +1,8 @@
 """What trackers keep, read back from their own files: once each, whatever ended when."""
 
 import json
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,11 @@ def read(kind: str, output: Path) -> list[tuple[int, float]]:
         events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
         events.Reload()
         return [(event.step, event.value) for event in events.Scalars("loss")]
+    if kind == "wandb":
+        # A run that is resumed offline has a file for each start, and says again what it repeats.
+        starts = sorted(folder.glob("wandb/offline-run-*/*.wandb"))
+        rows = [row for path in starts for row in wandb_rows(path.read_bytes())]
+        return sorted({int(row["step"]): row["loss"] for row in rows}.items())
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
@@ -43,8 +50,27 @@ def read(kind: str, output: Path) -> list[tuple[int, float]]:
     return [(one.step, one.value) for one in client.get_metric_history(run.info.run_id, "loss")]
 
 
+def wandb_rows(content: bytes) -> Iterator[dict[str, float]]:
+    """Of a file of LevelDB's log format: records in blocks of 32 KiB, in parts of 7 bytes more."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    place, record = 7, b""
+    while place + 7 <= len(content):
+        if (left := 2**15 - place % 2**15) < 7:
+            place += left
+            continue
+        _, length, part = struct.unpack_from("<IHB", content, place)
+        record += content[place + 7 : place + 7 + length]
+        place += 7 + length
+        if part in (1, 4):  # whole, or the last part
+            found = Record.FromString(record)
+            record = b""
+            if found.HasField("history"):
+                yield {one.nested_key[0]: json.loads(one.value_json) for one in found.history.item}
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", ["tensorboard", "mlflow"])
+@pytest.mark.parametrize("kind", ["tensorboard", "mlflow", "wandb"])
 def test_a_series_goes_on_where_the_log_does(kind: str, tmp_path: Path) -> None:
     pytest.importorskip(kind, reason=f"pip install 'axialcast[{kind}]'")
     output = tmp_path / "run"
