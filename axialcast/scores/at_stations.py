@@ -63,7 +63,7 @@ def at_stations(
 
         def seen(array: xr.DataArray) -> NDArray[np.float64]:
             if NUMBER in array.dims:
-                array = array.mean(NUMBER)
+                array = array.astype(np.float64).mean(NUMBER)
             values = array.transpose(INIT_TIME, LEAD_TIME, *dims).values
             return near.values(values) + correction
 

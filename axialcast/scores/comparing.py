@@ -17,7 +17,7 @@ from axialcast.scores.labels import INTERVAL, num_pairs_name
 from axialcast.scores.metrics import METRICS
 from axialcast.scores.uncertainty import Resampling
 
-__all__ = ["compared"]
+__all__ = ["FORECAST", "compared"]
 
 FORECAST, TRUTH_TOLD_BY = "forecast", "persistence"
 SAME = 1e-4

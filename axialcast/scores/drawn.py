@@ -59,7 +59,7 @@ class DrawnField:
         self,
         sums: Sums,
         at: tuple[slice, slice, slice],
-        forecast: NDArray[np.float32],
+        forecast: NDArray[np.floating],
         truth: NDArray[np.float32],
         normal: NDArray[np.float32],
     ) -> None:

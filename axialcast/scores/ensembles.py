@@ -111,14 +111,12 @@ def _statistics(errors: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
     return np.abs(errors).mean(-1) - apart, variance, (num + 1) / num * variance
 
 
-def mean_of(members: NDArray[np.float32], *, axis: int) -> NDArray[np.float32]:
+def mean_of(members: NDArray[np.float32], *, axis: int) -> NDArray[np.float64]:
     """Mean over the members that are known, NaN where these are fewer than two."""
     known = np.isfinite(members)
     number = known.sum(axis)
     total = members.sum(axis, dtype=np.float64, where=known)
-    mean = np.full(total.shape, np.nan, np.float32)
-    np.divide(total, number, out=mean, where=number > 1, casting="same_kind")
-    return mean
+    return np.asarray(total / np.where(number > 1, number, np.nan))
 
 
 class EnsembleSums:
@@ -148,7 +146,7 @@ class EnsembleSums:
         leads: slice,
         channels: slice,
         members: Mapping[str, Members],
-        predictions: Sequence[NDArray[np.float32]],
+        predictions: Sequence[NDArray[np.floating]],
         truth: NDArray[np.float32],
         normal: NDArray[np.float32],
     ) -> None:

@@ -30,7 +30,7 @@ from axialcast.times.steps import in_months
 
 __all__ = ["KeptSums", "Known", "checksum"]
 
-FORMAT = 3
+FORMAT = 4
 STATES, ANALYSIS = "of states", "of analysis"
 _NAME = re.compile(r"-?\d+-\d\d-\d\d-[0-9a-f]{64}\.(sums|json)")
 

@@ -164,15 +164,15 @@ class Models:
 
     def values(
         self,
-        forecast: NDArray[np.float32],
+        forecast: NDArray[np.floating],
         channels: slice,
         init_times: Times,
         lead_times: Leads,
         window: Window,
         starts: Starts,
-    ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]], dict[str, Members]]:
-        """(i, l, c, h, w) climatology at the valid times, values of each model, and members of
-        those that are ensembles of states.
+    ) -> tuple[NDArray[np.float32], list[NDArray[np.floating]], dict[str, Members]]:
+        """(i, l, c, h, w) climatology at the valid times, values of each model, means of members in
+        double precision, and members of those that are ensembles of states.
 
         Args:
             forecast: (i, l, c, h, w) its values.

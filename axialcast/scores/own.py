@@ -115,7 +115,7 @@ class OwnSums:
         cases: slice,
         leads: slice,
         channels: slice,
-        predictions: Sequence[NDArray[np.float32]],
+        predictions: Sequence[NDArray[np.floating]],
         truth: NDArray[np.float32],
         normal: NDArray[np.float32],
     ) -> None:

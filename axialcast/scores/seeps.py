@@ -64,7 +64,7 @@ class SeepsSums:
         cases: slice,
         leads: slice,
         channels: slice,
-        predictions: Sequence[NDArray[np.float32]],
+        predictions: Sequence[NDArray[np.floating]],
         truth: NDArray[np.float32],
         normal: NDArray[np.float32],
         valid: Times,
@@ -131,7 +131,7 @@ def penalties(dry: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _categories(
-    values: NDArray[np.float32], least: float, heavy: NDArray[np.float32]
+    values: NDArray[np.floating], least: float, heavy: NDArray[np.float32]
 ) -> NDArray[np.intp]:
     """0 where dry, 1 where rain is light, 2 where it is heavy."""
     wet = values > np.float32(least)

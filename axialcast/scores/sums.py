@@ -58,7 +58,7 @@ class PairSums:
         cases: slice,
         leads: slice,
         channels: slice,
-        predictions: Sequence[NDArray[np.float32]],
+        predictions: Sequence[NDArray[np.floating]],
         truth: NDArray[np.float32],
         normal: NDArray[np.float32],
     ) -> None:
@@ -119,7 +119,7 @@ class PairSums:
 
     def _statistics(
         self,
-        fields: Sequence[NDArray[np.float32]],
+        fields: Sequence[NDArray[np.floating]],
         observed: NDArray[np.float32],
         expected: NDArray[np.float32],
         work: NDArray[np.float64],
@@ -145,7 +145,7 @@ class PairSums:
 
     def _sum(
         self,
-        fields: Sequence[NDArray[np.float32]],
+        fields: Sequence[NDArray[np.floating]],
         observed: NDArray[np.float32],
         absent: NDArray[np.bool_] | None,
         work: NDArray[np.float64],

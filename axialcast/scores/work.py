@@ -185,13 +185,13 @@ class Work:
         """Of the block's initial times, those that are added at once."""
         return self._setting.pieces.stretches(cut, self.block)
 
-    def add(self, cut: Cut, cases: slice, forecast: NDArray[np.float32]) -> None:
+    def add(self, cut: Cut, cases: slice, forecast: NDArray[np.floating]) -> None:
         """Adds forecasts (i, l, c, [m], h, w) from some of the initial times."""
         setting, window = self._setting, self._window
         members: dict[str, Members] = {}
         if setting.pieces.num_members is not None:
             members["forecast"] = _members(forecast)
-            forecast = forecast.mean(3, dtype=np.float64).astype(np.float32)
+            forecast = forecast.mean(3, dtype=np.float64)  # not rounded before it is scored
         init_times = self.block.init_times[cases]
         lead_times = setting.pieces.lead_times[cut.leads]
         starts = {name: start[cases] for name, start in (self._starts or {}).items()}
