@@ -26,6 +26,10 @@ CHANNEL = "channel"
 
 CONVENTIONS = "CF-1.11"
 
+PLANET = "planet"
+"""Attribute of a dataset whose weather is not the Earth's: which planet it is of. Its maps have no
+coasts."""
+
 STANDARD_GRAVITY = 9.80665
 """What geopotential heights are geopotential over (m s-2)."""
 

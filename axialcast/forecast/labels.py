@@ -17,6 +17,7 @@ from axialcast.names import (
     LEAD_TIME,
     LEVEL,
     NUMBER,
+    PLANET,
     VALID_TIME,
 )
 from axialcast.times.dates import Leads, Times, later
@@ -73,4 +74,5 @@ def labelled(
         + (f", trained on {trained_on[0]} to {trained_on[1]}" if trained_on else ""),
         **step_numbers(checkpoint.step),
         **({"started_from": begun} if begun else {}),
+        **{k: v for k, v in checkpoint.provenance.items() if k == PLANET},
     )

@@ -15,7 +15,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.conventions import described
-from axialcast.names import COORDINATE_ATTRS, STANDARD_GRAVITY, TIME, VARIABLES
+from axialcast.names import (
+    COORDINATE_ATTRS,
+    PLANET,
+    STANDARD_GRAVITY,
+    TIME,
+    VARIABLES,
+)
 from axialcast.planet.quasigeostrophic import LEVELS, QuasiGeostrophicModel
 from axialcast.planet.spectral import Coefficients
 
@@ -26,6 +32,9 @@ MEAN_GEOPOTENTIAL = STANDARD_GRAVITY * np.array([11_784.0, 5_574.0, 1_949.0])
 
 MID_JANUARY = pd.Timestamp("2000-01-15")
 """When the northern jets are drawn to their strongest."""
+
+WITHOUT_CONTINENTS = "simulated, without continents"
+"""What its stores, and forecasts of networks that learned from them, say of their planet."""
 
 OUTPUT_HOURS = 6
 """Hours between the analyses that a nature run yields."""
@@ -204,5 +213,5 @@ def to_dataset(
     return xr.Dataset(
         {k: (dims, x.astype(np.float32), VARIABLES[k].attrs) for k, x in fields.items()},
         {name: (name, x, COORDINATE_ATTRS[name]) for name, x in coords.items()},
-        described("axialcast nature run", "simulate"),
+        {**described("axialcast nature run", "simulate"), PLANET: WITHOUT_CONTINENTS},
     )

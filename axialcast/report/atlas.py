@@ -96,9 +96,14 @@ def chosen_of(forecast: xr.Dataset, drawn: DrawnField) -> Chosen:
 
 
 def atlas_of(
-    forecast: xr.Dataset, analysis: xr.Dataset, drawn: DrawnField, chosen: Chosen
+    forecast: xr.Dataset,
+    analysis: xr.Dataset,
+    drawn: DrawnField,
+    chosen: Chosen,
+    *,
+    coasts: bool = True,
 ) -> dict[str, Any]:
-    """What `atlas.js` draws, as JSON, with the frame of its maps.
+    """What `atlas.js` draws, as JSON, with the frame of its maps, with coasts or without.
 
     Of the forecast and analysis only what is shown is read.
     """
@@ -106,7 +111,7 @@ def atlas_of(
     inits = forecast[INIT_TIME].values[chosen.cases]
     of_month = in_months(leads)
     valid = later(np.asarray(inits)[:, None], leads)
-    sheet = sheet_of(drawn.grid, chosen.rows, chosen.columns)
+    sheet = sheet_of(drawn.grid, chosen.rows, chosen.columns, coasts=coasts)
     box = [round(each, 3) for each in sheet.box]
     states, errors = _read(forecast, analysis, chosen, drawn.grid)
     names = [(channel_name(c, forecast), pretty_units(c.units)) for c in chosen.channels]

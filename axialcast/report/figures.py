@@ -262,7 +262,13 @@ def _label_ends(axes: Axes, ends: Mapping[str, float], x: float) -> None:
             color=line["color"],
             weight="bold" if model == "forecast" else "normal",
             size=8.5,
-            arrowprops={"arrowstyle": "-", "color": line["color"], "linewidth": 0.6, "shrinkB": 1},
+            arrowprops={
+                "arrowstyle": "-",
+                "relpos": (0.0, 0.5),  # to where the name begins, not across its neighbours
+                "color": line["color"],
+                "linewidth": 0.6,
+                "shrinkB": 1,
+            },
         )
 
 

@@ -1,26 +1,37 @@
 """What surrounds and crosses a field on its chart: its outline, coasts, and lines of degrees."""
 
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Polygon
 from numpy.typing import NDArray
 
+from axialcast.names import PLANET
 from axialcast.report.charts import Chart, OwnChart, PlaceChart, box_of
 from axialcast.report.coastlines import coastlines
 from axialcast.report.drawing import GREY
 from axialcast.report.graticule import place_ticks, step_of
 from axialcast.report.wording import degrees
 
-__all__ = ["draw_frame"]
+__all__ = ["draw_frame", "has_coasts"]
 
 COAST = "#2b3640"
 LINE = "#5f6b76"
 
 
-def draw_frame(axes: Axes, chart: Chart) -> Polygon:
+def has_coasts(*datasets: xr.Dataset) -> bool:
+    """Whether maps of these have coasts: unless one says that it is of another planet."""
+    return not any(PLANET in dataset.attrs for dataset in datasets)
+
+
+def draw_frame(axes: Axes, chart: Chart, *, coasts: bool = True) -> Polygon:
     """Draws it, with equal scales and the axes' limits at the chart's box; the outline, which may
-    cut what else is drawn there."""
+    cut what else is drawn there.
+
+    Args:
+        coasts: whether the Earth's are drawn.
+    """
     left, right, bottom, top = box_of(chart)
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
@@ -28,8 +39,9 @@ def draw_frame(axes: Axes, chart: Chart) -> Polygon:
     outline = Polygon(chart.outline, fill=False, edgecolor=GREY, linewidth=0.8, zorder=4)
     outline.set_clip_on(False)
     axes.add_patch(outline)
-    coasts = [piece for line in coastlines() for piece in chart.lines(line)]
-    _draw(axes, coasts, outline, color=COAST, linewidth=0.6)
+    if coasts:
+        lines = [piece for line in coastlines() for piece in chart.lines(line)]
+        _draw(axes, lines, outline, color=COAST, linewidth=0.6)
     if isinstance(chart, PlaceChart):
         axes.set_axis_off()
         _parallels(axes, chart, outline)

@@ -25,8 +25,6 @@ __all__ = ["contour_levels", "draw_field", "map_figure", "map_panel"]
 
 NO_DATA = "#d8dde2"
 """Colour of points that have no value."""
-RASTERIZED = 3.5
-"""What is drawn below this is points in an SVG, too: coasts as lines take more room than fields."""
 
 
 def map_panel(
@@ -37,10 +35,12 @@ def map_panel(
     label: str,
     levels: NDArray[np.float64],
     cmap: str,
+    coasts: bool = True,
 ) -> Markup:
     """`map_figure` as an <svg> element."""
     with mpl.rc_context(STYLE):
-        figure = map_figure(field, title=title, note=note, label=label, levels=levels, cmap=cmap)
+        options: dict[str, Any] = {"levels": levels, "cmap": cmap, "coasts": coasts}
+        figure = map_figure(field, title=title, note=note, label=label, **options)
         return svg(figure, f"Map: {title}, {label}")
 
 
@@ -54,6 +54,7 @@ def map_figure(
     cmap: str,
     width: float = 4.1,
     has_lines: bool = True,
+    coasts: bool = True,
 ) -> Figure:
     """A field of two horizontal dimensions in bands of colour on the chart of its grid.
 
@@ -65,6 +66,7 @@ def map_figure(
         cmap: of matplotlib.
         width: of the figure in inches.
         has_lines: whether lines lie between some of the bands.
+        coasts: whether the Earth's are drawn.
     """
     chart = chart_of(grid_of(field))
     left, right, bottom, top = box_of(chart)
@@ -72,7 +74,7 @@ def map_figure(
     height = width * 0.87 / aspect + 1.25
     figure = Figure(figsize=(width, height))
     axes = figure.add_axes((0.11, 0.78 / height, 0.87, 1 - 1.25 / height))
-    draw_field(axes, field, levels=levels, cmap=cmap, has_lines=has_lines)
+    draw_field(axes, field, levels=levels, cmap=cmap, has_lines=has_lines, coasts=coasts)
     axes.set_title(title, color=INK, pad=17)
     axes.text(0, 1.02, note, transform=axes.transAxes, color=GREY, va="bottom", size=8)
     bar_axes = figure.add_axes((0.11, 0.36 / height, 0.87, 0.12 / height))
@@ -87,6 +89,7 @@ def draw_field(
     levels: NDArray[np.float64],
     cmap: str,
     has_lines: bool = True,
+    coasts: bool = True,
 ) -> AxesImage:
     """A field in bands of colour, with coasts and lines of degrees; where it is NaN, grey."""
     grid = grid_of(field)
@@ -96,9 +99,8 @@ def draw_field(
     drawn = sampled(values, raster, is_periodic=grid.is_periodic)
     colours = mpl.colormaps[cmap].with_extremes(bad=NO_DATA)
     norm = BoundaryNorm(levels, colours.N, extend="both")
-    outline = draw_frame(axes, chart)
+    outline = draw_frame(axes, chart, coasts=coasts)
     axes.set_facecolor("none")
-    axes.set_rasterization_zorder(RASTERIZED)
     image = axes.imshow(
         drawn, extent=box_of(chart), cmap=colours, norm=norm, interpolation="nearest", zorder=1
     )
@@ -118,6 +120,9 @@ def draw_field(
                 zorder=2,
             )
         contours.set_clip_path(outline)
+    # Points in an SVG, too: coasts as lines take more room than fields. Text stays text.
+    for artist in (image, *axes.collections):
+        artist.set_rasterized(True)
     return image
 
 

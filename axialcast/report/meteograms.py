@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from axialcast.data.channels import Channel, Channels
@@ -109,6 +110,8 @@ def meteogram(panels: Sequence[Panel], leads: Leads, *, title: str, width: float
         axes.set_title(panel.name, color=INK)
         axes.set_ylabel(panel.units)
         axes.grid(axis="y")
+        axes.tick_params(length=0)
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
     every[-1].set_xlabel(f"lead time ({unit})")
     figure.suptitle(title, color=GREY, size=9, x=0.01, ha="left")
     return figure

@@ -21,6 +21,7 @@ from axialcast.disclosure import printable
 from axialcast.report.atlas import atlas_of, chosen_of
 from axialcast.report.ensembles import ensembles_shown
 from axialcast.report.events import events_shown
+from axialcast.report.frames import has_coasts
 from axialcast.report.losses import losses_shown
 from axialcast.report.pictures import drawn_of, skill_maps
 from axialcast.report.plumes import plumes_of
@@ -72,7 +73,9 @@ def report_html(
     drawn = drawn or drawn_of(forecast, analysis, climatology)
     # A grid of one row or column has no maps.
     is_drawn = 1 not in drawn.grid.shape
-    maps = atlas_of(opened, analysis, drawn, chosen_of(forecast, drawn)) if is_drawn else None
+    maps, coasts = None, has_coasts(opened, given)
+    if is_drawn:
+        maps = atlas_of(opened, analysis, drawn, chosen_of(forecast, drawn), coasts=coasts)
     return _rendered(
         title=printable(title),
         summary=summary_of(whole, chosen[0]),
@@ -88,7 +91,7 @@ def report_html(
         spectra=spectra_shown(whole, chosen),
         losses=losses_shown(log),
         atlas=maps,
-        where=skill_maps(forecast, drawn) if is_drawn else None,
+        where=skill_maps(forecast, drawn, coasts=coasts) if is_drawn else None,
         config=config,
     )
 

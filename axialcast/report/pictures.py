@@ -29,15 +29,15 @@ def drawn_of(forecast: xr.Dataset, analysis: xr.Dataset, climatology: Climatolog
     return found
 
 
-def skill_maps(forecast: xr.Dataset, drawn: DrawnField) -> dict[str, Any]:
-    """Where the forecast is better than climatology, at a few lead times."""
+def skill_maps(forecast: xr.Dataset, drawn: DrawnField, *, coasts: bool) -> dict[str, Any]:
+    """Where the forecast is better than climatology, at a few lead times, with coasts or not."""
     return {
         "name": channel_name(drawn.channel, forecast),
-        "maps": _skill(drawn, forecast.sizes[INIT_TIME]),
+        "maps": _skill(drawn, forecast.sizes[INIT_TIME], coasts),
     }
 
 
-def _skill(drawn: DrawnField, num_forecasts: int) -> list[Markup]:
+def _skill(drawn: DrawnField, num_forecasts: int, coasts: bool) -> list[Markup]:
     """A map for each lead time."""
     return [
         map_panel(
@@ -47,6 +47,7 @@ def _skill(drawn: DrawnField, num_forecasts: int) -> list[Markup]:
             label="1 − MSE of the forecast / MSE of climatology",
             levels=np.linspace(-1, 1, 21),
             cmap="RdBu",
+            coasts=coasts,
         )
         for index, lead in enumerate(drawn.leads)
     ]

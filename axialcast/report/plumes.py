@@ -53,11 +53,10 @@ def plumes_of(
             if panels:
                 leads = leads_of(forecast)[_leads(forecast)]
                 init = date(forecast[INIT_TIME].values[case], of_month=bool(in_months(leads)))
-                words = f"{title}, {place_name(drawn.grid, *place)}; from {init}"
-                words += f" ({note})" if note else ""
+                words = f"{title}: {place_name(drawn.grid, *place)}", f"from {init}{note}"
                 with mpl.rc_context(STYLE):
-                    figure = meteogram(panels, leads, title=words, width=WIDTH)
-                    figures.append(svg(figure, f"Members, their mean and the analysis: {words}"))
+                    figure = meteogram(panels, leads, title="\n".join(words), width=WIDTH)
+                    figures.append(svg(figure, f"Members and analysis. {', '.join(words)}"))
     name = channel_name(drawn.channel, forecast, inside=True)
     return {"name": name, "figures": figures} if figures else None
 
@@ -84,7 +83,7 @@ def _cases(drawn: DrawnField) -> dict[int, str]:
     if not len(known):
         return {drawn.typical_case(): ""}
     worst = int(known[np.argmax(drawn.cases[known])])
-    return {drawn.typical_case(): "median error", worst: "largest error of all cases"}
+    return {drawn.typical_case(): ", of median error", worst: ", of the largest error"}
 
 
 def _leads(forecast: xr.Dataset) -> NDArray[np.intp]:

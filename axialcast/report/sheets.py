@@ -41,8 +41,11 @@ class Sheet:
     columns: NDArray[np.uint16]
 
 
-def sheet_of(grid: Grid, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Sheet:
-    """The sheet of a grid, of which these rows and columns are drawn."""
+def sheet_of(
+    grid: Grid, rows: NDArray[np.intp], columns: NDArray[np.intp], *, coasts: bool = True
+) -> Sheet:
+    """The sheet of a grid, of which these rows and columns are drawn, with the Earth's coasts or
+    without."""
     chart = chart_of(grid)
     left, right, bottom, top = box_of(chart)
     aspect = float(np.clip((right - left) / (top - bottom), 0.8, 3.0))
@@ -51,7 +54,7 @@ def sheet_of(grid: Grid, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> S
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height))
         axes = figure.add_axes((0.11, 0.26 / height, 0.87, 1 - margin / height))
-        draw_frame(axes, chart)
+        draw_frame(axes, chart, coasts=coasts)
         axes.patch.set_visible(False)
         axes.apply_aspect()
         box = axes.get_position()

@@ -23,6 +23,7 @@ from axialcast.report.choosing import (
     time_dim,
 )
 from axialcast.report.drawing import STYLE
+from axialcast.report.frames import has_coasts
 from axialcast.report.maps import contour_levels, map_figure
 from axialcast.report.rasters import raster_of, sampled
 from axialcast.report.wording import channel_name, date, duration, pretty_units
@@ -73,7 +74,14 @@ def plotted_map(
     label = pretty_units(channel.units)
     with mpl.rc_context(PAGE):
         figure = map_figure(
-            field, title=title, note=note, label=label, levels=bands, cmap=cmap, width=width
+            field,
+            title=title,
+            note=note,
+            label=label,
+            levels=bands,
+            cmap=cmap,
+            width=width,
+            coasts=has_coasts(dataset),
         )
     FigureCanvasAgg(figure)
     return figure
@@ -132,6 +140,7 @@ def animated(
             cmap=cmap,
             width=width,
             has_lines=False,
+            coasts=has_coasts(forecast),
         )
     FigureCanvasAgg(figure)
     axes = figure.axes[0]

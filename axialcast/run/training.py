@@ -13,6 +13,7 @@ from axialcast.data import States, WindowLoader
 from axialcast.forecast import Checkpoint
 from axialcast.model import ForecastNetwork
 from axialcast.model.freezing import freeze
+from axialcast.names import PLANET
 from axialcast.run.boundary import judged_weights, with_boundary
 from axialcast.run.config import Config
 from axialcast.run.loss import check_loss, loss_of
@@ -206,6 +207,7 @@ def checkpoint_of(
             "axialcast": version("axialcast"),
             "torch": torch.__version__,
             "seed": config.seed,
+            **({PLANET: data.train.attrs[PLANET]} if PLANET in data.train.attrs else {}),
             **({} if parent is None else {"start_from": parent.provenance}),
             "weights": kept[0] if len(kept) == 1 else list(kept),
         },

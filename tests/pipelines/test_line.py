@@ -8,6 +8,8 @@ import xarray as xr
 import yaml
 
 import axialcast
+from axialcast.planet.nature_run import WITHOUT_CONTINENTS
+from axialcast.report.frames import COAST
 
 
 def test_outputs(smallest_run):
@@ -35,6 +37,13 @@ def test_the_forecast_on_disk_is_what_the_checkpoint_predicts(smallest_run):
     )
     xr.testing.assert_allclose(forecast, again, rtol=1e-6)
     assert forecast.lead_time.values[-1] == np.timedelta64(24, "h")
+
+
+def test_a_planet_without_continents_has_no_coasts(smallest_run):
+    """Its store says so, and so does the forecast, whose network learned from it."""
+    for name in ("analysis.zarr", "forecast.zarr"):
+        assert xr.open_zarr(smallest_run / name).attrs["planet"] == WITHOUT_CONTINENTS
+    assert COAST not in (smallest_run / "report.html").read_text("utf-8")
 
 
 def test_scores_are_those_of_the_forecast(smallest_run):

@@ -16,6 +16,7 @@ from axialcast.grid import grid_of
 from axialcast.report import drawing, figures, maps
 from axialcast.report.atlas import chosen_of
 from axialcast.report.charts import chart_of
+from axialcast.report.frames import COAST
 from axialcast.report.packing import unpacked
 from axialcast.report.page import report_html
 from axialcast.report.rasters import raster_of
@@ -209,6 +210,30 @@ def test_a_map_has_north_up_east_right_and_every_value_in_its_place(monkeypatch,
     )
     assert left < right
     assert low < high
+
+
+def test_only_the_earth_has_coasts(case, page, monkeypatch):
+    """Those of a planet that has none are drawn neither in the atlas nor elsewhere."""
+    figures_of, original = [], maps.svg
+    monkeypatch.setattr(maps, "svg", lambda f, about: figures_of.append(f) or original(f, about))
+    scores, forecast, analysis, *rest = case
+    for given in (
+        (forecast.assign_attrs(planet="Mars"), analysis),
+        (forecast, analysis.assign_attrs(planet="Mars")),
+    ):
+        assert COAST not in page_of((scores, *given, *rest))
+    assert COAST in page[0]
+    on_earth = [figure for about, figure in page[1] if about.startswith("Map: ")]
+    for one, earth in zip(figures_of, 2 * on_earth, strict=True):
+        collections = len(one.axes[0].collections), len(earth.axes[0].collections)
+        assert collections[0] == collections[1] - 1
+
+
+def test_text_of_maps_is_text(page):
+    """So that it has the colours of the page, in light and in dark."""
+    part = page[0][page[0].index(">Where the skill is</h2>") :]
+    for text in ("1 day ahead", "11 forecasts", "0°"):
+        assert re.search(f"<text [^>]*>{text}</text>", part), text
 
 
 def test_the_report_reads_the_cases_that_it_shows(case, page, tmp_path, monkeypatch):

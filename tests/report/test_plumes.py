@@ -57,7 +57,7 @@ def test_members_mean_and_analysis_are_those_of_the_place(case, shown):
     assert len(shown) == len(expected)
     for (about, figure), (init, (row, column)) in zip(shown, expected, strict=True):
         assert ("Largest error" in about) == ((row, column) == WORST)
-        assert ("largest error of all cases" in about) == (init == 4)
+        assert ("of the largest error" in about) == (init == 4)
         titles = [axes.get_title(loc="left") for axes in figure.axes]
         assert titles == ["Pressure, 500 hPa", "Surface"]
         for axes, name in zip(figure.axes, ("pressure", "surface"), strict=True):
@@ -82,7 +82,7 @@ def test_places_are_named_by_their_coordinates(case, shown):
         float(forecast[name][k]) for name, k in zip(case[2].grid.dims, WORST, strict=True)
     )
     side = f"{abs(north):g}°{'N' if north > 0 else 'S'}"
-    assert f"Largest error, {side} {abs((east + 180) % 360 - 180):.4g}" in shown[1][0]
+    assert f"Largest error: {side} {abs((east + 180) % 360 - 180):.4g}" in shown[1][0]
 
 
 def test_of_a_place_without_values_there_is_another_or_nothing(case, monkeypatch):

@@ -8,7 +8,7 @@ import xarray as xr
 from axialcast.data.opening.cadences import on_one_axis
 from axialcast.data.opening.points import on_points
 from axialcast.grid import coords_of, grid_of
-from axialcast.names import LEVEL
+from axialcast.names import LEVEL, PLANET
 
 __all__ = ["join_stores"]
 
@@ -33,7 +33,10 @@ def join_stores(stores: Stores) -> xr.Dataset:
     joined = xr.merge(
         list(stores.values()), join="exact", compat="override", combine_attrs="override"
     )
-    return joined.drop_attrs(deep=False)  # what one store says of itself is not so of all
+    # What one store says of itself is not so of all.
+    planets = {dataset.attrs.get(PLANET) for dataset in stores.values()}
+    kept = {PLANET: planets.pop()} if len(planets) == 1 and None not in planets else {}
+    return joined.drop_attrs(deep=False).assign_attrs(kept)
 
 
 def _on_one_grid(stores: Stores) -> dict[str, xr.Dataset]:

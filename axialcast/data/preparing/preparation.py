@@ -30,7 +30,7 @@ from axialcast.data.reader import Analysis
 from axialcast.files import clearing, inventory
 from axialcast.files.atomic import remove, room_error, sweep, write_json, writing
 from axialcast.files.documents import read_document
-from axialcast.names import TIME
+from axialcast.names import PLANET, TIME
 from axialcast.times.calendars import times_per_step
 from axialcast.times.steps import in_months, step_numbers
 
@@ -62,10 +62,11 @@ class Preparation:
     """
 
     def __init__(self, recipe: Recipe, store: Path, attrs: Mapping[str, str] | None = None) -> None:
-        self.attrs = attrs or {}
         self.store, self.work = store, store.with_name(f"{store.name}{UNFINISHED}")
         opened = recipe.convert(recipe.open())
         self.left_out: list[str] = opened.attrs["left_out"]
+        planet = {name: opened.attrs[name] for name in (PLANET,) if name in opened.attrs}
+        self.attrs = {**planet, **(attrs or {})}
         self._analysis = Analysis(opened)
         self.plan = _plan(recipe, self._analysis)
         self.is_done = False

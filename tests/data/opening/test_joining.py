@@ -99,6 +99,16 @@ def test_stores_of_one_cadence_are_merged(stored, kinds):
     assert list(open_analysis(paths, variables=names)) == names
 
 
+def test_stores_of_one_planet_are_of_it(stored):
+    parts = weather(), fields("geopotential", levels=[500.0, 850.0])
+    mars, other = (
+        [stored("zarr", part.assign_attrs(planet=p), k) for k, part in enumerate(parts, start)]
+        for p, start in (("Mars", 0), ("Venus", 2))
+    )
+    assert open_analysis(mars).attrs == {"planet": "Mars"}
+    assert open_analysis([mars[0], other[1]]).attrs == {}
+
+
 @pytest.mark.parametrize("kinds", [("zarr", "zarr"), ("netcdf", "netcdf"), ("netcdf", "zarr")])
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_coarser_store_is_held_until_its_next_value(stored, kinds, first, caplog):

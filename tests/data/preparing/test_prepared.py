@@ -36,7 +36,7 @@ def source(make_analysis, tmp_path):
     analysis["specific_humidity"] = 0 * analysis.geopotential.fillna(0)
     analysis.specific_humidity[17, :, 3] = 1.0
     analysis.specific_humidity.attrs = {"units": "kg kg-1"}
-    analysis.to_zarr(tmp_path / "source.zarr", zarr_format=2)
+    analysis.assign_attrs(planet="Mars").to_zarr(tmp_path / "source.zarr", zarr_format=2)
     return analysis
 
 
@@ -77,6 +77,7 @@ def test_opens_in_xarray_and_turns_back(store, source):
     stored = xr.open_zarr(store, chunks={})
     assert is_prepared(stored)
     assert not is_prepared(source)
+    assert stored.attrs["planet"] == open_analysis(store).attrs["planet"] == "Mars"
     assert stored.states.dims == ("time", "channel", "latitude", "longitude")
     assert stored.channel.values[1] == "geopotential 850 hPa"
     np.testing.assert_array_equal(
@@ -90,6 +91,7 @@ def test_opens_in_xarray_and_turns_back(store, source):
         assert analysis[name].dtype == np.float32
         layers = analysis[name].data.dask.layers
         assert sum("getitem" in layer for layer in layers) == 1  # a plain slice of the one array
+    source = source.assign_attrs(planet="Mars")
     xr.testing.assert_identical(open_analysis(analysis), open_analysis(source))
 
 

@@ -19,7 +19,7 @@ from zarr.codecs import BloscCodec
 from axialcast.conventions import described
 from axialcast.data.channels import Channel, Channels
 from axialcast.grid import coords_of, dims_of, grid_of
-from axialcast.names import CHANNEL, COORDINATE_ATTRS, GRID_MAPPING, LEVEL, TIME
+from axialcast.names import CHANNEL, COORDINATE_ATTRS, GRID_MAPPING, LEVEL, PLANET, TIME
 
 __all__ = ["Layout", "is_prepared", "open_states", "shard_path", "to_variables", "write_template"]
 
@@ -136,7 +136,9 @@ def to_variables(dataset: xr.Dataset) -> xr.Dataset:
     if GRID_MAPPING in dataset.data_vars:  # xarray takes it for a variable
         dataset = dataset.set_coords(GRID_MAPPING)
     states = dataset.drop_vars([CHANNEL, *LABELS])[STATES]
-    return _channels_of(dataset).fields(states)
+    fields = _channels_of(dataset).fields(states)
+    planet = {name: dataset.attrs[name] for name in (PLANET,) if name in dataset.attrs}
+    return fields.assign_attrs(planet)
 
 
 def open_states(store: Path) -> zarr.Array[Any]:
