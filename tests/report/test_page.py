@@ -170,7 +170,7 @@ def test_curves_of_events_have_bands_where_it_is_known_how_sure_they_are(scored)
             figures, "svg", lambda f, about: drawn.update({about: f}) or original(f, about)
         )
         shown = page_of((sure, *scored[1:]))
-    assert shown.count("Bands are intervals of 95 %") == 2
+    assert shown.count("Bands are intervals of 95&nbsp;%") == 2
     [axes] = next(f for about, f in drawn.items() if "≥ 2.5 m² s⁻²: Critical" in about).axes
     at = {"region": "all", "model": "forecast", "surface_threshold": ">= 2.5"}
     [band] = axes.collections
@@ -256,7 +256,7 @@ def test_intervals_are_bands_and_what_may_be_chance_stands_in_parentheses(page, 
             figures, "svg", lambda f, about: drawn.append((about, f)) or original(f, about)
         )
         shown = page_of((sure, forecast, analysis, climatology))
-    assert "Bands are intervals of 90 %" in shown
+    assert "Bands are intervals of 90&nbsp;%" in shown
     axes = next(f for about, f in drawn if "error" in about and "lead time" in about).axes[0]
     wanted = sure.pressure.sel(metric="rmse", region="all", level=500, model="persistence")
     number = sure.model.values.tolist().index("persistence")
