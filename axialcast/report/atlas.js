@@ -196,4 +196,5 @@
   maps.forEach((map) => { map.drawing = () => drawing(map); });
   await show();
   document.documentElement.dataset.atlas = "drawn";
+  performance.mark("maps drawn");
 })();

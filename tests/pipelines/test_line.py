@@ -58,10 +58,10 @@ def test_scores_are_those_of_the_forecast(smallest_run):
         "metric",
         "region",
         "value",
-        "lower",
-        "upper",
         "num_pairs",
         "masked",
+        "lower",
+        "upper",
     ]
     assert set(scores.model) == {
         "forecast",
