@@ -4,63 +4,99 @@ from collections.abc import Sequence
 from typing import Any
 
 import xarray as xr
+from markupsafe import Markup
 
 from axialcast.data.channels import Channel
 from axialcast.names import LEAD_TIME, LEVEL
 from axialcast.report.figures import curves
 from axialcast.report.tables import table
 from axialcast.report.wording import channel_name, duration, pretty_units
-from axialcast.scores.event_labels import threshold_name
+from axialcast.scores.event_labels import FSS, NEIGHBOURHOOD, SEEPS, threshold_name
 from axialcast.scores.shown import shown_leads
 from axialcast.times.leads import lead_labels, leads_of
 
 __all__ = ["events_shown"]
 
 METRIC_NAMES = {"csi": "Critical success index", "frequency_bias": "Frequency bias"}
+FURTHER_NAMES = {
+    "hit_rate": "Probability of detection",
+    "false_alarm_ratio": "False-alarm ratio",
+    "ets": "Equitable threat score",
+    "hss": "Heidke skill score",
+    "sedi": "Symmetric extremal dependence index",
+    FSS: "Fractions skill score",
+    SEEPS: "SEEPS",
+}
+"""Of metrics whose tables are folded away."""
 
 
 def events_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> dict[str, Any] | None:
-    """Curves of the index and tables of both metrics; None where no events were scored.
+    """Curves of the index, tables of it and the bias, and of whatever else was scored of events;
+    None where none were.
 
     Args:
         scores: over the whole grid.
         chosen: channels that the page shows.
     """
-    found: dict[str, Any] = {"curves": [], "tables": []}
+    found: dict[str, Any] = {"curves": [], "tables": [], "further": []}
     for channel in chosen:
-        for metric in METRIC_NAMES:
-            if f"{channel.variable}_{metric}" not in scores:
-                continue
-            array = _of(channel, scores, metric)
-            thresholds = array[threshold_name(channel.variable)].values.tolist()
-            events = [_in_words(text, pretty_units(channel.units)) for text in thresholds]
-            name = channel_name(channel, scores)
-            if metric == "csi":
-                found["curves"] += [
-                    curves(
-                        array.isel({threshold_name(channel.variable): number}),
-                        title=f"{name} {event}",
-                        label=METRIC_NAMES[metric],
-                        interval=_interval(channel, scores, metric, number),
-                    )
-                    for number, event in enumerate(events)
-                ]
-            leads = shown_leads(leads_of(scores))
-            at_leads = array.sel({LEAD_TIME: lead_labels(leads)})
-            found["tables"].append(
-                table(
-                    f"{METRIC_NAMES[metric]}, {channel_name(channel, scores, inside=True)}",
-                    scores["model"].values.tolist(),
-                    heads=events,
-                    leads=[duration(lead) for lead in leads],
-                    columns=[
-                        (metric, at_leads.values[:, event, lead])
-                        for event in range(len(events))
-                        for lead in range(len(leads))
-                    ],
-                )
-            )
-    return found if found["tables"] else None
+        for metric in (*METRIC_NAMES, *FURTHER_NAMES):
+            if f"{channel.variable}_{metric}" in scores:
+                place = "tables" if metric in METRIC_NAMES else "further"
+                found[place] += _tables(channel, scores, metric)
+                found["curves"] += _curves(channel, scores) if metric == "csi" else []
+    return found if found["tables"] or found["further"] else None
+
+
+def _curves(channel: Channel, scores: xr.Dataset) -> list[Markup]:
+    """The index against lead time, a figure for each event."""
+    dim, array = threshold_name(channel.variable), _of(channel, scores, "csi")
+    return [
+        curves(
+            array.isel({dim: number}),
+            title=f"{channel_name(channel, scores)} {event}",
+            label=METRIC_NAMES["csi"],
+            interval=_interval(channel, scores, "csi", number),
+        )
+        for number, event in enumerate(_events(array, channel))
+    ]
+
+
+def _tables(channel: Channel, scores: xr.Dataset, metric: str) -> list[dict[str, Any]]:
+    """A table of a metric; of fractions one for each width of the squares."""
+    title = (METRIC_NAMES | FURTHER_NAMES)[metric]
+    leads = shown_leads(leads_of(scores))
+    array = _of(channel, scores, metric).sel({LEAD_TIME: lead_labels(leads)})
+    if metric == SEEPS:
+        parts, events = [(title, array.expand_dims("event", 1))], [""]
+    elif NEIGHBOURHOOD in array.dims:
+        parts = [
+            (f"{title} in squares of {width} × {width} points", array.sel({NEIGHBOURHOOD: width}))
+            for width in array[NEIGHBOURHOOD].values.tolist()
+        ]
+        events = _events(array, channel)
+    else:
+        parts, events = [(title, array)], _events(array, channel)
+    return [
+        table(
+            f"{words}, {channel_name(channel, scores, inside=True)}",
+            scores["model"].values.tolist(),
+            heads=events,
+            leads=[duration(lead) for lead in leads],
+            columns=[
+                (metric, part.values[:, event, lead])
+                for event in range(len(events))
+                for lead in range(len(leads))
+            ],
+        )
+        for words, part in parts
+    ]
+
+
+def _events(array: xr.DataArray, channel: Channel) -> list[str]:
+    """Events of a channel in words."""
+    texts = array[threshold_name(channel.variable)].values.tolist()
+    return [_in_words(text, pretty_units(channel.units)) for text in texts]
 
 
 def _in_words(threshold: str, units: str) -> str:
@@ -82,8 +118,10 @@ def _interval(
 
 
 def _of(channel: Channel, scores: xr.Dataset, metric: str) -> xr.DataArray:
-    """(model, threshold, lead_time) scores of a channel's events, labelled as curves want them."""
+    """(model, [threshold], lead_time, [neighbourhood]) scores of a channel's events, labelled as
+    curves want them."""
     array = scores[f"{channel.variable}_{metric}"]
     array = array if channel.level is None else array.sel({LEVEL: channel.level})
-    dims = ("model", threshold_name(channel.variable), LEAD_TIME)
-    return array.assign_coords(metric=metric).transpose(*dims)
+    array = array.assign_coords(metric=metric)
+    dims = ("model", threshold_name(channel.variable), LEAD_TIME, NEIGHBOURHOOD)
+    return array.transpose(*dims, missing_dims="ignore")

@@ -41,16 +41,18 @@ def table(
 
 
 def _best(metric: str, values: NDArray[np.float64]) -> int | None:
-    """Which model is best: the highest correlation or index, the frequency or spread nearest to
-    what it should be, the least error; None where all are NaN, or of a score of a user's, which
-    does not say what is better."""
+    """Which model is best: the highest correlation, index, rate or skill, the frequency or spread
+    nearest to what it should be, the least error or share of false alarms; None where all are NaN,
+    or of a score of a user's, which does not say what is better."""
     match metric:
-        case "acc" | "csi":
+        case "acc" | "csi" | "hit_rate" | "ets" | "hss" | "sedi" | "fss":
             cost = -values
         case "frequency_bias" | "spread_skill":
             cost = np.abs(np.log(np.maximum(values, 1e-9)))
         case "rmse" | "mae" | "bias" | "crps" | "spread" | "member_rmse":
             cost = np.abs(values)
+        case "false_alarm_ratio" | "seeps":
+            cost = values
         case _:
             return None
     return int(np.nanargmin(cost)) if np.isfinite(cost).any() else None

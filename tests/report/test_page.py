@@ -155,6 +155,43 @@ def test_events_have_curves_and_tables(scored, page):
     assert ">Events</h2>" not in page
 
 
+def test_further_scores_of_events_are_folded_away(scored):
+    """The best is the highest rate or skill, and the lowest share of false alarms."""
+    _, forecast, analysis, climatology = scored
+    further = ["hit_rate", "false_alarm_ratio", "ets", "hss", "sedi", "fss"]
+    scores = evaluate(
+        forecast,
+        analysis,
+        climatology=climatology,
+        baselines={"persistence": Persistence()},
+        metrics=["rmse", "csi", *further],
+        events=Events({"surface": [0, 2.5]}, neighbourhoods=[1, 3]),
+    )
+    rain = scores.surface_csi.isel(surface_threshold=0, drop=True)
+    scores["surface_seeps"] = 1 - rain
+    shown = page_of((scores, *scored[1:]))
+    folded = shown[shown.index("Further scores of events") :].split("</details>")[0]
+    assert folded.count("<table>") == 5 + 2 + 1
+    assert "Critical success index, surface" not in folded
+    whole = scores.sel(region="all", lead_time=LEADS[[0, 2, 4]]).transpose(..., "lead_time")
+    for caption, name, at in (
+        ("Probability of detection", "hit_rate", {}),
+        ("False-alarm ratio", "false_alarm_ratio", {}),
+        ("Equitable threat score", "ets", {}),
+        ("Symmetric extremal dependence index", "sedi", {}),
+        ("Fractions skill score in squares of 3 × 3 points", "fss", {"neighbourhood": 3}),
+        ("SEEPS", "seeps", {}),
+    ):
+        values = whole[f"surface_{name}"].sel(at).transpose("model", ...).values
+        values = values.reshape(len(values), -1)
+        found = cells(folded, f"{caption}, surface &lt;thing&gt;", "Forecast")
+        assert [text for _, text in found] == [wording.number(v) for v in values[0]], name
+        cost = values if name in ("false_alarm_ratio", "seeps") else -values
+        known = np.isfinite(cost).any(0)
+        best = np.where(known, np.nan_to_num(cost, nan=np.inf).argmin(0), -1)
+        assert [bool(mark) for mark, _ in found] == (best == 0).tolist(), name
+
+
 def test_curves_of_events_have_bands_where_it_is_known_how_sure_they_are(scored):
     _, forecast, analysis, climatology = scored
     by_init = ByInit()
