@@ -113,7 +113,7 @@ class Chunks:
             return known
         assert self._sharding is not None
         size = 16 * int(np.prod(self._per_shard))
-        at_end = self._sharding.index_location.value == "end"
+        at_end = _word(self._sharding.index_location) == "end"
         span: Span = (-(size + 4) if at_end else 0, size + 4)
         found = self._fetch(key, span)
         if found is None:
@@ -143,6 +143,11 @@ def _sharding(array: zarr.Array[Any]) -> zarr.codecs.ShardingCodec | None:
     kinds = [type(c) for c in codec.index_codecs]
     common = kinds == [zarr.codecs.BytesCodec, zarr.codecs.Crc32cCodec]
     return codec if common else None
+
+
+def _word(value: Any) -> str:
+    """Of a codec's options, which are enumerations up to zarr 3.1 and words since."""
+    return str(getattr(value, "value", value))
 
 
 def _shards(array: zarr.Array[Any]) -> zarr.codecs.ShardingCodec | None:
@@ -187,7 +192,7 @@ def _decompressors(array: zarr.Array[Any]) -> list[Codec] | None:
         return list(compressors) if known else None
     serializer = array.serializer
     little = isinstance(serializer, zarr.codecs.BytesCodec) and (
-        serializer.endian is None or serializer.endian.value == "little"
+        serializer.endian is None or _word(serializer.endian) == "little"
     )
     if not little or not all(type(codec) in SAME for codec in compressors):
         return None
