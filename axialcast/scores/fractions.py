@@ -5,6 +5,7 @@ neighbourhoods.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ __all__ = [
 
 FRACTION_SUMS = "fractions"
 """Name of their sums among others."""
+
+WIDEST_OF_16_BITS = 181
+"""Of squares whose number of points fits 16 bits."""
 
 PARTS = ("squared_difference", "squared_forecast", "squared_observed")
 
@@ -71,16 +75,17 @@ class FractionSums:
         """
         area_of, (case, lead, event) = self._pairs.area_of, at
         for number, width in enumerate(self.widths):
-            size = width**2
             whole, area = self._whole(known, width)
-            observed = np.where(whole, self._around(there, width), 0) / size
-            squares = np.empty((len(PARTS), len(said), len(area)))
-            squares[2] = area_of(np.square(observed))
+            observed = self._around(there, width) * whole
+            # Of whole numbers, whose squares are exact.
+            sums = np.empty((len(PARTS), len(said), len(area)))
+            sums[2] = area_of(observed, squared=True)
             for model, field in enumerate(said):
-                fraction = np.where(whole, self._around(field, width), 0) / size
-                squares[0, model] = area_of(np.square(fraction - observed))
-                squares[1, model] = area_of(np.square(fraction))
-            shares = np.divide(squares, area, out=np.zeros_like(squares), where=area > 0)
+                fraction = self._around(field, width) * whole
+                sums[1, model] = area_of(fraction, squared=True)
+                fraction -= observed
+                sums[0, model] = area_of(fraction, squared=True)
+            shares = np.divide(sums, width**4 * area, out=np.zeros_like(sums), where=area > 0)
             self.sums[case, :, :, lead, event, number] = shares
 
     def score(self) -> NDArray[np.float64]:
@@ -113,7 +118,7 @@ class FractionSums:
             self._all_known[width] = found
         return found
 
-    def _around(self, field: NDArray[np.bool_], width: int) -> NDArray[np.int32]:
+    def _around(self, field: NDArray[np.bool_], width: int) -> NDArray[Any]:
         return counts_around(field, width, is_periodic=self._is_periodic)
 
 
@@ -144,15 +149,40 @@ def check_widths(widths: Sequence[int], shape: tuple[int, int]) -> None:
             )
 
 
-def counts_around(field: NDArray[np.bool_], width: int, *, is_periodic: bool) -> NDArray[np.int32]:
+def counts_around(field: NDArray[np.bool_], width: int, *, is_periodic: bool) -> NDArray[Any]:
     """(h, w) how many of the `width` x `width` points around each are true; none off the grid."""
-    half = width // 2
-    wrapped = ((half, half), (0, 0))
-    padded = np.pad(field.astype(np.int32), wrapped)
-    padded = np.pad(padded, wrapped[::-1], mode="wrap" if is_periodic else "constant")
-    sums = np.pad(padded.cumsum(0, np.int32).cumsum(1, np.int32), ((1, 0), (1, 0)))
-    after, before = slice(width, None), slice(None, -width)
-    found: NDArray[np.int32] = (
-        sums[after, after] - sums[after, before] - sums[before, after] + sums[before, before]
-    )
-    return found
+    half, (rows, columns) = width // 2, field.shape
+    kind = np.int16 if width <= WIDEST_OF_16_BITS else np.int32
+    padded = np.zeros((rows + 2 * half, columns + 2 * half), kind)
+    inner = padded[half : half + rows]
+    inner[:, half : half + columns] = field
+    if is_periodic and half:
+        inner[:, :half], inner[:, -half:] = field[:, -half:], field[:, :half]
+    return _sums_along(_sums_along(padded, width, 1), width, 0)
+
+
+def _sums_along(values: NDArray[Any], width: int, axis: int) -> NDArray[Any]:
+    """Sums of `width` values in a row, of which there are `width - 1` fewer.
+
+    Sums of 1, 2, 4, ... in a row are made of one another, and added as the binary digits of the
+    width say. Each is one pass over many values at a time, which running sums are not.
+    """
+    num, size, first = values.shape[axis] - width + 1, 1, 0
+    total: NDArray[Any] | None = None
+    while True:
+        if width & size:
+            part = _part(values, axis, first, num)
+            total = part if total is None else total + part
+            first += size
+        if 2 * size > width:
+            assert total is not None, width
+            return total
+        left = values.shape[axis] - size
+        values = _part(values, axis, 0, left) + _part(values, axis, size, left)
+        size *= 2
+
+
+def _part(values: NDArray[Any], axis: int, first: int, num: int) -> NDArray[Any]:
+    """So many rows or columns from the first on."""
+    here = slice(first, first + num)
+    return values[here] if axis == 0 else values[:, here]

@@ -51,6 +51,7 @@ class PairSums:
         self.weights = self._rows((len(weights),))
         self.weights.reshape(len(weights), -1)[:, : self.size] = weights.reshape(len(weights), -1)
         self.whole = self.weights.sum((-2, -1))
+        self._one_field = self._rows(())
         self.flat_weights = self.weights.reshape(len(weights), -1)[:, : self.size]
 
     def add(
@@ -89,15 +90,20 @@ class PairSums:
         """Memory that `add` takes for a while."""
         num_regions, padded = len(self.weights), self.padded[0] * self.padded[1]
         at_once = padded * max(1, CACHED_VALUES // self.size)
-        return 8 * int(at_once * (5 + num_regions) + padded * num_regions)
+        return 8 * int(at_once * (5 + num_regions) + padded * (num_regions + 1))
 
-    def area_of(self, where: NDArray[Any]) -> NDArray[np.float64]:
+    def area_of(self, where: NDArray[Any], *, squared: bool = False) -> NDArray[np.float64]:
         """(..., r) share of each region's area that points (..., h, w) have; of numbers, their sum
-        weighted by it."""
-        points = self._rows(where.shape[:-2])
-        flat = points.reshape(*where.shape[:-2], -1)
-        flat[..., : self.size] = where.reshape(*where.shape[:-2], self.size)
-        return np.asarray(np.vecdot(points[..., None, :, :], self.weights).sum(-1))
+        weighted by it, or that of their squares. By one thread at a time."""
+        found = np.empty((*where.shape[:-2], len(self.weights)))
+        points = self._one_field.reshape(-1)[: self.size]
+        flat = zip(where.reshape(-1, self.size), found.reshape(-1, len(self.weights)), strict=True)
+        for values, total in flat:
+            points[:] = values
+            if squared:
+                np.square(points, out=points)
+            total[:] = np.vecdot(self._one_field, self.weights).sum(-1)
+        return found
 
     def rows(self) -> dict[str, NDArray[np.float64]]:
         """Statistics by name, (i, m, l, c, r); zero where there is no pair."""

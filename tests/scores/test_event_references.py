@@ -1,5 +1,6 @@
 """Scores of events and of rain against the library scores, and against every point counted."""
 
+import itertools
 import operator
 
 import numpy as np
@@ -11,6 +12,7 @@ import xarray as xr
 from axialcast.baselines import Percentiles
 from axialcast.baselines.percentiles import Percentile
 from axialcast.data.channels import Channel
+from axialcast.grid import grid_of
 from axialcast.scores.events import HEAVY
 from axialcast.scores.fractions import counts_around
 from axialcast.verify import EVENT_METRICS, Climatology, Events, evaluate, to_table
@@ -139,6 +141,60 @@ def test_squares_go_around_the_globe_and_not_over_poles():
                             expected[row, column] += field[at]
             found = counts_around(field, width, is_periodic=is_periodic)
             np.testing.assert_array_equal(found, expected)
+
+
+def test_squares_of_more_points_than_16_bits_count():
+    field = np.random.default_rng(4).random((191, 193)) < 0.99
+    for width in (181, 183, 191):
+        found = counts_around(field, width, is_periodic=True)
+        around = np.pad(field, ((0, 0), (width // 2,) * 2), mode="wrap")
+        rows = np.pad(around, ((width // 2,) * 2, (0, 0))).astype(int)
+        for row, column in ((95, 0), (95, 96), (97, 192), (0, 3)):
+            expected = rows[row : row + width, column : column + width].sum()
+            assert found[row, column] == expected
+    assert found.max() > np.iinfo(np.int16).max
+
+
+def test_fractions_of_every_square_counted_around_the_globe_with_gaps():
+    rng = np.random.default_rng(6)
+    times = np.datetime64("2001-01-01", "ns") + np.arange(9) * DAY
+    labels = {"latitude": np.linspace(-75, 75, 7), "longitude": np.arange(11) * 360 / 11}
+    truth = xr.Dataset(
+        {"temperature": (("time", *labels), rng.random((9, 7, 11), "f4"), {"units": "K"})},
+        {"time": times, **labels},
+    )
+    climatology = Climatology.fit(truth, harmonics=0)
+    values = rng.random((5, 3, 7, 11), "f4")
+    values[1, :, 3, 10] = values[2, 0, 0, 4] = np.nan
+    truth.temperature[6, 2, 5] = np.nan
+    coords = {"init_time": times[:5], "lead_time": LEADS, **labels}
+    forecast = xr.Dataset({"temperature": (tuple(coords), values, {"units": "K"})}, coords)
+    found = evaluate(
+        forecast,
+        truth,
+        climatology=climatology,
+        metrics=["rmse", "fss"],
+        events=Events({"temperature": [0.5]}, neighbourhoods=[1, 3, 5]),
+    ).temperature_fss.sel(model="forecast", region="all", temperature_threshold=">= 0.5")
+    areas = grid_of(truth).areas
+    for width, lead in itertools.product((1, 3, 5), range(3)):
+        half, parts = width // 2, []
+        for init in range(5):
+            pair = values[init, lead], truth.temperature.values[init + lead + 1]
+            sums = np.zeros(3)
+            for row, column in itertools.product(range(half, 7 - half), range(11)):
+                rows = range(row - half, row + half + 1)
+                columns = [c % 11 for c in range(column - half, column + half + 1)]
+                square = [field[np.ix_(rows, columns)] for field in pair]
+                if np.isfinite(square).all():
+                    said, there = (np.mean(part >= 0.5) for part in square)
+                    sums += areas[row, column] * np.array(
+                        [(said - there) ** 2, said**2 + there**2, 1]
+                    )
+            parts.append(sums[:2] / sums[2])
+        difference, whole = np.sum(parts, 0)
+        got = found.sel(neighbourhood=width).isel(lead_time=lead).item()
+        assert got == pytest.approx(1 - difference / whole, rel=1e-12)
 
 
 def test_seeps_is_that_of_scores_given_the_climate(forecast, truth, climatology, pair):
