@@ -75,8 +75,8 @@ def map_figure(
     figure = Figure(figsize=(width, height))
     axes = figure.add_axes((0.11, 0.78 / height, 0.87, 1 - 1.25 / height))
     draw_field(axes, field, levels=levels, cmap=cmap, has_lines=has_lines, coasts=coasts)
-    axes.set_title(title, color=INK, pad=17)
-    axes.text(0, 1.02, note, transform=axes.transAxes, color=GREY, va="bottom", size=8)
+    axes.set_title(title, color=INK, pad=20)
+    axes.text(0, 1.045, note, transform=axes.transAxes, color=GREY, va="bottom", size=8)
     bar_axes = figure.add_axes((0.11, 0.36 / height, 0.87, 0.12 / height))
     _colour_bar(figure, bar_axes, levels, cmap, label)
     return figure
