@@ -1,6 +1,7 @@
 """The stations that `verify.stations` names, and what forecasts are worth there."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,64 @@ from numpy.typing import NDArray
 from axialcast.baselines import Baseline, Climatology
 from axialcast.data import open_static
 from axialcast.data.channels import Channel, Channels
+from axialcast.data.spellings import linear_conversion
 from axialcast.grid import Grid, grid_of
 from axialcast.names import INIT_TIME, canonical
 from axialcast.run.config import Config
 from axialcast.scores.at_stations import at_stations, with_stations
-from axialcast.scores.stations import Neighbours, Observations, read_observations
+from axialcast.scores.observations import Observations, read_observations
+from axialcast.scores.stations import Neighbours
 
-__all__ = ["scored_at_stations"]
+__all__ = ["Placed", "placed", "scored_at_stations"]
 
-GRAVITY = 9.80665
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Stations of a config on the grid that forecasts are on.
+
+    Args:
+        channel: that is observed.
+        observed: at s stations.
+        near: where these lie.
+        lines: what is to be said of their elevations.
+        correction: (s,) added to forecasts there.
+    """
+
+    channel: Channel
+    observed: Observations
+    near: Neighbours
+    lines: list[str]
+    correction: NDArray[np.float64] | float
+
+
+def placed(config: Config, channels: Channels, grid: Grid) -> Placed:
+    """The stations that `verify.stations` names.
+
+    Args:
+        config: with such a section.
+        channels: that are forecast.
+        grid: that they are on.
+
+    Raises:
+        FileNotFoundError: there is no such store.
+        ValueError: the variable is not forecast, or the store is not what it should be.
+    """
+    wanted = config.verify.stations
+    assert wanted is not None
+    channel = _channel(channels, canonical(wanted.variable), wanted.level)
+    if wanted.lapse_rate is not None and channel.units != "K":
+        raise ValueError(f"verify.stations.lapse_rate: {channel} is no temperature; leave it out")
+    observed = read_observations(
+        Path(wanted.store), channel.variable, wanted.units, wanted=channel.units
+    )
+    near = Neighbours.of(grid, observed.latitude, observed.longitude)
+    if not near.inside.any():
+        south, north = observed.latitude.min(), observed.latitude.max()
+        raise ValueError(
+            f"{wanted.store}: none of its {len(near.inside):,} stations, at latitudes {south:g} to "
+            f"{north:g}, is within {grid}; take stations of this region"
+        )
+    return Placed(channel, observed, near, *_heights(config, grid, near, observed))
 
 
 def scored_at_stations(
@@ -39,13 +89,8 @@ def scored_at_stations(
     """
     wanted = config.verify.stations
     assert wanted is not None
-    channel = _channel(Channels.of(forecast), canonical(wanted.variable), wanted.level)
-    observed = read_observations(Path(wanted.store), channel.variable, wanted.units)
-    grid = grid_of(forecast)
-    near = Neighbours.of(grid, observed.latitude, observed.longitude)
-    lines, correction = _heights(config, grid, near, observed)
-    if wanted.lapse_rate is not None and channel.units != "K":
-        raise ValueError(f"verify.stations.lapse_rate: {channel} is no temperature; leave it out")
+    place = placed(config, Channels.of(forecast), grid_of(forecast))
+    channel, observed, near = place.channel, place.observed, place.near
     found = at_stations(
         forecast,
         analysis,
@@ -53,7 +98,7 @@ def scored_at_stations(
         observed,
         climatology=climatology,
         baselines=baselines,
-        correction=correction,
+        correction=place.correction,
     )
     outside = int((~near.inside).sum())
     num = len(near.inside)
@@ -62,7 +107,7 @@ def scored_at_stations(
         f"{channel} at {num - outside:,} of {num:,} stations, {outside:,} beyond the grid",
         f"{used:,} of {most:,} pairs of forecast and station have an observation",
         f"{observed.num_missing:,} rows of {wanted.store} have no value",
-        *lines,
+        *place.lines,
     ]
     if not used:
         raise ValueError(
@@ -102,9 +147,13 @@ def _heights(
         storage_options=data.storage_options,
     )
     (field,) = fields.data_vars.values()
-    scale = GRAVITY if field.attrs.get("units") == "m2 s-2" else 1.0
-    above = observed.elevation - near.values(field.values) / scale
+    above = observed.elevation - near.values(_metres(str(field.name), field))
     known = above[np.isfinite(above)]
+    if not len(known) and wanted.lapse_rate is not None:
+        raise ValueError(
+            f"{wanted.store}: no station within the grid states its elevation, which lapse_rate "
+            "needs; add a column elevation in metres, or leave lapse_rate out"
+        )
     if not len(known):
         return ["no elevation of a station is known"], 0.0
     low, middle, high = np.quantile(known, [0.0, 0.5, 1.0])
@@ -115,4 +164,25 @@ def _heights(
     if wanted.lapse_rate is None:
         return [f"{line}; forecasts are left as they are"], 0.0
     # A station whose elevation is not known cannot be corrected: it does not count.
-    return [f"{line}; {wanted.lapse_rate:g} K/km are taken off"], -wanted.lapse_rate * above / 1000
+    line += f"; {wanted.lapse_rate:g} K/km are taken off"
+    if num := int((~np.isfinite(observed.elevation) & near.inside).sum()):
+        line += f", and {num:,} of unknown elevation do not count"
+    return [line], -wanted.lapse_rate * above / 1000
+
+
+def _metres(name: str, field: Any) -> NDArray[np.float64]:
+    """Heights (h, w) of a field that is one, or a geopotential.
+
+    Raises:
+        ValueError: its units are of neither.
+    """
+    units = field.attrs.get("units")
+    try:
+        factor, _ = linear_conversion(str(units), "m")  # knows geopotentials
+    except ValueError:
+        stated = "has no units" if units is None else f"is in {units!r}"
+        raise ValueError(
+            f"verify.stations.orography: {name} {stated}; expected a height in m or a geopotential "
+            f"in m2 s-2: say which with data.units: {{{name}: m}}"
+        ) from None
+    return np.asarray(field.values * factor, np.float64)

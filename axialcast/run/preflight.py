@@ -15,6 +15,7 @@ from axialcast.data.transform import log_scales
 from axialcast.device import choose_device
 from axialcast.forecast import Forecaster, load_checkpoint
 from axialcast.names import FORCING, HELD
+from axialcast.run.at_stations import placed
 from axialcast.run.boundary import check_boundary
 from axialcast.run.config import Config, ConfigError, DataConfig
 from axialcast.run.costs import Preflight
@@ -79,6 +80,8 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
     if "verify" in config.pipeline:
         check_own_scores(config)
         _refuse_unknown_events(preflight.channels.forecast, config)
+        if config.verify.stations is not None:
+            placed(config, preflight.channels.forecast, analysis.grid)
     if not scan or is_simulated:
         return preflight
     try:

@@ -213,6 +213,10 @@ def decided_by(config: Config, stage: Stage, earlier: Sequence[str]) -> MadeFrom
         inputs["static store"] = store_state(config, config.static_store)
     if "verify.regions" in stage.reads and (masks := config.mask_stores):
         inputs["mask stores"] = {n: store_state(config, store) for n, store in masks.items()}
+    if "verify.stations" in stage.reads and (stations := config.verify.stations):
+        inputs["stations"] = store_state(config, stations.store)
+        if stations.orography is not None:
+            inputs["static store"] = store_state(config, config.static_store)
     if "forecast.forcings" in stage.reads and (paths := forcing_stores(config)):
         inputs["forcing stores"] = [store_state(config, path) for path in paths]
     if "forecast.forcings" in stage.reads and CLIMATOLOGY in config.forecast.forcings.values():

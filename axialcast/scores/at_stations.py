@@ -1,9 +1,9 @@
 """Forecasts and baselines scored against stations: a value of the coordinate `region` more.
 
-Shapes: i init times, l lead times, s stations, m models, h rows, w columns.
+Shapes: i init times, l lead times, s stations, m models, k members, h rows, w columns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,12 @@ from axialcast.data.channels import Channel
 from axialcast.grid import dims_of, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, NUMBER
 from axialcast.scores.by_init import statistics_of
+from axialcast.scores.ensembles import ENSEMBLE_METRICS, ENSEMBLE_STATISTICS, judged, mean_of
 from axialcast.scores.labels import masked_name, num_pairs_name
 from axialcast.scores.matching import valid_times
 from axialcast.scores.metrics import METRICS, STATISTICS
-from axialcast.scores.stations import Neighbours, Observations
+from axialcast.scores.observations import Observations
+from axialcast.scores.stations import Neighbours
 
 __all__ = ["STATIONS", "at_stations", "with_stations"]
 
@@ -28,6 +30,8 @@ STATIONS = "stations"
 
 TOGETHER = 8
 """Initial times read at once."""
+MEMBER_DIMS = 4
+"""Dimensions of what members say; the mean of them, and what has none, has one less."""
 
 
 def at_stations(
@@ -43,9 +47,12 @@ def at_stations(
     """Statistics (i, m, l) of each pair by name, means over stations where all is known; and how
     many these are, (i, l), as `num`.
 
+    Of models of several members they are those of the mean, and besides those of
+    `axialcast.scores.ensembles`: its fair CRPS and the variance between members; of a model that is
+    none the CRPS is its absolute error, and the variance NaN, as on the grid.
+
     Args:
-        forecast: (init_time, [number], lead_time, [level], latitude, longitude); of an ensemble the
-            mean is judged.
+        forecast: (init_time, [number], lead_time, [level], latitude, longitude).
         analysis: that baselines start from.
         channel: that is observed.
         observed: at stations.
@@ -53,6 +60,8 @@ def at_stations(
         baselines: other models, by name.
         correction: (s,) added to what models say at each station.
     """
+    if forecast.sizes.get(NUMBER) == 1:
+        forecast = forecast.isel({NUMBER: 0}, drop=True)
     near = Neighbours.of(grid_of(forecast), observed.latitude, observed.longitude)
     parts = []
     leads = forecast[LEAD_TIME].values
@@ -62,9 +71,9 @@ def at_stations(
         inits = one[INIT_TIME].values
 
         def seen(array: xr.DataArray) -> NDArray[np.float64]:
-            if NUMBER in array.dims:
-                array = array.astype(np.float64).mean(NUMBER)
-            values = array.transpose(INIT_TIME, LEAD_TIME, *dims).values
+            """([k], i, l, s) of a field, with the correction."""
+            order = (NUMBER, INIT_TIME, LEAD_TIME, *dims)
+            values = array.transpose(*(dim for dim in order if dim in array.dims)).values
             return near.values(values) + correction
 
         models = [seen(channel.of(one))]
@@ -72,16 +81,68 @@ def at_stations(
             models.append(seen(channel.of(baseline.forecast(analysis, inits, leads))))
         truth = observed.at(valid_times(one))
         expected = seen(channel.of(climatology.forecast(analysis, inits, leads)))
-        parts.append(_statistics(np.stack(models, 1), truth[:, None], expected[:, None]))
+        of_means = np.stack([_mean(model) for model in models], 1)
+        found = _statistics(of_means, truth[:, None], expected[:, None])
+        if any(_is_ensemble(model) for model in models):
+            found |= _of_members(models, of_means, truth, expected)
+        parts.append(found)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _is_ensemble(model: NDArray[np.float64]) -> bool:
+    return model.ndim == MEMBER_DIMS
+
+
+def _mean(model: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(i, l, s) over the members that are known, of a model (k, i, l, s); others as they are."""
+    return mean_of(model, axis=0) if _is_ensemble(model) else model
+
+
+def _known(*fields: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where all of these are."""
+    return np.asarray(np.logical_and.reduce([np.isfinite(field) for field in fields]))
+
+
+def _share(field: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean over stations (last) where these are known; NaN where none is."""
+    num = known.sum(-1)
+    total = np.where(known, field, 0.0).sum(-1)
+    return np.asarray(np.divide(total, num, out=np.full(total.shape, np.nan), where=num > 0))
+
+
+def _of_members(
+    models: Sequence[NDArray[np.float64]],
+    means: NDArray[np.float64],
+    truth: NDArray[np.float64],
+    expected: NDArray[np.float64],
+) -> dict[str, NDArray[np.float64]]:
+    """(i, m, l) means over stations of what `axialcast.scores.ensembles.judged` says.
+
+    Args:
+        models: (k, i, l, s) of an ensemble, (i, l, s) of others.
+        means: (i, m, l, s) of the same.
+        truth, expected: (i, l, s).
+    """
+    known = _known(*means.swapaxes(0, 1), truth, expected)
+    nothing = np.full(truth.shape, np.nan)
+    rows = []
+    for model in models:
+        if _is_ensemble(model):
+            said = judged(model.reshape(len(model), -1, 1), truth.reshape(-1, 1))
+            three = (said.crps, said.variance, said.expected)
+            fields = [field.reshape(truth.shape) for field in three]
+        else:
+            fields = [np.abs(model - truth), nothing, nothing]
+        rows.append([_share(field, known) for field in fields])
+    found = np.moveaxis(np.array(rows), 0, 2)
+    return dict(zip(ENSEMBLE_STATISTICS, found, strict=True))
 
 
 def _statistics(
     models: NDArray[np.float64], truth: NDArray[np.float64], expected: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     """(i, m, l) means over stations of the `STATISTICS`, of (i, m, l, s), (i, 1, l, s) twice."""
-    known = np.isfinite(models).all(1, keepdims=True) & np.isfinite(truth) & np.isfinite(expected)
-    num = known.sum(-1)
+    known = _known(models).all(1, keepdims=True) & _known(truth, expected)
     error, anomaly, apart = models - truth, truth - expected, models - expected
     fields = (
         error,
@@ -91,12 +152,13 @@ def _statistics(
         apart**2,
         np.broadcast_to(anomaly**2, error.shape),
     )
-    with np.errstate(invalid="ignore"):
-        found = {
-            name: np.where(known, field, 0.0).sum(-1) / np.where(num > 0, num, np.nan)
+    return {
+        **{
+            name: _share(field, np.broadcast_to(known, error.shape))
             for name, field in zip(STATISTICS, fields, strict=True)
-        }
-    return {**found, "num": num[:, 0]}
+        },
+        "num": known.sum(-1)[:, 0],
+    }
 
 
 def with_stations(
@@ -128,12 +190,13 @@ def with_stations(
     means = {
         name: array.mean(INIT_TIME)
         for name, array in statistics_of(rows)[channel.variable].items()
-        if name in STATISTICS
+        if name in found
     }
     more = _empty(scores)
     whole = {"cases": "all"} if "cases" in scores.dims else {}
-    for metric in [name for name in scores["metric"].values.tolist() if name in METRICS]:
-        score = METRICS[metric]({name: array.values for name, array in means.items()})
+    known = METRICS | (ENSEMBLE_METRICS if ENSEMBLE_STATISTICS[0] in found else {})
+    for metric in [name for name in scores["metric"].values.tolist() if name in known]:
+        score = known[metric]({name: array.values for name, array in means.items()})
         one = means["error"].copy(data=score).sel({"region": STATIONS, **level})
         at = {"region": STATIONS, "metric": metric, **level, **whole}
         target = more[channel.variable].loc[at]

@@ -18,6 +18,7 @@ from axialcast.scores.sums import PairSums, Sums, rows_of
 
 __all__ = [
     "ENSEMBLE_METRICS",
+    "ENSEMBLE_STATISTICS",
     "ENSEMBLE_SUMS",
     "RANKS",
     "EnsembleSums",
@@ -28,10 +29,12 @@ __all__ = [
     "rank_histogram_name",
 ]
 
+Floats = np.floating[Any]
+
 ENSEMBLE_SUMS, RANKS = "ensembles", "ranks"
 """Names of their sums among those of pairs."""
 
-STATISTICS = ("crps", "variance", "expected_squared_error")
+ENSEMBLE_STATISTICS = ("crps", "variance", "expected_squared_error")
 
 POINTS = 2**14
 """Grid points that are judged at once: with their members they stay in the processor's cache."""
@@ -71,7 +74,7 @@ class Judged(NamedTuple):
     ties: NDArray[np.intp]
 
 
-def judged(members: NDArray[np.float32], observed: NDArray[np.float32]) -> Judged:
+def judged(members: NDArray[Floats], observed: NDArray[Floats]) -> Judged:
     """What members (m, h, w) say of a truth (h, w), point by point; of those that are not NaN.
 
     The fair continuous ranked probability score (Ferro 2014, Q. J. R. Meteorol. Soc. 140, eq. 4;
@@ -85,7 +88,7 @@ def judged(members: NDArray[np.float32], observed: NDArray[np.float32]) -> Judge
     """
     shape, size = observed.shape, observed.size
     every, truth = members.reshape(len(members), size), observed.reshape(size)
-    fields = np.full((len(STATISTICS), size), np.nan)
+    fields = np.full((len(ENSEMBLE_STATISTICS), size), np.nan)
     counts = np.zeros((2, size), np.intp)
     for first in range(0, size, POINTS):
         here = slice(first, first + POINTS)
@@ -111,7 +114,7 @@ def _statistics(errors: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
     return np.abs(errors).mean(-1) - apart, variance, (num + 1) / num * variance
 
 
-def mean_of(members: NDArray[np.float32], *, axis: int) -> NDArray[np.float64]:
+def mean_of(members: NDArray[Floats], *, axis: int) -> NDArray[np.float64]:
     """Mean over the members that are known, NaN where these are fewer than two."""
     known = np.isfinite(members)
     number = known.sum(axis)
@@ -133,7 +136,9 @@ class EnsembleSums:
         self, sums: Sums, pairs: PairSums, models: Sequence[str], ensembles: Mapping[str, int]
     ) -> None:
         num, *shape = pairs.area.shape
-        self.sums = rows_of(sums, ENSEMBLE_SUMS, (num, len(STATISTICS), len(ensembles), *shape))
+        self.sums = rows_of(
+            sums, ENSEMBLE_SUMS, (num, len(ENSEMBLE_STATISTICS), len(ensembles), *shape)
+        )
         self.ranks: NDArray[Any] | None = None
         if FORECAST in ensembles:
             self.ranks = rows_of(sums, RANKS, (num, ensembles[FORECAST] + 1, *shape))
@@ -178,7 +183,9 @@ class EnsembleSums:
         seen: Judged,
         known: NDArray[np.bool_],
     ) -> None:
-        fields = np.stack([np.where(known, field, 0.0) for field in seen[: len(STATISTICS)]])
+        fields = np.stack(
+            [np.where(known, field, 0.0) for field in seen[: len(ENSEMBLE_STATISTICS)]]
+        )
         area, totals = self.pairs.area_of(known), self.pairs.area_of(fields)
         shares = np.divide(totals, area, out=np.zeros_like(totals), where=area > 0)
         case, lead, channel = at
@@ -206,10 +213,10 @@ class EnsembleSums:
         """Statistics by name, (i, m, l, c, r); zero where there is no pair, NaN of what is no
         ensemble, but that the CRPS of such a forecast is its absolute error."""
         errors = self.pairs.rows()["absolute_error"]
-        found = {name: np.full_like(errors, np.nan) for name in STATISTICS}
+        found = {name: np.full_like(errors, np.nan) for name in ENSEMBLE_STATISTICS}
         found["crps"] = errors.copy()
         places = [self.models.index(name) for name in self.ensembles]
-        for name, rows in zip(STATISTICS, np.moveaxis(self.sums, 1, 0), strict=True):
+        for name, rows in zip(ENSEMBLE_STATISTICS, np.moveaxis(self.sums, 1, 0), strict=True):
             found[name][:, places] = rows
         return found
 

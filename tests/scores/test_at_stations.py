@@ -1,8 +1,15 @@
 """Scores at stations on points of the grid: those of the fields there, by hand."""
 
-import numpy as np
+import itertools
 
-from axialcast.scores.at_stations import _statistics
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from axialcast.data import Channels
+from axialcast.grid import LatLonGrid
+from axialcast.scores.at_stations import _statistics, at_stations
+from axialcast.scores.observations import Observations
 
 
 def test_means_over_stations_where_all_is_known():
@@ -17,3 +24,62 @@ def test_means_over_stations_where_all_is_known():
     nothing = _statistics(models, truth * np.nan, expected)
     assert np.isnan(nothing["error"]).all()
     assert nothing["num"].item() == 0
+
+
+def test_an_ensemble_at_stations_has_its_fair_crps_and_spread():
+    """Three members on a grid whose points are the stations; one value of the truth is missing."""
+    grid = LatLonGrid(np.array([10.0, 0.0]), np.array([0.0, 20.0, 40.0]))
+    inits = np.array(["2001-01-01", "2001-01-02"], "M8[ns]")
+    leads = pd.to_timedelta([24, 48], "h")
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(2, 3, 2, 2, 3)).astype(np.float32)
+    horizontal = {"latitude": grid.latitude, "longitude": grid.longitude}
+    forecast = xr.Dataset(
+        {"2m_temperature": (("init_time", "number", "lead_time", *horizontal), values)},
+        {"init_time": inits, "number": range(3), "lead_time": leads, **horizontal},
+    )
+    forecast["2m_temperature"].attrs["units"] = "K"
+    flat = forecast.isel(number=0, drop=True) * 0
+    channel = Channels.of(forecast)[0]
+    latitude, longitude = (
+        axis.ravel() for axis in np.meshgrid(*horizontal.values(), indexing="ij")
+    )
+    truth = rng.normal(size=(3, 6))
+    truth[1, 4] = np.nan
+    observed = Observations(
+        latitude,
+        longitude,
+        latitude * np.nan,
+        inits[0] + np.arange(1, 4) * np.timedelta64(1, "D"),
+        truth,
+        1,
+    )
+
+    class Zero:
+        def forecast(self, analysis, inits, leads):
+            return flat.sel(init_time=inits)
+
+    found = at_stations(
+        forecast, flat, channel, observed, climatology=Zero(), baselines={"climatology": Zero()}
+    )
+    assert found["num"].tolist() == [[6, 5], [5, 6]]
+    assert found["crps"].shape == (2, 2, 2)
+    for init in range(2):
+        for lead in range(2):
+            crps, variance, errors, baseline = [], [], [], []
+            for place in range(6):
+                y = truth[init + lead, place]
+                if np.isnan(y):
+                    continue
+                x = values[init, :, lead].reshape(3, 6)[:, place].astype(float)
+                apart = sum(abs(a - b) for a, b in itertools.combinations(x, 2))
+                crps.append(np.abs(x - y).mean() - apart / 6)
+                variance.append(x.var(ddof=1))
+                errors.append((x.mean() - y) ** 2)
+                baseline.append(abs(y))
+            at = (init, 0, lead)
+            np.testing.assert_allclose(found["crps"][at], np.mean(crps), rtol=1e-6)
+            np.testing.assert_allclose(found["variance"][at], np.mean(variance), rtol=1e-6)
+            np.testing.assert_allclose(found["squared_error"][at], np.mean(errors), rtol=1e-5)
+            np.testing.assert_allclose(found["crps"][init, 1, lead], np.mean(baseline), rtol=1e-6)
+            assert np.isnan(found["variance"][init, 1, lead])

@@ -1,65 +1,11 @@
-"""Observations at stations: what is refused at the door, and interpolation around the Earth."""
+"""Where stations lie in a grid: interpolation around the Earth, and on maps."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from axialcast.grid import LatLonGrid
-from axialcast.scores.stations import Neighbours, read_observations
-
-ROWS = {
-    "latitude": [50.0, 50.0, 51.5],
-    "longitude": [-10.0, -10.0, 2.0],
-    "time": ["2001-01-01T00:00Z", "2001-01-02T01:00+01:00", "2001-01-01"],
-    "value": [280.0, 281.0, np.nan],
-}
-
-
-def table(path, **changed):
-    pd.DataFrame({**ROWS, **changed}).to_csv(path / "table.csv", index=False)
-    return path / "table.csv"
-
-
-def test_a_table_is_read(tmp_path):
-    found = read_observations(table(tmp_path), "2m_temperature")
-    assert found.num_missing == 1
-    np.testing.assert_array_equal(found.longitude, [350.0])
-    times = np.array(["2001-01-02", "2001-01-03"], "M8[ns]")
-    np.testing.assert_array_equal(found.at(times), [[281.0], [np.nan]])
-    celsius = table(tmp_path, value=[7.0, 8.0, np.nan])
-    converted = read_observations(celsius, "2m_temperature", "degC")
-    np.testing.assert_allclose(converted.values[:, 0], [280.15, 281.15])
-
-
-@pytest.mark.parametrize("kind", ["nc", "zarr"])
-def test_a_dataset_states_its_units(tmp_path, kind):
-    frame = pd.DataFrame(
-        {**ROWS, "time": pd.to_datetime(["2001-01-01", "2001-01-02", "2001-01-01"])}
-    )
-    dataset = frame.assign(value=[7.0, 8.0, 9.0]).rename_axis("row").to_xarray()
-    dataset["value"].attrs["units"] = "degC"
-    path = tmp_path / f"stations.{kind}"
-    dataset.to_netcdf(path) if kind == "nc" else dataset.to_zarr(path, zarr_format=2)
-    found = read_observations(path, "2m_temperature")
-    assert np.nanmax(found.values) == pytest.approx(282.15)
-
-
-def test_what_is_wrong_is_said(tmp_path):
-    for changed, said in (
-        ({"value": [7.0, 8.0, 9.0]}, "2m_temperature is 7 to 9 K, where 80 to 420 is possible"),
-        ({"latitude": [95.0, 50.0, 51.5]}, "latitude 95; expected degrees"),
-        ({"time": ["2001-01-01", "2001-01-01", "2001-01-01"]}, "twice; keep one"),
-        ({"time": ["yesterday", "2001-01-01", "2001-01-01"]}, "expected times in UTC"),
-        ({"value": [np.nan] * 3}, "holds no value"),
-    ):
-        with pytest.raises(ValueError, match=said):
-            read_observations(table(tmp_path, **changed), "2m_temperature")
-    frame = pd.DataFrame(ROWS).drop(columns="time")
-    frame.to_csv(tmp_path / "other.csv", index=False)
-    with pytest.raises(ValueError, match="has no time among"):
-        read_observations(tmp_path / "other.csv", "2m_temperature")
-    with pytest.raises(FileNotFoundError, match="no such store of stations"):
-        read_observations(tmp_path / "none.csv", "2m_temperature")
+from axialcast.grid import LatLonGrid, ProjectedGrid
+from axialcast.grid.proj import pyproj
+from axialcast.scores.stations import Neighbours
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -79,10 +25,26 @@ def test_linear_fields_are_interpolated_exactly(descending):
 
 def test_stations_beyond_a_region_are_not_there():
     grid = LatLonGrid(np.arange(30.0, 61.0, 5), np.arange(-10.0, 31.0, 5))
-    near = Neighbours.of(grid, np.array([45.0, 45.0, 10.0]), np.array([-3.0, 100.0, 0.0]))
+    stations = np.array([[45.0, -3.0], [45.0, 100.0], [61.0, 0.0]])  # the last by a fifth of a row
+    near = Neighbours.of(grid, *stations.T)
     np.testing.assert_array_equal(near.inside, [True, False, False])
     field = np.arange(7 * 9.0).reshape(7, 9)
     assert np.isfinite(near.values(field)).tolist() == [True, False, False]
     gap = field.copy()
     gap[3, 1] = np.nan
     assert np.isnan(near.values(gap)[0])
+
+
+def test_linear_fields_of_a_map_are_interpolated_exactly():
+    """Rows count from the north; a station beyond the map is not there."""
+    mapping = pyproj().CRS("+proj=lcc +lat_0=50 +lon_0=10 +lat_1=50").to_cf()
+    grid = ProjectedGrid(np.arange(13)[::-1] * 50e3, np.arange(11) * 40e3, mapping)
+    y, x = np.array([137e3, 590e3, 610e3]), np.array([13e3, 390e3, 90e3])
+    there = pyproj().Transformer.from_crs(pyproj().CRS.from_cf(mapping), 4326, always_xy=True)
+    longitude, latitude = there.transform(x, y)
+    near = Neighbours.of(grid, latitude, longitude % 360)
+    assert near.inside.tolist() == [True, True, False]
+    plane = grid.axes[0][:, None] + 3 * grid.axes[1]
+    np.testing.assert_allclose(near.values(plane)[:2], (y + 3 * x)[:2], rtol=1e-6)
+    far = Neighbours.of(grid, np.array([50.0, -30.0]), np.array([190.0, 10.0]))
+    assert not far.inside.any()
