@@ -194,6 +194,7 @@ VARIABLES: dict[str, Variable] = {
         "total precipitation",
         ("tp",),
         limits=(-0.01, 3),
+        grib=228228,
     ),
     "rainfall_rate": Variable(
         "rainfall_rate", "mm h-1", "rain rate", ("rain_rate",), limits=(-0.1, 3_000)

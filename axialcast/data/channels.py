@@ -22,6 +22,7 @@ from axialcast.names import (
     VARIABLES,
     canonical,
 )
+from axialcast.times.cells import Cell
 
 __all__ = ["Channel", "Channels"]
 
@@ -33,13 +34,15 @@ class Channel:
     """A variable at a level: `level` in hPa, None for a field without levels.
 
     Its role, one of `axialcast.names.ROLES`, is no property of the data: it does not make channels
-    differ.
+    differ. `cell` is the interval that values are of, None where nobody says: `difference` tells
+    two that contradict each other.
     """
 
     variable: str
     level: float | None
     units: str
     role: str = field(default=PROGNOSTIC, compare=False)
+    cell: Cell | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return self.variable if self.level is None else f"{self.variable} {self.level:g} hPa"
@@ -72,7 +75,10 @@ class Channels(Sequence[Channel]):
         roles = roles or {}
         return cls(
             [
-                Channel(str(name), level, str(array.attrs.get("units", "1")), role)
+                Channel(
+                    *(str(name), level, str(array.attrs.get("units", "1")), role),
+                    Cell.of(array.attrs),
+                )
                 for role in ROLES
                 for name, array in dataset.data_vars.items()
                 if roles.get(str(name), PROGNOSTIC) == role
@@ -231,11 +237,12 @@ class Channels(Sequence[Channel]):
                 )
         return xr.Variable(LEVEL, np.array(common, np.float64), COORDINATE_ATTRS[LEVEL])
 
-    def attrs(self, variable: str) -> dict[str, str]:
-        """CF attributes of a variable; units as in the analysis the channels came from."""
-        units = next(channel.units for channel in self if channel.variable == variable)
+    def attrs(self, variable: str) -> dict[str, Any]:
+        """CF attributes of a variable; units and cell as in the analysis they came from."""
+        one = next(channel for channel in self if channel.variable == variable)
         known = VARIABLES.get(variable)
-        return {**(known.attrs if known else {"long_name": variable}), "units": units}
+        said = {**(known.attrs if known else {"long_name": variable}), "units": one.units}
+        return said | (one.cell.attrs() if one.cell else {})
 
     def weights(self, given: Mapping[str, float]) -> NDArray[np.float64] | None:
         """What each channel counts for beside the others, with mean 1; None: all alike.
@@ -290,6 +297,10 @@ class Channels(Sequence[Channel]):
 
     def difference(self, other: "Channels") -> str | None:
         """What differs between these channels (expected) and the others (got), or None."""
+        for want in self:
+            for got in other:
+                if want == got and want.cell and got.cell and want.cell.contradicts(got.cell):
+                    return f"{want}: expected its {want.cell.told}, got its {got.cell.told}"
         if self == other:
             return None
         missing = [str(c) for c in self if c not in other]
@@ -305,12 +316,19 @@ class Channels(Sequence[Channel]):
 
     def to_list(self) -> list[dict[str, Any]]:
         """JSON-ready, the inverse of `from_list`."""
-        return [asdict(channel) for channel in self]
+        every = [asdict(channel) for channel in self]
+        return [{k: v for k, v in one.items() if k != "cell" or v is not None} for one in every]
 
     @classmethod
     def from_list(cls, values: Sequence[Mapping[str, Any]]) -> "Channels":
         """The channels that `to_list` gave."""
-        return cls([Channel(**value) for value in values])
+        cells = [value.get("cell") for value in values]
+        return cls(
+            [
+                Channel(**{**value, "cell": cell and Cell.from_dict(cell)})
+                for value, cell in zip(values, cells, strict=True)
+            ]
+        )
 
 
 def _is_named(variable: str, name: str) -> bool:

@@ -1,6 +1,7 @@
 """Forecasts as GRIB 2, by ecCodes: a file for each initial time, a message for each field.
 
-A message holds a field of a member at a lead time and a level. The edition knows dates of the
+A message holds a field of a member at a lead time and a level; what is a mean, a sum or an extreme
+says so, with its interval. The edition knows dates of the
 Gregorian calendar, lead times of whole seconds, and grids by templates: regular latitudes and
 longitudes, Gaussian ones, Lambert's conformal map and the polar stereographic one.
 """
@@ -18,6 +19,7 @@ from axialcast.forecast.gribgrid import grid_keys
 from axialcast.forecast.layout import canonical
 from axialcast.grid import grid_of
 from axialcast.names import INIT_TIME, LEVEL, NUMBER, VARIABLES
+from axialcast.times.cells import Cell
 from axialcast.times.leads import leads_of
 from axialcast.times.steps import in_months
 
@@ -29,7 +31,13 @@ UNKNOWN_CENTRE = 255
 FORECAST, PERTURBED = 1, 4
 """What a message is of (code table 1.4)."""
 INSTANT, INSTANT_OF_MEMBER = 0, 1
+INTERVAL, INTERVAL_OF_MEMBER = 8, 11
 """Templates of its product (code table 4.0)."""
+PROCESSES = {"mean": 0, "sum": 1, "maximum": 2, "minimum": 3}
+"""What was done along time (code table 4.10). ecCodes has parameters of their own for most."""
+AMOUNTS = {"total_precipitation": 1000.0}
+"""Variables that are sums over an interval always, and what takes them to GRIB's units: from m of
+water to kg m-2."""
 UNITS = {3600: "h", 60: "m", 1: "s"}
 
 
@@ -44,6 +52,7 @@ def refuse_grib(forecast: xr.Dataset) -> None:
         known = VARIABLES.get(str(name))
         if known is None or known.grib is None:
             raise ValueError(f"deliver.formats: grib2 has no code for {name}; deliver netcdf")
+        _refuse_interval(str(name), Cell.of(forecast[name].attrs), forecast)
     if not np.issubdtype(forecast[INIT_TIME].dtype, np.datetime64):
         raise ValueError(
             f"deliver.formats: grib2 knows no dates of the calendar "
@@ -52,6 +61,31 @@ def refuse_grib(forecast: xr.Dataset) -> None:
     if in_months(leads_of(forecast)):
         raise ValueError("deliver.formats: grib2 is not written in steps of months; deliver netcdf")
     grid_keys(grid_of(forecast))
+
+
+def _refuse_interval(name: str, cell: Cell | None, forecast: xr.Dataset) -> None:
+    """Refuses an amount, a mean or an extreme over an interval that no message can say."""
+    if (cell is None or cell.is_point) and name not in AMOUNTS:
+        return
+    instead = "say so in the data's cell_methods and time bounds, or deliver netcdf"
+    if cell is None or (name in AMOUNTS and cell.method != "sum"):
+        is_told = "nothing says over which interval" if cell is None else f"it is a {cell.method}"
+        raise ValueError(f"deliver.formats: grib2: {name} is an amount, and {is_told}; {instead}")
+    if cell.method not in PROCESSES:
+        raise ValueError(
+            f"deliver.formats: grib2 has no code for a {cell.method} of {name}; deliver netcdf"
+        )
+    if cell.span is None or cell.unit != "cell_hours":
+        raise ValueError(
+            f"deliver.formats: grib2: {name} is a {cell.method}, and no hours say over which "
+            f"interval; {instead}"
+        )
+    first = leads_of(forecast).min() / np.timedelta64(1, "h")
+    if not in_months(leads_of(forecast)) and first + cell.span[0] < 0:
+        raise ValueError(
+            f"deliver.formats: grib2: {name} is a {cell.told}, which begins before the initial "
+            f"time at the lead time of {first:g} h, as no message can say; deliver netcdf"
+        )
 
 
 def write_grib(path: Path, forecast: xr.Dataset, *, bits: int) -> None:
@@ -113,20 +147,22 @@ def _fields(forecast: xr.Dataset) -> Iterator[tuple[dict[str, Any], NDArray[np.f
         for place, member in enumerate(members):
             of = {INIT_TIME: init} | ({} if member is None else {NUMBER: place})
             for lead, step in enumerate(leads_of(forecast)):
-                when = _when(date, step) | _member(member, len(members))
                 for name, array in forecast.isel({**of, "lead_time": lead}).data_vars.items():
                     code = VARIABLES[str(name)].grib
                     assert code is not None
                     levels = array[LEVEL].values.tolist() if LEVEL in array.dims else [None]
                     fields = array.values.astype(np.float64).reshape(len(levels), *array.shape[-2:])
+                    fields *= AMOUNTS.get(str(name), 1.0)
+                    cell = Cell.of(array.attrs)
+                    is_instant = cell is None or cell.is_point
+                    of_time = _instant(step) if cell is None or cell.is_point else _over(step, cell)
+                    keys = _date(date) | _member(member, len(members), is_instant=is_instant)
                     for level, values in zip(levels, fields, strict=True):
-                        yield {**when, "paramId": code, **_level(level)}, values
+                        yield {**keys, "paramId": code, **of_time, **_level(level)}, values
 
 
-def _when(date: np.datetime64, lead: np.timedelta64) -> dict[str, Any]:
+def _date(date: np.datetime64) -> dict[str, Any]:
     day, time = str(date.astype("datetime64[s]")).split("T")
-    seconds = int(lead / np.timedelta64(1, "s"))
-    unit = next(length for length in UNITS if seconds % length == 0)
     hour, minute, second = time.split(":")
     return {
         "centre": UNKNOWN_CENTRE,
@@ -134,16 +170,43 @@ def _when(date: np.datetime64, lead: np.timedelta64) -> dict[str, Any]:
         "hour": int(hour),
         "minute": int(minute),
         "second": int(second),
-        "stepUnits": UNITS[unit],
-        "forecastTime": seconds // unit,
     }
 
 
-def _member(member: int | None, count: int) -> dict[str, Any]:
-    if member is None:
-        return {"productDefinitionTemplateNumber": INSTANT, "typeOfProcessedData": FORECAST}
+def _seconds(lead: np.timedelta64) -> int:
+    return int(lead / np.timedelta64(1, "s"))
+
+
+def _unit(*seconds: int) -> int:
+    """Seconds of the longest unit that all of these are whole numbers of."""
+    return next(length for length in UNITS if not any(one % length for one in seconds))
+
+
+def _instant(lead: np.timedelta64) -> dict[str, Any]:
+    seconds = _seconds(lead)
+    unit = _unit(seconds)
+    return {"stepUnits": UNITS[unit], "forecastTime": seconds // unit}
+
+
+def _over(lead: np.timedelta64, cell: Cell) -> dict[str, Any]:
+    """Of an interval; ecCodes counts its end and its length."""
+    assert cell.span is not None
+    begin, end = (_seconds(lead) + round(3600 * side) for side in cell.span)
+    unit = _unit(begin, end)
     return {
-        "productDefinitionTemplateNumber": INSTANT_OF_MEMBER,
+        "typeOfStatisticalProcessing": PROCESSES[cell.method],
+        "stepUnits": UNITS[unit],
+        "startStep": begin // unit,
+        "endStep": end // unit,
+    }
+
+
+def _member(member: int | None, count: int, *, is_instant: bool) -> dict[str, Any]:
+    if member is None:
+        template = INSTANT if is_instant else INTERVAL
+        return {"productDefinitionTemplateNumber": template, "typeOfProcessedData": FORECAST}
+    return {
+        "productDefinitionTemplateNumber": INSTANT_OF_MEMBER if is_instant else INTERVAL_OF_MEMBER,
         "typeOfProcessedData": PERTURBED,
         "perturbationNumber": member,
         "numberOfForecastsInEnsemble": count,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from axialcast.conventions import described
 from axialcast.forecast.ancestry import ancestors
 from axialcast.forecast.base import base_in_words
+from axialcast.forecast.cells import with_cells
 from axialcast.forecast.checkpoint import Checkpoint
 from axialcast.names import (
     COORDINATE_ATTRS,
@@ -65,6 +66,7 @@ def labelled(
     if GRID_MAPPING in forecast.coords:
         for array in forecast.data_vars.values():
             array.attrs["grid_mapping"] = GRID_MAPPING
+    forecast = with_cells(forecast, leads)
     begun = "; ".join(ancestors(checkpoint.provenance))
     base = base_in_words(checkpoint)
     return forecast.assign_attrs(

@@ -13,6 +13,7 @@ import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec
 
+from axialcast.forecast.cells import lead_units, renamed_cells
 from axialcast.forecast.packing import kept
 from axialcast.grid import Grid, LatLonGrid, grid_of
 from axialcast.names import GRID_MAPPING, INIT_TIME, LEAD_TIME, NUMBER, VALID_TIME, require_storable
@@ -69,7 +70,8 @@ def arranged(template: xr.Dataset, layout: Layout) -> xr.Dataset:
     check_layout(layout, grid_of(template))
     if layout == "axialcast":
         return template
-    return template.drop_vars(VALID_TIME, errors="ignore").rename(LAYOUTS[layout])
+    renamed = template.drop_vars(VALID_TIME, errors="ignore").rename(LAYOUTS[layout])
+    return renamed_cells(renamed, LAYOUTS[layout][LEAD_TIME])
 
 
 def check_layout(layout: Layout, grid: Grid) -> None:
@@ -216,7 +218,7 @@ def _time_encoding(template: xr.Dataset) -> dict[str, Any]:
     for name, array in template.coords.items():
         chosen: dict[str, Any] = {"dtype": "int64"}
         if np.issubdtype(array.dtype, np.timedelta64):
-            chosen["units"] = "seconds" if (array.dt.seconds % 3600).any() else "hours"
+            chosen["units"] = lead_units(array)
         elif np.issubdtype(array.dtype, np.datetime64) or array.dtype == object:
             chosen |= {"units": SINCE, "calendar": array.dt.calendar}
         else:

@@ -16,12 +16,14 @@ import xarray as xr
 from axialcast.data.channels import Channels
 from axialcast.data.opening.kinds.stacked import write_template
 from axialcast.forecast import ForecastWriter
+from axialcast.forecast.cells import with_cells
 from axialcast.grid import ProjectedGrid
 from axialcast.grid.proj import pyproj
 from axialcast.names import COORDINATE_ATTRS, VARIABLES
 from axialcast.planet.nature_run import NatureRun
 from axialcast.planet.rain_cells import RainCells
 from axialcast.planet.simulation import Simulation
+from axialcast.times.cells import Cell
 
 INITS = np.array(["2001-01-02", "2001-01-05", "2001-01-20"], "M8[ns]")
 LEADS = np.array([24, 48, 72], "m8[h]").astype("m8[ns]")
@@ -128,8 +130,14 @@ def forecasts() -> dict[str, Callable[..., xr.Dataset]]:
             }
         )
 
+    def of_means(template: xr.Dataset) -> xr.Dataset:
+        for array in template.data_vars.values():
+            array.attrs |= Cell("mean", (0.0, 24.0)).attrs()
+        return with_cells(template, LEADS)
+
     return {
         "plain": lambda template: template,
+        "means": of_means,
         "ensemble": of_members,
         "months": in_months,
         "noleap": in_calendar("noleap"),
@@ -140,7 +148,8 @@ def forecasts() -> dict[str, Callable[..., xr.Dataset]]:
 
 @pytest.mark.parametrize(
     ("layout", "kind"),
-    [("axialcast", kind) for kind in forecasts()] + [("weatherbench2", "ensemble")],
+    [("axialcast", kind) for kind in forecasts()]
+    + [("weatherbench2", kind) for kind in ("ensemble", "means")],
 )
 def test_forecasts(kind, layout, forecaster, judged, tmp_path):
     template = forecasts()[kind](forecaster.template(INITS, LEADS))

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from axialcast.data.arrays.lazy import repeat
 from axialcast.data.opening.alike import calendar_of
-from axialcast.data.opening.standard.contradictions import methods_of
 from axialcast.names import HELD, STORED_TIME, TIME
 from axialcast.times.calendars import cadence, spans, time_text
+from axialcast.times.cells import methods_of
 from axialcast.times.dates import microseconds
 from axialcast.times.steps import in_months, multiple, step_text
 

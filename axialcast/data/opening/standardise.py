@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import xarray as xr
 
+from axialcast.data.opening.standard.cells import with_cells
 from axialcast.data.opening.standard.coordinates import (
     projection_of,
     refuse_curves,
@@ -76,7 +77,8 @@ def standardise(
     raw = on_map(raw, grid_mapping=grid_mapping, units=units, curved=curved)
     if not is_on_map(raw):
         refuse_curves(raw)
-    raw = at_valid_times(decoded(raw, round_times_seconds))
+    dated = decoded(raw, round_times_seconds)
+    raw = at_valid_times(with_cells(dated, raw))
     named = _with_coordinates(rename(raw, variables))
     wanted = None if variables is None else {*variables, *map(canonical, variables)}
     fields = _fields(named, wanted)

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from axialcast.names import TIME, known_variable
 from axialcast.times.calendars import cadence
+from axialcast.times.cells import Cell
 from axialcast.times.steps import multiple, step_text
 
-__all__ = ["Periods", "periods_of", "sums_among"]
+__all__ = ["Periods", "aggregated", "periods_of", "sums_among"]
 
 SAYS_SUM = {"cell_methods": "time: sum", "GRIB_stepType": "accum"}
 """Attributes by which a variable says that it is a sum over an interval."""
@@ -106,6 +107,20 @@ def periods_of(analysis: xr.Dataset, *, hours: float, accumulated: Sequence[str]
         next(firsts) if any(are_sums) else None,
         [str(s)[:16] for s in _starts(analysis[TIME], sorted(seen - set(kept)), period).values],
     )
+
+
+def aggregated(cell: Cell | None, *, hours: float, is_sum: bool) -> Cell:
+    """The interval that means, or sums, are of: they are labelled with its start.
+
+    Args:
+        cell: of the values before; None: not stated.
+        hours: of the period.
+        is_sum: whether they are sums.
+    """
+    method = "sum" if is_sum else "mean"
+    if cell is not None and cell.method not in ("point", method):
+        method = f"{cell.method}, {method}"
+    return Cell(method, (0.0, float(hours)))
 
 
 def _refuse_means_of_sums(analysis: xr.Dataset, sums: Collection[str]) -> None:

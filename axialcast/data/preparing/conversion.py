@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from axialcast.data.arrays.lazy import lazily
 from axialcast.data.arrays.stored import Box, Stored, boxes, moved
-from axialcast.data.preparing.aggregation import Periods, periods_of, sums_among
+from axialcast.data.preparing.aggregation import Periods, aggregated, periods_of, sums_among
 from axialcast.data.preparing.regrid import covered, weights_between
 from axialcast.data.reader import Analysis
 from axialcast.grid import LatLonGrid
 from axialcast.names import CHANNEL, TIME
+from axialcast.times.cells import CELL_ATTRS, Cell
 
 __all__ = ["MOST_BYTES", "READ_BYTES", "convert"]
 
@@ -60,6 +61,13 @@ def convert(
     if periods is None:  # what is said of times, such as that values are sums, still holds
         for name, field in fields.data_vars.items():
             field.attrs = {**dataset[name].attrs, **field.attrs}
+    else:
+        assert aggregate_hours is not None
+        sums = sums_among(dataset, accumulated)
+        for name, field in fields.data_vars.items():
+            said = aggregated(Cell.of(field.attrs), hours=aggregate_hours, is_sum=name in sums)
+            field.attrs = {k: v for k, v in field.attrs.items() if k not in CELL_ATTRS}
+            field.attrs |= said.attrs()
     return fields.assign_attrs(dataset.attrs, left_out=left_out)
 
 

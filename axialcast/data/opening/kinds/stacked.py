@@ -4,9 +4,10 @@ Inner chunks hold whole fields, about 1 MB of them, so that a decoded chunk give
 shards hold tens of states, so that there are few files.
 """
 
+import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,16 @@ from axialcast.conventions import described
 from axialcast.data.channels import Channel, Channels
 from axialcast.grid import coords_of, dims_of, grid_of
 from axialcast.names import CHANNEL, COORDINATE_ATTRS, GRID_MAPPING, LEVEL, PLANET, TIME
+from axialcast.times.cells import Cell
 
 __all__ = ["Layout", "is_prepared", "open_states", "shard_path", "to_variables", "write_template"]
 
 STATES = "states"
 LABELS = ("variable", LEVEL, "units")
 """Coordinates along channel, from which open_analysis makes variables again."""
+
+CELLS = "cells"
+"""Attribute of states: which interval variables are of, as JSON."""
 
 CHUNK_BYTES = 2**20
 """Decoded size of an inner chunk: small enough to shuffle, large enough to decode at full speed."""
@@ -106,6 +111,8 @@ def write_template(
     if GRID_MAPPING in places:
         template[STATES].attrs["grid_mapping"] = GRID_MAPPING
         template[STATES].encoding["grid_mapping"] = GRID_MAPPING  # and is no coordinate of its own
+    if cells := {c.variable: asdict(c.cell) for c in channels if c.cell is not None}:
+        template[STATES].attrs[CELLS] = json.dumps(cells)
     first = coordinates[TIME].dt.strftime("%Y-%m-%d %H:%M:%S").item(0)
     encoding = {
         # A shard that got lost reads as NaN, not as weather of zero pascals.
@@ -137,6 +144,8 @@ def to_variables(dataset: xr.Dataset) -> xr.Dataset:
         dataset = dataset.set_coords(GRID_MAPPING)
     states = dataset.drop_vars([CHANNEL, *LABELS])[STATES]
     fields = _channels_of(dataset).fields(states)
+    for field in fields.data_vars.values():
+        field.attrs.pop(CELLS, None)
     planet = {name: dataset.attrs[name] for name in (PLANET,) if name in dataset.attrs}
     return fields.assign_attrs(planet)
 
@@ -153,9 +162,14 @@ def shard_path(states: zarr.Array[Any], index: int) -> str:
 
 def _channels_of(dataset: xr.Dataset) -> Channels:
     labels = zip(*(dataset[name].values.tolist() for name in LABELS), strict=True)
+    said = json.loads(dataset[STATES].attrs.get(CELLS, "{}"))
+    cells = {name: Cell.from_dict(cell) for name, cell in said.items()}
     return Channels(
         [
-            Channel(str(variable), None if np.isnan(level) else level, str(units))
+            Channel(
+                *(str(variable), None if np.isnan(level) else level, str(units)),
+                cell=cells.get(str(variable)),
+            )
             for variable, level, units in labels
         ]
     )

@@ -4,7 +4,6 @@ Names, units, levels and packing may differ from file to file; what a number is 
 one file and a maximum in the next, one member and another, 2 m and 10 m above ground.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,8 +20,9 @@ from axialcast.names import (
     TIME,
     canonical,
 )
+from axialcast.times.cells import methods_of
 
-__all__ = ["methods_of", "refuse_contradictions"]
+__all__ = ["refuse_contradictions"]
 
 STANDARDISED = {
     name
@@ -36,8 +36,6 @@ OF_INTERVAL = ("GRIB_stepType", "GRIB_lengthOfTimeRange")
 """Attributes that say over which interval a variable is an amount or a mean."""
 UNSTATED = ("", "unknown", "unspecified", "-")
 """What stands in the place of a word that nobody filled in."""
-METHOD = re.compile(r"((?:\w+:\s*)+)([^:]+?)\s*(?=\w+:|$)")
-"""Dimensions and what was done along them, such as «time: mean» (CF conventions, section 7.3)."""
 
 
 def refuse_contradictions(files: Mapping[str, xr.Dataset]) -> None:
@@ -85,21 +83,6 @@ def _statements(raw: xr.Dataset) -> Iterator[tuple[tuple[Any, ...], Any]]:
                 yield (label, word), variable.attrs[word]
         for dim, method in methods_of(str(variable.attrs.get("cell_methods", ""))).items():
             yield (label, "cell_methods", dim), f"{dim}: {method}"
-
-
-def methods_of(text: str) -> dict[str, str]:
-    """What was done along each dimension; what stands in brackets is of the same kind.
-
-    Example:
-        >>> methods_of("area: time: mean (interval: 1 hour)")
-        {'area': 'mean', 'time': 'mean'}
-    """
-    found: dict[str, str] = {}
-    for dims, method in METHOD.findall(re.sub(r"\([^)]*\)", "", text)):
-        for dim in re.findall(r"\w+", dims):
-            name = TIME if dim in COORDINATE_ALIASES[TIME] else dim
-            found[name] = f"{found[name]}, {method.lower()}" if name in found else method.lower()
-    return found
 
 
 def _agree(one: Any, other: Any) -> bool:
