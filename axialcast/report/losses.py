@@ -103,6 +103,7 @@ def _draw(axes: Axes, one: _Losses) -> None:
         axes.plot(
             *zip(*one.validation, strict=True),
             color=WARM,
+            clip_on=False,  # the last one is at the edge
             linewidth=1.8,
             marker="o",
             markersize=4 if len(one.validation) <= 40 else 0,
