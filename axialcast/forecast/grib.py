@@ -23,7 +23,7 @@ from axialcast.times.cells import Cell
 from axialcast.times.leads import leads_of
 from axialcast.times.steps import in_months
 
-__all__ = ["refuse_grib", "write_grib"]
+__all__ = ["refuse_grib", "refuse_interval", "write_grib"]
 
 SAMPLE = "regular_ll_pl_grib2"
 MISSING = 3.4e38
@@ -52,7 +52,7 @@ def refuse_grib(forecast: xr.Dataset) -> None:
         known = VARIABLES.get(str(name))
         if known is None or known.grib is None:
             raise ValueError(f"deliver.formats: grib2 has no code for {name}; deliver netcdf")
-        _refuse_interval(str(name), Cell.of(forecast[name].attrs), forecast)
+        refuse_interval(str(name), Cell.of(forecast[name].attrs), leads_of(forecast).min())
     if not np.issubdtype(forecast[INIT_TIME].dtype, np.datetime64):
         raise ValueError(
             f"deliver.formats: grib2 knows no dates of the calendar "
@@ -63,8 +63,17 @@ def refuse_grib(forecast: xr.Dataset) -> None:
     grid_keys(grid_of(forecast))
 
 
-def _refuse_interval(name: str, cell: Cell | None, forecast: xr.Dataset) -> None:
-    """Refuses an amount, a mean or an extreme over an interval that no message can say."""
+def refuse_interval(name: str, cell: Cell | None, lead: np.timedelta64) -> None:
+    """Makes sure that a message can say which interval a variable is of.
+
+    Args:
+        name: of the variable.
+        cell: that it is of; None: nothing is stated.
+        lead: the shortest lead time.
+
+    Raises:
+        ValueError: it is an amount, a mean or an extreme, and no message can say so.
+    """
     if (cell is None or cell.is_point) and name not in AMOUNTS:
         return
     instead = "say so in the data's cell_methods and time bounds, or deliver netcdf"
@@ -80,8 +89,8 @@ def _refuse_interval(name: str, cell: Cell | None, forecast: xr.Dataset) -> None
             f"deliver.formats: grib2: {name} is a {cell.method}, and no hours say over which "
             f"interval; {instead}"
         )
-    first = leads_of(forecast).min() / np.timedelta64(1, "h")
-    if not in_months(leads_of(forecast)) and first + cell.span[0] < 0:
+    first = 0.0 if in_months(lead) else lead / np.timedelta64(1, "h")
+    if not in_months(lead) and first + cell.span[0] < 0:
         raise ValueError(
             f"deliver.formats: grib2: {name} is a {cell.told}, which begins before the initial "
             f"time at the lead time of {first:g} h, as no message can say; deliver netcdf"

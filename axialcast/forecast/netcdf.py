@@ -7,6 +7,7 @@ import xarray as xr
 
 from axialcast.conventions import no_fill_values
 from axialcast.files.atomic import writing
+from axialcast.forecast.cells import lead_units
 from axialcast.forecast.layout import lead_axis, with_mapping
 from axialcast.forecast.packing import kept
 
@@ -27,6 +28,10 @@ def write_netcdf(path: Path, forecast: xr.Dataset, *, leads: int = 1) -> None:
     forecast = forecast.chunk({**dict.fromkeys(dims[:lead_time], 1), dims[lead_time]: leads})
     deflate = {"zlib": True, "complevel": 1, "shuffle": True}
     encoding: dict[Any, Any] = no_fill_values(forecast)
+    line = forecast[dims[lead_time]]
+    if "bounds" in line.attrs and line.dtype.kind == "m":  # bounds are numbers in such units
+        stated = {"units": lead_units(line), "dtype": "int64"}
+        encoding[dims[lead_time]] = encoding.get(dims[lead_time], {}) | stated
     encoding |= {name: deflate | kept(array) for name, array in forecast.data_vars.items()}
     with writing(path) as partial:
         forecast.to_netcdf(partial, encoding=encoding)

@@ -172,7 +172,7 @@ def _roles(checkpoint: Checkpoint) -> Iterator[str]:
     """What is given, what is forecast, and what is both."""
 
     def named(channels: Channels) -> list[str]:
-        return [f"{channel} ({channel.units})" for channel in channels]
+        return [f"{c} ({c.units}{f', {c.cell.told}' if c.cell else ''})" for c in channels]
 
     told = {role: named(checkpoint.channels.having(role)) for role in ROLES}
     told[FORCING] += checkpoint.network.get("forcings", [])

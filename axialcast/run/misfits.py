@@ -14,6 +14,7 @@ from axialcast.data import WindowLoader
 from axialcast.files.atomic import readable_size
 from axialcast.forecast import Forecaster, choose_init_times, choose_lead_times
 from axialcast.forecast.forcings import beyond
+from axialcast.forecast.grib import refuse_interval
 from axialcast.forecast.gribgrid import grid_keys
 from axialcast.forecast.layout import check_layout
 from axialcast.model.freezing import freeze
@@ -300,6 +301,8 @@ def _layout(preflight: Preflight) -> Lines:
     if "deliver" in config.pipeline and "grib2" in config.deliver.formats:
         try:
             grid_keys(preflight.analysis.grid)
+            for channel in preflight.channels.forecast:
+                refuse_interval(channel.variable, channel.cell, preflight.step)
         except ValueError as error:
             yield str(error)
 

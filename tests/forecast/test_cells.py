@@ -62,6 +62,22 @@ def test_bounds_stand_beside_lead_times_that_are_intervals(tmp_path):
         )
 
 
+def test_bounds_of_months_are_months(tmp_path):
+    labels = ("lead_time", [1, 2, 3], {"units": "months"})
+    plain = forecast({"2m_temperature": None}).assign_coords(lead_time=labels)
+    plain["2m_temperature"].attrs |= Cell("mean", (0.0, 1.0), "cell_months").attrs()
+    found = with_cells(plain, np.array([1, 2, 3], "m8[M]"))
+    np.testing.assert_array_equal(found["lead_time_bnds"], [[1, 2], [2, 3], [3, 4]])
+    write_netcdf(tmp_path / "a.nc", found)
+    with xr.open_dataset(tmp_path / "a.nc", decode_cf=False) as raw:
+        assert raw["lead_time"].attrs["units"] == "months"
+        np.testing.assert_array_equal(raw["lead_time_bnds"], found["lead_time_bnds"])
+    # Hours say nothing of months, whose lengths differ.
+    days = plain.copy()
+    days["2m_temperature"].attrs = DAY.attrs()
+    assert "lead_time_bnds" not in with_cells(days, np.array([1, 2, 3], "m8[M]")).coords
+
+
 def test_variables_of_different_intervals_have_no_common_bounds():
     found = forecast({"2m_temperature": DAY, "total_precipitation": SIX})
     assert "bounds" not in found.lead_time.attrs

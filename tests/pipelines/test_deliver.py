@@ -64,8 +64,8 @@ def test_a_file_of_each_format_for_each_initial_time(folder, analysis):
 
 def test_what_grib_has_no_code_for_is_refused_before_anything_runs(folder):
     with pytest.raises(ConfigError) as raised:
-        load_config(folder / "x.yaml", ["data.variables=[geopotential, tp]"])
+        load_config(folder / "x.yaml", ["data.variables=[geopotential, rain_rate]"])
     [line] = str(raised.value).splitlines()
     assert line.endswith(
-        "deliver.formats: grib2 has no code for tp; deliver netcdf, or leave it out of data"
+        "deliver.formats: grib2 has no code for rain_rate; deliver netcdf, or leave it out of data"
     )
