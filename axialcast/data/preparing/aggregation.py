@@ -109,18 +109,24 @@ def periods_of(analysis: xr.Dataset, *, hours: float, accumulated: Sequence[str]
     )
 
 
-def aggregated(cell: Cell | None, *, hours: float, is_sum: bool) -> Cell:
-    """The interval that means, or sums, are of: they are labelled with its start.
+def aggregated(cell: Cell | None, *, hours: float, length: int, is_sum: bool) -> Cell:
+    """The interval that means, or sums, are of, counted from the start of their period.
 
     Args:
-        cell: of the values before; None: not stated.
+        cell: of the values before; None: not stated, so that the period itself is meant.
         hours: of the period.
-        is_sum: whether they are sums.
+        length: how many values it has.
+        is_sum: whether they are sums, of which the first value is not that of the start.
     """
     method = "sum" if is_sum else "mean"
+    begin, end = 0.0, float(hours)
+    if cell is not None and cell.span is not None and cell.unit == "cell_hours":
+        step = hours / length
+        shift = step if is_sum else 0.0
+        begin, end = shift + cell.span[0], shift + hours - step + cell.span[1]
     if cell is not None and cell.method not in ("point", method):
         method = f"{cell.method}, {method}"
-    return Cell(method, (0.0, float(hours)))
+    return Cell(method, (begin, end))
 
 
 def _refuse_means_of_sums(analysis: xr.Dataset, sums: Collection[str]) -> None:

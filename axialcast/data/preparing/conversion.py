@@ -65,7 +65,12 @@ def convert(
         assert aggregate_hours is not None
         sums = sums_among(dataset, accumulated)
         for name, field in fields.data_vars.items():
-            said = aggregated(Cell.of(field.attrs), hours=aggregate_hours, is_sum=name in sums)
+            said = aggregated(
+                Cell.of(field.attrs),
+                hours=aggregate_hours,
+                length=periods.length,
+                is_sum=name in sums,
+            )
             field.attrs = {k: v for k, v in field.attrs.items() if k not in CELL_ATTRS}
             field.attrs |= said.attrs()
     return fields.assign_attrs(dataset.attrs, left_out=left_out)

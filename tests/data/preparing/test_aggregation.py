@@ -7,9 +7,13 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from axialcast.data import open_analysis
 from axialcast.data.preparing.aggregation import periods_of
 from axialcast.data.preparing.conversion import convert
+from axialcast.data.preparing.preparation import Preparation
 from axialcast.data.preparing.recipe import Recipe
+from axialcast.data.preparing.shards import write_shards
+from axialcast.times.cells import Cell
 
 
 def aggregated(analysis, hours, accumulated=()):
@@ -92,6 +96,30 @@ def test_what_says_that_it_is_a_sum_is_not_averaged(attrs):
     whole = periods_of(analysis, hours=24, accumulated=["tp", "snowfall"])
     assert whole.means is None
     assert Recipe("x.nc", ("2001", "2001")).convert(analysis).snowfall.attrs["units"] == "K"
+
+
+def test_means_and_sums_say_over_which_interval(tmp_path):
+    """Also where the values before were of intervals, and in the training store."""
+    analysis = six_hourly(4 * 5 + 1).rename(a="2m_temperature")
+    daily, _ = aggregated(analysis, hours=24, accumulated=["tp"])
+    told = {name: Cell.of(array.attrs) for name, array in daily.data_vars.items()}
+    day = (0.0, 24.0)
+    assert told == {"2m_temperature": Cell("mean", day), "total_precipitation": Cell("sum", day)}
+    analysis["2m_temperature"].attrs |= Cell("maximum", (-6.0, 0.0)).attrs()
+    analysis["total_precipitation"].attrs |= Cell("sum", (-6.0, 0.0)).attrs()
+    analysis.to_netcdf(tmp_path / "a.nc")
+    recipe = Recipe(
+        str(tmp_path / "a.nc"), ("2001", "2001"), aggregate_hours=24, accumulated=("tp",)
+    )
+    preparation = Preparation(recipe, tmp_path / "training.zarr")
+    write_shards(str(preparation.work), preparation.missing())
+    preparation.finish()
+    opened = open_analysis(tmp_path / "training.zarr")
+    assert Cell.of(opened["total_precipitation"].attrs) == Cell("sum", day)
+    warmest = opened["2m_temperature"].attrs
+    assert Cell.of(warmest) == Cell("maximum, mean", (-6.0, 18.0))
+    assert warmest["cell_methods"] == "time: maximum time: mean"
+    assert "cells" not in warmest
 
 
 def test_days_with_missing_times_or_values_are_no_days():
