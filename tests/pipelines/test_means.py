@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from axialcast.run.cli import app
 
 SETTINGS = {
-    "pipeline": ["train", "forecast", "deliver"],
+    "pipeline": ["train", "forecast", "verify", "deliver"],
     "data": {
         "variables": ["geopotential", "mean_sea_level_pressure"],
         "train": ["2001-01-01", "2001-01-20"],
@@ -19,6 +19,7 @@ SETTINGS = {
     "model": {"dim": 16, "depth": 1, "heads": 2, "departures": False, "base": "persistence"},
     "train": {"schedule": [{"steps": 2, "rollout_steps": 1}], "batch_size": 4, "warmup_steps": 1},
     "forecast": {"lead_time": "2 days"},
+    "verify": {"harmonics": 0, "baselines": ["climatology", "persistence"]},
 }
 DAY = np.timedelta64(1, "D")
 
