@@ -8,6 +8,8 @@ ours is held while a file is opened or closed, and whenever it is read.
 """
 
 import threading
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,9 +19,8 @@ from xarray.backends import CachingFileManager, NetCDF4DataStore
 
 __all__ = ["NETCDF", "uncached"]
 
-
-CLOSE_SECONDS = 1.0
-"""Longest wait before a file is closed."""
+WAITING: "deque[_File]" = deque()
+"""Files to be closed as soon as nobody reads."""
 
 
 class _Lock:
@@ -34,6 +35,7 @@ class _Lock:
         self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None
     ) -> None:
         self.own.release()
+        _close_waiting()
 
 
 NETCDF = _Lock()
@@ -46,16 +48,24 @@ def uncached(path: Path) -> NetCDF4DataStore:
 
 
 class _File(netCDF4.Dataset):
-    """A file that is closed under the lock: xarray closes what is garbage, in any thread."""
+    """A file that is closed under the lock: xarray closes what is garbage, in any thread.
 
-    def close(self) -> Any:
-        # Whoever waits may hold the lock of xarray's cache of files, which another waits for.
-        held = _Lock.own.acquire(timeout=CLOSE_SECONDS)
+    Whoever closes may hold the lock of xarray's cache of files, which the reader waits for: so
+    nobody waits, and a file that cannot be closed at once is closed by the reader who is done.
+    """
+
+    def close(self) -> None:  # type: ignore[override]
+        WAITING.append(self)
+        _close_waiting()
+
+
+def _close_waiting() -> None:
+    while WAITING and _Lock.own.acquire(blocking=False):
         try:
-            return super().close()
+            with suppress(IndexError):  # another thread was here
+                netCDF4.Dataset.close(WAITING.popleft())
         finally:
-            if held:
-                _Lock.own.release()
+            _Lock.own.release()
 
 
 def _open(path: str, mode: Any) -> netCDF4.Dataset:
