@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from axialcast.disclosure import shown
 from axialcast.forecast import Checkpoint, load_checkpoint
 from axialcast.forecast.checkpoint import DESCRIPTION
+from axialcast.hub import is_on_hub
 from axialcast.model import ForecastNetwork
 from axialcast.run.config import Config
 from axialcast.run.model_section import AxialConfig
@@ -121,9 +122,14 @@ def _folder(config: Config) -> Iterator[Path]:
     if not is_url(place):
         yield checkpoint_in(Path(place))
         return
+    if is_on_hub(place):
+        with seen(place, whole=True) as folder:
+            yield folder
+        return
     if urlsplit(place).scheme not in ("file", *SCHEMES):
         raise ValueError(
-            f"train.start_from: got {shown(place)}, expected a folder or a URL of s3, gs or az"
+            f"train.start_from: got {shown(place)}, expected a folder, a URL of s3, gs or az, or "
+            "hf://org/name"
         )
     options = config.output_storage_options if config.url is not None else {}
     # Of a whole run there may be far more than its checkpoint.

@@ -55,7 +55,8 @@ class TrainConfig(Section):
     """Processes that share every window, each a band of latitudes; divides their number."""
     start_from: Location | None = None
     """Checkpoint, or output folder of another run, whose weights training starts with, on the same
-    data or others; null: weights that are drawn."""
+    data or others: a path, a URL of s3, gs or az, or hf://org/name@revision; null: weights that are
+    drawn."""
     carried_rate: Positive = 1.0
     """Learning rate of what start_from carried over, in units of learning_rate."""
     freeze: Annotated[list[Name], each_once()] = []

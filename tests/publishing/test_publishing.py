@@ -17,6 +17,8 @@ from axialcast.adapters.earth2studio import Prognostic
 from axialcast.forecast import load_checkpoint, save_checkpoint
 from axialcast.publishing import model_card, push
 from axialcast.run.cli import app
+from axialcast.run.config import load_config
+from axialcast.run.parent import Parent
 
 hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
 from huggingface_hub import errors  # noqa: E402
@@ -119,6 +121,22 @@ def test_what_is_pushed_comes_back(run, there, analysis):
     inspected = CliRunner().invoke(app, ["inspect", ADDRESS])
     assert f"checkpoint {ADDRESS}" in inspected.output
     assert "members: 2" in inspected.output
+
+
+def test_a_training_starts_from_what_is_published(run, there, tmp_path, monkeypatch):
+    push(run / "checkpoint", ADDRESS)
+    monkeypatch.chdir(tmp_path)
+    Path("tuned.yaml").write_text("pipeline: [simulate]\n")
+    here, back = (
+        Parent.of(load_config("tuned.yaml", [f"train.start_from={place}"]))
+        for place in (run, ADDRESS)
+    )
+    assert back.provenance["checkpoint"] == ADDRESS
+    assert back.provenance["fingerprint"] == here.provenance["fingerprint"]
+    for name, weights in here.checkpoint.weights.items():
+        np.testing.assert_array_equal(back.checkpoint.weights[name], weights)
+    with pytest.raises(FileNotFoundError, match="hf://org/other"):
+        Parent.of(load_config("tuned.yaml", ["train.start_from=hf://org/other"]))
 
 
 def test_a_smaller_ensemble_replaces_a_larger_one(run, there):

@@ -326,7 +326,7 @@ def test_training_starts_from_a_checkpoint_that_is_there(here: Path, server: str
         assert parent.provenance == {**local.provenance, "checkpoint": address}
     for place, line in (
         (f"s3://bucket/{here.name}/none", "no checkpoint there"),
-        ("https://x.org/run", "expected a folder or a URL of s3, gs or az"),
+        ("https://x.org/run", "expected a folder, a URL of s3, gs or az, or hf://org/name"),
     ):
         with pytest.raises((FileNotFoundError, ValueError), match=line):
             Parent.of(load_config("x.yaml", [f"train.start_from={place}"]))
