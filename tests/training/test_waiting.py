@@ -40,7 +40,7 @@ class OneBatch:
     """Epochs of one batch."""
 
     def __init__(self, batch):
-        self.batch = batch
+        self.batch, self.target_steps = batch, batch.targets.shape[1]
 
     def __iter__(self):
         yield self.batch
