@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sqlite3  # noqa: F401 - Python's own, whatever a test imports after ecCodes has brought another
 import subprocess
 import sys
 import threading

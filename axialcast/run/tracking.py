@@ -6,6 +6,7 @@ said to, and the training goes on without it. One that goes on takes from the lo
 
 import importlib.util
 import json
+import sqlite3  # noqa: F401 - before ecCodes, whose own older one MLflow would be given otherwise
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress

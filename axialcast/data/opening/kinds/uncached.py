@@ -9,7 +9,6 @@ ours is held while a file is opened or closed, and whenever it is read.
 
 import threading
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -62,8 +61,9 @@ class _File(netCDF4.Dataset):
 def _close_waiting() -> None:
     while WAITING and _Lock.own.acquire(blocking=False):
         try:
-            with suppress(IndexError):  # another thread was here
-                netCDF4.Dataset.close(WAITING.popleft())
+            file = WAITING.popleft() if WAITING else None  # another thread was here
+            if file is not None and file.isopen():
+                netCDF4.Dataset.close(file)
         finally:
             _Lock.own.release()
 
