@@ -14,10 +14,11 @@ from rich.table import Table
 from axialcast.data.channels import Channels
 from axialcast.disclosure import printable
 from axialcast.files.atomic import write_text
+from axialcast.grid import grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME
 from axialcast.report.page import report_html
 from axialcast.report.wording import channel_name, duration, model_name, pretty_units
-from axialcast.run.at_stations import scored_at_stations
+from axialcast.run.at_stations import placed, scored_at_stations
 from axialcast.run.config import Config
 from axialcast.run.progress import track
 from axialcast.run.provenance import WEIGHTS, provenance
@@ -100,6 +101,10 @@ def run(config: Config) -> None:
     if absent:
         wanted = absent + forecast.sizes[INIT_TIME]
         print(f"verify: {absent:,} of {wanted:,} initial times are absent, so not scored")
+    stations = None
+    if config.verify.stations is not None:
+        grid, inits = grid_of(forecast), forecast[INIT_TIME].values
+        stations = placed(config, Channels.of(forecast), grid, inits)
     with workers(config) as pool:
         if pool is not None:
             tasks = scored_by(pool, verification)
@@ -120,9 +125,9 @@ def run(config: Config) -> None:
         num = len(kept.taken) + len(kept.made)
         print(f"verify: {len(kept.taken):,} of {num:,} blocks were kept")
     each = by_init.dataset
-    if config.verify.stations is not None:
+    if stations is not None:
         of = (forecast, verification.verified, *verification.fitted)
-        scores, each, lines = scored_at_stations(config, scores, each, *of)
+        scores, each, lines = scored_at_stations(stations, scores, each, *of)
         for line in lines:
             print(f"verify: {line}")
     if (sure := config.verify.intervals) is not None:

@@ -87,6 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "files",
         "data",
         "data.arrays",
+        "data.opening.standard",
         "baselines",
     },
     "report": {"names", "disclosure", "grid", "times", "data", "baselines", "scores"},

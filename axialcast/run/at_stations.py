@@ -13,12 +13,16 @@ from axialcast.baselines import Baseline, Climatology
 from axialcast.data import open_static
 from axialcast.data.channels import Channel, Channels
 from axialcast.data.spellings import linear_conversion
-from axialcast.grid import Grid, grid_of
+from axialcast.grid import Grid
 from axialcast.names import INIT_TIME, canonical
 from axialcast.run.config import Config
 from axialcast.scores.at_stations import at_stations, with_stations
+from axialcast.scores.matching import valid_times
 from axialcast.scores.observations import Observations, read_observations
 from axialcast.scores.stations import Neighbours
+from axialcast.times.calendars import time_text
+from axialcast.times.cells import Cell
+from axialcast.times.dates import Times
 
 __all__ = ["Placed", "placed", "scored_at_stations"]
 
@@ -28,6 +32,7 @@ class Placed:
     """Stations of a config on the grid that forecasts are on.
 
     Args:
+        store: that they are read from.
         channel: that is observed.
         observed: at s stations.
         near: where these lie.
@@ -35,6 +40,7 @@ class Placed:
         correction: (s,) added to forecasts there.
     """
 
+    store: str
     channel: Channel
     observed: Observations
     near: Neighbours
@@ -42,20 +48,27 @@ class Placed:
     correction: NDArray[np.float64] | float
 
 
-def placed(config: Config, channels: Channels, grid: Grid) -> Placed:
+def placed(config: Config, channels: Channels, grid: Grid, times: Times) -> Placed:
     """The stations that `verify.stations` names.
 
     Args:
         config: with such a section.
         channels: that are forecast.
         grid: that they are on.
+        times: of the analysis, or of forecasts.
 
     Raises:
         FileNotFoundError: there is no such store.
-        ValueError: the variable is not forecast, or the store is not what it should be.
+        ValueError: the variable is not forecast, the store is not what it should be, or times are
+            of another calendar than observations have.
     """
     wanted = config.verify.stations
     assert wanted is not None
+    if times.dtype == object:
+        raise ValueError(
+            f"verify.stations: the analysis has the calendar {times[0].calendar}, which no "
+            "observation has; leave the section out"
+        )
     channel = _channel(channels, canonical(wanted.variable), wanted.level)
     if wanted.lapse_rate is not None and channel.units != "K":
         raise ValueError(f"verify.stations.lapse_rate: {channel} is no temperature; leave it out")
@@ -69,11 +82,12 @@ def placed(config: Config, channels: Channels, grid: Grid) -> Placed:
             f"{wanted.store}: none of its {len(near.inside):,} stations, at latitudes {south:g} to "
             f"{north:g}, is within {grid}; take stations of this region"
         )
-    return Placed(channel, observed, near, *_heights(config, grid, near, observed))
+    heights = _heights(config, grid, near, observed)
+    return Placed(str(wanted.store), channel, observed, near, *heights)
 
 
 def scored_at_stations(
-    config: Config,
+    place: Placed,
     scores: xr.Dataset,
     by_init: xr.Dataset,
     forecast: xr.Dataset,
@@ -84,12 +98,8 @@ def scored_at_stations(
     """Scores, and what each pair says, with those at stations; and lines about these.
 
     Raises:
-        FileNotFoundError: there is no such store.
-        ValueError: the variable is not forecast, or the store is not what it should be.
+        ValueError: no observation is at a time that forecasts are for.
     """
-    wanted = config.verify.stations
-    assert wanted is not None
-    place = placed(config, Channels.of(forecast), grid_of(forecast))
     channel, observed, near = place.channel, place.observed, place.near
     found = at_stations(
         forecast,
@@ -105,17 +115,36 @@ def scored_at_stations(
     used, most = int(found["num"].sum()), found["num"].size * num
     lines = [
         f"{channel} at {num - outside:,} of {num:,} stations, {outside:,} beyond the grid",
-        f"{used:,} of {most:,} pairs of forecast and station have an observation",
-        f"{observed.num_missing:,} rows of {wanted.store} have no value",
+        f"{used:,} of {most:,} pairs of forecast and station count: both have a value",
+        f"{observed.num_missing:,} rows of {place.store} have no value",
+        _range(observed, channel),
+        *_interval(forecast[channel.variable].attrs),
         *place.lines,
     ]
     if not used:
+        first, begin = time_text(observed.times[0]), time_text(valid_times(forecast).min())
         raise ValueError(
-            f"{wanted.store}: none of its observations is within the grid and at a time that "
-            "forecasts are for; times are in UTC"
+            f"{place.store}: none of its observations is at a point that has a value and at a time "
+            f"that forecasts are for; it begins with {first}, forecasts with {begin}, both in UTC"
         )
     rows = forecast[INIT_TIME].values
     return *with_stations(scores, by_init, found, channel, rows), lines
+
+
+def _range(observed: Observations, channel: Channel) -> str:
+    """What the values are taken for: a mark of missing ones may be among them."""
+    low, high = np.nanmin(observed.values), np.nanmax(observed.values)
+    taken = {None: "the store states no units", channel.units: ""}.get(
+        observed.units, f"converted from {observed.units}"
+    )
+    return f"observations are {low:.5g} to {high:.5g} {channel.units}" + (taken and f"; {taken}")
+
+
+def _interval(attrs: Mapping[str, Any]) -> list[str]:
+    cell = Cell.of(attrs)
+    if cell is None or cell.is_point:
+        return []
+    return [f"forecasts are of an interval, {cell.told}; so should observations be"]
 
 
 def _channel(channels: Channels, variable: str, level: float | None) -> Channel:

@@ -81,7 +81,7 @@ def check_run(config: Config, *, folder: Path = Path(), scan: bool = False) -> P
         check_own_scores(config)
         _refuse_unknown_events(preflight.channels.forecast, config)
         if config.verify.stations is not None:
-            placed(config, preflight.channels.forecast, analysis.grid)
+            placed(config, preflight.channels.forecast, analysis.grid, analysis.times)
     if not scan or is_simulated:
         return preflight
     try:

@@ -22,6 +22,7 @@ from axialcast.scores.matching import valid_times
 from axialcast.scores.metrics import METRICS, STATISTICS
 from axialcast.scores.observations import Observations
 from axialcast.scores.stations import Neighbours
+from axialcast.times.leads import leads_of
 
 __all__ = ["STATIONS", "at_stations", "with_stations"]
 
@@ -64,7 +65,7 @@ def at_stations(
         forecast = forecast.isel({NUMBER: 0}, drop=True)
     near = Neighbours.of(grid_of(forecast), observed.latitude, observed.longitude)
     parts = []
-    leads = forecast[LEAD_TIME].values
+    leads = leads_of(forecast)
     dims = dims_of(forecast.dims)
     for first in range(0, forecast.sizes[INIT_TIME], TOGETHER):
         one = forecast.isel({INIT_TIME: slice(first, first + TOGETHER)})

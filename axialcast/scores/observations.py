@@ -8,16 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from axialcast.data.spellings import find_unit, is_stated, linear_conversion
 from axialcast.names import VARIABLES
+from axialcast.scores.station_tables import ELEVATION, read_table
 
 __all__ = ["Observations", "read_observations"]
 
-COLUMNS = ("latitude", "longitude", "time", "value")
-ELEVATION = "elevation"
+STANDARD = ("standard", "gregorian", "proleptic_gregorian")
 LOWEST, HIGHEST = -500.0, 9_000.0
 """Metres above the sea between which stations lie."""
 APART = 1.0
@@ -34,6 +33,7 @@ class Observations:
         times: (t,) sorted.
         values: (t, s) in the units that were asked for, NaN where there is none.
         num_missing: rows of the store without a value.
+        units: of the store; None: it states none, and none were named.
     """
 
     latitude: NDArray[np.float64]
@@ -42,6 +42,7 @@ class Observations:
     times: NDArray[np.datetime64]
     values: NDArray[np.float64]
     num_missing: int
+    units: str | None = None
 
     def at(self, times: NDArray[np.datetime64]) -> NDArray[np.float64]:
         """(..., s) values at times (...), NaN where there are none."""
@@ -69,12 +70,9 @@ def read_observations(
         ValueError: it lacks a column, holds what is no place, time or number, twice the same, or
             values that the variable cannot have.
     """
-    table, stated = _table(path)
-    if absent := [name for name in COLUMNS if name not in table]:
-        raise ValueError(
-            f"{path}: has no {absent[0]} among {', '.join(map(str, table))}; name its columns "
-            f"{', '.join(COLUMNS)}"
-        )
+    table, stated = read_table(path)
+    num = len(table)
+    table = table[table["time"].notna() | table["value"].notna()]  # others fill up rectangles
     table = table.assign(time=_utc(path, table["time"]))
     names = [name for name in ("latitude", "longitude", "value", ELEVATION) if name in table]
     for name in names:
@@ -89,9 +87,10 @@ def read_observations(
     table["longitude"] %= 360.0
     known = table[np.isfinite(table["value"])]
     if not len(known):
-        raise ValueError(f"{path}: holds no value among {len(table):,} rows; take another store")
-    values = _converted(path, known["value"].to_numpy(), variable, units or stated, wanted)
-    return _arranged(path, known.assign(value=values), len(table) - len(known))
+        raise ValueError(f"{path}: holds no value among {num:,} rows; take another store")
+    units = units or stated
+    values = _converted(path, known["value"].to_numpy(), variable, units, wanted)
+    return _arranged(path, known.assign(value=values), num - len(known), units)
 
 
 def _refuse_places(path: Path, table: pd.DataFrame) -> None:
@@ -112,38 +111,14 @@ def _refuse_places(path: Path, table: pd.DataFrame) -> None:
             )
 
 
-def _table(path: Path) -> tuple[pd.DataFrame, str | None]:
-    """The rows of a store, and the units that it states."""
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such store of stations")
-    try:
-        if path.suffix == ".csv":
-            return pd.read_csv(path), None
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path), None
-        opened = xr.open_zarr(path) if path.is_dir() else xr.open_dataset(path)
-        with opened as dataset:
-            wanted = [name for name in (*COLUMNS, ELEVATION) if name in dataset.variables]
-            units = dataset["value"].attrs.get("units") if "value" in dataset else None
-            table = dataset[wanted].to_dataframe() if wanted else pd.DataFrame()
-            return table.reset_index(), units
-    except ImportError:
-        raise ValueError(
-            f"{path}: Parquet needs pyarrow; pip install pyarrow, or write a CSV"
-        ) from None
-    except (ValueError, OSError, TypeError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise ValueError(
-            f"{path}: no table that can be read ({said}); expected CSV (.csv), Parquet (.parquet), "
-            "NetCDF or a Zarr folder"
-        ) from None
-
-
 def _utc(path: Path, times: pd.Series) -> pd.Series:
     """Dates without a zone; such as have one are told in UTC."""
     try:
         if pd.api.types.is_numeric_dtype(times) and len(times):
             raise ValueError(f"{times.iloc[0]} is a number")
+        calendar = getattr(times.iloc[0], "calendar", STANDARD[0]) if len(times) else STANDARD[0]
+        if calendar not in STANDARD:
+            raise ValueError(f"{times.iloc[0]} is of the calendar {calendar}")
         if not pd.api.types.is_datetime64_any_dtype(times) or times.dt.tz is not None:
             times = pd.to_datetime(times, utc=True, format="ISO8601").dt.tz_localize(None)
         found = times.astype("datetime64[ns]")
@@ -188,7 +163,7 @@ def _converted(
     return values
 
 
-def _arranged(path: Path, table: pd.DataFrame, num_missing: int) -> Observations:
+def _arranged(path: Path, table: pd.DataFrame, num_missing: int, units: str | None) -> Observations:
     if ELEVATION not in table:
         table = table.assign(**{ELEVATION: np.nan})
     index = ["latitude", "longitude"]
@@ -217,4 +192,5 @@ def _arranged(path: Path, table: pd.DataFrame, num_missing: int) -> Observations
         times=wide.index.to_numpy(),
         values=wide.to_numpy(np.float64),
         num_missing=num_missing,
+        units=units,
     )

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from axialcast.baselines import Persistence
 from axialcast.data import Channels
 from axialcast.grid import LatLonGrid
 from axialcast.scores.at_stations import _statistics, at_stations
 from axialcast.scores.observations import Observations
+from axialcast.times.leads import lead_coordinate
 
 
 def test_means_over_stations_where_all_is_known():
@@ -24,6 +26,35 @@ def test_means_over_stations_where_all_is_known():
     nothing = _statistics(models, truth * np.nan, expected)
     assert np.isnan(nothing["error"]).all()
     assert nothing["num"].item() == 0
+
+
+def test_forecasts_by_the_month_are_scored_at_stations():
+    grid = LatLonGrid(np.array([10.0, 0.0]), np.array([0.0, 20.0, 40.0]))
+    months = pd.date_range("2001-01-01", periods=5, freq="MS").values
+    horizontal = {"latitude": grid.latitude, "longitude": grid.longitude}
+    values = np.arange(3 * 2 * 2 * 3, dtype=np.float64).reshape(3, 2, 2, 3)
+    forecast = xr.Dataset(
+        {"2m_temperature": (("init_time", "lead_time", *horizontal), values, {"units": "K"})},
+        {"init_time": months[:3], **horizontal},
+    ).assign_coords(lead_time=lead_coordinate(np.array([1, 2], "m8[M]")))
+    analysis = xr.Dataset(
+        {"2m_temperature": (("time", *horizontal), np.zeros((5, 2, 3)), {"units": "K"})},
+        {"time": months, **horizontal},
+    )
+    observed = Observations(
+        np.array([10.0]), np.array([20.0]), np.array([0.0]), months, np.full((5, 1), 2.0), 0
+    )
+    still = Persistence()
+    found = at_stations(
+        forecast,
+        analysis,
+        Channels.of(forecast)[0],
+        observed,
+        climatology=still,
+        baselines={"persistence": still},
+    )
+    np.testing.assert_array_equal(found["error"][:, 0], values[:, :, 0, 1] - 2.0)
+    np.testing.assert_array_equal(found["error"][:, 1], -2.0)
 
 
 def test_an_ensemble_at_stations_has_its_fair_crps_and_spread():
