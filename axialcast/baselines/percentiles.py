@@ -107,7 +107,11 @@ class Percentiles:
         Raises:
             ValueError: it was not asked for, or the training years lack such a month or hour.
         """
-        return np.asarray(self.values[self._place(which)][_rows(self.months, self.minutes, times)])
+        return np.asarray(self.all_of(which)[_rows(self.months, self.minutes, times)])
+
+    def all_of(self, which: Percentile) -> NDArray[np.float32]:
+        """(p, h, w) a percentile in each part of the year and the day."""
+        return np.asarray(self.values[self._place(which)])
 
     def share(self, which: Percentile) -> NDArray[np.float64]:
         """(h, w) of the values that are not above the least of a percentile."""

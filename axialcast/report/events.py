@@ -15,7 +15,7 @@ from axialcast.scores.event_labels import FSS, NEIGHBOURHOOD, SEEPS, threshold_n
 from axialcast.scores.shown import shown_leads
 from axialcast.times.leads import lead_labels, leads_of
 
-__all__ = ["events_shown"]
+__all__ = ["FURTHER_NAMES", "METRIC_NAMES", "event_words", "events_shown", "in_squares"]
 
 METRIC_NAMES = {"csi": "Critical success index", "frequency_bias": "Frequency bias"}
 FURTHER_NAMES = {
@@ -58,7 +58,7 @@ def _curves(channel: Channel, scores: xr.Dataset) -> list[Markup]:
             label=METRIC_NAMES["csi"],
             interval=_interval(channel, scores, "csi", number),
         )
-        for number, event in enumerate(_events(array, channel))
+        for number, event in enumerate(event_words(array[dim], channel))
     ]
 
 
@@ -67,16 +67,17 @@ def _tables(channel: Channel, scores: xr.Dataset, metric: str) -> list[dict[str,
     title = (METRIC_NAMES | FURTHER_NAMES)[metric]
     leads = shown_leads(leads_of(scores))
     array = _of(channel, scores, metric).sel({LEAD_TIME: lead_labels(leads)})
+    dim = threshold_name(channel.variable)
+    events = event_words(array[dim], channel) if dim in array.dims else [""]
     if metric == SEEPS:
-        parts, events = [(title, array.expand_dims("event", 1))], [""]
+        parts = [(title, array.expand_dims("event", 1))]
     elif NEIGHBOURHOOD in array.dims:
         parts = [
-            (f"{title} in squares of {width} × {width} points", array.sel({NEIGHBOURHOOD: width}))
+            (in_squares(title, width), array.sel({NEIGHBOURHOOD: width}))
             for width in array[NEIGHBOURHOOD].values.tolist()
         ]
-        events = _events(array, channel)
     else:
-        parts, events = [(title, array)], _events(array, channel)
+        parts = [(title, array)]
     return [
         table(
             f"{words}, {channel_name(channel, scores, inside=True)}",
@@ -93,10 +94,15 @@ def _tables(channel: Channel, scores: xr.Dataset, metric: str) -> list[dict[str,
     ]
 
 
-def _events(array: xr.DataArray, channel: Channel) -> list[str]:
+def event_words(thresholds: xr.DataArray, channel: Channel) -> list[str]:
     """Events of a channel in words."""
-    texts = array[threshold_name(channel.variable)].values.tolist()
-    return [_in_words(text, pretty_units(channel.units)) for text in texts]
+    units = pretty_units(channel.units)
+    return [_in_words(text, units) for text in thresholds.values.tolist()]
+
+
+def in_squares(title: str, width: int) -> str:
+    """A metric's title, of events in squares of so many grid points."""
+    return f"{title} in squares of {width} × {width} points"
 
 
 def _in_words(threshold: str, units: str) -> str:

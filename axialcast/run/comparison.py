@@ -7,7 +7,7 @@ import xarray as xr
 
 from axialcast.disclosure import shown
 from axialcast.scores.by_init import statistics_of
-from axialcast.scores.comparing import FORECAST
+from axialcast.scores.shared_pairs import FORECAST
 
 __all__ = ["BY_INIT", "open_runs"]
 

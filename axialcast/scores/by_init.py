@@ -14,6 +14,7 @@ from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
 from axialcast.scores.blocks import blocks_of
 
 __all__ = [
+    "CLIMATE",
     "EVENTS",
     "FRACTIONS",
     "JUDGED",
@@ -27,6 +28,9 @@ __all__ = [
 
 STATISTIC, VARIABLE, JUDGED = "statistic", "of_variable", "judged_as"
 """Attributes that say what a variable of these datasets is."""
+
+CLIMATE = "climate"
+"""Attribute of what judges rain: what is dry, and a checksum of the climate."""
 
 PAIRS, EVENTS, FRACTIONS, RAIN = "pairs", "events", "fractions", "rain"
 """What statistics judge; that of pairs is not said."""

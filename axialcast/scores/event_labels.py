@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from axialcast.data.channels import Channels
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL
-from axialcast.scores.by_init import EVENTS, FRACTIONS, JUDGED, RAIN, STATISTIC, VARIABLE
+from axialcast.scores.by_init import (
+    CLIMATE,
+    EVENTS,
+    FRACTIONS,
+    JUDGED,
+    RAIN,
+    STATISTIC,
+    VARIABLE,
+)
 from axialcast.scores.contingency import EVENT_METRICS, EventSums
 from axialcast.scores.seeps import SeepsSums
 
@@ -166,6 +174,8 @@ def _of_rain(
         split = values.values.take(own if levels else own[0], axis)
         title = f"stable equitable error in probability space of {variable}"
         attrs = {"long_name": title, "units": "1", **_of(variable, values.attrs)}
+        if values.attrs:
+            attrs[CLIMATE] = "; ".join(sums.climate(n) for n in own)
         fields[f"{variable}_{SEEPS}"] = ((*front, LEAD_TIME, *levels, "region"), split, attrs)
     return _in_order(fields, coords)
 

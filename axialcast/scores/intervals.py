@@ -33,6 +33,14 @@ DEFAULT = Resampling()
 SHARED = ("units", "units_metadata")
 """Attributes of a variable that its intervals have, too."""
 
+JUDGES: Mapping[str, Mapping[str, Metric]] = {
+    PAIRS: {**METRICS, **ENSEMBLE_METRICS},
+    EVENTS: EVENT_METRICS,
+    FRACTIONS: {FSS: fractions_skill_score},
+    RAIN: {SEEPS: itemgetter(SEEPS)},
+}
+"""Metrics by what their statistics judge, and by name."""
+
 
 def intervals(
     by_init: xr.Dataset,
@@ -67,12 +75,7 @@ def intervals(
         2016, Bull. Am. Meteorol. Soc. 97). Of metrics of events and of rain, the same as
         `<variable>_<metric>_lower` and so on, along the dimensions that these scores have.
     """
-    known: dict[str, Mapping[str, Metric]] = {
-        PAIRS: {**METRICS, **ENSEMBLE_METRICS, **(own or {})},
-        EVENTS: EVENT_METRICS,
-        FRACTIONS: {FSS: fractions_skill_score},
-        RAIN: {SEEPS: itemgetter(SEEPS)},
-    }
+    known = {**JUDGES, PAIRS: {**JUDGES[PAIRS], **(own or {})}}
     chosen = {
         judged: {name: metric for name, metric in of.items() if name in metrics}
         for judged, of in known.items()

@@ -4,6 +4,7 @@ Shapes: i init times, l lead times, c channels, h latitudes, w longitudes, r reg
 s variables of rain.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -102,6 +103,17 @@ class SeepsSums:
                     self.sums[(cases.start + case, model, *to)] = np.divide(
                         total, area, out=np.zeros_like(total), where=area > 0
                     )
+
+    def climate(self, number: int) -> str:
+        """What a variable of rain is judged by: up to which amount it is dry, and a checksum of
+        the shares of dry days and of where heavy rain begins."""
+        place, least = self.rain[number]
+        climate = self._looked_for.percentiles
+        assert climate is not None
+        wanted = Percentile(self._channels[place], HEAVY, above=least)
+        checksum = hashlib.sha256(climate.share(wanted).astype(np.float32).tobytes())
+        checksum.update(climate.all_of(wanted).tobytes())
+        return f"dry up to {least:g}, {checksum.hexdigest()[:16]}"
 
     def score(self) -> NDArray[np.float64]:
         """(m, l, s, r) means over pairs; NaN where there is none."""
