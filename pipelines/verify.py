@@ -111,14 +111,14 @@ def run(config: Config) -> None:
             for _ in track(tasks, description="verify", total=len(blocks_of(forecast)), **BLOCKS):
                 pass
     kept, drawn, by_init = verification.sums(), DrawnField(forecast), ByInit()
-    arguments = verification.arguments(drawn, kept)
+    arguments, cases = verification.arguments(drawn, kept), cases_of(config)
     scores = evaluate(
         forecast,
         verification.verified,
         metrics=config.verify.known_metrics,
         progress=lambda blocks: track(blocks, description="verify", **BLOCKS),
         by_init=by_init,
-        cases=cases_of(config),
+        cases=cases,
         **arguments,
     )
     if kept.taken and pool is None:
@@ -127,13 +127,13 @@ def run(config: Config) -> None:
     each = by_init.dataset
     if stations is not None:
         of = (forecast, verification.verified, *verification.fitted)
-        scores, each, lines = scored_at_stations(stations, scores, each, *of)
+        scores, each, lines = scored_at_stations(stations, scores, each, *of, cases=cases)
         for line in lines:
             print(f"verify: {line}")
     if (sure := config.verify.intervals) is not None:
         how = Resampling(**sure.model_dump(), seed=config.seed)
         own = {score.name: score.metric for score in arguments["own"]}
-        scores = with_intervals(scores, each, how=how, own=own, cases=cases_of(config))
+        scores = with_intervals(scores, each, how=how, own=own, cases=cases)
     scores = scores.merge(spectra(forecast, verification.verified), join="outer")
     if boundary := forecast.attrs.get("boundary"):
         scores.attrs["boundary"] = boundary

@@ -17,6 +17,7 @@ from axialcast.grid import Grid
 from axialcast.names import INIT_TIME, canonical
 from axialcast.run.config import Config
 from axialcast.scores.at_stations import at_stations, with_stations
+from axialcast.scores.cases import Cases
 from axialcast.scores.matching import valid_times
 from axialcast.scores.observations import Observations, read_observations
 from axialcast.scores.stations import Neighbours
@@ -94,8 +95,13 @@ def scored_at_stations(
     analysis: xr.Dataset,
     climatology: Climatology,
     baselines: Mapping[str, Baseline],
+    *,
+    cases: Cases | None,
 ) -> tuple[xr.Dataset, xr.Dataset, list[str]]:
     """Scores, and what each pair says, with those at stations; and lines about these.
+
+    Args:
+        cases: that the scores are of, besides all.
 
     Raises:
         ValueError: no observation is at a time that forecasts are for.
@@ -128,7 +134,7 @@ def scored_at_stations(
             f"that forecasts are for; it begins with {first}, forecasts with {begin}, both in UTC"
         )
     rows = forecast[INIT_TIME].values
-    return *with_stations(scores, by_init, found, channel, rows), lines
+    return *with_stations(scores, by_init, found, channel, rows, cases=cases), lines
 
 
 def _range(observed: Observations, channel: Channel) -> str:

@@ -16,6 +16,7 @@ from axialcast.data.channels import Channel
 from axialcast.grid import dims_of, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, LEVEL, NUMBER
 from axialcast.scores.by_init import statistics_of
+from axialcast.scores.cases import ALL_CASES, CASES, Cases
 from axialcast.scores.ensembles import ENSEMBLE_METRICS, ENSEMBLE_STATISTICS, judged, mean_of
 from axialcast.scores.labels import masked_name, num_pairs_name
 from axialcast.scores.matching import valid_times
@@ -168,49 +169,70 @@ def with_stations(
     found: Mapping[str, NDArray[np.float64]],
     channel: Channel,
     init_times: NDArray[Any],
+    *,
+    cases: Cases | None = None,
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Scores, and what each pair says, with `stations` among their regions.
 
     Args:
-        scores: of `evaluate`, with or without cases; what stations do not say is NaN.
+        scores: of `evaluate`; what stations do not say is NaN.
         by_init: of the same.
         found: see `at_stations`.
         channel: that was observed.
         init_times: (i,) of it.
+        cases: that `evaluate` was given.
     """
     rows = _empty(by_init)
     level = {} if channel.level is None else {LEVEL: channel.level}
+    labels = {INIT_TIME: init_times, LEAD_TIME: rows[LEAD_TIME]}
     for statistic, array in statistics_of(rows)[channel.variable].items():
         if statistic in found:
-            labels = {INIT_TIME: init_times, "model": rows["model"], LEAD_TIME: rows[LEAD_TIME]}
-            values = xr.DataArray(found[statistic], labels, (INIT_TIME, "model", LEAD_TIME))
+            dims = (INIT_TIME, "model", LEAD_TIME)
+            values = xr.DataArray(found[statistic], labels | {"model": rows["model"]}, dims)
             values = values.reindex({INIT_TIME: rows[INIT_TIME]})
             rows[array.name].loc[{"region": STATIONS, **level}] = values.transpose(
                 *(dim for dim in array.dims if dim in values.dims)
             )
-    means = {
-        name: array.mean(INIT_TIME)
+    here = {"region": STATIONS, **level}
+    statistics = {
+        name: array.sel(here)
         for name, array in statistics_of(rows)[channel.variable].items()
         if name in found
     }
-    more = _empty(scores)
-    whole = {"cases": "all"} if "cases" in scores.dims else {}
     known = METRICS | (ENSEMBLE_METRICS if ENSEMBLE_STATISTICS[0] in found else {})
-    for metric in [name for name in scores["metric"].values.tolist() if name in known]:
-        score = known[metric]({name: array.values for name, array in means.items()})
-        one = means["error"].copy(data=score).sel({"region": STATIONS, **level})
-        at = {"region": STATIONS, "metric": metric, **level, **whole}
-        target = more[channel.variable].loc[at]
-        more[channel.variable].loc[at] = one.transpose(*target.dims)
-    pairs = xr.DataArray((found["num"] > 0).sum(0), {LEAD_TIME: more[LEAD_TIME]}, (LEAD_TIME,))
-    at = {"region": STATIONS, **level, **whole}
-    more[num_pairs_name(channel.variable)].loc[at] = pairs
-    more[masked_name(channel.variable)].loc[at] = 0.0
-    used = f"{channel.variable}_num_observations"
+    metrics = {name: known[name] for name in scores["metric"].values.tolist() if name in known}
+    num = xr.DataArray(found["num"], labels, (INIT_TIME, LEAD_TIME))
+    more, used = _empty(scores), f"{channel.variable}_num_observations"
+    counted = []
+    for case, which in _pairs(cases, num).items():
+        at = here | ({} if case is None else {CASES: case})
+        means = {name: array.where(which).mean(INIT_TIME) for name, array in statistics.items()}
+        for name, metric in metrics.items():
+            score = metric({name: array.values for name, array in means.items()})
+            one = means["error"].copy(data=score)
+            target = more[channel.variable].loc[at | {"metric": name}]
+            more[channel.variable].loc[at | {"metric": name}] = one.transpose(*target.dims)
+        pairs = ((num > 0) & which).sum(INIT_TIME)
+        more[num_pairs_name(channel.variable)].loc[at] = pairs
+        more[masked_name(channel.variable)].loc[at] = xr.zeros_like(pairs, float).where(pairs > 0)
+        counted.append(num.where(which, 0).sum(INIT_TIME).astype(np.int64))
     scores = xr.concat([scores, more], "region", data_vars="minimal", combine_attrs="override")
-    scores[used] = xr.DataArray(found["num"].sum(0).astype(np.int64), pairs.coords)
+    scores[used] = counted[0] if cases is None else xr.concat(counted, scores[CASES])
     scores[used].attrs = {"long_name": f"observations of {channel.variable} used", "units": "1"}
     return scores, xr.concat([by_init, rows], "region", data_vars="minimal")
+
+
+def _pairs(cases: Cases | None, num: xr.DataArray) -> dict[str | None, xr.DataArray]:
+    """(i, l) which pairs belong, by the case, all first; where there are no cases, by None.
+
+    Args:
+        num: (init_time, lead_time) with labels.
+    """
+    every = xr.full_like(num, True, dtype=bool)
+    if cases is None:
+        return {None: every}
+    found = cases.pairs(num[INIT_TIME].values, leads_of(num))
+    return {ALL_CASES: every, **{case: every.copy(data=which) for case, which in found.items()}}
 
 
 def _empty(dataset: xr.Dataset) -> xr.Dataset:

@@ -32,13 +32,16 @@ def test_stations_on_points_say_what_the_fields_there_do(smallest_run, tmp_path)
     arguments = ["run", str(output / "config.yaml"), f"output={output}", "device=cpu"]
     arguments += ["forecast.members=3", "forecast.perturb=0.1", "verify.intervals=null"]
     arguments += [f"verify.stations.store={table}", "verify.stations.variable=geopotential"]
-    arguments += ["verify.stations.level=500"]
+    arguments += ["verify.stations.level=500", "verify.seasons=init"]
 
     def run(*more):
         result = CliRunner().invoke(app, [*arguments, *more])
         assert result.exit_code == 0, result.output
         with xr.open_dataset(output / "scores.nc") as scores:
             return result.output, scores.sel(region="stations", level=500).load()
+
+    def whole(scores):
+        return scores["geopotential"].sel(cases="all")
 
     said, scores = run()
     assert "geopotential 500 hPa at 4 of 4 stations, 0 beyond the grid" in said
@@ -53,18 +56,20 @@ def test_stations_on_points_say_what_the_fields_there_do(smallest_run, tmp_path)
         known = np.isin(valid, truth["time"].values)
         errors.append((point.mean("number").values[known] - at.sel(time=valid[known]).values) ** 2)
         apart.append(point.var("number", ddof=1).values[known])
-    last = scores["geopotential"].isel(lead_time=-1).sel(model="forecast")
+    last = whole(scores).isel(lead_time=-1).sel(model="forecast")
     np.testing.assert_allclose(last.sel(metric="rmse"), np.sqrt(np.mean(errors)), rtol=1e-4)
     np.testing.assert_allclose(last.sel(metric="spread"), np.sqrt(np.mean(apart)), rtol=1e-4)
     assert 0 < last.sel(metric="crps") < last.sel(metric="mae")
+    num = scores["geopotential_num_pairs"]
+    assert (num.isel(cases=slice(1, None)).sum("cases") == num.sel(cases="all")).all()
+    assert scores["geopotential"].sel(metric="rmse").notnull().all()
 
     assert "verify: up to date" in run()[0]
     written(table, truth, 100.0)
     os.utime(table, (1, 1))
     said, moved = run()
     assert "verify: up to date" not in said
-    bias = moved["geopotential"].sel(metric="bias", model="persistence")
-    then = scores["geopotential"].sel(metric="bias", model="persistence")
+    bias, then = (whole(s).sel(metric="bias", model="persistence") for s in (moved, scores))
     np.testing.assert_allclose(bias, then - 100, atol=0.1)
     pd.read_csv(table).assign(latitude=95).to_csv(table, index=False)
     result = CliRunner().invoke(app, ["check", *arguments[1:]])

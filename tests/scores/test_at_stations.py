@@ -9,9 +9,12 @@ import xarray as xr
 from axialcast.baselines import Persistence
 from axialcast.data import Channels
 from axialcast.grid import LatLonGrid
-from axialcast.scores.at_stations import _statistics, at_stations
+from axialcast.scores.at_stations import _statistics, at_stations, with_stations
 from axialcast.scores.observations import Observations
 from axialcast.times.leads import lead_coordinate
+from axialcast.verify import ByInit, Cases, Climatology, Resampling, evaluate, with_intervals
+
+DAY = np.timedelta64(86_400_000_000_000, "ns")
 
 
 def test_means_over_stations_where_all_is_known():
@@ -114,3 +117,50 @@ def test_an_ensemble_at_stations_has_its_fair_crps_and_spread():
             np.testing.assert_allclose(found["squared_error"][at], np.mean(errors), rtol=1e-5)
             np.testing.assert_allclose(found["crps"][init, 1, lead], np.mean(baseline), rtol=1e-6)
             assert np.isnan(found["variance"][init, 1, lead])
+
+
+def test_seasons_at_stations_are_those_of_their_forecasts_alone():
+    grid = LatLonGrid(np.array([10.0, 0.0]), np.array([0.0, 20.0, 40.0]))
+    days = np.datetime64("2001-01-01", "ns") + np.arange(160) * DAY
+    horizontal = {"latitude": grid.latitude, "longitude": grid.longitude}
+    fields = np.random.default_rng(0).standard_normal((160, 2, 3))
+    analysis = xr.Dataset(
+        {"2m_temperature": (("time", *horizontal), fields, {"units": "K"})},
+        {"time": days, **horizontal},
+    )
+    seen = fields[:, 0, 1:2] + 0.5
+    seen[100] = np.nan
+    observed = Observations(
+        np.array([10.0]), np.array([20.0]), np.array([0.0]), days, seen, 1, None
+    )
+    climatology, leads = Climatology.fit(analysis, harmonics=0), np.array([1, 30]) * DAY
+
+    def scored(which, cases=None):
+        """Of forecasts from some days, with the intervals of their scores."""
+        forecast = Persistence().forecast(analysis, days[which], leads)
+        arguments = {"climatology": climatology, "baselines": {"climatology": climatology}}
+        by_init = ByInit()
+        scores = evaluate(forecast, analysis, **arguments, by_init=by_init, cases=cases)
+        channel = Channels.of(forecast)[0]
+        found = at_stations(forecast, analysis, channel, observed, **arguments)
+        both = scores, by_init.dataset, found, channel, forecast["init_time"].values
+        scores, each = with_stations(*both, cases=cases)
+        how = Resampling(resamples=50)
+        return with_intervals(scores, each, how=how, cases=cases).sel(region="stations")
+
+    found = scored(slice(0, 125), Cases("init"))
+    assert found["cases"].values.tolist() == ["all", "DJF", "MAM"]
+    for case, which in {"all": (0, 125), "DJF": (0, 59), "MAM": (59, 125)}.items():
+        alone = scored(slice(*which))
+        for name in alone.data_vars:
+            here = found[name].sel(cases=case) if "cases" in found[name].dims else found[name]
+            np.testing.assert_allclose(here, alone[name].transpose(*here.dims), err_msg=name)
+    error = fields[59:125, 0, 1] - seen[60:126, 0]
+    spring = found["2m_temperature"].sel(model="forecast", cases="MAM").isel(lead_time=0)
+    np.testing.assert_allclose(spring.sel(metric="rmse"), np.sqrt(np.nanmean(error**2)), rtol=1e-6)
+    assert found["2m_temperature_num_observations"].sel(cases="MAM").values.tolist() == [65, 65]
+    few = scored(slice(0, 64), Cases("init")).sel(cases="MAM")  # five forecasts of March
+    assert few["2m_temperature"].sel(metric="rmse").notnull().all()
+    assert few["2m_temperature_lower"].isnull().all()
+    hours = scored(slice(0, 125), Cases(init_hours=True))
+    np.testing.assert_array_equal(*(hours["2m_temperature"].sel(cases=c) for c in hours["cases"]))
