@@ -20,6 +20,7 @@ from axialcast.forecast.layout import canonical
 from axialcast.grid import grid_of
 from axialcast.names import INIT_TIME, LEVEL, NUMBER, VARIABLES
 from axialcast.times.cells import Cell
+from axialcast.times.dates import date_text
 from axialcast.times.leads import leads_of
 from axialcast.times.steps import in_months
 
@@ -107,7 +108,7 @@ def write_grib(path: Path, forecast: xr.Dataset, *, bits: int) -> None:
             to a power of two.
 
     Raises:
-        ValueError: see `refuse_grib`.
+        ValueError: see `refuse_grib`; or a value is infinite.
         OSError: it cannot be written.
     """
     refuse_grib(forecast)
@@ -166,6 +167,11 @@ def _fields(forecast: xr.Dataset) -> Iterator[tuple[dict[str, Any], NDArray[np.f
                     is_instant = cell is None or cell.is_point
                     of_time = _instant(step) if cell is None or cell.is_point else _over(step, cell)
                     keys = _date(date) | _member(member, len(members), is_instant=is_instant)
+                    if np.isinf(fields).any():
+                        raise ValueError(
+                            f"deliver.formats: grib2 holds no infinite values, such as {name} has "
+                            f"{date_text(date)}; deliver netcdf"
+                        )
                     for level, values in zip(levels, fields, strict=True):
                         yield {**keys, "paramId": code, **of_time, **_level(level)}, values
 

@@ -45,14 +45,15 @@ class Packing(Protocol):
 
 @dataclass(frozen=True)
 class Rounded:
-    """Mantissas of so many bits; what is not finite stays as it is."""
+    """Mantissas of so many bits; what is not finite, or has leading zeros in it, stays as it is."""
 
     bits: int
 
     def encode(self, values: NDArray[np.float32]) -> NDArray[Any]:
         rounding = BitRound(self.bits)
         found = rounding.decode(rounding.encode(np.array(values, "<f4"))).reshape(values.shape)
-        return np.where(np.isfinite(values) & np.isfinite(found), found, values).astype("<f4")
+        is_normal = np.isfinite(found) & (np.abs(values) >= np.finfo(np.float32).tiny)
+        return np.where(is_normal, found, values).astype("<f4")
 
 
 @dataclass(frozen=True)
@@ -111,10 +112,12 @@ def packed(template: xr.Dataset, how: Mapping[str, Any] | None, of: "Checkpoint"
         )
     for name, array in template.data_vars.items():
         low, high = ranges.get(str(name)) or _range(str(name), of)
-        scale = np.float32((high - low) / (2 * LARGEST - 1))
+        # Half a step, and what single precision rounds when numbers are unpacked. A step is no less
+        # than that: of a field that never changes it would be none.
+        precision = np.spacing(np.float32(max(abs(low), abs(high), np.finfo(np.float32).tiny)))
+        scale = np.float32(max((high - low) / (2 * LARGEST - 1), precision))
         offset = np.float32((high + low) / 2)
-        # Half a step, and what single precision rounds when numbers are unpacked.
-        rounding = 2 * float(np.spacing(np.float32(max(abs(low), abs(high)))))
+        rounding = 2 * float(precision)
         array.attrs = {**array.attrs, ABSOLUTE: float(scale) / 2 + rounding}
         array.encoding = {**array.encoding, **_encoding(float(scale), float(offset))}
     return template

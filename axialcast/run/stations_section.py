@@ -20,7 +20,7 @@ class StationsConfig(Section):
     level: float | None = None
     """Of a variable with levels, in hPa."""
     units: Name | None = None
-    """Of the values; null: those that the store states, by the attribute of value or a column units,
+    """Of the values; null: those that the store states, by an attribute or a column units,
     canonical ones where it states none."""
     orography: Name | None = None
     """Field that says how high the grid's points are, in m or, of a geopotential, m2 s-2; from

@@ -120,3 +120,11 @@ def test_what_grib_does_not_know_is_refused(tmp_path):
     ):
         with pytest.raises(ValueError, match=f"^deliver.formats: {line}"):
             refuse_grib(other)
+
+
+def test_infinite_values_are_refused(tmp_path):
+    known = forecast(GRIDS["regular"])
+    known.mean_sea_level_pressure.values[1, 0, 0, 2, 3] = np.inf
+    with pytest.raises(ValueError, match=r"no infinite values, such as mean_sea_.* 2001-01-05T06"):
+        write_grib(tmp_path / "a.grib2", known, bits=BITS)
+    assert not list(tmp_path.iterdir())

@@ -140,3 +140,33 @@ def test_what_is_not_finite_stays_as_it_is(bits):
     odd = np.concatenate([odd, np.array([0x7FFFFFFF, 0xFFFFFFFF], "u4").view("f4")])
     packing = packing_of("x", {"quantization_nsb": bits})
     np.testing.assert_array_equal(packing.encode(odd), odd)
+
+
+def test_what_has_leading_zeros_keeps_its_relative_error():
+    """A mantissa that does not begin with a one has fewer digits than are kept."""
+    rng = np.random.default_rng(0)
+    values = (10.0 ** rng.uniform(-44, -36, 1000)).astype("f4")
+    stored = packing_of("x", {"quantization_nsb": 5}).encode(values)
+    assert (np.abs(stored.astype("f8") - values) <= 2.0**-6 * values).all()
+    assert (stored != values).any()
+
+
+@pytest.mark.parametrize("value", [0.0, 273.25, -5e4])
+def test_a_field_that_never_changed_is_no_missing_one(value, template, forecaster, tmp_path):
+    """Its range has no width, nor has a step of it any."""
+    same = replace(
+        forecaster.checkpoint.statistics, lowest=np.array(value), highest=np.array(value)
+    )
+    still = replace(forecaster.checkpoint, statistics=same)
+    labels = packed(template, INT16, still)
+    want = template.map(lambda array: array.copy(data=np.full(array.shape, value, "f4")))
+    with ForecastWriter(tmp_path / "a.zarr", labels) as writer:
+        for number in writer.missing:
+            writer.write(want.isel(init_time=[number]))
+    for array in ForecastStore(tmp_path / "a.zarr").dataset().load().data_vars.values():
+        off = np.abs(array.values.astype("f8") - value)
+        assert off.max() <= array.attrs[ABSOLUTE]
+    with pytest.raises(ValueError, match=r"is beyond .* which forecast\.packing: int16 can"):
+        packing_of("geopotential", labels.geopotential.encoding).encode(
+            np.array([value + 1e5], "f4")
+        )
