@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from axialcast.data import open_analysis
 from axialcast.data.channels import Channels
 from axialcast.data.opening.kinds.stacked import write_template
 from axialcast.forecast import ForecastWriter
@@ -181,6 +182,20 @@ def test_training_stores(analysis, judged, tmp_path):
     for name, states in (("plain", analysis), ("map", on_a_map(analysis))):
         write_template(tmp_path / f"{name}.zarr", states, Channels.of(states))
         assert_passes(judged, as_netcdf(tmp_path / f"{name}.zarr"))
+
+
+def test_what_was_opened_of_daily_means(analysis, judged, tmp_path):
+    """Bounds, areas and flags of their fields stay behind, and are not named any more."""
+    times = analysis["time"].values
+    ends = np.stack([times, times + np.timedelta64(1, "D")], 1)
+    means = analysis.assign(time_bnds=(("time", "nv"), ends))
+    means["time"].attrs["bounds"] = "time_bnds"
+    means["geopotential"].attrs |= {"cell_methods": "time: mean", "cell_measures": "area: area"}
+    means["geopotential"].attrs |= {"ancillary_variables": "flags", "grid_mapping": "sphere"}
+    opened = open_analysis(means)
+    assert "bounds" not in opened["time"].attrs
+    write_template(tmp_path / "states.zarr", opened, Channels.of(opened))
+    assert_passes(judged, as_netcdf(tmp_path / "states.zarr"))
 
 
 def test_simulated_planets(judged, tmp_path):

@@ -15,6 +15,7 @@ from axialcast.data.opening.entries import Stores, entries_of, given_by, told
 from axialcast.data.opening.joining import join_stores
 from axialcast.data.opening.opened import Opened, files_of, open_entry, refuse_unused
 from axialcast.data.opening.selection import select_levels, select_region
+from axialcast.data.opening.standard.references import without_dangling
 from axialcast.names import GIVEN_BY, LEVEL, TIME, canonical
 from axialcast.times.calendars import Gaps, cadence, select_period
 from axialcast.times.months import dated_by_month
@@ -99,7 +100,7 @@ def open_analysis(
         analysis = _joined(opened, variables, levels, region, gaps, each)
         region = None
     try:
-        return _part(analysis, levels, period, region, gaps)
+        return without_dangling(_part(analysis, levels, period, region, gaps))
     except ValueError as error:
         raise ValueError(f"{told(entries)}: {error}") from None
 
