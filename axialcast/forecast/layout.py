@@ -99,7 +99,8 @@ def canonical(forecast: xr.Dataset) -> xr.Dataset:
     """A forecast of any layout with our names."""
     for names in LAYOUTS.values():
         if names and set(names.values()) <= set(forecast.dims):
-            return forecast.rename({theirs: ours for ours, theirs in names.items()})
+            renamed = forecast.rename({theirs: ours for ours, theirs in names.items()})
+            return renamed_cells(renamed, LEAD_TIME)
     return forecast
 
 

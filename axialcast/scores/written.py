@@ -9,9 +9,14 @@ import xarray as xr
 from axialcast.conventions import described, is_text, no_fill_values
 from axialcast.files.atomic import readable_size, writing
 from axialcast.names import ON_SCALE
+from axialcast.times.cells import CELL_ATTRS
 
 __all__ = ["conforming", "write_scores"]
 
+OF_VALUES = ("standard_name", *CELL_ATTRS)
+"""Attributes of values that a score of them has not: it is no such quantity of no such interval,"""
+ENCODED = "quantization"
+"""and has not their errors, nor bits, whose names begin so."""
 DIFFERENCE = {"units_metadata": "temperature: difference"}
 
 
@@ -19,15 +24,21 @@ def conforming(scores: xr.Dataset) -> xr.Dataset:
     """The scores with attributes that CF wants.
 
     A score of a temperature is none: it has its units, but not its standard name, and is no point
-    on a scale.
+    on a scale. Bounds of lead times are those of values, too.
     """
     found = scores.assign_attrs(described("axialcast scores", "verify") | scores.attrs)
     for name, array in found.data_vars.items():
-        kept = {key: value for key, value in array.attrs.items() if key != "standard_name"}
+        kept = {
+            key: value
+            for key, value in array.attrs.items()
+            if key not in OF_VALUES and not key.startswith(ENCODED)
+        }
         is_temperature = ON_SCALE.items() <= kept.items()
         found[name].attrs = kept | (DIFFERENCE if is_temperature else {})
         found[name].attrs.setdefault("long_name", str(name).replace("_", " "))
     for name, array in found.coords.items():
+        if array.attrs.get("bounds", name) not in found.variables:
+            del array.attrs["bounds"]
         array.attrs.setdefault("long_name", str(name).replace("_", " "))
     return found
 

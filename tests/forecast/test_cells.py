@@ -9,7 +9,7 @@ import xarray as xr
 from axialcast.data import Channels, open_analysis
 from axialcast.forecast.cells import with_cells
 from axialcast.forecast.grib import refuse_grib, write_grib
-from axialcast.forecast.layout import arranged
+from axialcast.forecast.layout import arranged, canonical
 from axialcast.forecast.netcdf import write_netcdf
 from axialcast.grid import LatLonGrid
 from axialcast.names import COORDINATE_ATTRS, VARIABLES
@@ -88,6 +88,8 @@ def test_variables_of_different_intervals_have_no_common_bounds():
 def test_the_other_layout_names_its_own_dimension():
     found = arranged(forecast({"2m_temperature": DAY}), "weatherbench2")
     assert found["2m_temperature"].attrs["cell_methods"] == "prediction_timedelta: mean"
+    ours = canonical(found)
+    assert ours["2m_temperature"].attrs["cell_methods"] == "lead_time: mean"
     assert Cell.of(found["2m_temperature"].attrs) == DAY
 
 
