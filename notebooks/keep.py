@@ -41,11 +41,17 @@ def stale(path: Path) -> str | None:
     outputs = [output for cell in code for output in cell["outputs"]]
     if any(output["output_type"] == "error" for output in outputs):
         return f"{path.name}: keeps an error; {again}"
+    if any(_is_words_of_a_figure(output.get("data", {})) for output in outputs):
+        return f"{path.name}: keeps words in place of a figure; {again}"
     if any(output.get("name") == "stderr" for output in outputs):
         return f"{path.name}: keeps warnings; {again}"
     if path.stat().st_size > MOST_BYTES:
         return f"{path.name}: {path.stat().st_size:,} bytes; draw less, of {MOST_BYTES:,} at most"
     return None
+
+
+def _is_words_of_a_figure(data: Any) -> bool:
+    return "".join(data.get("text/plain", "")).startswith("<Figure") and "image/png" not in data
 
 
 def execute(path: Path, *, timeout: float = 600) -> Any:

@@ -1,5 +1,6 @@
 """dataset.axialcast: maps, meteograms and films of what is there; errors that name it."""
 
+import io
 import subprocess
 import sys
 
@@ -47,6 +48,18 @@ def test_meteogram_is_of_the_cell(forecast):
     median = figure.axes[0].lines[-1].get_ydata()
     cell = forecast.geopotential.sel(latitude=0, longitude=0, level=500, method="nearest")
     np.testing.assert_allclose(median, cell.isel(init_time=0).median("number"), rtol=1e-6)
+
+
+@pytest.mark.parametrize("what", ["plot_map", "plot_meteogram"])
+def test_notebooks_show_pictures_where_pyplot_is_not_imported(forecast, what):
+    from PIL import Image
+
+    formatters = pytest.importorskip("IPython.core.formatters")
+    figure = getattr(forecast.axialcast, what)(*([] if what == "plot_map" else [0, 359]))
+    shown, _ = formatters.DisplayFormatter().format(figure)
+    with Image.open(io.BytesIO(shown["image/png"])) as picture:
+        assert picture.size == tuple((100 * figure.get_size_inches()).astype(int))
+        assert len(picture.getcolors(1 << 20)) > 10
 
 
 def test_film_is_written(forecast, tmp_path):

@@ -53,5 +53,7 @@ def test_a_stale_notebook_is_told(tmp_path):
     assert "changed since" in said(lambda b: b["cells"][0].update(source=["1 + 2"]))
     assert "top to bottom" in said(lambda b: b["cells"][0].update(execution_count=4))
     assert "no outputs" in said(lambda b: b["cells"][0].update(outputs=[]))
+    figure = {"output_type": "execute_result", "data": {"text/plain": ["<Figure size 432x290>"]}}
+    assert "in place of a figure" in said(lambda b: b["cells"][0].update(outputs=[figure]))
     error = {"output_type": "error"}
     assert "an error" in said(lambda b: b["cells"][0].update(outputs=[error]))

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 __all__ = ["AMBER", "GREY", "INK", "ON_COLOUR", "OWN", "PAPER", "PLAIN", "RULE", "SHADES"]
-__all__ += ["STYLE", "WARM", "svg"]
+__all__ += ["STYLE", "WARM", "Picture", "svg"]
 
 INK, GREY, RULE = "#1c2733", "#5f6b76", "#dfe3e7"
 OWN, PLAIN, WARM, AMBER = "#0b5cad", "#6c7781", "#bd4b00", "#8a5f00"
@@ -53,6 +53,15 @@ STYLE: dict[Any, Any] = {
     "axes.facecolor": "none",
     "figure.dpi": 72.0,
 }
+
+
+class Picture(Figure):
+    """A figure that notebooks show; matplotlib's own they show only once pyplot is imported."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=100)
+        return buffer.getvalue()
 
 
 def svg(figure: Figure, description: str) -> Markup:

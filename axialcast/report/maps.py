@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from axialcast.grid import grid_of
 from axialcast.report.charts import box_of, chart_of
-from axialcast.report.drawing import GREY, INK, STYLE, svg
+from axialcast.report.drawing import GREY, INK, STYLE, Picture, svg
 from axialcast.report.frames import draw_frame
 from axialcast.report.rasters import raster_of, sampled
 
@@ -72,7 +72,7 @@ def map_figure(
     left, right, bottom, top = box_of(chart)
     aspect = float(np.clip((right - left) / (top - bottom), 0.8, 3.0))
     height = width * 0.87 / aspect + 1.25
-    figure = Figure(figsize=(width, height))
+    figure = Picture(figsize=(width, height))
     axes = figure.add_axes((0.11, 0.78 / height, 0.87, 1 - 1.25 / height))
     draw_field(axes, field, levels=levels, cmap=cmap, has_lines=has_lines, coasts=coasts)
     axes.set_title(title, color=INK, pad=20)

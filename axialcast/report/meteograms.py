@@ -17,7 +17,7 @@ from axialcast.data.channels import Channel, Channels
 from axialcast.grid import Grid, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, NUMBER
 from axialcast.report.choosing import channel_chosen, init_chosen
-from axialcast.report.drawing import GREY, INK, OWN, STYLE
+from axialcast.report.drawing import GREY, INK, OWN, STYLE, Picture
 from axialcast.report.wording import channel_name, counted, date, degrees, pretty_units
 from axialcast.times.dates import Leads
 from axialcast.times.leads import leads_of
@@ -103,7 +103,7 @@ class Panel:
 def meteogram(panels: Sequence[Panel], leads: Leads, *, title: str, width: float) -> Figure:
     """Panels below one another against lead time, in the style that is in force."""
     x, unit = counted(leads)
-    figure = Figure(figsize=(width, 0.9 + 1.6 * len(panels)), layout="constrained")
+    figure = Picture(figsize=(width, 0.9 + 1.6 * len(panels)), layout="constrained")
     every = np.atleast_1d(figure.subplots(len(panels), 1, sharex=True))
     for axes, panel in zip(every, panels, strict=True):
         _plume(axes, x, panel)
