@@ -40,6 +40,8 @@ __all__ = [
 ERROR, SPREAD = "error of the mean", "spread"
 """What is drawn as a forecast's error, and beside it."""
 
+MOST_SHARE = 3.0
+"""Of the truth's energy that a figure reaches up to."""
 MOST_TICKS = 7
 """Of wave numbers, as wide as wavelengths are."""
 
@@ -216,7 +218,9 @@ def energies(
         axes.grid(axis="y")
         axes.tick_params(length=0, which="both")
         axes.spines["left"].set_visible(False)
-        axes.set_ylim(0, min(max(1.2, axes.get_ylim()[1]), 3.0))
+        if np.nanmax(shares.values) > MOST_SHARE:
+            label += f"; not drawn: above {MOST_SHARE:g}"
+        axes.set_ylim(0, min(max(1.2, axes.get_ylim()[1]), MOST_SHARE))
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8.5)
         axes.text(0, 1.015, label, transform=axes.transAxes, color=GREY, va="bottom", size=8.5)
         axes.set_title(title, pad=18, color=INK, weight="bold")

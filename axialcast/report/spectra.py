@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from axialcast.data.channels import Channel
@@ -17,6 +18,10 @@ __all__ = ["spectra_shown"]
 
 ROUNDING = 1e-11
 """Of the energy of a field: what is weaker is rounding of single precision, and no share of it."""
+
+CLIFF, FAINT = 1 / 8, 1 / 100
+"""A truth is truncated where its energy falls below the first share from one wave to the next, and
+stays below the second share of its largest: no turbulence is so steep."""
 
 AXES = {
     "spherical harmonics": "total wave number",
@@ -50,10 +55,14 @@ def spectra_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> dict[str, An
         energy = energy.transpose(SOURCE, LEAD_TIME, WAVES)
         truth = energy.sel({SOURCE: "truth"}, drop=True)
         truth = truth.where(truth > ROUNDING * truth.sum(WAVES))
+        truth = truth.where(truth[WAVES] <= _last_wave(truth.mean(LEAD_TIME)))
         shares = energy.drop_sel({SOURCE: "truth"}) / truth
         shares = shares.dropna(WAVES, how="all")
         if not shares.size:
             continue
+        last, label = shares[WAVES][-1].item(), "Energy over the truth's"
+        if last < energy[WAVES][-1]:
+            label += f"; left out: waves beyond {last:g}, of which it has next to none"
         transform = energy.attrs.get("transform", "rows")  # of earlier versions
         name, length = channel_name(channel, scores), energy.attrs.get("wavelength_km")
         said.setdefault(_said(transform, length), []).append(name)
@@ -63,7 +72,7 @@ def spectra_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> dict[str, An
                 title=name,
                 axis=AXES[transform],
                 wavelength_km=length,
-                label="Energy over the truth's",
+                label=label,
                 names=[duration(lead) for lead in leads],
             )
         )
@@ -74,6 +83,22 @@ def spectra_shown(scores: xr.Dataset, chosen: Sequence[Channel]) -> dict[str, An
         for words, names in said.items()
     ]
     return {"waves": "; or of ".join(waves), "figures": figures}
+
+
+def _last_wave(energy: xr.DataArray) -> float:
+    """The last wave number before a truncation; the last of all where there is none.
+
+    Winds of a model whose stream function is truncated have some energy beyond, of their components
+    at the poles, which says nothing.
+
+    Args:
+        energy: (wave_number,) of the truth; NaN where it is rounding.
+    """
+    values, waves = energy.fillna(0.0).values, energy[WAVES].values
+    largest_beyond = np.maximum.accumulate(values[::-1])[::-1][1:]
+    cliffs = (values[1:] < CLIFF * values[:-1]) & (largest_beyond < FAINT * values.max())
+    cliffs &= waves[:-1] > waves[-1] / 4  # the longest waves hold most, as of temperature
+    return float(waves[cliffs.argmax()] if cliffs.any() else waves[-1])
 
 
 def _said(transform: str, wavelength_km: float | None) -> str:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from axialcast.data.channels import Channels
+from axialcast.data.channels import Channel, Channels
 from axialcast.grid import LatLonGrid
 from axialcast.report import figures
 from axialcast.report.spectra import spectra_shown
+from axialcast.scores.spectra import spectrum_name
 from axialcast.verify import spectra
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
@@ -90,3 +91,48 @@ def test_where_none_are_known_nothing_is_said(forecast_of):
         forecast = forecast_of(analysis, coords["time"][:4], LEADS)
         page = spectra_shown(spectra(forecast, analysis).assign(a=0.0), Channels.of(forecast))
         assert len(page["figures"] if page else []) == expected
+
+
+def of_shares(truth, shares, monkeypatch):
+    """Words and axes of a figure of spectra (wave_number,) from wave number 1."""
+    energy = np.stack([np.stack([truth * shares, truth])] * len(LEADS), 1)
+    coords = {"spectrum_of": ["forecast", "truth"], "lead_time": LEADS}
+    coords["wave_number"] = np.arange(1, len(truth) + 1)
+    attrs = {"transform": "spherical harmonics", "wavelength_km": 40_030.0}
+    scores = xr.Dataset({spectrum_name("a"): (tuple(coords), energy, attrs), "a": 0.0}, coords)
+    drawn = []
+    monkeypatch.setattr(figures, "svg", lambda figure, about: drawn.append((figure.axes[0], about)))
+    spectra_shown(scores, [Channel("a", None, "K")])
+    ((axes, about),) = drawn
+    return about, axes
+
+
+def test_waves_beyond_a_truncation_are_left_out_and_said(monkeypatch):
+    waves = np.arange(1.0, 32.0)
+    truth = np.where(waves <= 21, waves**-2.0, 1e-4 * waves**-2.0)
+    shares = np.where(waves <= 21, 0.9, 50.0)
+    about, axes = of_shares(truth, shares, monkeypatch)
+    assert "left out: waves beyond 21, of which it has next to none" in about
+    assert axes.lines[1].get_xdata().max() == 21
+    assert axes.get_ylim()[1] == 1.2
+
+
+@pytest.mark.parametrize("slope", [-5 / 3, -3, -5])
+def test_no_smooth_spectrum_is_cut(monkeypatch, slope):
+    waves = np.arange(1.0, 64.0)
+    truth = np.minimum(waves**2, 16.0) * np.maximum(waves / 8, 1.0) ** slope
+    about, axes = of_shares(truth, np.full(63, 0.5), monkeypatch)
+    assert "left out" not in about
+    assert axes.lines[1].get_xdata().max() == 63
+
+
+def test_a_first_wave_of_most_energy_is_no_truncation(monkeypatch):
+    truth = np.concatenate([[100.0], np.arange(2.0, 32.0) ** -1.0])
+    about, _ = of_shares(truth, np.ones(31), monkeypatch)
+    assert "left out" not in about
+
+
+def test_what_is_above_the_figure_is_said(monkeypatch):
+    about, axes = of_shares(np.ones(31), np.linspace(1, 5, 31), monkeypatch)
+    assert "not drawn: above 3" in about
+    assert axes.get_ylim()[1] == 3
