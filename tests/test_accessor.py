@@ -87,6 +87,107 @@ def test_what_is_not_there_is_answered_with_what_is(forecast, asked, answer):
         forecast.axialcast.plot_map(**asked)
 
 
+def drawn(figure) -> np.ndarray:
+    """What a map shows, in its title and in its points."""
+    axes = figure.axes[0]
+    return axes.get_title(loc="left"), axes.texts[-1].get_text(), axes.images[0].get_array()
+
+
+def test_what_was_selected_is_drawn_as_what_it_was_selected_from(forecast):
+    wanted = drawn(
+        forecast.axialcast.plot_map(init_time="2001-01-01T12", lead_time="48h", level=850)
+    )
+    for selected in (
+        forecast.isel(init_time=1, lead_time=1),
+        forecast.isel(init_time=[1], lead_time=1),
+        forecast.isel(init_time=1).isel(lead_time=[1]),
+    ):
+        found = drawn(selected.axialcast.plot_map(level=850))
+        assert found[:2] == wanted[:2]
+        np.testing.assert_array_equal(found[2], wanted[2])
+    one = forecast.isel(init_time=0)
+    figure = one.axialcast.plot_meteogram(0, 359, level=500)
+    same = forecast.axialcast.plot_meteogram(0, 359, level=500)
+    for line, other in zip(figure.axes[0].lines, same.axes[0].lines, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), other.get_ydata())
+    analysis = forecast.isel(lead_time=0, number=0, drop=True).rename(init_time="time")
+    note = drawn(analysis.isel(time=1).axialcast.plot_map())[1]
+    assert note.startswith("1 January 2001, 12 UTC")
+
+
+def test_names_of_weatherbench_are_read(forecast, tmp_path):
+    theirs = forecast.rename(init_time="time", lead_time="prediction_timedelta")
+    for dataset, other in ((theirs, forecast), (theirs.isel(time=0), forecast.isel(init_time=0))):
+        found, wanted = drawn(dataset.axialcast.plot_map()), drawn(other.axialcast.plot_map())
+        assert found[:2] == wanted[:2]
+        np.testing.assert_array_equal(found[2], wanted[2])
+    theirs.to_netcdf(tmp_path / "theirs.nc")
+    result = CliRunner().invoke(
+        app, ["plot", str(tmp_path / "theirs.nc"), "-o", str(tmp_path / "a.png")]
+    )
+    assert result.exit_code == 0, result.output
+
+
+def test_what_is_no_field_is_refused_in_a_line(forecast, tmp_path):
+    for dataset, line in (
+        (forecast.isel(latitude=2), "latitude: there is one value, 25.7143; expected a field"),
+        (
+            forecast.mean(["latitude", "longitude"]),
+            "got no latitude among the dimensions init_time",
+        ),
+        (forecast.isel(init_time=0, lead_time=0, drop=True), "select without drop=True"),
+        (forecast.rename(latitude="lat", longitude="lon"), "axialcast.open_analysis"),
+    ):
+        with pytest.raises(ValueError, match=line) as error:
+            dataset.axialcast.plot_map()
+        assert "\n" not in str(error.value)
+    scores = forecast.mean(["latitude", "longitude"]).assign_attrs(title="axialcast scores")
+    scores.to_netcdf(tmp_path / "scores.nc")
+    (tmp_path / "table.csv").write_text("latitude,longitude")
+    for name, line in (("scores.nc", "holds scores, not fields"), ("table.csv", "not a readable")):
+        result = CliRunner().invoke(
+            app, ["plot", str(tmp_path / name), "-o", str(tmp_path / "a.png")]
+        )
+        assert result.exit_code == 2, result.output
+        assert line in " ".join(result.output.split())
+
+
+def test_a_place_without_values_says_so(forecast):
+    """Where there is none of a lead time, and of no member."""
+    none = forecast.where(forecast.latitude > 0)
+    axes = none.axialcast.plot_meteogram(-40, 0, level=500).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["no data"]
+    low, high = axes.get_xlim()
+    assert low < 1 < 2 < high  # days
+
+
+def test_what_is_the_same_all_over_has_no_lines(forecast):
+    """Shares of four equal values add up to them but for the last digit, and 250 is a level."""
+    same = xr.full_like(forecast, 250.0)
+    figure = same.axialcast.plot_map()
+    assert np.unique(figure.axes[0].images[0].get_array()).tolist() == [250.0]
+
+
+@pytest.mark.parametrize("south", [-60.0, 50.0], ids=["tall", "cap"])
+def test_titles_do_not_lie_over_notes(forecast, south):
+    grid = LatLonGrid(np.linspace(south, 90 if south > 0 else 60, 7), np.arange(12) * 30.0)
+    if south < 0:
+        grid = LatLonGrid(grid.latitude, np.arange(12) * 4.0)
+    axes = (
+        forecast.assign_coords(latitude=grid.latitude, longitude=grid.longitude)
+        .axialcast.plot_map(level=500)
+        .axes[0]
+    )
+    renderer = axes.figure.canvas.get_renderer()
+    title, *others = (
+        text.get_window_extent(renderer) for text in (axes._left_title, *axes.texts[::-1])
+    )
+    note = others[0]
+    assert not title.overlaps(note)
+    assert not any(note.overlaps(name) for name in others[1:])
+    assert title.y1 <= axes.figure.bbox.y1
+
+
 def test_dates_and_leads_in_many_forms(forecast):
     for time in ("2001-01-01T12", "2001-01-01 12:00", np.datetime64("2001-01-01T12")):
         assert init_chosen(forecast, time) == 1

@@ -10,15 +10,47 @@ import pandas as pd
 import xarray as xr
 
 from axialcast.data.channels import Channel, Channels
-from axialcast.names import INIT_TIME, LEAD_TIME, NUMBER, TIME
+from axialcast.grid import dims_of
+from axialcast.names import INIT_TIME, LATITUDE, LEAD_TIME, LONGITUDE, NUMBER, TIME
 from axialcast.scores.shown import headline
 from axialcast.times.leads import leads_of
 from axialcast.times.steps import in_months
 
-__all__ = ["channel_chosen", "init_chosen", "lead_chosen", "member_chosen", "time_dim"]
+__all__ = ["channel_chosen", "init_chosen", "lead_chosen", "member_chosen", "readable", "time_dim"]
 
+WEATHERBENCH = {INIT_TIME: TIME, LEAD_TIME: "prediction_timedelta"}
+"""What WeatherBench 2 calls them."""
 MOST = 12
 """Names that an error lists."""
+
+
+def readable(dataset: xr.Dataset) -> xr.Dataset:
+    """A forecast or analysis by our names, with a dimension for each time, where it was selected
+    from, as by `isel(init_time=0)`, too; WeatherBench 2 has other names of these.
+
+    Raises:
+        ValueError: it is on no grid, as scores are.
+    """
+    if WEATHERBENCH[LEAD_TIME] in dataset.coords and INIT_TIME not in dataset.coords:
+        there = {theirs: ours for ours, theirs in WEATHERBENCH.items() if theirs in dataset.coords}
+        dataset = dataset.rename(there)
+    single = [
+        dim for dim in (LATITUDE, LONGITUDE) if dim in dataset.coords and not dataset[dim].ndim
+    ]
+    if single:
+        raise ValueError(
+            f"{single[0]}: there is one value, {float(dataset[single[0]]):g}; expected a field, of "
+            f"two or more: select with slices, or leave {single[0]} as it is"
+        )
+    if missing := [dim for dim in dims_of(dataset.dims) if dim not in dataset.dims]:
+        raise ValueError(
+            f"expected fields on a grid; got no {missing[0]} among the dimensions "
+            f"{', '.join(map(str, dataset.dims)) or '(none)'}; open a file with names of its own "
+            "by axialcast.open_analysis, and of scores read the report"
+        )
+    kinds = (INIT_TIME, LEAD_TIME) if INIT_TIME in dataset.coords else (TIME,)
+    single = [dim for dim in kinds if dim in dataset.coords and not dataset[dim].ndim]
+    return dataset.expand_dims(single) if single else dataset
 
 
 def time_dim(dataset: xr.Dataset) -> str:
@@ -28,8 +60,7 @@ def time_dim(dataset: xr.Dataset) -> str:
             return name
     raise ValueError(
         f"expected a forecast, with {INIT_TIME} and {LEAD_TIME}, or an analysis, with {TIME}; got "
-        f"dimensions {', '.join(map(str, dataset.dims)) or 'none'}; select with lists "
-        "(isel(init_time=[0])) to keep them"
+        f"dimensions {', '.join(map(str, dataset.dims)) or 'none'}; select without drop=True"
     )
 
 

@@ -16,13 +16,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from axialcast.grid import grid_of
-from axialcast.report.charts import box_of, chart_of
+from axialcast.report.charts import PlaceChart, box_of, chart_of
 from axialcast.report.drawing import GREY, INK, STYLE, Picture, svg
 from axialcast.report.frames import draw_frame
 from axialcast.report.rasters import raster_of, sampled
 
 __all__ = ["contour_levels", "draw_field", "map_figure", "map_panel"]
 
+NAMES_AROUND = 10
+"""Points that names of longitudes take above a cap."""
 NO_DATA = "#d8dde2"
 """Colour of points that have no value."""
 
@@ -71,12 +73,23 @@ def map_figure(
     chart = chart_of(grid_of(field))
     left, right, bottom, top = box_of(chart)
     aspect = float(np.clip((right - left) / (top - bottom), 0.8, 3.0))
-    height = width * 0.87 / aspect + 1.25
+    above = 7 + (NAMES_AROUND if isinstance(chart, PlaceChart) and chart.is_cap else 0)
+    around = 1.15 + above / 72
+    height = width * 0.87 / aspect + around
     figure = Picture(figsize=(width, height))
-    axes = figure.add_axes((0.11, 0.78 / height, 0.87, 1 - 1.25 / height))
+    axes = figure.add_axes((0.11, 0.78 / height, 0.87, 1 - around / height))
     draw_field(axes, field, levels=levels, cmap=cmap, has_lines=has_lines, coasts=coasts)
-    axes.set_title(title, color=INK, pad=20)
-    axes.text(0, 1.045, note, transform=axes.transAxes, color=GREY, va="bottom", size=8)
+    axes.set_title(title, color=INK, pad=above + 13)
+    axes.annotate(
+        note,
+        (0, 1),
+        (0, above),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        color=GREY,
+        va="bottom",
+        size=8,
+    )
     bar_axes = figure.add_axes((0.11, 0.36 / height, 0.87, 0.12 / height))
     _colour_bar(figure, bar_axes, levels, cmap, label)
     return figure

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from axialcast.data.channels import Channel, Channels
 from axialcast.grid import Grid, grid_of
 from axialcast.names import INIT_TIME, LEAD_TIME, NUMBER
-from axialcast.report.choosing import channel_chosen, init_chosen
+from axialcast.report.choosing import channel_chosen, init_chosen, readable
 from axialcast.report.drawing import GREY, INK, OWN, STYLE, Picture
 from axialcast.report.wording import channel_name, counted, date, degrees, pretty_units
 from axialcast.times.dates import Leads
@@ -56,6 +56,7 @@ def plotted_meteogram(
     Raises:
         ValueError: one of these is not there, or the place lies beside the grid.
     """
+    forecast = readable(forecast)
     if LEAD_TIME not in forecast.dims or INIT_TIME not in forecast.dims:
         raise ValueError(
             f"meteogram: expected a forecast, with {INIT_TIME} and {LEAD_TIME}; got dimensions "
@@ -111,7 +112,7 @@ def meteogram(panels: Sequence[Panel], leads: Leads, *, title: str, width: float
         axes.set_ylabel(panel.units)
         axes.grid(axis="y")
         axes.tick_params(length=0)
-        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=in_months(leads)))
     every[-1].set_xlabel(f"lead time ({unit})")
     figure.suptitle(title, color=GREY, size=9, x=0.01, ha="left")
     return figure
@@ -179,7 +180,11 @@ def _channels(
 def _plume(axes: Axes, x: NDArray[np.float64], panel: Panel) -> None:
     """A line; of an ensemble bands, members and their mean or median; and the truth."""
     members = panel.members
-    if len(members) == 1:
+    if not np.isfinite(members).any():
+        axes.text(0.5, 0.5, "no data", transform=axes.transAxes, color=GREY, ha="center")
+        axes.plot(x, np.zeros_like(x), visible=False)  # for the lead times
+        axes.set_yticks([])
+    elif len(members) == 1:
         axes.plot(x, members[0], color=OWN, linewidth=2, marker="o", markersize=3)
     else:
         for low, high, alpha in BANDS:

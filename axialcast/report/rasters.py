@@ -54,7 +54,7 @@ def raster_of(chart: Chart) -> Raster:
 
 def sampled(
     values: NDArray[np.floating], raster: Raster, *, is_periodic: bool
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """(k, m) a field (h, w) at the points: linear between cells; NaN in those that have none.
 
     Where the nearest cell has a value and others about a point have none, the nearest counts for
@@ -73,4 +73,6 @@ def sampled(
         for column, share in ((left, 1 - across), (right, across)):
             corner = values[row, column]
             total += part * share * np.where(np.isnan(corner), nearest, corner)
-    return total
+    # Shares do not add up to one to the last digit: about what is the same all over, lines of equal
+    # values would be drawn everywhere.
+    return total.astype(np.float32)

@@ -20,6 +20,7 @@ from axialcast.report.choosing import (
     init_chosen,
     lead_chosen,
     member_chosen,
+    readable,
     time_dim,
 )
 from axialcast.report.drawing import STYLE
@@ -63,12 +64,13 @@ def plotted_map(
     Raises:
         ValueError: one of these is not there.
     """
+    dataset = readable(dataset)
     channel = channel_chosen(dataset, variable, level)
     field, title, note = _field(dataset, channel, init_time, lead_time, number)
     values = field.values
     bands = contour_levels(values, symmetric=False) if levels is None else np.asarray(levels, float)
     if bands.size < 2 or not (np.diff(bands) > 0).all():
-        raise ValueError(f"levels {list(bands)}: expected two or more that rise")
+        raise ValueError(f"levels {bands.tolist()}: expected two or more that rise")
     if not np.isfinite(values).all():
         note += "; grey: no data"
     label = pretty_units(channel.units)
@@ -118,6 +120,7 @@ def animated(
         variable, init_time, level, number, cmap, width: as of `plotted_map`.
         interval: milliseconds between pictures.
     """
+    forecast = readable(forecast)
     if LEAD_TIME not in forecast.dims:
         raise ValueError(f"animate: expected a forecast, with {LEAD_TIME}; an analysis has none")
     channel = channel_chosen(forecast, variable, level)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["opened", "saved", "target_of"]
 
+SCORES = "axialcast scores"
+"""Begins the title of what `verify` writes."""
 STILLS, FILMS = (".png", ".svg", ".pdf"), (".gif", ".html", ".mp4", ".webm")
 
 
@@ -40,8 +42,14 @@ def opened(store: str) -> Iterator[xr.Dataset]:
         raise FileNotFoundError(
             f"{store}: not there; name a forecast, an analysis, or a folder that a run wrote"
         )
-    with xr.open_dataset(path, engine="netcdf4" if path.is_file() else "zarr", chunks={}) as there:
-        if "init_time" in there.dims:
+    try:
+        there = xr.open_dataset(path, engine="netcdf4" if path.is_file() else "zarr", chunks={})
+    except (OSError, ValueError):  # of another format; if of none, open_analysis says what is wrong
+        there = xr.Dataset()
+    with there:
+        if str(there.attrs.get("title", "")).startswith(SCORES):
+            raise ValueError(f"{store}: holds scores, not fields; the report shows them")
+        if not {"init_time", "prediction_timedelta"}.isdisjoint(map(str, there.dims)):
             yield there
             return
     from axialcast.data import open_analysis
