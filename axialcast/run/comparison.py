@@ -52,6 +52,8 @@ def _opened(run: Path) -> xr.Dataset:
                 f"{shown(str(run))}: was verified by a version that kept scores of all forecasts "
                 f"alone, of which nothing can be compared on the same ones; {again} adds {BY_INIT}"
             )
+        if not (run / "config.yaml").is_file():
+            raise ValueError(f"{shown(str(run))}: no run wrote this folder; name an output folder")
         raise ValueError(
             f"{shown(str(run))}: has no scores of each initial time, {BY_INIT}; verify it: {again}"
         )

@@ -123,11 +123,21 @@ def check_truths(runs: Mapping[str, xr.Dataset]) -> None:
         statistic = "squared_error" if all(told) else "squared_truth_anomaly"
         each = [statistics_of(run.sel(model=model, drop=True)) for run in (first[1], other)]
         for variable in each[0].keys() & each[1].keys():
-            arrays = [run[variable][statistic] for run in each]
-            if not _are_same(*xr.align(*arrays, join="inner")):
+            arrays = xr.align(*(run[variable][statistic] for run in each), join="inner")
+            regions = arrays[0]["region"].values.tolist()
+            other_in = [
+                region
+                for region in regions
+                if not _are_same(*(array.sel(region=region) for array in arrays))
+            ]
+            if other_in:
+                where, keys = "", "data.store, region and roles"
+                if other_in != regions:  # the analysis is the same, then
+                    where = f" in the region {other_in[0]}"
+                    keys = "verify.regions and verify.stations"
                 raise ValueError(
-                    f"{first[0]} and {name}: {variable} was verified against other truths; verify "
-                    "both with the same data.store, region and roles"
+                    f"{first[0]} and {name}: {variable} was verified against other truths{where}; "
+                    f"verify both with the same {keys}"
                 )
 
 

@@ -13,13 +13,15 @@ def told(*arguments):
 
 
 def test_runs_that_cannot_be_compared(tmp_path):
-    for name in ("a", "old", "cut"):
+    for name in ("a", "old", "cut", "other"):
         (tmp_path / name).mkdir()
+    (tmp_path / "a/config.yaml").touch()
     (tmp_path / "old/scores.nc").touch()
     (tmp_path / "cut/scores_by_init.nc").write_bytes(b"CDF")
     for runs, said in (
         (["a", "a"], "named twice"),
         (["a", "b"], "has no scores of each initial time, scores_by_init.nc; verify it: `axialca"),
+        (["other", "a"], "other: no run wrote this folder; name an output folder"),
         (["b", "a"], "b: no such run; name its output folder"),
         (["old", "a"], "was verified by a version that kept scores of all forecasts alone, of whi"),
         (["cut", "a"], "scores_by_init.nc: damaged, or not what verify wrote; remove it and run"),

@@ -63,6 +63,12 @@ def test_a_run_does_not_differ_from_its_copy():
 def test_other_truths_are_refused_and_other_climatologies_said():
     with pytest.raises(ValueError, match="a and b: temperature was verified against other truths"):
         compared({"a": run(1), "b": run(2, truth_seed=8)})
+    stations = run(2)
+    stations["temperature_squared_error"].loc[{"region": "tropics", "model": "persistence"}] *= 1.1
+    with pytest.raises(
+        ValueError, match=r"in the region tropics; .* verify\.regions and verify\.sta"
+    ):
+        compared({"a": run(1), "b": stations})
     other = run(2)
     other["temperature_squared_truth_anomaly"] *= 1.1
     found, lines = compared({"a": run(1), "b": other})
