@@ -223,8 +223,10 @@ def load_checkpoint(path: str | Path, *, network: str | Path | None = None) -> C
     """
     path = Path(path)
     if not (path / DESCRIPTION).is_file() or not (path / WEIGHTS).is_file():
+        within = path / "checkpoint"  # of a run
+        there = f"; one is in {within}" if (within / DESCRIPTION).is_file() else ""
         raise FileNotFoundError(
-            f"{path}: no checkpoint there (a folder with {DESCRIPTION} and {WEIGHTS})"
+            f"{path}: no checkpoint there (a folder with {DESCRIPTION} and {WEIGHTS}){there}"
         )
     if (path / inventory.FOLDER).is_dir():
         for damage in inventory.problems(path, read_all=True):

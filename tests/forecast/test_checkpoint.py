@@ -64,6 +64,12 @@ def test_damage_is_named(checkpoint, tmp_path, name, damage):
         load_checkpoint(tmp_path)
 
 
+def test_the_checkpoint_of_a_run_is_named(checkpoint, tmp_path):
+    save_checkpoint(tmp_path / "checkpoint", checkpoint)
+    with pytest.raises(FileNotFoundError, match=f"; one is in {tmp_path / 'checkpoint'}$"):
+        load_checkpoint(tmp_path)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_half_a_checkpoint_is_none(checkpoint, tmp_path, name):
     save_checkpoint(tmp_path, checkpoint)
