@@ -80,6 +80,7 @@ def test_film_is_written(forecast, tmp_path):
         ({"lead_time": "soon"}, "there are 24, 48 hours"),
         ({"number": 9}, "there are 0, 1, 2"),
         ({"levels": [3.0, 1.0]}, "two or more that rise"),
+        ({"cmap": "virids"}, "cmap: matplotlib has no 'virids'; did you mean viridis"),
     ],
 )
 def test_what_is_not_there_is_answered_with_what_is(forecast, asked, answer):

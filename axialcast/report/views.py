@@ -1,5 +1,6 @@
 """One map or film of a forecast or analysis, as the accessor and the command show them."""
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ def plotted_map(
     Raises:
         ValueError: one of these is not there.
     """
+    _refuse_unknown(cmap)
     dataset = readable(dataset)
     channel = channel_chosen(dataset, variable, level)
     field, title, note = _field(dataset, channel, init_time, lead_time, number)
@@ -120,6 +122,7 @@ def animated(
         variable, init_time, level, number, cmap, width: as of `plotted_map`.
         interval: milliseconds between pictures.
     """
+    _refuse_unknown(cmap)
     forecast = readable(forecast)
     if LEAD_TIME not in forecast.dims:
         raise ValueError(f"animate: expected a forecast, with {LEAD_TIME}; an analysis has none")
@@ -179,6 +182,13 @@ def save_film(film: Film, path: Path) -> None:
             film.save(path, writer="ffmpeg", fps=pace, dpi=150)
         case ending:
             raise ValueError(f"{path}: expected .gif, .html, .mp4 or .webm, got {ending!r}")
+
+
+def _refuse_unknown(cmap: str) -> None:
+    if cmap not in mpl.colormaps:
+        close = difflib.get_close_matches(str(cmap), mpl.colormaps, 1)
+        meant = f"; did you mean {close[0]}?" if close else "; try viridis"
+        raise ValueError(f"cmap: matplotlib has no {cmap!r}{meant}")
 
 
 def _field(

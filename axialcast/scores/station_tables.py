@@ -71,6 +71,9 @@ def _csv(path: Path) -> pd.DataFrame:
             "name all, write decimals with a point, and end no line with a comma"
         )
     (first, *others) = map(str, table.columns)
+    for name in (*COLUMNS, ELEVATION, UNITS):
+        if name in table and f"{name}.1" in table:  # as pandas calls a second one
+            raise _Refused(f"two columns are called {name}; keep one")
     for separator, said in SEPARATORS.items():
         if not others and separator in first:
             raise _Refused(

@@ -56,6 +56,10 @@ def test_a_column_of_units_is_heeded(tmp_path):
         # pandas takes the first field of such rows for the name of the row, and shifts the others.
         ("latitude,longitude,time,value\n50,1,2001-01-01,280,5", "more fields than the 4"),
         ("latitude,longitude,time,value\n50,1,2001-01-01,280,", "more fields than the 4"),
+        (
+            "latitude,longitude,time,value,value\n50,1,2001-01-01,280,9",
+            "two columns are called value",
+        ),
     ],
 )
 def test_rows_that_would_be_taken_apart_wrongly_are_refused(tmp_path, text, said):
