@@ -87,8 +87,13 @@ def _geometry(grid: LatLonGrid) -> str | None:
     ):
         near = np.abs(np.sort(grid.latitude)[::-1] - other.latitude).max()
         if near < 0.01 * 180 / height:
-            return geometry
+            return geometry if _largest(geometry, *grid.shape) else None
     return None
+
+
+def _largest(geometry: str, height: int, width: int) -> int:
+    """Wave number up to which rows and columns both resolve: a row on a pole is but one value."""
+    return min(height - (2 if geometry == "CC" else 1), (width - 1) // 2)
 
 
 def _harmonics(geometry: str, height: int, width: int) -> Waves:
@@ -98,7 +103,7 @@ def _harmonics(geometry: str, height: int, width: int) -> Waves:
     By ducc0's transforms (Reinecke and Seljebotn 2013, A&A 554, A112), exact up to the number that
     rows and columns both resolve. Neither the order of rows nor the first longitude matters.
     """
-    largest = min(height - 1, (width - 1) // 2)
+    largest = _largest(geometry, height, width)
     orders = np.concatenate([np.full(largest + 1 - m, m) for m in range(largest + 1)])
     degrees = np.concatenate([np.arange(m, largest + 1) for m in range(largest + 1)])
     twice = np.where(orders > 0, 2, 1) / (4 * np.pi)

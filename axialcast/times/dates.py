@@ -129,7 +129,8 @@ def _months_later(times: Times, by: Leads) -> Times:
         return np.reshape(np.array([*moved, None], object)[:-1], times.shape)
     months = times.astype("datetime64[M]")
     within, first = times - months, months + by
-    longest = (first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")
+    after = first + np.timedelta64(1, "M")
+    longest = after.astype("datetime64[D]") - first.astype("datetime64[D]")
     days = within.astype("timedelta64[D]")
     over = np.maximum(days - (longest - np.timedelta64(1, "D")), np.timedelta64(0, "D"))
     return np.asarray(first.astype(times.dtype) + within - over)

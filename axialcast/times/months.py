@@ -87,7 +87,7 @@ def _margins(times: Times) -> tuple[NDArray[np.timedelta64], NDArray[np.timedelt
             (a - b).astype("timedelta64[us]") for a, b in ((times, starts), (ends, times))
         )
         return since, until
-    ends = (starts.astype("datetime64[M]") + 1).astype(times.dtype)
+    ends = (starts.astype("datetime64[M]") + np.timedelta64(1, "M")).astype(times.dtype)
     return times - starts, ends - times
 
 

@@ -45,8 +45,9 @@ def date_range(first: str, last: str, every: Any, *, like: Times | None = None) 
     step, ends = parsed_step(every), period_ends(first, last, like=like)
     span = np.diff(ends).astype("timedelta64[us]")[0]
     num = int(span // nominal(step).astype("timedelta64[us]")) + 2
-    if not span > 0 or num > MOST:
-        problem = "comes before the first" if span <= np.timedelta64(0) else "is too far from it"
+    nothing = np.timedelta64(0, "us")
+    if not span > nothing or num > MOST:
+        problem = "comes before the first" if span <= nothing else "is too far from it"
         raise ValueError(
             f"init_times: {first} to {last} every {step_text(step)}: the last date {problem}"
         )

@@ -88,7 +88,7 @@ def test_its_steps_are_the_forecasters(checkpoint, analysis):
     for lead, (state, labels) in zip(range(3), steps, strict=False):
         assert list(labels) == ["ensemble", "time", "lead_time", "variable", "lat", "lon"]
         assert tuple(map(len, labels.values())) == state.shape
-        assert labels["lead_time"].tolist() == [(lead + 1) * DAY]
+        assert labels["lead_time"].tolist() == np.array([(lead + 1) * DAY]).tolist()
         expected = theirs(want.isel(lead_time=lead).rename(init_time="time").drop_vars("lead_time"))
         for member in range(2):
             held_against(state[member, :, 0].numpy(), expected.values, checkpoint)

@@ -113,7 +113,7 @@ def test_values_do_not_get_places_and_times_of_others(tmp_path, wide):
 
 def test_rectangles_that_are_filled_up_are_read(tmp_path, wide):
     times = np.stack([TIMES.values, TIMES.values + np.timedelta64(6, "h")], 1)
-    times[2, 1] = np.datetime64("NaT")
+    times[2, 1] = np.datetime64("NaT", "ns")
     filled = wide.rename(time="row").drop_vars("row")
     filled = filled.assign(time=(("row", "station"), times))
     filled["value"] = filled["value"].where(filled["time"].notnull())
