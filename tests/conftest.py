@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dask.threaded
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +25,10 @@ from axialcast.names import COORDINATE_ATTRS, INIT_TIME, LEAD_TIME, VARIABLES
 from axialcast.run.cli import app
 
 pyproj()  # first and with its own PROJ, whatever a test imports after ecCodes has brought another
+
+# How long an example takes is for benchmarks to say, not for tests on a busy machine.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RANKS_SECONDS = 240

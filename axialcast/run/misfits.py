@@ -143,8 +143,9 @@ def _periods(preflight: Preflight) -> Lines:
             yield f"data.{name}: {period[0]} to {period[1]} holds no time of the store; widen it"
     earlier = (preflight.data.input_steps - 1) * preflight.stride
     chosen = preflight.split("test")
-    needs = later(times[:1], earlier * step)[0]
-    if is_covered and "test" in needed and len(chosen) and chosen[0] < needs:
+    # Of more times than there are, `_windows` tells.
+    is_asked = is_covered and "test" in needed and len(chosen) and earlier < len(times)
+    if is_asked and chosen[0] < later(times[:1], earlier * step)[0]:
         yield (
             f"data.test: starts at the store's first time, but a forecast needs {earlier} times "
             "before it; start it later"

@@ -70,7 +70,7 @@ def test_axial_is_full_attention_where_other_axes_have_length_one(axis: int) -> 
 
 
 @given(sizes=st.tuples(*[st.sampled_from([2, 3, 5, 8])] * 2), shift=st.integers(1, 7))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_rolling_a_periodic_axis_rolls_the_output(sizes: tuple[int, int], shift: int) -> None:
     torch.manual_seed(0)
     module = AxialAttention(

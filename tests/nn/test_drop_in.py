@@ -44,7 +44,7 @@ def assert_same_function(
     sum_axial_out=st.booleans(),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_axial_attention_is_the_original(
     num_dimensions: int,
     data: st.DataObject,

@@ -58,7 +58,7 @@ def results(function: object, module: CrissCrossAttention, x: Tensor) -> list[Te
     dim_value=st.sampled_from([None, 5]),
     dim_index=st.sampled_from([1, 2, 3, -1, -3]),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_it_is_dense_attention_with_the_criss_cross_mask(
     batch: int, sizes: tuple[int, int], recurrence: int, dim_value: int | None, dim_index: int
 ) -> None:
