@@ -100,8 +100,17 @@ def test_an_error_of_all_is_said_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("where", ["exchange", "telling", "busy"])
-@pytest.mark.parametrize("killed", [0, 2])
+@pytest.mark.parametrize(
+    ("killed", "where"),
+    [
+        (0, "busy"),
+        (2, "exchange"),
+        pytest.param(0, "exchange", marks=pytest.mark.slow),
+        pytest.param(0, "telling", marks=pytest.mark.slow),
+        pytest.param(2, "telling", marks=pytest.mark.slow),
+        pytest.param(2, "busy", marks=pytest.mark.slow),
+    ],
+)
 def test_when_one_is_killed_all_end_and_one_speaks(where: str, killed: int) -> None:
     """Whether the others want something of it, wait for the leader, or are at work alone."""
     if where == "telling" and killed == 0:

@@ -21,7 +21,13 @@ make_checkpoint = runpy.run_path(str(Path(__file__).with_name("conftest.py")))["
 
 
 @pytest.mark.parametrize(
-    ("world_size", "role"), [(2, FORCING), (3, PROGNOSTIC), (2, DIAGNOSTIC), (3, BOUNDARY)]
+    ("world_size", "role"),
+    [
+        (2, FORCING),
+        (3, PROGNOSTIC),
+        pytest.param(2, DIAGNOSTIC, marks=pytest.mark.slow),
+        pytest.param(3, BOUNDARY, marks=pytest.mark.slow),
+    ],
 )
 def test_neighbours_get_what_one_process_gets(make_analysis, ranks, tmp_path, world_size, role):
     """Over land unknown, over seven latitudes that neither patches nor processes divide."""

@@ -156,7 +156,7 @@ def test_a_store_of_an_earlier_version_is_made_anew_and_a_users_is_refused(folde
 
 
 @pytest.mark.parametrize("step", [83, pytest.param(3, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("there", ["nothing", "another"])
+@pytest.mark.parametrize("there", ["another", pytest.param("nothing", marks=pytest.mark.slow)])
 def test_killed_at_any_event_the_stage_goes_on(
     folder, content, killed_at, monkeypatch, there, step
 ):

@@ -424,7 +424,7 @@ def test_processes_end_with_the_one_that_started_them(make_config, number):
     }
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_a_full_disk_costs_nothing(make_config, tmp_path, workers):
     config, _ = make_config(num_times=1500)

@@ -263,6 +263,7 @@ def test_a_job_queues_again_only_if_it_saved_something_new(batch: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_turns_of_a_pbs_job_stop_before_the_walltime_and_go_on(batch: Path) -> None:
     Path("mine/slow.py").write_text(SLOW)
     chosen = ("pipeline=mine/slow.py", "cluster.kind=pbs", "cluster.turns=2")

@@ -264,6 +264,7 @@ def test_ranks_share_the_working_folder(here: Path, server: str, on_ranks: Any) 
     assert "make: up to date" in run()
 
 
+@pytest.mark.slow
 def test_ranks_with_working_folders_of_their_own_are_refused(
     here: Path, server: str, on_ranks: Any
 ) -> None:
