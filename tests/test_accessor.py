@@ -48,6 +48,9 @@ def test_meteogram_is_of_the_cell(forecast):
     median = figure.axes[0].lines[-1].get_ydata()
     cell = forecast.geopotential.sel(latitude=0, longitude=0, level=500, method="nearest")
     np.testing.assert_allclose(median, cell.isel(init_time=0).median("number"), rtol=1e-6)
+    assert "median of 3 members" in figure.get_suptitle()
+    alone = forecast.isel(number=[0]).axialcast.plot_meteogram(0, 359, level=500)
+    assert "median" not in alone.get_suptitle()
 
 
 @pytest.mark.parametrize("what", ["plot_map", "plot_meteogram"])

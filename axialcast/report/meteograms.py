@@ -77,6 +77,8 @@ def plotted_meteogram(
     ]
     init_date = date(forecast[INIT_TIME].values[init], of_month=bool(in_months(leads)))
     title = f"{place_name(grid, row, column)}, from {init_date}"
+    if (num := len(panels[0].members)) > 1:
+        title += f"\nthick: the median of {num} members; bands: 50 and 90 % of them"
     with mpl.rc_context({**STYLE, "figure.facecolor": "white"}):
         figure = meteogram(panels, leads, title=title, width=width)
     FigureCanvasAgg(figure)
